@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Counters of a runtime, summed over its workers, or of one worker. They cost nothing to speak of and are always on.
+ * Read while tasks run they are each true for some recent moment, not all for the same one.
+ */
+#ifndef WEFT_STATS_H
+#define WEFT_STATS_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN_DECLS
+
+struct weft_stats {
+	uint64_t spawned;   /* tasks accepted by spawn, submit and run; forks are not among them */
+	uint64_t completed; /* of those, how many have ended */
+	uint64_t live;      /* of those, how many have not */
+	uint64_t forked;    /* calls of weft_fork() */
+	uint64_t inlined;   /* forks that ran as a call on their parent's stack */
+	uint64_t steals;    /* times a worker took something from another worker's queue */
+	uint64_t stolen;    /* tasks that moved so */
+	uint64_t hops;      /* resumes on another worker than the one the task was suspended on */
+	uint64_t switches;  /* context switches to a task */
+	uint64_t parks;     /* times a task suspended to wait */
+	uint64_t wakes;     /* tasks made runnable again */
+	uint64_t yields;    /* calls of weft_yield() in a task */
+	uint64_t injected;  /* tasks that came through the injection queue */
+	uint64_t sleeps;    /* times a worker went to sleep */
+	uint64_t nudges;    /* times a worker was woken by another or by a plain thread */
+	uint64_t timers;    /* deadlines that passed before their wait was over */
+};
+
+/* The calls behind weft_stats() and weft_worker_stats(). */
+WEFT_API int weft_stats_sized(weft_runtime *rt, struct weft_stats *ret_stats, size_t stats_size);
+WEFT_API int weft_worker_stats_sized(weft_runtime *rt, unsigned worker,
+				     struct weft_stats *ret_stats, size_t stats_size);
+
+/*
+ * Reads the counters of a runtime (NULL: the caller's). Any context.
+ *
+ * 0; -EINVAL: ret_stats is NULL; -EPERM: rt is NULL and the caller is in no task.
+ */
+static inline int weft_stats(weft_runtime *rt, struct weft_stats *ret_stats)
+{
+	return weft_stats_sized(rt, ret_stats, sizeof(struct weft_stats));
+}
+
+/* As weft_stats(), of one worker; live is 0. -EINVAL also: the runtime has never had such a worker. */
+static inline int weft_worker_stats(weft_runtime *rt, unsigned worker, struct weft_stats *ret_stats)
+{
+	return weft_worker_stats_sized(rt, worker, ret_stats, sizeof(struct weft_stats));
+}
+
+WEFT_END_DECLS
+
+#endif

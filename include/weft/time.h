@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Time: int64_t nanoseconds. Deadlines are absolute on CLOCK_MONOTONIC.
+ */
+#ifndef WEFT_TIME_H
+#define WEFT_TIME_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN_DECLS
+
+/* The time on CLOCK_MONOTONIC. Any context. */
+WEFT_API int64_t weft_now(void);
+
+/* The deadline ns from now: WEFT_FOREVER where that would overflow, now for a negative ns. Any context. */
+WEFT_API int64_t weft_after(int64_t ns);
+
+/*
+ * Sleeps for ns; not positive: returns at once. From a task (which suspends, and may hop) or any thread (which blocks).
+ *
+ * 0; -ECANCELED: the calling task was cancelled before the time was over.
+ */
+WEFT_API int weft_sleep(int64_t ns);
+
+/* Sleeps until the deadline; as weft_sleep(). WEFT_FOREVER ends by cancellation only. */
+WEFT_API int weft_sleep_until(int64_t deadline);
+
+WEFT_END_DECLS
+
+#endif

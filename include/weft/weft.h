@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* All of Weft. */
+#ifndef WEFT_WEFT_H
+#define WEFT_WEFT_H
+
+#include <weft/base.h>
+#include <weft/coro.h>
+#include <weft/fork.h>
+#include <weft/runtime.h>
+#include <weft/stats.h>
+#include <weft/task.h>
+#include <weft/time.h>
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cancelling. A request is a sticky bit in the task; a wait that is under way is claimed through struct task.waiting.
+ *
+ * CANCEL_BUSY is the lock of that pointer, for cancellers only: the waiting task takes no lock and does no atomic
+ * read-modify-write, it stores, and reads after a light fence (cancel_watch() and cancel_unwatch() in wait.c). Cancelling
+ * is the rare side and pays for both.
+ */
+#include "runtime.h"
+#include "sched/os/membarrier.h"
+#include "src/fatal.h"
+#include "wait.h"
+
+#include <weft/task.h>
+
+#include <errno.h>
+#include <sched.h>
+
+int weft_cancel(weft_task *task)
+{
+	struct task *t = task_of_handle(task);
+	struct wakeup wakeup;
+
+	if (!t)
+		return -EINVAL;
+	/* relaxed: the exchange below orders. */
+	uint32_t cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
+	do {
+		while (cancel & CANCEL_BUSY) {
+			sched_yield();
+			cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
+		}
+		if (cancel & CANCEL_REQUESTED)
+			return 0;
+		/* acquire: the last canceller's section. */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&t->cancel, &cancel, CANCEL_REQUESTED | CANCEL_BUSY, memory_order_acquire,
+		memory_order_relaxed));
+
+	/* Store-load races with cancel_watch() and cancel_unwatch(): both bits are set, then `waiting` is read. */
+	weft__fence_heavy();
+	/* acquire: the waiter's fields, released by cancel_watch(). */
+	struct waiter *waiter = atomic_load_explicit(&t->waiting, memory_order_acquire);
+	bool wake = waiter && weft__wait_claim(waiter, WAIT_CANCELLED, &wakeup);
+	/* release: our last look at the waiter, for cancel_unwatch(). The task itself may end as soon as it is woken, or
+	 * now, if it was not waiting. */
+	atomic_fetch_and_explicit(&t->cancel, ~CANCEL_BUSY, memory_order_release);
+	if (wake)
+		weft__wait_wake(wakeup);
+	return 0;
+}
+
+bool weft_cancelled(void)
+{
+	struct worker *w = weft__worker();
+
+	/* relaxed: a request, which publishes nothing. */
+	return w &&
+	       (atomic_load_explicit(&w->task->cancel, memory_order_relaxed) & CANCEL_REQUESTED);
+}
+
+void weft_cancel_mask(void)
+{
+	struct worker *w = weft__worker();
+
+	if (!w)
+		return;
+	if (w->task->mask == UINT16_MAX)
+		weft__fatal("weft_cancel_mask: task %p \"%s\" nests regions too deep",
+			    (void *)w->task, task_name(w->task));
+	w->task->mask++;
+}
+
+void weft_cancel_unmask(void)
+{
+	struct worker *w = weft__worker();
+
+	if (!w)
+		return;
+	if (w->task->mask == 0)
+		weft__fatal("weft_cancel_unmask: task %p \"%s\" is in no masked region",
+			    (void *)w->task, task_name(w->task));
+	w->task->mask--;
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The settings of a runtime. The table below is all there is to know about a setting: its variable, what is accepted
+ * (the words of the error message), how it is read and how it is shown. A new setting is a row there, a member of
+ * struct weft__config, and, if it is a member of struct weft_options too, a check in apply_options().
+ *
+ * WEFT_STACK_SIZE and WEFT_GUARD are also read by src/stack_env.c, for coroutines outside of a runtime; the bounds and
+ * the default are the same.
+ */
+#include "config.h"
+
+#include "sched/os/cpus.h"
+#include "src/fatal.h"
+#include "src/stack_env.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(WEFT__WORKERS_MAX == WEFT__CPUS_MAX, "the default number of workers is in range");
+_Static_assert(WEFT__CONFIG_WHY_SIZE == WEFT__CPUS_WHY_SIZE, "the reason fits");
+
+#define ACCEPTS_WORKERS "a number from 1 to 1024"
+#define ACCEPTS_STACK   "bytes, with K or M as suffix, from 16K to 1024M"
+#define ACCEPTS_FLAG    "0 or 1"
+
+/* How much of a bad value is shown. */
+#define SHOWN_MAX 64
+
+/* Room for any value as text. */
+#define VALUE_SIZE 48
+
+typedef bool reader(const char *text, struct weft__config *ret);
+typedef void shower(const struct weft__config *config, char *ret_text);
+
+static reader read_workers, read_stack_size, read_guard, read_spin, read_pin, read_blocking_threads,
+	read_stats, read_chaos, read_print_config;
+static shower show_workers, show_stack_size, show_guard, show_spin, show_pin, show_blocking_threads,
+	show_stats, show_chaos, show_print_config;
+
+static const struct setting {
+	const char *variable;
+	const char *accepts;
+	reader *read; /* false: bad */
+	shower *show; /* at most VALUE_SIZE bytes */
+} settings[WEFT__SETTING_COUNT] = {
+	/* clang-format off */
+	[WEFT__SETTING_WORKERS] =
+		{"WEFT_WORKERS", ACCEPTS_WORKERS, read_workers, show_workers},
+	[WEFT__SETTING_STACK_SIZE] =
+		{"WEFT_STACK_SIZE", ACCEPTS_STACK, read_stack_size, show_stack_size},
+	[WEFT__SETTING_GUARD] =
+		{"WEFT_GUARD", "on or off", read_guard, show_guard},
+	[WEFT__SETTING_SPIN] =
+		{"WEFT_SPIN", "microseconds from 0 to 1000000", read_spin, show_spin},
+	[WEFT__SETTING_PIN] =
+		{"WEFT_PIN", "none or cores", read_pin, show_pin},
+	[WEFT__SETTING_BLOCKING_THREADS] =
+		{"WEFT_BLOCKING_THREADS", "a number from 1 to 16384", read_blocking_threads,
+		 show_blocking_threads},
+	[WEFT__SETTING_STATS] =
+		{"WEFT_STATS", ACCEPTS_FLAG, read_stats, show_stats},
+	[WEFT__SETTING_CHAOS] =
+		{"WEFT_CHAOS", "SEED or SEED,hop, where SEED is a number below 2^64", read_chaos,
+		 show_chaos},
+	[WEFT__SETTING_PRINT_CONFIG] =
+		{"WEFT_PRINT_CONFIG", ACCEPTS_FLAG, read_print_config, show_print_config},
+	/* clang-format on */
+};
+
+/* --- readers: strict, since strtoull() takes blanks, signs and, silently, numbers that are too large ------------- */
+
+/* The digits at *text as a number; *text is moved behind them. */
+static bool read_digits(const char **text, uint64_t *ret)
+{
+	const char *p = *text;
+	uint64_t n = 0;
+
+	if (*p < '0' || *p > '9')
+		return false;
+	for (; *p >= '0' && *p <= '9'; p++) {
+		if (__builtin_mul_overflow(n, 10, &n) ||
+		    __builtin_add_overflow(n, (unsigned)(*p - '0'), &n))
+			return false;
+	}
+	*text = p;
+	*ret = n;
+	return true;
+}
+
+static bool read_number(const char *text, unsigned min, unsigned max, unsigned *ret)
+{
+	uint64_t n;
+
+	if (!read_digits(&text, &n) || *text != '\0' || n < min || n > max)
+		return false;
+	*ret = (unsigned)n;
+	return true;
+}
+
+static bool read_flag(const char *text, bool *ret)
+{
+	if (strcmp(text, "0") != 0 && strcmp(text, "1") != 0)
+		return false;
+	*ret = text[0] == '1';
+	return true;
+}
+
+static bool read_workers(const char *text, struct weft__config *ret)
+{
+	return read_number(text, 1, WEFT__WORKERS_MAX, &ret->workers);
+}
+
+static bool read_stack_size(const char *text, struct weft__config *ret)
+{
+	return weft__parse_size(text, &ret->stack_size) == 0 &&
+	       ret->stack_size >= WEFT__STACK_MIN && ret->stack_size <= WEFT__STACK_MAX;
+}
+
+static bool read_guard(const char *text, struct weft__config *ret)
+{
+	ret->guard = strcmp(text, "on") == 0;
+	return ret->guard || strcmp(text, "off") == 0;
+}
+
+static bool read_spin(const char *text, struct weft__config *ret)
+{
+	return read_number(text, 0, WEFT__SPIN_MAX, &ret->spin_us);
+}
+
+static bool read_pin(const char *text, struct weft__config *ret)
+{
+	if (strcmp(text, "none") == 0)
+		ret->pin = WEFT__PIN_NONE;
+	else if (strcmp(text, "cores") == 0)
+		ret->pin = WEFT__PIN_CORES;
+	else
+		return false;
+	return true;
+}
+
+static bool read_blocking_threads(const char *text, struct weft__config *ret)
+{
+	return read_number(text, 1, WEFT__BLOCKING_MAX, &ret->blocking_threads);
+}
+
+static bool read_stats(const char *text, struct weft__config *ret)
+{
+	return read_flag(text, &ret->stats);
+}
+
+static bool read_chaos(const char *text, struct weft__config *ret)
+{
+	uint64_t seed;
+
+	if (!read_digits(&text, &seed) || (*text != '\0' && strcmp(text, ",hop") != 0))
+		return false;
+	ret->chaos = (struct weft__chaos){.on = true, .seed = seed, .hop = *text != '\0'};
+	return true;
+}
+
+static bool read_print_config(const char *text, struct weft__config *ret)
+{
+	return read_flag(text, &ret->print_config);
+}
+
+/* --- showers: as the variable would be written, where it can be --------------------------------------------- */
+
+static void show_workers(const struct weft__config *config, char *ret_text)
+{
+	snprintf(ret_text, VALUE_SIZE, "%u", config->workers);
+}
+
+static void show_stack_size(const struct weft__config *config, char *ret_text)
+{
+	if (config->stack_size % 1024 == 0)
+		snprintf(ret_text, VALUE_SIZE, "%zuK", config->stack_size / 1024);
+	else
+		snprintf(ret_text, VALUE_SIZE, "%zu", config->stack_size);
+}
+
+static void show_guard(const struct weft__config *config, char *ret_text)
+{
+	snprintf(ret_text, VALUE_SIZE, "%s", config->guard ? "on" : "off");
+}
+
+static void show_spin(const struct weft__config *config, char *ret_text)
+{
+	snprintf(ret_text, VALUE_SIZE, "%u", config->spin_us);
+}
+
+static void show_pin(const struct weft__config *config, char *ret_text)
+{
+	snprintf(ret_text, VALUE_SIZE, "%s", config->pin == WEFT__PIN_CORES ? "cores" : "none");
+}
+
+static void show_blocking_threads(const struct weft__config *config, char *ret_text)
+{
+	snprintf(ret_text, VALUE_SIZE, "%u", config->blocking_threads);
+}
+
+static void show_stats(const struct weft__config *config, char *ret_text)
+{
+	snprintf(ret_text, VALUE_SIZE, "%d", config->stats);
+}
+
+static void show_chaos(const struct weft__config *config, char *ret_text)
+{
+	if (config->chaos.on)
+		snprintf(ret_text, VALUE_SIZE, "%" PRIu64 "%s", config->chaos.seed,
+			 config->chaos.hop ? ",hop" : "");
+	else
+		snprintf(ret_text, VALUE_SIZE, "off");
+}
+
+static void show_print_config(const struct weft__config *config, char *ret_text)
+{
+	snprintf(ret_text, VALUE_SIZE, "%d", config->print_config);
+}
+
+/* --- loading ------------------------------------------------------------------------------------------------ */
+
+/* Complains in one line, whatever the value holds (weft__warn() sees to that). */
+static void reject(const char *variable, const char *text, const char *accepts)
+{
+	weft__warn("%s=\"%.*s\"%s: expected %s", variable, SHOWN_MAX, text,
+		   strnlen(text, SHOWN_MAX + 1) > SHOWN_MAX ? "..." : "", accepts);
+}
+
+static int apply_environment(struct weft__config *config)
+{
+	for (size_t i = 0; i < WEFT__SETTING_COUNT; i++) {
+		const struct setting *s = &settings[i];
+		const char *text = getenv(s->variable);
+
+		if (!text)
+			continue;
+		if (!s->read(text, config)) {
+			reject(s->variable, text, s->accepts);
+			return -EINVAL;
+		}
+		config->origin[i] = WEFT__ORIGIN_ENVIRONMENT;
+	}
+	return 0;
+}
+
+static int apply_options(struct weft__config *config, const struct weft_options *opt)
+{
+	if (opt->workers) {
+		if (opt->workers > WEFT__WORKERS_MAX) {
+			weft__warn("weft_options.workers=%u: expected " ACCEPTS_WORKERS,
+				   opt->workers);
+			return -EINVAL;
+		}
+		config->workers = opt->workers;
+		config->origin[WEFT__SETTING_WORKERS] = WEFT__ORIGIN_CODE;
+	}
+	if (opt->stack_size) {
+		if (opt->stack_size < WEFT__STACK_MIN || opt->stack_size > WEFT__STACK_MAX) {
+			weft__warn("weft_options.stack_size=%zu: expected bytes from %zu to %zu",
+				   opt->stack_size, (size_t)WEFT__STACK_MIN,
+				   (size_t)WEFT__STACK_MAX);
+			return -EINVAL;
+		}
+		config->stack_size = opt->stack_size;
+		config->origin[WEFT__SETTING_STACK_SIZE] = WEFT__ORIGIN_CODE;
+	}
+	return 0;
+}
+
+int weft__config_load(struct weft__config *ret, const struct weft_options *opt)
+{
+	struct weft__config config = {
+		.stack_size = WEFT__STACK_DEFAULT,
+		.guard = true,
+		.spin_us = WEFT__SPIN_DEFAULT_US,
+		.pin = WEFT__PIN_NONE,
+		.blocking_threads = WEFT__BLOCKING_DEFAULT,
+	};
+	int err = apply_environment(&config);
+
+	if (!err && opt)
+		err = apply_options(&config, opt);
+	if (err)
+		return err;
+	/* Reads files: only where the answer is needed. */
+	if (config.origin[WEFT__SETTING_WORKERS] == WEFT__ORIGIN_DEFAULT)
+		config.workers =
+			weft__cpus_usable(NULL, config.workers_why, sizeof(config.workers_why));
+	*ret = config;
+	return 0;
+}
+
+/* --- printing ----------------------------------------------------------------------------------------------- */
+
+void weft__config_print(const struct weft__config *config)
+{
+	static const char *const origins[] = {
+		[WEFT__ORIGIN_DEFAULT] = "default",
+		[WEFT__ORIGIN_ENVIRONMENT] = "environment",
+		[WEFT__ORIGIN_CODE] = "code",
+	};
+
+	for (size_t i = 0; i < WEFT__SETTING_COUNT; i++) {
+		char value[VALUE_SIZE];
+		bool explained = i == WEFT__SETTING_WORKERS && config->workers_why[0] != '\0';
+
+		settings[i].show(config, value);
+		weft__warn("%-21s  %-8s  %s%s%s", settings[i].variable, value,
+			   origins[config->origin[i]], explained ? ": " : "",
+			   explained ? config->workers_why : "");
+	}
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How tasks run: their coroutines, the direct switch from one to the next, and the end of a task.
+ *
+ * A suspending task looks at its own worker's queues and switches straight to what it finds; only when there is
+ * nothing does it switch to the leader, which searches and sleeps. (Rejected: always over the leader, as most libraries
+ * do. It is simpler, and costs a second switch each time.) A coroutine whose task has ended runs the next unstarted
+ * task on its own stack, with no switch at all.
+ *
+ * Publish only after the switch. The replaced coroutine's context is saved only once the switch has happened, so
+ * nobody may be able to resume it, or to reuse its stack, before. The one who leaves notes in worker.leave what is to
+ * become of it, and whoever runs next on that thread does it, in settle(), first of all. Every resume path begins with
+ * settle(): weft__suspend() after its switch, weft__task_main() at its top, weft__execute() when the leader is back.
+ *
+ * The switch returns the worker that resumed: hot code gets the right worker in a register. The worker from before the
+ * switch is another thread's and must not be used.
+ */
+#include "chaos.h"
+#include "runtime.h"
+#include "wait.h"
+
+/* How many coroutines without a task a worker keeps ready. */
+#define IDLE_COROS_MAX 64
+
+static void settle(struct worker *w)
+{
+	enum leave leave = w->leave;
+
+	w->leave = LEAVE_NOTHING;
+	switch (leave) {
+	case LEAVE_NOTHING:
+		break;
+	case LEAVE_PARK: {
+		uint32_t suspending = PARK_SUSPENDING;
+		/* release: the saved context, for the waker's acquire in weft__wait_wake(). Failure, acquire: the
+		 * wake has come in the meantime, and what was done before it must go with the task. */
+		if (!atomic_compare_exchange_strong_explicit(&w->leaving->park, &suspending,
+							     PARK_PARKED, memory_order_acq_rel,
+							     memory_order_acquire))
+			weft__ready_tail(w, w->leaving);
+		break;
+	}
+	case LEAVE_YIELD:
+		weft__ready_tail(w, w->leaving);
+		break;
+	case LEAVE_IDLE:
+		if (w->idle_coro_count < IDLE_COROS_MAX) {
+			w->leaving_coro->next = w->idle_coros;
+			w->idle_coros = w->leaving_coro;
+			w->idle_coro_count++;
+			break;
+		}
+		weft__coro_free(w->leaving_coro);
+		break;
+	case LEAVE_FREE:
+		weft__coro_free(w->leaving_coro);
+		break;
+	}
+}
+
+/*
+ * Forks may run inline on co's stack while at least half of a task's stack is left. A coroutine entered by
+ * weft_coro_enter() is not marked here: inlining on it takes the longer way (fork.c).
+ */
+static void allow_inlining(struct worker *w, const struct coro *co)
+{
+	size_t reserve = w->rt->config.stack_size / 2;
+	size_t size = (size_t)(co->stack.top - co->stack.low);
+
+	w->inline_floor = co->stack.low + reserve;
+	w->inline_span = co->caller || size < reserve ? 0 : size - reserve;
+}
+
+void weft__allow_inlining_here(struct worker *w)
+{
+	const struct coro *co = weft__thread()->current;
+
+	if (!co->caller && co->stack.top)
+		allow_inlining(w, co);
+}
+
+static void end_task(struct worker *w, struct task *t, void *result)
+{
+	struct wakeup wakeup;
+	bool wake = false;
+
+	t->value = result;
+	if (t->pin != TASK_UNPINNED)
+		w->pinned--;
+	if (!(t->flags & TASK_FORK)) {
+		/* release: whoever counts this end has seen the task's spawn, and those that it spawned
+		 * (weft__all_ended()). */
+		atomic_store_explicit(
+			&w->counters.completed,
+			atomic_load_explicit(&w->counters.completed, memory_order_relaxed) + 1,
+			memory_order_release);
+	}
+	san_release(t);
+	san_release(w->rt); /* everything happens before the runtime's end */
+
+	/* acquire, on failure and below: the waiter's fields, released by the joiner. */
+	uintptr_t join = atomic_load_explicit(&t->join, memory_order_acquire);
+	for (;;) {
+		if (join == JOIN_DETACHED) {
+			weft__task_pool_free(&w->tasks, t);
+			return;
+		}
+		/* release: the result, for the joiner's acquire. */
+		uintptr_t next = join == JOIN_NOBODY ? JOIN_DONE : JOIN_BUSY;
+		if (atomic_compare_exchange_weak_explicit(
+			    &t->join, &join, next, memory_order_acq_rel, memory_order_acquire))
+			break;
+	}
+	if (join == JOIN_NOBODY)
+		return; /* the memory is the joiner's now */
+
+	/* BUSY is the lock under which we claim: a joiner that gives up waits for DONE (join.c). */
+	wake = weft__wait_claim((struct waiter *)join, WAIT_WOKEN, &wakeup);
+	/* release: the result, and our last look at the waiter. */
+	atomic_store_explicit(&t->join, JOIN_DONE, memory_order_release);
+	if (wake)
+		weft__wait_wake(wakeup);
+}
+
+/* Runs the worker's task to its end, on the current stack. Returns the worker on which that was. */
+static struct worker *run_task(struct worker *w)
+{
+	struct task *t = w->task;
+
+	void *outer = san_task_begin();
+	san_acquire(t);
+	void *result = t->fn(t->value);
+	w = weft__worker(); /* anew: it may have hopped */
+	end_task(w, t, result);
+	san_task_end(outer);
+	return w;
+}
+
+void weft__task_main(void *value)
+{
+	struct worker *w = value;
+
+	for (;;) {
+		settle(w);
+		bool common = task_stack_size(w->task) == 0;
+		struct task *next;
+		for (;;) {
+			w = run_task(w);
+			next = weft__pick_local(w, common);
+			if (!next || !common || next->coro || task_stack_size(next) != 0)
+				break;
+			w->task = next;
+			counter_add(&w->counters.switches, 1);
+			weft__coro_reset_environment();
+			allow_inlining(w, weft__thread()->current);
+		}
+		w->leave = common ? LEAVE_IDLE : LEAVE_FREE;
+		w->leaving_coro = weft__thread()->current;
+		struct coro *to = next ? weft__take_up(w, next) : weft__step_down(w);
+		w = weft__coro_switch_idle(to, w);
+		weft__coro_reset_environment(); /* the switch restored what the last task left */
+	}
+}
+
+bool weft__can_start(struct worker *w)
+{
+	if (!w->idle_coros) {
+		struct coro *co = weft__coro_new(w->rt->config.stack_size, w->rt->config.guard,
+						 weft__task_main);
+		weft__note_stack(w, co != NULL);
+		if (!co)
+			return false;
+		co->next = NULL;
+		w->idle_coros = co;
+		w->idle_coro_count++;
+	}
+	return true;
+}
+
+/* A coroutine for a task of uncommon stack size. */
+static struct coro *uncommon_coro(struct worker *w, const struct task *t)
+{
+	size_t size = t->cold->stack_size;
+	struct coro *co = weft__coro_new(size, w->rt->config.guard, weft__task_main);
+
+	while (!co && t->cold->stack_may_shrink && size / 2 >= w->rt->config.stack_size) {
+		size /= 2;
+		co = weft__coro_new(size, w->rt->config.guard, weft__task_main);
+	}
+	return co;
+}
+
+bool weft__can_start_task(struct worker *w, struct task *t)
+{
+	if (t->coro)
+		return true;
+	if (task_stack_size(t) == 0)
+		return weft__can_start(w);
+	struct coro *co = uncommon_coro(w, t);
+	if (!co && w->idle_coros) {
+		weft__drop_idle_coros(w);
+		co = uncommon_coro(w, t);
+	}
+	weft__note_stack(w, co != NULL);
+	if (!co)
+		return false;
+	t->coro = co;
+	t->home = w->id;
+	return true;
+}
+
+void weft__drop_idle_coros(struct worker *w)
+{
+	while (w->idle_coros) {
+		struct coro *co = w->idle_coros;
+		w->idle_coros = co->next;
+		weft__coro_free(co);
+	}
+	w->idle_coro_count = 0;
+}
+
+struct coro *weft__take_up(struct worker *w, struct task *t)
+{
+	struct coro *co = t->coro;
+
+	if (!co) {
+		co = w->idle_coros; /* there is one: the pickers made sure */
+		w->idle_coros = co->next;
+		w->idle_coro_count--;
+	} else if (t->home != w->id) {
+		counter_add(&w->counters.hops, 1);
+	}
+	w->task = t;
+	allow_inlining(w, co);
+	counter_add(&w->counters.switches, 1);
+	if (w->timer_armed)
+		weft__announce_timer(w);
+	return co;
+}
+
+struct coro *weft__step_down(struct worker *w)
+{
+	w->task = NULL;
+	return w->leader;
+}
+
+struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next)
+{
+	struct task *t = w->task;
+
+	t->coro = weft__thread()->current;
+	t->home = w->id;
+	w->leave = leave;
+	w->leaving = t;
+	struct coro *to = next ? weft__take_up(w, next) : weft__step_down(w);
+	w = weft__coro_switch(to, w);
+	settle(w);
+	return w;
+}
+
+void weft__execute(struct worker *w, struct task *t)
+{
+	weft__coro_switch(weft__take_up(w, t), w);
+	settle(w);
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Finding work: in which order a worker looks where.
+ *
+ * A worker's own picks go slot, ring, deque, inbox: what was just woken (its data is hot), what waits longest of those
+ * that have started, then the newest unstarted task (so that a recursion is run depth first, in bounded memory).
+ *
+ * Fairness. Taken alone this order starves: two tasks that wake each other never leave the slot, two that yield never
+ * leave the ring, and new tasks on the deque bury old ones. So some picks take another order, by their number:
+ *
+ *   every 16th  the ring, or eight picks later the deque, comes before the slot;
+ *   every 64th  is made by the leader, from four sources in turn: the injection queue, the old end of the deque, the
+ *               inbox, and tasks that wait for a stack of uncommon size. The leader also runs the timers then.
+ *
+ * Hence every runnable task that a worker holds is picked after a bounded number of that worker's picks, whatever else
+ * arrives: with p tasks before it in its queue, at most WEFT__FAIR_BOUND * (p + 1). See docs/design.md.
+ *
+ * Stealing. At most half as many workers search at a time as there are processors. A searcher goes around the table from a
+ * random place and takes the oldest unstarted task of a deque, or half of a ring. It searches for WEFT_SPIN microseconds,
+ * then sleeps (park.c).
+ */
+#include "chaos.h"
+#include "runtime.h"
+#include "sched/os/clock.h"
+#include "sched/os/cpu_relax.h"
+#include "wait.h"
+
+#define LEADER_EVERY    64
+#define RING_EVERY      16
+#define DEQUE_OFFSET    8
+#define FAIR_SOURCES    4
+#define INJECTION_BATCH 64
+#define RING_BATCH      128
+#define SEARCH_PAUSES   16
+
+static_assert(WEFT__FAIR_BOUND == LEADER_EVERY * FAIR_SOURCES, "what the documentation promises");
+
+/* Counts a pick; the watcher sees by the count that this worker still picks. */
+static uint32_t count_pick(struct worker *w)
+{
+	/* relaxed: one writer; the reader only compares two readings. */
+	uint32_t picks = atomic_load_explicit(&w->picks, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&w->picks, picks, memory_order_relaxed);
+	return picks;
+}
+
+/*
+ * t, if it can run now. An unstarted task for which no stack can be had is put aside (starve.c), and NULL returned. have_stack: the
+ * caller has a stack of the common size for it.
+ */
+static struct task *startable(struct worker *w, struct task *t, bool have_stack)
+{
+	if (!t || t->coro || (have_stack && !task_stack_size(t)) || weft__can_start_task(w, t))
+		return t;
+	weft__starved_put(w, t);
+	return NULL;
+}
+
+static struct task *from_slot(struct worker *w)
+{
+	/* relaxed: only we fill the slot. */
+	if (!atomic_load_explicit(&w->slot, memory_order_relaxed))
+		return NULL;
+	/* acq_rel: against a watcher, who may take it at the same time. */
+	return atomic_exchange_explicit(&w->slot, NULL, memory_order_acq_rel);
+}
+
+static struct task *from_deque(struct worker *w, bool have_stack)
+{
+	if (weft__deque_empty(&w->deque))
+		return NULL;
+	/* Not taken out without a stack for it: here it can still be stolen, or run inline by who forked it. */
+	if (!have_stack && !weft__can_start(w))
+		return NULL;
+	return startable(w, weft__deque_pop(&w->deque), have_stack);
+}
+
+static struct task *from_inbox(struct worker *w, bool have_stack)
+{
+	struct weft__wfcq_node *node;
+
+	if (weft__wfcq_empty(&w->inbox) || !weft__wfcq_take(&w->inbox, &node, 1, NULL))
+		return NULL;
+	return startable(w, task_of_link(node), have_stack);
+}
+
+/* Takes up to max tasks of the injection queue: one for now, the others to the ring. */
+static struct task *from_injection(struct worker *w, unsigned max, bool have_stack)
+{
+	struct weft_runtime *rt = w->rt;
+	struct weft__wfcq_node *nodes[INJECTION_BATCH];
+
+	if (w->retires || weft__wfcq_empty(&rt->injection))
+		return NULL;
+	unsigned count = weft__wfcq_take(&rt->injection, nodes, max, NULL);
+	if (count == 0)
+		return NULL;
+	counter_add(&w->counters.injected, count);
+	for (unsigned i = 1; i < count; i++) {
+		if (!weft__ring_push(&w->ring, task_of_link(nodes[i])))
+			weft__wfcq_enqueue(&rt->injection, nodes[i]);
+	}
+	/* Those who were turned away while we took, and those who sleep, learn of what is left. */
+	if (count > 1 || !weft__wfcq_empty(&rt->injection))
+		weft__announce(rt);
+	return startable(w, task_of_link(nodes[0]), have_stack);
+}
+
+/*
+ * While the ring overflows, the injection queue is its tail (ready.c): everybody keeps their place in the line, and the
+ * ring is filled anew when it is empty.
+ */
+static struct task *from_ring(struct worker *w, bool have_stack)
+{
+	struct task *t = weft__ring_pop(&w->ring);
+
+	if (t)
+		return startable(w, t, have_stack);
+	if (!w->overflowed)
+		return NULL;
+	t = from_injection(w, INJECTION_BATCH, have_stack);
+	if (!t)
+		w->overflowed = false;
+	return t;
+}
+
+struct task *weft__pick_local(struct worker *w, bool have_stack)
+{
+	uint32_t pick = count_pick(w);
+	bool chaos = w->rt->config.chaos.on;
+	struct task *t = NULL;
+
+	if (pick % LEADER_EVERY == 0 || (chaos && weft__chaos_pick(w))) {
+		w->fair = true;
+		return NULL;
+	}
+	if (pick % RING_EVERY == 0)
+		t = from_ring(w, have_stack);
+	else if (pick % RING_EVERY == DEQUE_OFFSET)
+		t = from_deque(w, have_stack);
+
+	if (!t)
+		t = from_slot(w);
+	if (!t)
+		t = from_ring(w, have_stack);
+	if (!t)
+		t = from_deque(w, have_stack);
+	if (!t && (w->pinned > 0 || chaos))
+		t = from_inbox(w, have_stack);
+	return t;
+}
+
+/* What the order of pick_local() neglects; each source comes first in its turn. */
+static struct task *pick_fair(struct worker *w)
+{
+	struct task *t = NULL;
+
+	for (unsigned i = 0; i < FAIR_SOURCES && !t; i++) {
+		switch (w->fair_turn++ % FAIR_SOURCES) {
+		case 0:
+			t = from_injection(w, 1, false);
+			break;
+		case 1:
+			if (!weft__deque_empty(&w->deque) && weft__can_start(w))
+				t = startable(w, weft__deque_steal(&w->deque), false);
+			break;
+		case 2:
+			t = from_inbox(w, false);
+			break;
+		case 3:
+			t = weft__starved_take(w);
+			break;
+		}
+	}
+	return t;
+}
+
+/* Makes runnable what waits for a time that has come, whoever's heap it is in. */
+static void run_timers(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+	/* acquire: pairs with the release that published the record. */
+	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	int64_t now = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct timers *timers = &rt->records[i]->timers;
+		/* relaxed: a hint; weft__expire() looks again. */
+		if (atomic_load_explicit(&timers->earliest, memory_order_relaxed) == WEFT_FOREVER)
+			continue;
+		if (now == 0)
+			now = weft__clock_now();
+		weft__expire(w, timers, now);
+	}
+}
+
+static struct task *steal_from(struct worker *w, struct worker *victim, bool can_start)
+{
+	void *loot[RING_BATCH];
+
+	if (can_start && !weft__deque_empty(&victim->deque)) {
+		struct task *t = weft__deque_steal(&victim->deque);
+		if (t) {
+			counter_add(&w->counters.steals, 1);
+			counter_add(&w->counters.stolen, 1);
+			return startable(w, t, false);
+		}
+	}
+	if (weft__ring_empty(&victim->ring))
+		return NULL;
+	unsigned count = weft__ring_steal(&victim->ring, loot, RING_BATCH);
+	if (count == 0)
+		return NULL;
+	counter_add(&w->counters.steals, 1);
+	counter_add(&w->counters.stolen, count);
+	for (unsigned i = 1; i < count; i++)
+		weft__ready_tail(w, loot[i]);
+	return startable(w, loot[0], false);
+}
+
+static struct task *steal(struct worker *w)
+{
+	bool can_start = weft__can_start(w);
+	struct task *t = NULL;
+
+	weft__rcu_lock();
+	struct worker_table *table = worker_table(w->rt);
+	uint32_t start = weft__random_below(&w->random, table->count);
+	for (unsigned i = 0; i < table->count && !t; i++) {
+		struct worker *victim = table->workers[(start + i) % table->count];
+		if (victim != w)
+			t = steal_from(w, victim, can_start);
+	}
+	weft__rcu_unlock();
+	return t;
+}
+
+/* Looks everywhere for as long as configured. */
+static struct task *search(struct worker *w)
+{
+	int64_t spin = (int64_t)w->rt->config.spin_us * 1000;
+	int64_t give_up = 0;
+
+	if (!w->searching && !weft__search_start(w))
+		return NULL;
+	for (;;) {
+		struct task *t = steal(w);
+		if (!t)
+			t = from_inbox(w, false);
+		if (!t)
+			t = from_injection(w, INJECTION_BATCH, false);
+		if (t || spin == 0)
+			return t;
+		int64_t now = weft__clock_now();
+		if (give_up == 0)
+			give_up = now + spin;
+		else if (now >= give_up)
+			return NULL;
+		for (unsigned i = 0; i < SEARCH_PAUSES; i++)
+			weft__cpu_relax();
+	}
+}
+
+static struct task *look_around(struct worker *w)
+{
+	struct task *t;
+
+	if (w->fair) {
+		w->fair = false;
+		run_timers(w);
+		t = pick_fair(w);
+		if (t)
+			return t;
+	}
+	t = weft__pick_local(w, false);
+	if (t || w->fair)
+		return t;
+
+	t = from_inbox(w, false);
+	if (!t)
+		t = from_injection(w, INJECTION_BATCH, false);
+	if (!t)
+		t = weft__starved_take(w);
+	if (t)
+		return t;
+	run_timers(w);
+	return weft__pick_local(w, false);
+}
+
+struct task *weft__find(struct worker *w)
+{
+	for (;;) {
+		/* acquire: pairs with the release of who stops the runtime. */
+		if (atomic_load_explicit(&w->rt->stopped, memory_order_acquire))
+			return NULL;
+		w->retires = atomic_load_explicit(&w->retiring, memory_order_relaxed);
+		if (w->retires) {
+			/* It was perhaps woken, hence counted, for work that it will not look for. */
+			if (w->searching)
+				weft__search_stop(w);
+			weft__hand_over(w);
+			if (w->pinned == 0 && weft__worker_leave(w))
+				return NULL;
+		}
+		struct task *t = look_around(w);
+		if (!t && w->fair)
+			continue;
+		if (!t && !w->retires)
+			t = search(w);
+		if (t) {
+			if (w->searching)
+				weft__search_stop(w);
+			return t;
+		}
+		weft__sleep_announce(w);
+		t = from_inbox(w, false);
+		if (!t && !w->retires)
+			t = from_injection(w, 1, false);
+		if (t)
+			weft__get_up(w);
+		else
+			t = weft__sleep(w);
+		if (t) {
+			weft__search_stop(w);
+			return t;
+		}
+	}
+}
+
+void weft__hand_over(struct worker *w)
+{
+	struct task *t;
+
+	while ((t = from_slot(w)))
+		weft__inject(w->rt, t);
+	while ((t = weft__ring_pop(&w->ring)))
+		weft__inject(w->rt, t);
+	while ((t = weft__deque_pop(&w->deque)))
+		weft__inject(w->rt, t);
+	w->overflowed = false;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fork and join. A fork is pushed to the deque's bottom. If it is still there when its parent joins it, it is run as a
+ * call on the parent's stack: no stack, no switch. Otherwise it was stolen, or is not the youngest, and the parent
+ * waits for it like for any task. (Rejected: running some other task on top of the waiting parent's stack, as stackless
+ * libraries must: it would bury the parent's wait under an unrelated task's.)
+ *
+ * An inlined fork is a task: weft_self(), cancellation and pin are its own, and it may suspend or hop. It is then what
+ * the queues hold, and the stack with its parent's frames below moves as a whole.
+ *
+ * It needs room on the stack: at least half of a common stack must be left, else it runs on a stack of its own. So a
+ * recursion a million deep works, one stack for every half.
+ */
+#include "runtime.h"
+#include "src/fatal.h"
+#include "wait.h"
+
+#include <weft/fork.h>
+
+#include <errno.h>
+
+void weft_fork(weft_task *storage, weft_fn *fn, void *arg)
+{
+	struct task *t = task_of_handle(storage);
+	struct worker *w = weft__worker();
+
+	if (__builtin_expect(!t || !fn, 0))
+		weft__fatal("weft_fork: the %s is NULL", t ? "function" : "storage");
+	if (!w) { /* outside of a runtime: at once, serially */
+		task_init(t, NULL, fn, arg, JOIN_DONE, TASK_FORK);
+		t->value = fn(arg);
+		return;
+	}
+	task_init(t, w->rt, fn, arg, JOIN_NOBODY, TASK_FORK);
+	san_release(t);
+	counter_add(&w->counters.forked, 1);
+	weft__start_later(w, t);
+}
+
+/* Runs t, which is in no queue, as a call. It starts with the environment of a new task; the caller's is restored. */
+static void *run_inline(struct worker *w, struct task *t)
+{
+	struct task *parent = w->task;
+	struct fpwords fpwords, inner, fresh;
+	int saved_errno = *w->errno_location;
+
+	fpwords_save(&fpwords);
+	fpwords_default(&fresh);
+	fpwords_load(&fresh, &fpwords);
+	*w->errno_location = 0;
+	t->pin = parent->pin;
+	w->task = t;
+	counter_add(&w->counters.inlined, 1);
+
+	void *outer = san_task_begin();
+	san_acquire(t);
+	void *result = t->fn(t->value);
+	san_release(t);
+	san_task_end(outer);
+	san_acquire(t);
+
+	w = weft__worker(); /* anew: it may have hopped */
+	w->task = parent;
+	*w->errno_location = saved_errno;
+	fpwords_save(&inner);
+	fpwords_load(&fpwords, &inner);
+	return result;
+}
+
+static inline bool has_room(const struct worker *w)
+{
+	return (size_t)((char *)__builtin_frame_address(0) - w->inline_floor) < w->inline_span;
+}
+
+static bool room_in_generator(struct worker *w)
+{
+	const struct coro *co = weft__thread()->current;
+	size_t left = (size_t)((char *)__builtin_frame_address(0) - co->stack.low);
+
+	return co->caller && left >= w->rt->config.stack_size / 2;
+}
+
+static void await_end(struct task *t)
+{
+	struct waiter waiter;
+	uintptr_t join = JOIN_NOBODY;
+
+	weft__wait_begin(&waiter);
+	/* release: the waiter's fields, for end_task(). acquire, on failure: the result. */
+	if (atomic_compare_exchange_strong_explicit(&t->join, &join, (uintptr_t)&waiter,
+						    memory_order_release, memory_order_acquire))
+		weft__wait(&waiter, WEFT_FOREVER, false);
+	else
+		weft__wait_abandon(&waiter);
+}
+
+/* Joins a fork that cannot simply be run inline. */
+static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task *t, bool taken)
+{
+	if (taken) {
+		weft__allow_inlining_here(w);
+		if (has_room(w))
+			return run_inline(w, t);
+		if (room_in_generator(w)) {
+			/* A task's start is a boundary: what is inlined must not see the generator. */
+			struct coro *caller = weft__coro_boundary_begin();
+			void *result = run_inline(w, t);
+			weft__coro_boundary_end(caller);
+			/* Back in the generator: the next one takes this way again. */
+			weft__worker()->inline_span = 0;
+			return result;
+		}
+		/* On a stack of its own: the wait below switches to it directly. */
+		weft__start_later(w, t);
+	}
+	/* acquire: the result, released by end_task(). */
+	if (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE)
+		await_end(t);
+	san_acquire(t);
+	return t->value;
+}
+
+void *weft_fork_join(weft_task *storage)
+{
+	struct task *t = task_of_handle(storage);
+	struct worker *w = weft__worker();
+
+	if (__builtin_expect(!t, 0))
+		weft__fatal("weft_fork_join: the storage is NULL");
+	bool taken = w && weft__deque_pop_if(&w->deque, t);
+	void *result = __builtin_expect(taken && has_room(w), 1) ? run_inline(w, t)
+								 : join_slowly(w, t, taken);
+	san_forget(t, sizeof *t);
+	return result;
+}
+
+struct range {
+	size_t begin, end, grain;
+	void (*body)(size_t lo, size_t hi, void *ctx);
+	void *ctx;
+};
+
+static void *run_range(void *arg)
+{
+	struct range range = *(const struct range *)arg;
+
+	if (range.end - range.begin <= range.grain) {
+		range.body(range.begin, range.end, range.ctx);
+		return NULL;
+	}
+	struct range upper = range;
+	weft_task fork;
+	upper.begin = range.begin + (range.end - range.begin) / 2;
+	range.end = upper.begin;
+	weft_fork(&fork, run_range, &upper);
+	run_range(&range);
+	weft_fork_join(&fork);
+	return NULL;
+}
+
+int weft_for(size_t begin, size_t end, size_t grain, void (*body)(size_t lo, size_t hi, void *ctx),
+	     void *ctx)
+{
+	unsigned workers = weft_worker_count(NULL);
+	struct range range = {begin, end, grain, body, ctx};
+
+	if (!body || end < begin)
+		return -EINVAL;
+	if (begin == end)
+		return 0;
+	/* Several ranges for each worker, so that uneven ones even out. */
+	if (grain == 0)
+		range.grain = (end - begin) / ((workers ? workers : 1) * 16) + 1;
+	run_range(&range);
+	return 0;
+}

@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Sleeping and waking workers: no wake is lost, few are superfluous, an idle runtime uses no CPU.
+ *
+ * The problem. Whoever makes a task visible should wake a worker only if one is needed: a wake costs microseconds. A worker
+ * that finds nothing should sleep only if nothing is there. The designs that were rejected: a condition variable
+ * around one queue (a lock on every push); waking on every push (bthread: eight times slower spawns); a periodic
+ * tick that looks for stranded work (CPU use when idle, latency when not).
+ *
+ * The one that was chosen is Go's, with the fences made asymmetric. `idle` holds two counts: searchers (awake workers that
+ * look for work) and sleepers.
+ *
+ *   making a task visible (announce)       going to sleep
+ *     store the task in a queue              searchers - 1, sleepers + 1 (one atomic operation)
+ *     light fence                            heavy fence
+ *     load idle                              load every queue: not empty: do not sleep
+ *     sleepers and no searchers: wake one    wait
+ *
+ * Store-load race: at least one side sees the other's store. So if the announcer sees no sleeper, that worker's look at
+ * the queues comes later and finds the task.
+ *
+ * If the announcer sees a searcher it wakes nobody, since that searcher will look at the queue before it sleeps. But a
+ * searcher may find another task instead. So the last searcher to stop searching looks around once more (after a heavy
+ * fence, for the same race) and wakes another one if there is more to do. A woken worker is a searcher from the moment
+ * it is woken: a burst of announcements wakes one worker, which wakes the next.
+ *
+ * The next slots are not stolen from while their owners pick: that would tear pairs of tasks apart. But an owner may
+ * compute for a second. So filling a slot while others sleep wakes one of them if none watches yet; a watcher sleeps
+ * for WATCH_NS at a time and takes a slot's task when its owner has made no pick since. When it sees no filled slot it
+ * ceases to watch.
+ *
+ * Deadlines. One sleeper, the keeper, waits for the earliest one. `keeper_deadline` says until when it sleeps.
+ *
+ *   arming (announce_timer)                going to sleep
+ *     store earliest of a heap               sleepers + 1
+ *     light fence                            heavy fence
+ *     load idle, keeper_deadline             load earliest of every heap
+ *     sleepers, keeper later: wake one       become the keeper if that is before keeper_deadline
+ *
+ * A woken worker becomes the keeper, when it sleeps again, if its deadline is earlier. When a keeper gets something else to
+ * do, the last searcher's look around (which it is, or will be) wakes the next one.
+ *
+ * A sleeping worker waits for `awake` to become 1. Whoever takes it off the list of sleepers (under idle_lock) stores that,
+ * so each time on the list is ended by exactly one.
+ */
+#include "runtime.h"
+#include "sched/os/clock.h"
+#include "sched/os/futex.h"
+#include "sched/os/membarrier.h"
+
+#include <errno.h>
+
+#define WATCH_NS  ((int64_t)100000)
+#define STARVE_NS ((int64_t)5000000) /* how often a worker asks again for a stack (starve.c) */
+
+#define SEARCHER     UINT64_C(1)
+#define SLEEPER      (UINT64_C(1) << 32)
+#define SEARCHERS(i) ((uint32_t)(i))
+#define SLEEPERS(i)  ((uint32_t)((i) >> 32))
+
+static void push_sleeper_locked(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	w->sleep_next = rt->sleepers;
+	rt->sleepers = w;
+	atomic_store_explicit(&w->awake, 0, memory_order_relaxed);
+	/* relaxed: nudge() reads it after its fence; our heavy fence follows. */
+	atomic_store_explicit(&w->asleep, 1, memory_order_relaxed);
+	if (w->searching) {
+		w->searching = false;
+		atomic_fetch_add_explicit(&rt->idle, SLEEPER - SEARCHER, memory_order_seq_cst);
+	} else {
+		atomic_fetch_add_explicit(&rt->idle, SLEEPER, memory_order_seq_cst);
+	}
+}
+
+/* Takes w, which is on the list, off it. It is a searcher from now on. */
+static void take_sleeper_locked(struct weft_runtime *rt, struct worker *w)
+{
+	struct worker **link = &rt->sleepers;
+
+	while (*link != w)
+		link = &(*link)->sleep_next;
+	*link = w->sleep_next;
+	atomic_store_explicit(&w->asleep, 0, memory_order_relaxed);
+	if (rt->keeper == w) {
+		rt->keeper = NULL;
+		/* relaxed: read with idle, after a fence, by those who arm. */
+		atomic_store_explicit(&rt->keeper_deadline, WEFT_FOREVER, memory_order_relaxed);
+	}
+	atomic_fetch_add_explicit(&rt->idle, SEARCHER - SLEEPER, memory_order_seq_cst);
+}
+
+static void rouse(struct worker *w)
+{
+	/* release: pairs with the acquire in weft__sleep(); w->searching is set by w itself. */
+	atomic_store_explicit(&w->awake, 1, memory_order_release);
+	weft__futex_wake(&w->awake, 1);
+}
+
+/* Wakes the worker that went to sleep last; unless, for `searchers_do`, somebody searches by now. */
+static void wake_one(struct weft_runtime *rt, bool searchers_do)
+{
+	struct worker *w = NULL;
+
+	weft__lock(&rt->idle_lock);
+	/* relaxed: only changed to more sleepers or from sleeper to searcher under the lock we hold. */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	if (!(searchers_do && SEARCHERS(idle) > 0) && rt->sleepers) {
+		w = rt->sleepers;
+		take_sleeper_locked(rt, w);
+	}
+	weft__unlock(&rt->idle_lock);
+	if (w)
+		rouse(w);
+}
+
+void weft__announce(struct weft_runtime *rt)
+{
+	weft__fence_light(); /* store-load race with weft__sleep(): see above */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0)
+		wake_one(rt, true);
+}
+
+void weft__announce_slot(struct weft_runtime *rt)
+{
+	weft__fence_light(); /* store-load race with weft__sleep(): see above */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0 &&
+	    !atomic_load_explicit(&rt->watching, memory_order_relaxed))
+		wake_one(rt, true);
+}
+
+void weft__announce_timer(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	w->timer_armed = false;
+	weft__fence_light(); /* store-load race with weft__sleep(): see above */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	if (SLEEPERS(idle) > 0 &&
+	    atomic_load_explicit(&w->timers.earliest, memory_order_relaxed) <
+		    atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+		wake_one(rt, false);
+}
+
+void weft__nudge(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	weft__fence_light(); /* store-load race with weft__sleep(): see above, with asleep for idle */
+	if (!atomic_load_explicit(&w->asleep, memory_order_relaxed))
+		return;
+	weft__lock(&rt->idle_lock);
+	bool was_asleep = atomic_load_explicit(&w->asleep, memory_order_relaxed);
+	if (was_asleep)
+		take_sleeper_locked(rt, w);
+	weft__unlock(&rt->idle_lock);
+	if (was_asleep)
+		rouse(w);
+}
+
+void weft__wake_all(struct weft_runtime *rt)
+{
+	struct worker *woken = NULL;
+
+	weft__lock(&rt->idle_lock);
+	while (rt->sleepers) {
+		struct worker *w = rt->sleepers;
+		take_sleeper_locked(rt, w);
+		w->sleep_next = woken;
+		woken = w;
+	}
+	/* Roused under the lock: a roused one could be on the list again, its link overwritten. */
+	for (struct worker *w = woken, *next; w; w = next) {
+		next = w->sleep_next;
+		rouse(w);
+	}
+	weft__unlock(&rt->idle_lock);
+}
+
+bool weft__search_start(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	/* relaxed: a bound that may be exceeded by a few. */
+	if (SEARCHERS(atomic_load_explicit(&rt->idle, memory_order_relaxed)) >= rt->searchers_max)
+		return false;
+	atomic_fetch_add_explicit(&rt->idle, SEARCHER, memory_order_seq_cst);
+	w->searching = true;
+	return true;
+}
+
+enum seen {
+	SEEN_NOTHING = 0,
+	SEEN_READY = 1,     /* in a ring */
+	SEEN_UNSTARTED = 2, /* in a deque, or waiting for a stack */
+	SEEN_SLOT = 4,
+};
+
+/* What there is for anybody to take, up to the first ready one. After a heavy fence. */
+static unsigned look_at_workers(struct weft_runtime *rt)
+{
+	unsigned seen = SEEN_NOTHING;
+
+	if (atomic_load_explicit(&rt->starved_count, memory_order_relaxed) > 0)
+		seen |= SEEN_UNSTARTED;
+
+	weft__rcu_lock();
+	struct worker_table *table = worker_table(rt);
+	for (unsigned i = 0; i < table->count && !(seen & SEEN_READY); i++) {
+		struct worker *w = table->workers[i];
+		if (!weft__ring_empty(&w->ring))
+			seen |= SEEN_READY;
+		if (!weft__deque_empty(&w->deque))
+			seen |= SEEN_UNSTARTED;
+		if (atomic_load_explicit(&w->slot, memory_order_relaxed))
+			seen |= SEEN_SLOT;
+	}
+	weft__rcu_unlock();
+	return seen;
+}
+
+static int64_t earliest_deadline(struct weft_runtime *rt)
+{
+	/* acquire: pairs with the release that published the record. */
+	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	int64_t earliest = WEFT_FOREVER;
+
+	for (unsigned i = 0; i < count; i++) {
+		/* relaxed: after the heavy fence, see above. */
+		int64_t e = atomic_load_explicit(&rt->records[i]->timers.earliest,
+						 memory_order_relaxed);
+		if (e < earliest)
+			earliest = e;
+	}
+	return earliest;
+}
+
+/* Whether no sleeper waits for the earliest deadline. After the heavy fence. */
+static bool deadline_unkept(struct weft_runtime *rt)
+{
+	return earliest_deadline(rt) <
+	       atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed);
+}
+
+void weft__search_stop(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	w->searching = false;
+	uint64_t idle = atomic_fetch_sub_explicit(&rt->idle, SEARCHER, memory_order_seq_cst);
+	if (SEARCHERS(idle) > 1 || SLEEPERS(idle) == 0)
+		return;
+	weft__fence_heavy(); /* store-load race with weft__announce(): searchers - 1, then the queues */
+	unsigned seen = look_at_workers(rt);
+	bool work = (seen & (SEEN_READY | SEEN_UNSTARTED)) || !weft__wfcq_empty(&rt->injection);
+	bool unwatched =
+		(seen & SEEN_SLOT) && !atomic_load_explicit(&rt->watching, memory_order_relaxed);
+	if (work || unwatched || deadline_unkept(rt))
+		wake_one(rt, true);
+}
+
+void weft__sleep_announce(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	counter_add(&w->counters.sleeps, 1);
+	w->timer_armed = false;
+	/* relaxed: a hint, of which all sleepers are told. */
+	if (atomic_load_explicit(&rt->starving, memory_order_relaxed))
+		weft__drop_idle_coros(w);
+	weft__lock(&rt->idle_lock);
+	push_sleeper_locked(w);
+	weft__unlock(&rt->idle_lock);
+	weft__fence_heavy(); /* store-load race with announce and nudge: see above */
+}
+
+/* Waits until whoever has taken w off the list says so. w is a searcher then. */
+static void await_rouse(struct worker *w)
+{
+	/* acquire: pairs with rouse(). No wake is lost: the kernel sleeps only while awake is 0. */
+	while (!atomic_load_explicit(&w->awake, memory_order_acquire))
+		weft__futex_wait(&w->awake, 0, WEFT_FOREVER);
+	w->searching = true;
+	counter_add(&w->counters.nudges, 1);
+}
+
+/* Takes w off the list by itself, unless somebody was faster. w is a searcher then. */
+void weft__get_up(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	weft__lock(&rt->idle_lock);
+	bool asleep = atomic_load_explicit(&w->asleep, memory_order_relaxed);
+	if (asleep)
+		take_sleeper_locked(rt, w);
+	weft__unlock(&rt->idle_lock);
+	if (asleep)
+		w->searching = true;
+	else
+		await_rouse(w);
+}
+
+/* Makes w the keeper if there is a deadline before the present keeper's. Returns until when w is to sleep. */
+static int64_t keep_time(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+	int64_t deadline = earliest_deadline(rt);
+
+	if (deadline >= atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+		return WEFT_FOREVER;
+	weft__lock(&rt->idle_lock);
+	if (!atomic_load_explicit(&w->asleep, memory_order_relaxed) ||
+	    deadline >= atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed)) {
+		deadline = WEFT_FOREVER;
+	} else {
+		rt->keeper = w;
+		atomic_store_explicit(&rt->keeper_deadline, deadline, memory_order_relaxed);
+	}
+	weft__unlock(&rt->idle_lock);
+	return deadline;
+}
+
+/* What a watcher saw at its last look: a filled slot and its owner's count of picks. */
+struct watch {
+	struct worker *owner; /* NULL: it saw none */
+	uint32_t picks;
+};
+
+/* The task of the slot watched, if its owner has made no pick since; else watches another filled slot. */
+static struct task *watch_slots(struct worker *w, struct watch *watch)
+{
+	struct worker *owner = watch->owner;
+
+	if (owner && atomic_load_explicit(&owner->slot, memory_order_relaxed) &&
+	    atomic_load_explicit(&owner->picks, memory_order_relaxed) == watch->picks) {
+		/* acq_rel: the task, released by weft__ready(); against the owner's exchange. */
+		struct task *t = atomic_exchange_explicit(&owner->slot, NULL, memory_order_acq_rel);
+		if (t) {
+			counter_add(&w->counters.steals, 1);
+			counter_add(&w->counters.stolen, 1);
+			return t;
+		}
+	}
+	watch->owner = NULL;
+	weft__rcu_lock();
+	struct worker_table *table = worker_table(w->rt);
+	uint32_t start = weft__random_below(&w->random, table->count);
+	for (unsigned i = 0; i < table->count && !watch->owner; i++) {
+		struct worker *candidate = table->workers[(start + i) % table->count];
+		if (candidate != w && atomic_load_explicit(&candidate->slot, memory_order_relaxed))
+			watch->owner = candidate;
+	}
+	if (watch->owner)
+		watch->picks = atomic_load_explicit(&watch->owner->picks, memory_order_relaxed);
+	weft__rcu_unlock();
+	return NULL;
+}
+
+/* A slot that is filled from now on wakes a new watcher; the caller looks once more for one filled before. */
+static void stop_watching(struct weft_runtime *rt)
+{
+	atomic_store_explicit(&rt->watching, 0, memory_order_relaxed);
+	weft__fence_heavy(); /* store-load race with weft__announce_slot(): watching, then the slots */
+}
+
+/*
+ * Ends a runtime that is closing once nothing is live in it. By every worker that ceases to be active, after its heavy
+ * fence, so that the last one sees all ends.
+ */
+static void stop_if_over(struct weft_runtime *rt)
+{
+	/* acquire: pairs with the release in weft_run() and weft_runtime_destroy(). */
+	if (atomic_load_explicit(&rt->closing, memory_order_acquire) && weft__all_ended(rt))
+		weft__stop(rt);
+}
+
+void weft__sign_off(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	w->timer_armed = false;
+	weft__fence_heavy(); /* store-load race with weft_runtime_destroy() and with who becomes the keeper */
+	stop_if_over(rt);
+	if (deadline_unkept(rt))
+		wake_one(rt, false);
+}
+
+/* Whether a worker in the list of sleepers must get up at once. After the heavy fence. */
+static bool must_get_up(struct worker *w, unsigned seen)
+{
+	struct weft_runtime *rt = w->rt;
+
+	stop_if_over(rt);
+	if (atomic_load_explicit(&rt->stopped, memory_order_relaxed) ||
+	    w->retires != atomic_load_explicit(&w->retiring, memory_order_relaxed))
+		return true;
+	if (w->retires)
+		return w->pinned == 0;
+	/* One that was refused a stack has just looked in vain for what needs none. */
+	return (seen & SEEN_READY) || ((seen & SEEN_UNSTARTED) && !w->starving);
+}
+
+struct task *weft__sleep(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+	unsigned seen = look_at_workers(rt);
+	struct watch watch = {0};
+	struct task *found = NULL;
+	uint32_t unwatched = 0;
+
+	if (must_get_up(w, seen)) {
+		weft__get_up(w);
+		return NULL;
+	}
+	int64_t until = keep_time(w);
+	if (w->starving && (seen & SEEN_UNSTARTED)) {
+		int64_t again = weft__clock_now() + STARVE_NS;
+		until = again < until ? again : until;
+	}
+	/* relaxed: one flag, which publishes nothing. */
+	bool watching =
+		!w->retires && (seen & SEEN_SLOT) &&
+		atomic_compare_exchange_strong_explicit(&rt->watching, &unwatched, 1,
+							memory_order_relaxed, memory_order_relaxed);
+	if (watching)
+		watch_slots(w, &watch);
+
+	for (;;) {
+		int64_t nap = watching ? weft__clock_now() + WATCH_NS : until;
+		if (nap > until)
+			nap = until;
+		int rc = weft__futex_wait(&w->awake, 0, nap);
+		/* acquire: pairs with rouse(). */
+		if (atomic_load_explicit(&w->awake, memory_order_acquire)) {
+			await_rouse(w);
+			break;
+		}
+		if (rc != -ETIMEDOUT)
+			continue;
+		if (watching)
+			found = watch_slots(w, &watch);
+		if (found || nap == until) {
+			weft__get_up(w);
+			break;
+		}
+		if (watching && !watch.owner) {
+			watching = false;
+			stop_watching(rt);
+			if (look_at_workers(rt) != SEEN_NOTHING) {
+				weft__get_up(w);
+				break;
+			}
+		}
+	}
+	if (watching)
+		stop_watching(rt);
+	return found;
+}

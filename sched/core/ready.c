@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making tasks runnable: which queue a task goes to, and who is told.
+ *
+ *   woken by a worker of its runtime   that worker's next slot; the one that was there goes to the ring's tail
+ *   woken by anybody else              the injection queue
+ *   yielded                            the ring's tail
+ *   ring full                          the injection queue
+ *   new                                the deque; pinned: the inbox
+ *   pinned, woken                      its worker's inbox
+ *
+ * Whoever woke a task usually suspends soon, and its worker then goes on with the one it woke: a pair of tasks that
+ * talk to each other stays on one worker and switches directly. A slot whose owner does not suspend soon is emptied by
+ * a watcher (park.c).
+ */
+#include "chaos.h"
+#include "runtime.h"
+#include "sched/os/membarrier.h"
+
+static void to_inbox(struct worker *target, struct task *t)
+{
+	weft__wfcq_enqueue(&target->inbox, &t->link);
+	weft__nudge(target);
+}
+
+void weft__inject(struct weft_runtime *rt, struct task *t)
+{
+	weft__wfcq_enqueue(&rt->injection, &t->link);
+	weft__announce(rt);
+}
+
+/* Puts t to the ring's tail, which is in the injection queue while the ring overflows; tells nobody. */
+static void to_ring(struct worker *w, struct task *t)
+{
+	if (!w->overflowed && weft__ring_push(&w->ring, t))
+		return;
+	w->overflowed = true;
+	weft__wfcq_enqueue(&w->rt->injection, &t->link);
+}
+
+/* Pinned tasks, and those that chaos sends away: true if t is dealt with. w: NULL if the caller is none of its workers. */
+static bool sent_away(struct worker *w, struct task *t)
+{
+	if (t->pin != TASK_UNPINNED) {
+		to_inbox(t->rt->records[t->pin], t);
+		return true;
+	}
+	return w && w->rt->config.chaos.on && weft__chaos_send_away(w, t);
+}
+
+void weft__ready_tail(struct worker *w, struct task *t)
+{
+	if (sent_away(w, t))
+		return;
+	to_ring(w, t);
+	weft__announce(w->rt);
+}
+
+void weft__ready(struct task *t)
+{
+	struct worker *w = weft__worker();
+	struct weft_runtime *rt = t->rt;
+
+	if (!w || w->rt != rt) {
+		visit_begin(rt);
+		if (!sent_away(NULL, t))
+			weft__inject(rt, t);
+		visit_end(rt);
+		return;
+	}
+	counter_add(&w->counters.wakes, 1);
+	if (sent_away(w, t))
+		return;
+
+	struct task *displaced = NULL;
+	/* relaxed: only we fill the slot, so what looks empty is empty. */
+	if (atomic_load_explicit(&w->slot, memory_order_relaxed))
+		/* acq_rel: against a watcher's exchange. */
+		displaced = atomic_exchange_explicit(&w->slot, t, memory_order_acq_rel);
+	else
+		/* release: the task, for the watcher's acquire in weft__steal_slot(). */
+		atomic_store_explicit(&w->slot, t, memory_order_release);
+	if (displaced) {
+		to_ring(w, displaced);
+		weft__announce(rt);
+	} else {
+		weft__announce_slot(rt);
+	}
+}
+
+void weft__start_later(struct worker *w, struct task *t)
+{
+	if (t->pin != TASK_UNPINNED) {
+		to_inbox(w, t);
+		return;
+	}
+	if (weft__deque_push(&w->deque, t))
+		weft__announce(w->rt);
+	else
+		weft__inject(w->rt, t); /* the deque cannot grow: no memory */
+}

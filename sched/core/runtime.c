@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime.h"
+
+#include "sched/os/futex.h"
+#include "sched/os/membarrier.h"
+#include "src/fatal.h"
+
+#include <weft/stats.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define MAIN_STACK_DEFAULT ((size_t)8 << 20)
+#define MAIN_STACK_MAX     ((size_t)64 << 20)
+
+static void runtime_free(struct weft_runtime *rt)
+{
+	/* acquire: pairs with visit_end(). */
+	while (atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0)
+		sched_yield();
+	weft__workers_join(rt);
+	weft__task_pool_fini(&rt->outside_tasks);
+	free(rt);
+}
+
+void weft__stop(struct weft_runtime *rt)
+{
+	/* release: pairs with the acquire in weft__find(). */
+	atomic_store_explicit(&rt->stopped, 1, memory_order_release);
+	weft__futex_wake(&rt->stopped, 1);
+	weft__wake_all(rt);
+}
+
+static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runtime **ret_rt)
+{
+	struct weft_runtime *rt = aligned_alloc(alignof(struct weft_runtime), sizeof *rt);
+
+	if (!rt)
+		return -ENOMEM;
+	memset(rt, 0, sizeof *rt);
+	int rc = weft__config_load(&rt->config, opt);
+	if (rc < 0)
+		goto err_config;
+
+	weft__fence_init();
+	rt->borrowed = borrowed;
+	weft__wfcq_init(&rt->injection);
+	weft__task_pool_init(&rt->outside_tasks);
+	atomic_init(&rt->keeper_deadline, WEFT_FOREVER);
+	rt->starved_tail = &rt->starved_head;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	rt->searchers_max = cpus > 2 ? (unsigned)cpus / 2 : 1;
+	if (rt->config.print_config)
+		weft__config_print(&rt->config);
+
+	rc = weft__workers_init(rt);
+	if (rc < 0)
+		goto err_config;
+	rc = weft__workers_set(rt, rt->config.workers);
+	if (rc < 0)
+		goto err_workers;
+	*ret_rt = rt;
+	return 0;
+
+err_workers:
+	/* Those that were started are retiring; nothing is live. */
+	weft__stop(rt);
+	runtime_free(rt);
+	return rc;
+err_config:
+	free(rt);
+	return rc;
+}
+
+int weft_runtime_create_sized(const struct weft_options *opt, size_t opt_size,
+			      weft_runtime **ret_rt)
+{
+	struct weft_options known = {0};
+
+	if (!ret_rt)
+		return -EINVAL;
+	if (opt)
+		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
+	return runtime_new(&known, false, ret_rt);
+}
+
+static void print_stats(struct weft_runtime *rt)
+{
+	struct weft_stats s;
+
+	weft_stats(rt, &s);
+	weft__warn("stats: spawned %llu completed %llu forked %llu inlined %llu steals %llu stolen "
+		   "%llu "
+		   "hops %llu switches %llu parks %llu wakes %llu yields %llu injected %llu sleeps "
+		   "%llu "
+		   "nudges %llu timers %llu",
+		   (unsigned long long)s.spawned, (unsigned long long)s.completed,
+		   (unsigned long long)s.forked, (unsigned long long)s.inlined,
+		   (unsigned long long)s.steals, (unsigned long long)s.stolen,
+		   (unsigned long long)s.hops, (unsigned long long)s.switches,
+		   (unsigned long long)s.parks, (unsigned long long)s.wakes,
+		   (unsigned long long)s.yields, (unsigned long long)s.injected,
+		   (unsigned long long)s.sleeps, (unsigned long long)s.nudges,
+		   (unsigned long long)s.timers);
+}
+
+int weft_runtime_destroy(weft_runtime *rt)
+{
+	struct worker *w = weft__worker();
+
+	if (!rt)
+		return 0;
+	if (w && w->rt == rt)
+		return -EDEADLK;
+	/* release: pairs with the acquire in must_get_up(). Each worker that sleeps is woken and looks, before it sleeps
+	 * again, whether anything is live: the last one to do so stops the runtime. */
+	atomic_store_explicit(&rt->closing, true, memory_order_release);
+	weft__fence_light(); /* store-load race with weft__sleep() and weft__sign_off(): closing, then the sleepers */
+	weft__wake_all(rt);
+	/* acquire: what the last tasks did. No wake is lost: the kernel sleeps only while stopped is 0. */
+	while (!atomic_load_explicit(&rt->stopped, memory_order_acquire))
+		weft__futex_wait(&rt->stopped, 0, WEFT_FOREVER);
+	if (rt->config.stats)
+		print_stats(rt);
+	san_acquire(rt);
+	runtime_free(rt);
+	return 0;
+}
+
+/* A control block for a task from a thread that is no worker of rt. */
+static struct task *alloc_outside(struct weft_runtime *rt)
+{
+	weft__lock(&rt->outside_lock);
+	struct task *t = weft__task_pool_alloc(&rt->outside_tasks);
+	weft__unlock(&rt->outside_lock);
+	return t;
+}
+
+int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
+{
+	struct worker *w = weft__worker();
+
+	if (!fn)
+		return -EINVAL;
+	if (!rt && !w)
+		return -EPERM;
+	if (w && (!rt || rt == w->rt))
+		return weft_spawn(fn, arg, ret_task);
+	if (out_of_stacks(rt, NULL))
+		return -ENOMEM;
+	struct task *t = alloc_outside(rt);
+	if (!t)
+		return -ENOMEM;
+	task_init(t, rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
+	san_release(t);
+	/* relaxed: the queue publishes it before the task can end. */
+	atomic_fetch_add_explicit(&rt->injected_spawned, 1, memory_order_relaxed);
+	if (ret_task)
+		*ret_task = task_handle(t);
+	visit_begin(rt);
+	weft__inject(rt, t);
+	visit_end(rt);
+	return 0;
+}
+
+/* What somebody's main() may take for granted. */
+static size_t main_stack_size(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_STACK, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return MAIN_STACK_DEFAULT;
+	return limit.rlim_cur < MAIN_STACK_MAX ? (size_t)limit.rlim_cur : MAIN_STACK_MAX;
+}
+
+/* The first task of weft_run(). Its result does not stay in the task, which others may join or detach. */
+struct main_call {
+	weft_fn *fn;
+	void *arg;
+	void *result;
+};
+
+static void *run_main(void *arg)
+{
+	struct main_call *call = arg;
+
+	call->result = call->fn(call->arg);
+	return call->result;
+}
+
+int weft_run(weft_fn *fn, void *arg, void **ret_result)
+{
+	struct main_call call = {fn, arg, NULL};
+	weft_runtime *rt;
+
+	if (!fn)
+		return -EINVAL;
+	if (weft__worker())
+		return -EDEADLK;
+	struct task_cold *cold = calloc(1, sizeof *cold);
+	if (!cold)
+		return -ENOMEM;
+	int rc = runtime_new(NULL, true, &rt);
+	if (rc < 0)
+		goto err_runtime;
+	struct task *t = alloc_outside(rt);
+	if (!t) {
+		rc = -ENOMEM;
+		goto err_task;
+	}
+	size_t stack_size = main_stack_size();
+	cold->stack_size = stack_size > rt->config.stack_size ? stack_size : 0;
+	cold->stack_may_shrink = true;
+	task_init(t, rt, run_main, &call, JOIN_NOBODY, 0);
+	t->cold = cold;
+	san_release(t);
+	atomic_fetch_add_explicit(&rt->injected_spawned, 1, memory_order_relaxed);
+	/* release: who sees it sees the spawn, and that not all have ended. */
+	atomic_store_explicit(&rt->closing, true, memory_order_release);
+	weft__inject(rt, t);
+	weft__worker_loop(rt->records[0]);
+
+	san_acquire(rt);
+	if (rt->config.stats)
+		print_stats(rt);
+	runtime_free(rt);
+	if (ret_result)
+		*ret_result = call.result;
+	return 0;
+
+err_task:
+	weft__stop(rt);
+	runtime_free(rt);
+err_runtime:
+	free(cold); /* else the control block's */
+	return rc;
+}
+
+unsigned weft_worker_count(const weft_runtime *rt)
+{
+	struct worker *w = weft__worker();
+
+	if (!rt)
+		rt = w ? w->rt : NULL;
+	/* relaxed: a number that may change at any time. */
+	return rt ? atomic_load_explicit(&rt->target, memory_order_relaxed) : 0;
+}
+
+int weft_worker_id(void)
+{
+	struct worker *w = weft__worker();
+
+	return w ? w->id : -1;
+}
+
+int weft_set_workers(weft_runtime *rt, unsigned n)
+{
+	struct worker *w = weft__worker();
+
+	if (n < 1 || n > WORKERS_MAX)
+		return -EINVAL;
+	if (!rt) {
+		if (!w)
+			return -EPERM;
+		rt = w->rt;
+	}
+	return weft__workers_set(rt, n);
+}

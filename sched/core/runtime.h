@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The runtime: what its workers share.
+ */
+#ifndef WEFT_CORE_RUNTIME_H
+#define WEFT_CORE_RUNTIME_H
+
+#include "config.h"
+#include "worker.h"
+
+#include <weft/runtime.h>
+
+#define WORKERS_MAX WEFT__WORKERS_MAX
+
+/* A runnable task with p others before it in its queue is picked after at most this many times p + 1 picks of the
+ * worker that holds it (find.c). */
+#define WEFT__FAIR_BOUND 256
+
+/* The workers that have a thread, in no particular order. RCU: replaced as a whole, under runtime.admin. */
+struct worker_table {
+	struct worker_table *retired_next;
+	unsigned count;
+	struct worker *workers[];
+};
+
+struct weft_runtime {
+	/* immutable */
+	struct weft__config config;
+	bool borrowed; /* worker 0 is the thread that called weft_run() */
+
+	/* any thread; each with its own protocol */
+	struct weft__wfcq injection;
+	_Alignas(64) _Atomic(void *) table; /* struct worker_table (RCU) */
+	_Atomic unsigned target;            /* how many workers it has been told to have */
+	_Atomic uint64_t
+		injected_spawned;  /* tasks accepted from threads that are no worker of it */
+	unsigned searchers_max;    /* immutable */
+	_Atomic uint32_t starving; /* stacks are short: spawning asks first (starve.c) */
+	_Atomic unsigned visitors; /* threads that are no worker of it, at work in it */
+	_Atomic bool closing;      /* stop when nothing is live any more */
+	_Atomic uint32_t stopped;  /* nothing is live any more and nothing will be (futex) */
+
+	/* sleeping workers: see park.c */
+	_Alignas(64) _Atomic uint64_t idle; /* searchers and sleepers, written together */
+	_Atomic uint32_t watching;          /* a sleeper watches the next slots */
+	_Atomic int64_t
+		keeper_deadline; /* until when the timekeeper sleeps; WEFT_FOREVER: there is none */
+	struct weft__lock idle_lock;
+	struct worker *sleepers; /* under idle_lock, last in first out */
+	struct worker
+		*keeper; /* under idle_lock: the sleeper that waits for the earliest deadline */
+
+	/* under admin: workers that come and go */
+	struct weft__lock admin;
+	struct worker_table *retired_tables;
+	struct worker *records
+		[WORKERS_MAX]; /* every worker there ever was, by id: the first record_count */
+	_Atomic unsigned record_count; /* release when a record is added; anyone reads */
+
+	/* unstarted tasks for which no stack could be had: see starve.c */
+	struct weft__lock starved_lock;
+	struct task *starved_head; /* under starved_lock; linked by .link.opaque */
+	struct task **starved_tail;
+	_Atomic unsigned starved_count; /* written under the lock; anyone reads */
+
+	/* control blocks for tasks from plain threads, under outside_lock */
+	struct weft__lock outside_lock;
+	struct task_pool outside_tasks;
+};
+
+/* The table, inside of an RCU read-side section. */
+static inline struct worker_table *worker_table(struct weft_runtime *rt)
+{
+	return weft__rcu_load(&rt->table);
+}
+
+/* execute.c: how tasks are run. */
+
+/*
+ * Suspends the task that runs on w, with what is to become of it, and runs next (NULL: the leader). Returns the worker
+ * that resumed it.
+ */
+struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next);
+
+/* Runs t on w, from its leader, until the leader is switched to again. */
+void weft__execute(struct worker *w, struct task *t);
+
+/* What to switch to for t to run on w next; for the leader to run. */
+struct coro *weft__take_up(struct worker *w, struct task *t);
+struct coro *weft__step_down(struct worker *w);
+
+/* Whether w can start a task of the common stack size: has a stack ready, or gets one now. */
+bool weft__can_start(struct worker *w);
+
+/* Whether w can run t now: it has started, or a stack for it is there. */
+bool weft__can_start_task(struct worker *w, struct task *t);
+
+/* Frees the coroutines that w keeps ready. */
+void weft__drop_idle_coros(struct worker *w);
+
+/* The bottom frame of every task's stack. */
+void weft__task_main(void *value);
+
+/* Lets forks run inline on the current stack, if it is a task's own. */
+void weft__allow_inlining_here(struct worker *w);
+
+/* ready.c: making tasks runnable. */
+
+/* Puts a task that was suspended where it will be resumed. The caller owns it. Any thread. */
+void weft__ready(struct task *t);
+
+/* As weft__ready(), by a worker of its runtime, without precedence over what is there already. */
+void weft__ready_tail(struct worker *w, struct task *t);
+
+/* Puts a new task of w's runtime where it will be started. */
+void weft__start_later(struct worker *w, struct task *t);
+
+/* Hands a task to the pool as a whole. Any thread, but see visit_begin(). */
+void weft__inject(struct weft_runtime *rt, struct task *t);
+
+/* starve.c: tasks for which there is no stack. */
+
+/* w has asked for a stack: whether it got one. */
+void weft__note_stack(struct worker *w, bool got);
+
+/* Keeps an unstarted task until there is a stack for it. */
+void weft__starved_put(struct worker *w, struct task *t);
+
+/* One that has waited and that w can start now, or NULL. */
+struct task *weft__starved_take(struct worker *w);
+
+/* While runtime.starving is set: whether a new task is to be refused. w: NULL on a thread that is none of its workers. */
+bool weft__refuses_tasks(struct weft_runtime *rt, struct worker *w);
+
+/* Whether stacks are so short that a new task is to be refused. */
+static inline bool out_of_stacks(struct weft_runtime *rt, struct worker *w)
+{
+	/* relaxed: a hint that costs nothing while there are stacks. */
+	return __builtin_expect(atomic_load_explicit(&rt->starving, memory_order_relaxed) != 0,
+				0) &&
+	       weft__refuses_tasks(rt, w);
+}
+
+/*
+ * Around what a thread that is no worker of rt does in it once it has made a task runnable: that task may be the last one,
+ * and the runtime's end then waits until all visitors have left.
+ */
+static inline void visit_begin(struct weft_runtime *rt)
+{
+	/* relaxed: the queue publishes it before the task can end. */
+	atomic_fetch_add_explicit(&rt->visitors, 1, memory_order_relaxed);
+}
+
+static inline void visit_end(struct weft_runtime *rt)
+{
+	/* release: our last look at the runtime, for runtime_free()'s acquire. */
+	atomic_fetch_sub_explicit(&rt->visitors, 1, memory_order_release);
+}
+
+/* find.c: finding work. What these return can run at once: it has started, or w has a stack for it. */
+
+/*
+ * The next task from w's own queues: cheap, no stealing. NULL also when the leader is to make a fair pick.
+ * have_stack: the caller will run an unstarted task of the common stack size on its own stack.
+ */
+struct task *weft__pick_local(struct worker *w, bool have_stack);
+
+/* The next task from anywhere; sleeps while there is none. NULL: the worker is to end. By the leader. */
+struct task *weft__find(struct worker *w);
+
+/* Hands over what w's queues hold to the pool. By the leader. */
+void weft__hand_over(struct worker *w);
+
+/* park.c: sleeping and waking workers. */
+
+/* After a task became visible in one of the worker's queues: wakes a worker for it if need be. */
+void weft__announce(struct weft_runtime *rt);
+
+/* After a next slot was filled: wakes a watcher if need be. */
+void weft__announce_slot(struct weft_runtime *rt);
+
+/* After a deadline was armed by w, which goes on to run something. */
+void weft__announce_timer(struct worker *w);
+
+/* After something was put into w's inbox, or its state was changed: wakes w. Any thread. */
+void weft__nudge(struct worker *w);
+
+/* Becomes a searcher: false if there are enough already. */
+bool weft__search_start(struct worker *w);
+
+/* Ceases to be one, having found work. */
+void weft__search_stop(struct worker *w);
+
+/*
+ * Going to sleep, by a leader whose queues are empty: it first announces that it will; then looks a last time for what was
+ * sent to it or injected; then sleeps (returns what it is to run, or NULL), or gets up at once. It is a searcher then.
+ */
+void weft__sleep_announce(struct worker *w);
+struct task *weft__sleep(struct worker *w);
+void weft__get_up(struct worker *w);
+
+/* What a worker owes the others before its thread ends: what one that goes to sleep would see to. */
+void weft__sign_off(struct worker *w);
+
+/* Nothing is live and nothing will be: lets all workers end. */
+void weft__stop(struct weft_runtime *rt);
+
+/* Wakes all workers. */
+void weft__wake_all(struct weft_runtime *rt);
+
+/* workers.c: workers that come and go. */
+
+/* Makes the runtime one without workers. 0 or -ENOMEM. */
+int weft__workers_init(struct weft_runtime *rt);
+
+/* Makes the runtime have n workers; undone on failure. 0, -EAGAIN or -ENOMEM. */
+int weft__workers_set(struct weft_runtime *rt, unsigned n);
+
+/* A leader's life: runs tasks until the runtime stops or the worker is to go. */
+void weft__worker_loop(struct worker *w);
+
+/* Takes a retiring worker, whose queues are empty, out of the runtime. false: it is to stay. */
+bool weft__worker_leave(struct worker *w);
+
+/* Waits for all threads to end and frees the records. */
+void weft__workers_join(struct weft_runtime *rt);
+
+/* Whether no task is live. */
+bool weft__all_ended(struct weft_runtime *rt);
+
+#endif

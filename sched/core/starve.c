@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tasks for which no stack could be had when their turn came. An accepted task always runs: it waits here, in a queue
+ * of the runtime, until some worker has a stack for it. (Rejected: a queue per worker. A stack that one worker frees is
+ * then of no use to another's tasks.)
+ *
+ * Nothing tells when memory becomes free somewhere in the process, so it is asked for again from time to time:
+ *
+ *  - A worker that was refused a stack is `starving` until it gets one. While it sees nothing but unstarted tasks it sleeps
+ *    for STARVE_NS at a time (park.c), and then tries again. It neither spins nor sleeps for ever.
+ *  - runtime.starving says that the last request was refused, or that tasks wait here. Whoever sets it wakes all
+ *    sleepers: each either has a stack ready and finds work for it, or gives back what it kept before it sleeps again.
+ *  - While it is set, spawning first asks for a stack, and refuses if there is none or if tasks wait here.
+ *
+ * In the queue are tasks of all sizes, some pinned. A task that cannot be started goes to the tail, so that none of
+ * uncommon size is in the way of the others for ever.
+ */
+#include "runtime.h"
+
+/* How many stacks are asked for in one look at the queue. */
+#define TRIES_MAX 4
+
+void weft__note_stack(struct worker *w, bool got)
+{
+	struct weft_runtime *rt = w->rt;
+
+	w->starving = !got;
+	/* relaxed, all: a hint; what it leads to is decided by asking for a stack. */
+	if (!got) {
+		if (!atomic_exchange_explicit(&rt->starving, 1, memory_order_relaxed))
+			weft__wake_all(rt);
+	} else if (atomic_load_explicit(&rt->starving, memory_order_relaxed) &&
+		   atomic_load_explicit(&rt->starved_count, memory_order_relaxed) == 0) {
+		atomic_store_explicit(&rt->starving, 0, memory_order_relaxed);
+	}
+}
+
+static void append_locked(struct weft_runtime *rt, struct task *t)
+{
+	t->link.opaque = NULL;
+	*rt->starved_tail = t;
+	rt->starved_tail = (struct task **)&t->link.opaque;
+}
+
+static struct task *pop_locked(struct weft_runtime *rt)
+{
+	struct task *t = rt->starved_head;
+
+	rt->starved_head = t->link.opaque;
+	if (!rt->starved_head)
+		rt->starved_tail = &rt->starved_head;
+	return t;
+}
+
+void weft__starved_put(struct worker *w, struct task *t)
+{
+	struct weft_runtime *rt = w->rt;
+
+	weft__lock(&rt->starved_lock);
+	append_locked(rt, t);
+	/* relaxed: for those who sleep the lock or, in park.c, a heavy fence orders it. */
+	atomic_fetch_add_explicit(&rt->starved_count, 1, memory_order_relaxed);
+	weft__unlock(&rt->starved_lock);
+	weft__announce(rt);
+}
+
+static bool may_run(const struct worker *w, const struct task *t)
+{
+	return t->pin == TASK_UNPINNED ? !w->retires : t->pin == (int16_t)w->id;
+}
+
+struct task *weft__starved_take(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+	struct task *found = NULL;
+	unsigned tries = 0;
+
+	/* relaxed: a hint. */
+	if (atomic_load_explicit(&rt->starved_count, memory_order_relaxed) == 0)
+		return NULL;
+	weft__lock(&rt->starved_lock);
+	unsigned count = atomic_load_explicit(&rt->starved_count, memory_order_relaxed);
+	while (count-- > 0 && !found && tries < TRIES_MAX) {
+		struct task *t = pop_locked(rt);
+		if (may_run(w, t) && (tries++, weft__can_start_task(w, t)))
+			found = t;
+		else
+			append_locked(rt, t);
+	}
+	if (found)
+		atomic_fetch_sub_explicit(&rt->starved_count, 1, memory_order_relaxed);
+	weft__unlock(&rt->starved_lock);
+	if (!found)
+		w->starving =
+			true; /* there is something that it cannot run: it looks again after a while */
+	return found;
+}
+
+__attribute__((noinline)) bool weft__refuses_tasks(struct weft_runtime *rt, struct worker *w)
+{
+	if (atomic_load_explicit(&rt->starved_count, memory_order_relaxed) > 0)
+		return true;
+	if (w)
+		return !weft__can_start(w);
+	struct coro *probe =
+		weft__coro_new(rt->config.stack_size, rt->config.guard, weft__task_main);
+	if (!probe)
+		return true;
+	weft__coro_free(probe);
+	atomic_store_explicit(&rt->starving, 0, memory_order_relaxed);
+	return false;
+}

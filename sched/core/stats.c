@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#include "runtime.h"
+
+#include <weft/stats.h>
+
+#include <errno.h>
+#include <string.h>
+
+static void add(struct weft_stats *sum, struct counters *c)
+{
+	/* relaxed, all: statistics. */
+#define ADD(field) sum->field += atomic_load_explicit(&c->field, memory_order_relaxed)
+	ADD(spawned);
+	ADD(completed);
+	ADD(forked);
+	ADD(inlined);
+	ADD(steals);
+	ADD(stolen);
+	ADD(hops);
+	ADD(switches);
+	ADD(parks);
+	ADD(wakes);
+	ADD(yields);
+	ADD(injected);
+	ADD(sleeps);
+	ADD(nudges);
+	ADD(timers);
+#undef ADD
+}
+
+static weft_runtime *own_runtime(weft_runtime *rt)
+{
+	struct worker *w = weft__worker();
+
+	return rt ? rt : w ? w->rt : NULL;
+}
+
+static void copy_out(struct weft_stats *ret, size_t size, const struct weft_stats *known)
+{
+	memset(ret, 0, size);
+	memcpy(ret, known, size < sizeof *known ? size : sizeof *known);
+}
+
+int weft_stats_sized(weft_runtime *rt, struct weft_stats *ret_stats, size_t stats_size)
+{
+	struct weft_stats sum = {0};
+
+	if (!ret_stats)
+		return -EINVAL;
+	rt = own_runtime(rt);
+	if (!rt)
+		return -EPERM;
+	/* acquire: pairs with the release that published the record. */
+	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	for (unsigned i = 0; i < count; i++)
+		add(&sum, &rt->records[i]->counters);
+	sum.spawned += atomic_load_explicit(&rt->injected_spawned, memory_order_relaxed);
+	sum.live = sum.spawned > sum.completed ? sum.spawned - sum.completed : 0;
+	copy_out(ret_stats, stats_size, &sum);
+	return 0;
+}
+
+int weft_worker_stats_sized(weft_runtime *rt, unsigned worker, struct weft_stats *ret_stats,
+			    size_t stats_size)
+{
+	struct weft_stats sum = {0};
+
+	rt = own_runtime(rt);
+	if (!rt)
+		return -EPERM;
+	/* acquire: pairs with the release that published the record. */
+	if (!ret_stats || worker >= atomic_load_explicit(&rt->record_count, memory_order_acquire))
+		return -EINVAL;
+	add(&sum, &rt->records[worker]->counters);
+	copy_out(ret_stats, stats_size, &sum);
+	return 0;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* Tasks as their users see them: spawning, yielding, and what a task can ask about itself. */
+#include "runtime.h"
+#include "src/stack_env.h"
+
+#include <weft/task.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task)
+{
+	return weft_spawn_with_sized(NULL, 0, fn, arg, ret_task);
+}
+
+static struct task_cold *cold_new(const struct weft_task_options *opt)
+{
+	struct task_cold *cold = calloc(1, sizeof *cold);
+
+	if (cold) {
+		cold->stack_size = opt->stack_size;
+		if (opt->name)
+			strncpy(cold->name, opt->name, sizeof cold->name - 1);
+	}
+	return cold;
+}
+
+int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, weft_fn *fn,
+			  void *arg, weft_task **ret_task)
+{
+	struct worker *w = weft__worker();
+	struct weft_task_options known = {0};
+	struct task_cold *cold = NULL;
+
+	if (!fn)
+		return -EINVAL;
+	if (!w)
+		return -EPERM;
+	if (out_of_stacks(w->rt, w))
+		return -ENOMEM;
+	if (opt) {
+		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
+		if (known.stack_size != 0 &&
+		    (known.stack_size < WEFT__STACK_MIN || known.stack_size > WEFT__STACK_MAX))
+			return -EINVAL;
+		if (known.stack_size != 0 || known.name) {
+			cold = cold_new(&known);
+			if (!cold)
+				return -ENOMEM;
+		}
+	}
+	struct task *t = weft__task_pool_alloc(&w->tasks);
+	if (!t) {
+		free(cold);
+		return -ENOMEM;
+	}
+	task_init(t, w->rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
+	t->cold = cold;
+	if (known.pinned) {
+		t->pin = (int16_t)w->id;
+		w->pinned++;
+	}
+	san_release(t);
+	counter_add(&w->counters.spawned, 1);
+	if (ret_task)
+		*ret_task = task_handle(t);
+	weft__start_later(w, t);
+	return 0;
+}
+
+void weft_yield(void)
+{
+	struct worker *w = weft__worker();
+
+	if (!w) {
+		sched_yield();
+		return;
+	}
+	counter_add(&w->counters.yields, 1);
+	struct task *next = weft__pick_local(w, false);
+	if (next || w->fair || w->rt->config.chaos.on)
+		weft__suspend(w, LEAVE_YIELD, next);
+}
+
+weft_task *weft_self(void)
+{
+	struct worker *w = weft__worker();
+
+	return w ? task_handle(w->task) : NULL;
+}
+
+const char *weft_task_name(const weft_task *task)
+{
+	const struct task *t = (const struct task *)(task ? task : weft_self());
+
+	return t ? task_name(t) : "";
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The task: a function given to the scheduler, with its state, its result and whoever waits for it. It has no
+ * stack until it starts.
+ *
+ * Where a task is, and who may move it on:
+ *
+ *   unstarted   coro NULL; in a deque, injection queue or inbox. Whoever takes it out of there runs it.
+ *   running     worker->task of one worker, or a frame below an inline fork on that worker's stack.
+ *   suspending  park SUSPENDING: still on its stack, its wait node visible. Only its own thread moves it on: the
+ *               next one to run there sets PARKED, or finds NOTIFIED and makes it runnable.
+ *   parked      park PARKED: context saved. The one waker whose exchange returns PARKED owns it.
+ *   runnable    coro set; in a next slot, ready ring, injection queue or inbox. Whoever takes it resumes it.
+ *   ended       join DONE: the memory is the joiner's (fork: the forker's), or freed if it was detached.
+ */
+#ifndef WEFT_CORE_TASK_H
+#define WEFT_CORE_TASK_H
+
+#include "sched/queue/urcu.h"
+#include "src/coro.h"
+
+#include <weft/task.h>
+
+#include <assert.h>
+#include <stdatomic.h>
+
+struct waiter;
+struct worker;
+
+enum park {
+	PARK_RUNNING,    /* no wait under way */
+	PARK_SUSPENDING, /* a wait node is out, the context not saved yet */
+	PARK_PARKED,     /* the context is saved */
+	PARK_NOTIFIED,   /* the wake has come */
+};
+
+/* What struct task.join holds besides a waiter's address. */
+#define JOIN_NOBODY   ((uintptr_t)0) /* runs, nobody waits */
+#define JOIN_DONE     ((uintptr_t)1) /* has ended; the result is published */
+#define JOIN_DETACHED ((uintptr_t)2) /* nobody will wait */
+#define JOIN_BUSY     ((uintptr_t)3) /* ends just now: its waiter is being claimed */
+
+/* struct task.cancel */
+#define CANCEL_REQUESTED 1u /* sticky */
+#define CANCEL_BUSY      2u /* the lock under which a canceller may look at .waiting */
+
+/* struct task.flags */
+#define TASK_FORK 1u /* the memory is the forker's, who joins it and cannot give up */
+
+#define TASK_UNPINNED ((int16_t)-1)
+#define TASK_NO_HOME  UINT16_MAX
+
+/* What few tasks have. Immutable once the task is published. */
+struct task_cold {
+	size_t stack_size;     /* 0: the runtime's */
+	bool stack_may_shrink; /* a smaller one will do where such a large one cannot be had */
+	char name[32];
+};
+
+struct task {
+	/* The link of the one queue that holds it, or of its pool's free list. */
+	struct weft__wfcq_node link;
+
+	/* Immutable while it is unstarted; then of whoever runs it. */
+	weft_fn *fn;
+	void *value; /* the argument; the result once it has ended, published by join */
+
+	/* Of whoever owns the task in its present state. */
+	struct coro *coro; /* where to resume it; NULL: not started */
+	struct weft_runtime *rt;
+	struct task_cold *cold; /* may be NULL */
+	int16_t pin;            /* the worker that it must run on, or TASK_UNPINNED */
+	uint16_t home;          /* the worker that it was suspended on, or TASK_NO_HOME */
+	uint16_t mask;          /* depth of weft_cancel_mask() */
+	uint16_t flags;
+
+	_Atomic uint32_t park;            /* enum park (the task, its thread's next, one waker) */
+	_Atomic uint32_t cancel;          /* CANCEL_ (any; the task reads) */
+	_Atomic(struct waiter *) waiting; /* its cancellable wait (the task; a canceller reads) */
+	_Atomic(uintptr_t) join;          /* JOIN_ or its waiter (the joiner; the task's end) */
+} __attribute__((may_alias));             /* the same memory as a caller's struct weft_task */
+
+static_assert(sizeof(struct task) <= sizeof(struct weft_task), "a task fits its public storage");
+static_assert(alignof(struct task) <= alignof(struct weft_task), "a task fits its public storage");
+
+static inline struct task *task_of_link(struct weft__wfcq_node *link)
+{
+	return (struct task *)((char *)link - offsetof(struct task, link));
+}
+
+static inline struct task *task_of_handle(weft_task *handle)
+{
+	return (struct task *)handle;
+}
+
+static inline weft_task *task_handle(struct task *t)
+{
+	return (weft_task *)t;
+}
+
+/* The stack size that it asked for; 0: the common one. */
+static inline size_t task_stack_size(const struct task *t)
+{
+	return t->cold ? t->cold->stack_size : 0;
+}
+
+static inline const char *task_name(const struct task *t)
+{
+	return t->cold ? t->cold->name : "";
+}
+
+/* Fills in a task that is visible to nobody yet. */
+static inline void task_init(struct task *t, struct weft_runtime *rt, weft_fn *fn, void *arg,
+			     uintptr_t join, uint16_t flags)
+{
+	t->fn = fn;
+	t->value = arg;
+	t->coro = NULL;
+	t->rt = rt;
+	t->cold = NULL;
+	t->pin = TASK_UNPINNED;
+	t->home = TASK_NO_HOME;
+	t->mask = 0;
+	t->flags = flags;
+	/* relaxed, all: whoever sees the task got it through a queue, which publishes it. */
+	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+	atomic_store_explicit(&t->cancel, 0, memory_order_relaxed);
+	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
+	atomic_store_explicit(&t->join, join, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+#include "wait.h"
+
+#include "runtime.h"
+#include "sched/os/clock.h"
+#include "sched/os/futex.h"
+#include "sched/os/membarrier.h"
+
+#include <errno.h>
+#include <sched.h>
+
+/* How many expired deadlines are claimed under one hold of a heap's lock. */
+#define EXPIRE_BATCH 64
+
+void weft__wait_begin(struct waiter *waiter)
+{
+	struct worker *w = weft__worker();
+
+	waiter->task = w ? w->task : NULL;
+	waiter->timer.timers = NULL;
+	/* relaxed, all: the waiter becomes visible later, through a lock or a release. */
+	atomic_store_explicit(&waiter->outcome, WAIT_PENDING, memory_order_relaxed);
+	atomic_store_explicit(&waiter->signal, 0, memory_order_relaxed);
+	if (waiter->task)
+		atomic_store_explicit(&waiter->task->park, PARK_SUSPENDING, memory_order_relaxed);
+}
+
+void weft__wait_abandon(struct waiter *waiter)
+{
+	if (waiter->task)
+		atomic_store_explicit(&waiter->task->park, PARK_RUNNING, memory_order_relaxed);
+}
+
+bool weft__wait_claim(struct waiter *waiter, enum wait_outcome outcome, struct wakeup *ret)
+{
+	uint32_t pending = WAIT_PENDING;
+
+	/* relaxed: decides a race and publishes nothing; what the wake publishes goes by weft__wait_wake(). */
+	if (!atomic_compare_exchange_strong_explicit(&waiter->outcome, &pending, outcome,
+						     memory_order_relaxed, memory_order_relaxed))
+		return false;
+	ret->task = waiter->task;
+	ret->signal = &waiter->signal;
+	return true;
+}
+
+void weft__wait_wake(struct wakeup wakeup)
+{
+	if (!wakeup.task) {
+		/* release: pairs with the acquire load in wait_thread(). */
+		atomic_store_explicit(wakeup.signal, 1, memory_order_release);
+		weft__futex_wake(wakeup.signal, 1);
+		return;
+	}
+	/* acquire: the saved context, released by settle() with PARKED. release: what was done before the wake, for
+	 * settle()'s failing compare-and-swap or the check in wait_task(). */
+	if (atomic_exchange_explicit(&wakeup.task->park, PARK_NOTIFIED, memory_order_acq_rel) ==
+	    PARK_PARKED)
+		weft__ready(wakeup.task);
+}
+
+/*
+ * Lets cancellers see the waiter. false: the task has been cancelled.
+ *
+ * Store-load race with weft_cancel(): we store `waiting`, then read `cancel`; it sets CANCEL_REQUESTED, then reads
+ * `waiting`. The heavy side is its: cancelling is rare. At least one of the two sees the other.
+ */
+static bool cancel_watch(struct task *t, struct waiter *waiter)
+{
+	/* release: the waiter's fields, for the canceller's acquire load. */
+	atomic_store_explicit(&t->waiting, waiter, memory_order_release);
+	weft__fence_light();
+	return !(atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED);
+}
+
+/*
+ * After the return no canceller looks at the waiter.
+ *
+ * Store-load race with weft_cancel(): we clear `waiting`, then read `cancel`; it sets CANCEL_BUSY, then reads
+ * `waiting`. Either it finds NULL or we find it busy and wait until it is done.
+ */
+static void cancel_unwatch(struct task *t)
+{
+	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
+	weft__fence_light();
+	/* acquire: pairs with the release that ends weft_cancel()'s look at the waiter. */
+	while (atomic_load_explicit(&t->cancel, memory_order_acquire) & CANCEL_BUSY)
+		sched_yield();
+}
+
+/* For a waiter that has found by itself that it need not wait: true if nobody else was faster. */
+static bool claim_itself(struct waiter *waiter, enum wait_outcome outcome)
+{
+	struct wakeup unused;
+
+	return weft__wait_claim(waiter, outcome, &unused);
+}
+
+static void suspend_until_woken(struct worker *w, struct task *t)
+{
+	counter_add(&w->counters.parks, 1);
+	/* acquire: pairs with the release of the waker's exchange; it has come already, so no switch at all. */
+	if (atomic_load_explicit(&t->park, memory_order_acquire) != PARK_NOTIFIED)
+		weft__suspend(w, LEAVE_PARK, weft__pick_local(w, false));
+	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+}
+
+static enum wait_outcome wait_task(struct waiter *waiter, int64_t deadline, bool cancellable)
+{
+	struct worker *w = weft__worker();
+	struct task *t = waiter->task;
+	bool watched = cancellable && t->mask == 0;
+	bool alone = false; /* we claimed ourselves: no wake will come */
+
+	if (watched && !cancel_watch(t, waiter))
+		alone = claim_itself(waiter, WAIT_CANCELLED);
+	if (!alone && deadline != WEFT_FOREVER) {
+		if (deadline <= weft__clock_now()) {
+			alone = claim_itself(waiter, WAIT_TIMEDOUT);
+		} else {
+			weft__timer_arm(&w->timers, &waiter->timer, deadline);
+			w->timer_armed = true;
+		}
+	}
+	if (alone)
+		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+	else
+		suspend_until_woken(w, t);
+
+	if (waiter->timer.timers)
+		weft__timer_disarm(&waiter->timer);
+	if (watched)
+		cancel_unwatch(t);
+	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
+}
+
+static enum wait_outcome wait_thread(struct waiter *waiter, int64_t deadline)
+{
+	/* No wake is lost: the futex call sleeps only while signal is 0, and the waker stores 1 before it wakes. */
+	/* acquire: what the waker did before weft__wait_wake(). */
+	while (!atomic_load_explicit(&waiter->signal, memory_order_acquire)) {
+		if (weft__futex_wait(&waiter->signal, 0, deadline) == -ETIMEDOUT) {
+			if (claim_itself(waiter, WAIT_TIMEDOUT))
+				break;
+			deadline = WEFT_FOREVER; /* claimed by somebody, who will signal */
+		}
+	}
+	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
+}
+
+enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cancellable)
+{
+	return waiter->task ? wait_task(waiter, deadline, cancellable)
+			    : wait_thread(waiter, deadline);
+}
+
+unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now)
+{
+	unsigned total = 0;
+
+	/* acquire: pairs with publish_earliest(); a hint, the lock decides. */
+	while (atomic_load_explicit(&timers->earliest, memory_order_acquire) <= now) {
+		struct wakeup wakeups[EXPIRE_BATCH];
+		unsigned count = 0;
+
+		weft__lock(&timers->lock);
+		while (count < EXPIRE_BATCH) {
+			struct timer *t = weft__timers_pop_locked(timers, now);
+			if (!t)
+				break;
+			struct waiter *waiter =
+				(struct waiter *)((char *)t - offsetof(struct waiter, timer));
+			if (weft__wait_claim(waiter, WAIT_TIMEDOUT, &wakeups[count]))
+				count++;
+		}
+		weft__unlock(&timers->lock);
+
+		for (unsigned i = 0; i < count; i++)
+			weft__wait_wake(wakeups[i]);
+		counter_add(&w->counters.timers, count);
+		total += count;
+	}
+	return total;
+}

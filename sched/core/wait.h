@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The wait protocol: how a task or a plain thread waits for something, and how it is woken. Everything above the core
+ * waits through this and nothing else.
+ *
+ * A waiter lies in the waiting function's frame. Whatever can wake it holds a pointer to it: a primitive's queue
+ * (under that primitive's lock), a timer heap (under its lock), its task's cancellation (under the task's cancel lock).
+ *
+ *   waiting side                                waking side
+ *   weft__wait_begin(&waiter)
+ *   lock; enqueue a node; unlock                lock; take a node; weft__wait_claim(); unlock
+ *   weft__wait(&waiter, deadline, ...)          weft__wait_wake()
+ *   lock; dequeue the node if still in; unlock
+ *
+ * Invariants.
+ *  1. A waiter is claimed once: by the one compare-and-swap that moves `outcome` away from PENDING. Others lose.
+ *  2. A claim is attempted only under the lock of what holds the pointer, and the waiter takes each of these locks,
+ *     to unlink, before its frame ends. So nobody looks at a dead frame. (A node that was taken out by the successful
+ *     claimer needs no unlinking: that claimer is done with the frame when it wakes.)
+ *  3. Whoever claims wakes, exactly once, after the unlock; the waiter does not return before that wake. (A waiter
+ *     that claims itself, because its deadline has passed, needs no wake.)
+ *  4. A waking task is reached through struct task, which lives until its wake; a waking thread through the address of its
+ *     futex word, after whose store nothing else of the frame is touched. A FUTEX_WAKE on a dead frame's address is a
+ *     stray wake for somebody else, and every futex wait here tolerates those.
+ *
+ * No wake is lost between the decision to wait and the switch: the waiter sets park SUSPENDING before any waker can
+ * see its node. A waker exchanges park for NOTIFIED. If it finds SUSPENDING, the context is not saved yet, and it
+ * leaves; the compare-and-swap SUSPENDING → PARKED that the next one on that thread does after the switch then fails,
+ * and makes the task runnable (execute.c). If it finds PARKED, the context is saved, and it makes the task runnable.
+ */
+#ifndef WEFT_CORE_WAIT_H
+#define WEFT_CORE_WAIT_H
+
+#include "task.h"
+#include "timer.h"
+
+enum wait_outcome { WAIT_PENDING, WAIT_WOKEN, WAIT_TIMEDOUT, WAIT_CANCELLED };
+
+struct waiter {
+	struct task *task;        /* immutable; NULL: a plain thread */
+	_Atomic uint32_t outcome; /* enum wait_outcome: the claim */
+	_Atomic uint32_t signal;  /* of a thread: 1 once it is woken (futex) */
+	struct timer timer;
+};
+
+/* What a claimer keeps of a waiter beyond the lock. */
+struct wakeup {
+	struct task *task;
+	_Atomic uint32_t *signal;
+};
+
+/* Makes ready to wait. Must come before anybody can see the waiter. */
+void weft__wait_begin(struct waiter *waiter);
+
+/* Takes weft__wait_begin() back, when nobody has seen the waiter. */
+void weft__wait_abandon(struct waiter *waiter);
+
+/* Claims the waiter. The caller holds the lock of what holds it. true: the caller must call weft__wait_wake(). */
+bool weft__wait_claim(struct waiter *waiter, enum wait_outcome outcome, struct wakeup *ret);
+
+/* Wakes what was claimed. Without that lock. Any thread. */
+void weft__wait_wake(struct wakeup wakeup);
+
+/*
+ * Waits until somebody has claimed and woken the waiter, or the deadline has passed, or (cancellable, outside of a
+ * masked region) the task is cancelled. A task may be on another worker afterwards.
+ */
+enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cancellable);
+
+/*
+ * Claims the waits of one heap whose deadlines have passed and makes their tasks runnable on w. Returns their number.
+ */
+unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The worker: a thread of the pool, with its queues. The record outlives its thread: it is type-stable until the
+ * runtime is destroyed, because plain threads touch its inbox and its futex without being RCU readers.
+ */
+#ifndef WEFT_CORE_WORKER_H
+#define WEFT_CORE_WORKER_H
+
+#include "counters.h"
+#include "sched/os/random.h"
+#include "sched/queue/deque.h"
+#include "sched/queue/ring.h"
+#include "sched/queue/urcu.h"
+#include "task.h"
+#include "task_pool.h"
+#include "timer.h"
+#include "tls.h"
+
+#include <pthread.h>
+
+/* What whoever runs next on this thread does for the one that it replaced, whose context is saved only then. */
+enum leave {
+	LEAVE_NOTHING, /* the leader left, which nobody else resumes */
+	LEAVE_PARK,    /* .leaving: SUSPENDING → PARKED, unless the wake has come */
+	LEAVE_YIELD,   /* .leaving: to the tail of the ready ring */
+	LEAVE_IDLE,    /* .leaving_coro has no task any more: keep it for the next one */
+	LEAVE_FREE,    /* .leaving_coro has no task any more, and an uncommon stack: free it */
+};
+
+enum worker_state {
+	WORKER_NEW,      /* no thread */
+	WORKER_RUNNING,  /* has a thread */
+	WORKER_RETIRING, /* has a thread, which is to end once it is rid of its tasks */
+	WORKER_GONE,     /* the thread ends without touching the record any more; to be joined */
+};
+
+struct worker {
+	/* immutable */
+	struct weft_runtime *rt;
+	uint16_t id;
+
+	/* owner only */
+	struct task *task;   /* what runs here; NULL: the leader */
+	char *inline_floor;  /* forks may run inline on the stack between this address */
+	size_t inline_span;  /* and this many bytes above it */
+	struct coro *leader; /* the thread's own stack */
+	int *errno_location; /* the thread's errno */
+	enum leave leave;
+	bool fair;         /* the leader's next pick is to be a fair one */
+	bool overflowed;   /* the ring's tail is in the injection queue */
+	bool starving;     /* was refused a stack when it last asked (starve.c) */
+	bool retires;      /* what it last saw of .retiring */
+	bool timer_armed;  /* a deadline was added since sleepers were last told */
+	bool searching;    /* counted in runtime.idle's searchers */
+	uint8_t fair_turn; /* which source the next fair pick tries first */
+	struct task *leaving;
+	struct coro *leaving_coro;
+	struct coro *idle_coros; /* coroutines without a task, hot, linked by .next */
+	unsigned idle_coro_count;
+	unsigned pinned; /* live tasks that are pinned here */
+	struct weft__random random;
+	struct task_pool tasks;
+
+	/* owner writes, others read */
+	struct counters counters;
+
+	/* shared, each with its own protocol */
+	struct weft__deque deque; /* unstarted tasks */
+	struct weft__ring ring;   /* runnable again */
+	_Alignas(64) _Atomic(struct task *)
+		slot;            /* runnable again, the last one (exchange by owner or watcher) */
+	_Atomic uint32_t picks;  /* owner writes; the watcher reads: does the owner still pick? */
+	struct weft__wfcq inbox; /* for this worker and no other */
+	struct timers timers;
+
+	/* under runtime.idle_lock */
+	struct worker *sleep_next;
+	_Atomic uint32_t
+		asleep; /* in the list of sleepers (written under the lock; nudgers read) */
+
+	/* waker stores 1 after taking it off the list; the sleeper waits for that */
+	_Atomic uint32_t awake;
+
+	/* under runtime.admin */
+	enum worker_state state;
+	_Atomic bool retiring; /* state RETIRING, for the owner to see */
+	pthread_t thread;
+};
+
+#endif

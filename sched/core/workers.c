@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers that come and go while tasks run.
+ *
+ * Under `admin`: the target, the workers' states, the table. A worker's life:
+ *
+ *   NEW → RUNNING → RETIRING → GONE → RUNNING ...       RETIRING → RUNNING: it is wanted again before it has left
+ *
+ * A retiring worker stops stealing, and its leader hands over what its queues hold; it runs the tasks pinned to it until the
+ * last one has ended, and then takes itself out of the table. Its record stays: its deadlines are expired by the others,
+ * and whoever still has its address finds an empty inbox.
+ *
+ * There is always a table, from before the first worker starts. It is read by workers only, in RCU read-side sections without a switch in them. An outgrown one is freed by the
+ * next worker thread that starts or ends: these may block, the caller of weft_set_workers() may be a task.
+ */
+#include "runtime.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEQUE_CAPACITY 256
+#define RING_CAPACITY  256
+
+static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
+{
+	struct worker *w = aligned_alloc(alignof(struct worker), sizeof *w);
+
+	if (!w)
+		return NULL;
+	*w = (struct worker){.rt = rt, .id = id, .state = WORKER_NEW};
+	if (weft__deque_init(&w->deque, DEQUE_CAPACITY) < 0)
+		goto err_deque;
+	if (weft__ring_init(&w->ring, RING_CAPACITY) < 0)
+		goto err_ring;
+	weft__wfcq_init(&w->inbox);
+	weft__timers_init(&w->timers);
+	weft__task_pool_init(&w->tasks);
+	weft__random_seed(&w->random, rt->config.chaos.seed + id);
+	return w;
+
+err_ring:
+	weft__deque_fini(&w->deque);
+err_deque:
+	free(w);
+	return NULL;
+}
+
+static void worker_free(struct worker *w)
+{
+	weft__task_pool_fini(&w->tasks);
+	weft__ring_fini(&w->ring);
+	weft__deque_fini(&w->deque);
+	free(w);
+}
+
+static struct worker_table *table_new(unsigned room)
+{
+	struct worker_table *table = malloc(sizeof *table + room * sizeof table->workers[0]);
+
+	if (table)
+		table->count = 0;
+	return table;
+}
+
+static void table_add(struct worker_table *table, struct worker *w)
+{
+	for (unsigned i = 0; i < table->count; i++) {
+		if (table->workers[i] == w)
+			return;
+	}
+	table->workers[table->count++] = w;
+}
+
+static void publish_table_locked(struct weft_runtime *rt, struct worker_table *table)
+{
+	struct worker_table *old = worker_table(rt); /* only we store it */
+
+	weft__rcu_store(&rt->table, table);
+	old->retired_next = rt->retired_tables;
+	rt->retired_tables = old;
+}
+
+static void free_tables(struct worker_table *table)
+{
+	while (table) {
+		struct worker_table *next = table->retired_next;
+		free(table);
+		table = next;
+	}
+}
+
+static void reclaim_tables(struct weft_runtime *rt)
+{
+	weft__lock(&rt->admin);
+	struct worker_table *retired = rt->retired_tables;
+	rt->retired_tables = NULL;
+	weft__unlock(&rt->admin);
+	if (retired)
+		weft__rcu_synchronize();
+	free_tables(retired);
+}
+
+/* WEFT_PIN=cores: the id-th of the processors that the thread may use. */
+static void pin_to_core(unsigned id)
+{
+	cpu_set_t allowed, one;
+
+	if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
+		return; /* more processors than the set holds: runs unpinned */
+	unsigned nth = id % (unsigned)CPU_COUNT(&allowed);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &allowed) || nth-- > 0)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof one, &one);
+		return;
+	}
+}
+
+static void *worker_thread(void *arg)
+{
+	struct worker *w = arg;
+	char name[16];
+
+	snprintf(name, sizeof name, "weft-%u", (unsigned)w->id);
+	pthread_setname_np(pthread_self(), name);
+	if (w->rt->config.pin == WEFT__PIN_CORES)
+		pin_to_core(w->id);
+	reclaim_tables(w->rt);
+	weft__worker_loop(w);
+	return NULL;
+}
+
+void weft__worker_loop(struct worker *w)
+{
+	struct task *t;
+
+	weft__coro_thread_init();
+	w->leader = weft__thread()->leader;
+	w->errno_location = weft__thread()->errno_location;
+	weft__rcu_register();
+	weft__worker_set(w);
+	while ((t = weft__find(w)))
+		weft__execute(w, t);
+	weft__drop_idle_coros(w);
+	weft__worker_set(NULL);
+	weft__rcu_unregister();
+}
+
+/* Gives worker number id a thread. */
+static int start_locked(struct weft_runtime *rt, unsigned id)
+{
+	struct worker *w = rt->records[id];
+
+	if (w && w->state == WORKER_RETIRING) {
+		w->state = WORKER_RUNNING;
+		atomic_store_explicit(&w->retiring, false, memory_order_relaxed);
+		weft__nudge(w);
+		return 0;
+	}
+	if (!w) {
+		w = worker_new(rt, (uint16_t)id);
+		if (!w)
+			return -ENOMEM;
+		rt->records[id] = w;
+		/* release: the record, for those who go through all of them. */
+		atomic_store_explicit(&rt->record_count, id + 1, memory_order_release);
+	}
+	if (w->state == WORKER_GONE) {
+		pthread_join(w->thread, NULL); /* it is past its last use of any lock */
+		w->state = WORKER_NEW;
+	}
+	bool retiring = atomic_load_explicit(&w->retiring, memory_order_relaxed);
+	atomic_store_explicit(&w->retiring, false, memory_order_relaxed);
+	if (!(rt->borrowed && id == 0)) {
+		int err = pthread_create(&w->thread, NULL, worker_thread, w);
+		if (err) {
+			atomic_store_explicit(&w->retiring, retiring, memory_order_relaxed);
+			return -err;
+		}
+	}
+	w->state = WORKER_RUNNING;
+	return 0;
+}
+
+static void retire_locked(struct weft_runtime *rt, unsigned id)
+{
+	struct worker *w = rt->records[id];
+
+	w->state = WORKER_RETIRING;
+	atomic_store_explicit(&w->retiring, true, memory_order_relaxed);
+	weft__nudge(w);
+}
+
+static int grow_locked(struct weft_runtime *rt, unsigned from, unsigned to)
+{
+	struct worker_table *old = worker_table(rt);
+	struct worker_table *table = table_new(old->count + to - from);
+	int rc = 0;
+
+	if (!table)
+		return -ENOMEM;
+	for (unsigned i = 0; i < old->count; i++)
+		table_add(table, old->workers[i]);
+	/* Records first: a thread goes through the table as soon as it runs. */
+	unsigned started = from;
+	while (started < to && rc == 0) {
+		rc = start_locked(rt, started);
+		if (rc == 0)
+			table_add(table, rt->records[started++]);
+	}
+	if (rc < 0) {
+		while (started-- > from)
+			retire_locked(rt, started);
+		free(table);
+		return rc;
+	}
+	publish_table_locked(rt, table);
+	return 0;
+}
+
+int weft__workers_init(struct weft_runtime *rt)
+{
+	struct worker_table *none = table_new(0);
+
+	if (!none)
+		return -ENOMEM;
+	weft__rcu_store(&rt->table, none);
+	return 0;
+}
+
+int weft__workers_set(struct weft_runtime *rt, unsigned n)
+{
+	int rc = 0;
+
+	weft__lock(&rt->admin);
+	unsigned now = atomic_load_explicit(&rt->target, memory_order_relaxed);
+	if (n > now)
+		rc = grow_locked(rt, now, n);
+	for (unsigned id = now; id-- > n;)
+		retire_locked(rt, id);
+	if (rc == 0)
+		atomic_store_explicit(&rt->target, n, memory_order_relaxed);
+	weft__unlock(&rt->admin);
+	return rc;
+}
+
+bool weft__worker_leave(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	weft__lock(&rt->admin);
+	bool leaves = w->state == WORKER_RETIRING;
+	if (leaves) {
+		struct worker_table *old = worker_table(rt);
+		struct worker_table *table = table_new(old->count);
+		for (unsigned i = 0; table && i < old->count; i++) {
+			if (old->workers[i] != w)
+				table_add(table, old->workers[i]);
+		}
+		/* Without memory the record stays in the table: its queues are empty, thieves pass it by. */
+		if (table)
+			publish_table_locked(rt, table);
+		w->state = WORKER_GONE;
+	}
+	struct worker_table *retired = leaves ? rt->retired_tables : NULL;
+	if (leaves)
+		rt->retired_tables = NULL;
+	weft__unlock(&rt->admin);
+	if (!leaves)
+		return false;
+
+	/* From here on no lock of `admin`: who holds it may be waiting for this thread's end. */
+	weft__rcu_synchronize();
+	free_tables(retired);
+	/* After the grace period nobody sends here any more (chaos.c does, inside of a section). */
+	struct weft__wfcq_node *node;
+	while (weft__wfcq_take(&w->inbox, &node, 1, NULL))
+		weft__inject(rt, task_of_link(node));
+	weft__sign_off(w);
+	return true;
+}
+
+void weft__workers_join(struct weft_runtime *rt)
+{
+	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_relaxed);
+
+	for (unsigned id = 0; id < count; id++) {
+		struct worker *w = rt->records[id];
+		weft__lock(&rt->admin);
+		bool has_thread = w->state != WORKER_NEW && !(rt->borrowed && id == 0);
+		weft__unlock(&rt->admin);
+		if (has_thread)
+			pthread_join(w->thread, NULL);
+	}
+	for (unsigned id = 0; id < count; id++)
+		worker_free(rt->records[id]);
+	free_tables(rt->retired_tables);
+	free(worker_table(rt));
+}
+
+/*
+ * Ends are counted before starts. Both only grow, and whoever sees an end sees the spawn of that task and of those it had
+ * spawned (end_task() releases). So if the two sums are equal, nothing was live between the two counts.
+ */
+bool weft__all_ended(struct weft_runtime *rt)
+{
+	/* acquire: pairs with the release that published the record. */
+	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	uint64_t ended = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		ended += atomic_load_explicit(&rt->records[i]->counters.completed,
+					      memory_order_acquire);
+	/* Anew: a worker may have been added, and have counted spawns of tasks whose ends were counted above. */
+	count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	uint64_t spawned = atomic_load_explicit(&rt->injected_spawned, memory_order_relaxed);
+	for (unsigned i = 0; i < count; i++)
+		spawned += atomic_load_explicit(&rt->records[i]->counters.spawned,
+						memory_order_relaxed);
+	return ended == spawned;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The deque's cold parts and the thieves' side. See deque.h.
+ */
+#include "sched/queue/deque.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Beyond this an index times the size of a pointer could overflow; no machine has the memory. */
+#define CAPACITY_MAX (INT64_C(1) << 40)
+
+static struct weft__deque_buffer *new_buffer(int64_t capacity)
+{
+	/* Zeroed: pop_if may look at a slot that was never written. */
+	struct weft__deque_buffer *buffer =
+		calloc(1, sizeof(*buffer) + (size_t)capacity * sizeof(buffer->slots[0]));
+
+	if (buffer)
+		buffer->mask = capacity - 1;
+	return buffer;
+}
+
+int weft__deque_init(struct weft__deque *d, size_t capacity)
+{
+	int64_t rounded = 2;
+
+	if (capacity > (size_t)CAPACITY_MAX)
+		return -ENOMEM;
+	while ((size_t)rounded < capacity)
+		rounded *= 2;
+
+	struct weft__deque_buffer *buffer = new_buffer(rounded);
+
+	if (!buffer)
+		return -ENOMEM;
+
+	weft__fence_init();
+	atomic_init(&d->bottom, 0);
+	atomic_init(&d->top, 0);
+	atomic_init(&d->buffer, buffer);
+	d->full = rounded;
+	d->mask = buffer->mask;
+	d->slots = buffer->slots;
+	return 0;
+}
+
+void weft__deque_fini(struct weft__deque *d)
+{
+	/* relaxed: the caller is ordered after all other uses. */
+	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_relaxed);
+
+	while (buffer) {
+		struct weft__deque_buffer *older = buffer->older;
+
+		free(buffer);
+		buffer = older;
+	}
+}
+
+/* Moves on to a buffer of twice the size that holds the elements in [top, bottom). */
+static bool grow(struct weft__deque *d, int64_t top, int64_t bottom)
+{
+	int64_t capacity = (d->mask + 1) * 2;
+	struct weft__deque_buffer *buffer = capacity <= CAPACITY_MAX ? new_buffer(capacity) : NULL;
+
+	if (!buffer)
+		return false;
+
+	/* Thieves may take some of them meanwhile: the copies are then outside of [top, bottom),
+	 * like any stale slot. relaxed: the owner wrote what it reads, and the store of buffer
+	 * publishes what it writes. */
+	for (int64_t i = top; i < bottom; i++)
+		atomic_store_explicit(
+			&buffer->slots[i & buffer->mask],
+			atomic_load_explicit(&d->slots[i & d->mask], memory_order_relaxed),
+			memory_order_relaxed);
+
+	/* relaxed: only the owner writes it. */
+	buffer->older = atomic_load_explicit(&d->buffer, memory_order_relaxed);
+	/* release: publishes mask and slots to steal's load of buffer. A thief that still finds the
+	 * older one finds the same element there, because nobody writes to it any more. */
+	atomic_store_explicit(&d->buffer, buffer, memory_order_release);
+
+	d->full = top + capacity;
+	d->mask = buffer->mask;
+	d->slots = buffer->slots;
+	return true;
+}
+
+bool weft__deque_push_full(struct weft__deque *d, void *element)
+{
+	/* relaxed: only the owner writes it. */
+	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+	/* acquire: pairs with the CAS in weft__deque_steal(). A thief's read of the slot that is
+	 * going to be reused comes before; else it could see the new element in it although its CAS
+	 * takes the old one. */
+	int64_t top = atomic_load_explicit(&d->top, memory_order_acquire);
+
+	d->full = top + d->mask + 1;
+	if (bottom == d->full && !grow(d, top, bottom))
+		return false;
+	weft__deque_put(d, bottom, element);
+	return true;
+}
+
+void *weft__deque_take_last(struct weft__deque *d, int64_t bottom, int64_t top, void *element)
+{
+	/* With top at bottom it is the only element, and thieves may be at it: whoever moves top
+	 * has it. With top above, it has gone. relaxed: the element came from this thread, and
+	 * thieves take nothing from this CAS but the number. */
+	if (top != bottom ||
+	    !atomic_compare_exchange_strong_explicit(&d->top, &top, top + 1, memory_order_relaxed,
+						     memory_order_relaxed))
+		element = NULL;
+
+	/* Empty now either way: top and bottom meet at the index above. release: see
+	 * weft__deque_lower(). */
+	atomic_store_explicit(&d->bottom, bottom + 1, memory_order_release);
+	return element;
+}
+
+void *weft__deque_steal(struct weft__deque *d)
+{
+	/* acquire: the hint is read after it, so that what looks empty was so at that moment. */
+	int64_t top = atomic_load_explicit(&d->top, memory_order_acquire);
+
+	/* relaxed: a hint, which spares the owner our fence. */
+	if (top >= atomic_load_explicit(&d->bottom, memory_order_relaxed))
+		return NULL;
+
+	/* Store-load race with weft__deque_lower(): it lowers bottom, then reads top; we have read
+	 * top, then read bottom. (Our "store" is the top that we read: some thief moved it there
+	 * before.) The heavy side is ours, because thieves are rare. */
+	weft__fence_heavy();
+
+	/* acquire: pairs with the owner's stores of bottom; sees the slot, what it points to, and a
+	 * buffer that has it. */
+	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_acquire);
+
+	if (top >= bottom)
+		return NULL;
+
+	/* acquire: pairs with grow(); sees mask and slots. */
+	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_acquire);
+	/* relaxed: published by bottom, or by buffer. Before the CAS: afterwards the owner may
+	 * reuse the slot. What was read is right if the CAS finds top unchanged, as the owner
+	 * reuses a slot only after it has seen top beyond it. */
+	void *element =
+		atomic_load_explicit(&buffer->slots[top & buffer->mask], memory_order_relaxed);
+
+	/* release: keeps the read of the slot before it; pairs with the owner's acquire in
+	 * weft__deque_push_full(). relaxed on failure: nothing was taken. */
+	if (!atomic_compare_exchange_strong_explicit(&d->top, &top, top + 1, memory_order_release,
+						     memory_order_relaxed))
+		return NULL;
+	return element;
+}

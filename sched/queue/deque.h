@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A work-stealing deque of pointers: its owner pushes and pops at the bottom, last in first out;
+ * thieves take at the top, first in first out.
+ *
+ * Chase and Lev, "Dynamic circular work-stealing deque" (SPAA 2005), with the orderings of Lê, Pop,
+ * Cohen and Zappa Nardelli, "Correct and efficient work-stealing for weak memory models" (PPoPP
+ * 2013), except that
+ *  - the two fences are the asymmetric pair of sched/os/membarrier.h, so the owner pays nothing for
+ *    thieves that do not come. Rejected: a full fence in pop (doubles the cost of a fork and its
+ *    join); Lace's split deque, whose private part thieves cannot take from until a busy owner
+ *    finds time to share it;
+ *  - bottom is stored with release instead of after a release fence, which ThreadSanitizer would
+ *    not see;
+ *  - the owner keeps the index at which its buffer is full, as of the last time it looked, and so
+ *    reads top, which thieves write, only once in a round of the buffer;
+ *  - pop_if looks at the bottom slot before it touches anything that thieves see.
+ *
+ *	                          push  pop, pop_if  steal  empty, size
+ *	push, pop, pop_if          X        X          -         -
+ *	steal, empty, size         -        -          -         -
+ *
+ * X: only by the owner, one at a time; -: at any time, side by side. A new thread may become the
+ * owner if everything the old one did happens before.
+ *
+ * Invariants. The elements are those with an index in [top, bottom), index i in slot i & mask. top
+ * only grows, always by one and by a CAS: who moves it from i to i + 1 has taken element i. The
+ * owner takes element bottom - 1 without a CAS only when it has seen, after having lowered bottom,
+ * that top is below it.
+ *
+ * A buffer that was outgrown is never written again and stays until fini, since a thief may be
+ * about to read it: all of them together are smaller than the last.
+ *
+ * Progress: push and the pops are wait-free (push: unless it grows); steal fails at once if it
+ * loses a race.
+ */
+#ifndef WEFT_SCHED_QUEUE_DEQUE_H
+#define WEFT_SCHED_QUEUE_DEQUE_H
+
+#include "sched/os/cacheline.h"
+#include "sched/os/membarrier.h"
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct weft__deque_buffer {
+	struct weft__deque_buffer *older; /* owner only: what this one replaced */
+	int64_t mask;                     /* immutable */
+	/* Atomic because a thief may read a slot that the owner overwrites; that thief's CAS then
+	 * fails. */
+	_Atomic(void *) slots[];
+};
+
+struct weft__deque {
+	/* Written by the owner; thieves read it. */
+	alignas(WEFT__CACHE_LINE) _Atomic int64_t bottom;
+
+	/* Owner only. */
+	int64_t full; /* bottom must not get past this in this buffer: at most top + its capacity */
+	int64_t mask; /* of the current buffer */
+	_Atomic(void *) *slots; /* of the current buffer */
+
+	/* Written by thieves, and by the owner for the last element; all read it. */
+	alignas(WEFT__CACHE_LINE) _Atomic int64_t top;
+
+	/* Written by the owner when it grows; thieves read it. */
+	_Atomic(struct weft__deque_buffer *) buffer;
+};
+
+/*
+ * An empty deque, owned by whoever may call the owner's operations.
+ *
+ * @capacity  elements before it grows for the first time; rounded up to a power of two, at least 2.
+ *
+ * Calls weft__fence_init(). 0; -ENOMEM: no memory, or too large a capacity.
+ */
+int weft__deque_init(struct weft__deque *d, size_t capacity);
+
+/* Frees the buffers. Nobody may use the deque any more; elements that are still in it are the
+ * caller's. */
+void weft__deque_fini(struct weft__deque *d);
+
+/* Cold part of push, when the buffer is full as far as the owner knows. */
+bool weft__deque_push_full(struct weft__deque *d, void *element);
+
+/* Cold part of the pops, when top is not below bottom, which has just been lowered. element, which
+ * is number bottom, if the owner got it, or NULL. */
+void *weft__deque_take_last(struct weft__deque *d, int64_t bottom, int64_t top, void *element);
+
+/* Adds an element in a buffer that has room. Owner only. */
+static inline void weft__deque_put(struct weft__deque *d, int64_t bottom, void *element)
+{
+	/* relaxed: the next line publishes it. */
+	atomic_store_explicit(&d->slots[bottom & d->mask], element, memory_order_relaxed);
+	/* release: publishes the slot, what it points to and the buffer, to steal's second load of
+	 * bottom. */
+	atomic_store_explicit(&d->bottom, bottom + 1, memory_order_release);
+}
+
+/*
+ * Adds an element at the bottom. Owner only.
+ *
+ * @element  not NULL. Everything before the push happens before whoever takes it.
+ *
+ * Linearises at the store of bottom. false: the deque was full and could not grow; it is unchanged.
+ */
+static inline bool weft__deque_push(struct weft__deque *d, void *element)
+{
+	/* relaxed: only the owner writes it. */
+	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+
+	if (__builtin_expect(bottom == d->full, 0))
+		return weft__deque_push_full(d, element);
+	weft__deque_put(d, bottom, element);
+	return true;
+}
+
+/* Lowers bottom by one, to `bottom`, and then reads top: if it is below, element number bottom is
+ * taken; else see weft__deque_take_last(). Owner only. */
+static inline int64_t weft__deque_lower(struct weft__deque *d, int64_t bottom)
+{
+	/* release: as in push, since a thief may get its bottom from here, and the elements below
+	 * it were published by earlier stores, which an acquire of this one must bring along. */
+	atomic_store_explicit(&d->bottom, bottom, memory_order_release);
+
+	/* Store-load race with weft__deque_steal(): we lower bottom, then read top; a thief reads
+	 * top, then reads bottom. Either we see that the thief is at this element, or it sees that
+	 * it is no longer there. */
+	weft__fence_light();
+
+	/* relaxed: which side wins depends on the fence, and the element came from this thread. */
+	return atomic_load_explicit(&d->top, memory_order_relaxed);
+}
+
+/* Takes the newest element, or returns NULL when there is none. Owner only. */
+static inline void *weft__deque_pop(struct weft__deque *d)
+{
+	/* relaxed: only the owner writes it. */
+	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed) - 1;
+
+	/* relaxed: top only grows, so a deque that looks empty to its owner is empty. */
+	if (bottom < atomic_load_explicit(&d->top, memory_order_relaxed))
+		return NULL;
+
+	/* relaxed: the owner wrote it. */
+	void *element = atomic_load_explicit(&d->slots[bottom & d->mask], memory_order_relaxed);
+	int64_t top = weft__deque_lower(d, bottom);
+
+	if (__builtin_expect(top < bottom, 1))
+		return element;
+	return weft__deque_take_last(d, bottom, top, element);
+}
+
+/*
+ * Takes the newest element if it is `element`. Owner only. false: it is not, or has been stolen. No
+ * store and no fence when another one is at the bottom; no locked instruction either unless it is
+ * the last one.
+ */
+static inline bool weft__deque_pop_if(struct weft__deque *d, void *element)
+{
+	/* relaxed: only the owner writes both. */
+	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed) - 1;
+
+	/* The slot may hold an element that was stolen, or be one that was never written and holds
+	 * NULL. If it still is what the caller looks for, weft__deque_take_last() finds out that it
+	 * has gone. */
+	if (atomic_load_explicit(&d->slots[bottom & d->mask], memory_order_relaxed) != element)
+		return false;
+
+	int64_t top = weft__deque_lower(d, bottom);
+
+	if (__builtin_expect(top < bottom, 1))
+		return true;
+	return weft__deque_take_last(d, bottom, top, element) != NULL;
+}
+
+/*
+ * Takes the oldest element, or returns NULL when there is none or when another thief or the owner
+ * got it first, so that NULL does not mean empty: who is about to sleep asks weft__deque_empty().
+ * Any thread. Linearises at its CAS. Costs a heavy fence unless the deque looks empty.
+ */
+void *weft__deque_steal(struct weft__deque *d);
+
+/* About how many elements there were, a hint: right if nobody else is at it. Any thread. */
+static inline size_t weft__deque_size(struct weft__deque *d)
+{
+	/* acquire: bottom is read after top. Where it is then not above, there was nothing to take
+	 * at that moment, because top has not come back since. */
+	int64_t top = atomic_load_explicit(&d->top, memory_order_acquire);
+	/* relaxed: a hint. */
+	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+
+	return bottom > top ? (size_t)(bottom - top) : 0;
+}
+
+/*
+ * Whether there was nothing to take. Any thread. A hint, except after a weft__fence_heavy(): an
+ * element whose push was followed by a weft__fence_light() that did not notice the caller's earlier
+ * store is then seen, if it is still there.
+ */
+static inline bool weft__deque_empty(struct weft__deque *d)
+{
+	return weft__deque_size(d) == 0;
+}
+
+#endif

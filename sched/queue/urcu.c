@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The only file that includes liburcu. See urcu.h.
+ */
+#include "sched/queue/urcu.h"
+
+#include "sched/os/membarrier.h"
+
+#include <stddef.h>
+#include <urcu/urcu-memb.h>
+#include <urcu/wfcqueue.h>
+
+#if defined(_LGPL_SOURCE)
+#error "liburcu's inline atomics are invisible to ThreadSanitizer: build without _LGPL_SOURCE"
+#endif
+
+/* The opaque types in urcu.h have the layout of these, and only liburcu looks into them. */
+_Static_assert(sizeof(struct weft__wfcq_node) == sizeof(void *), "a node is one pointer");
+_Static_assert(sizeof(struct weft__wfcq_node) == sizeof(struct cds_wfcq_node), "node");
+_Static_assert(_Alignof(struct weft__wfcq_node) == _Alignof(struct cds_wfcq_node), "node");
+_Static_assert(sizeof(((struct weft__wfcq *)0)->head) == sizeof(struct __cds_wfcq_head), "head");
+_Static_assert(sizeof(((struct weft__wfcq *)0)->tail) == sizeof(struct cds_wfcq_tail), "tail");
+_Static_assert(offsetof(struct weft__wfcq, tail) % WEFT__CACHE_LINE == 0, "own cache line");
+_Static_assert(sizeof(struct weft__wfcq) == 2 * WEFT__CACHE_LINE, "two cache lines");
+
+#if defined(WEFT_TSAN_SCHEDULER)
+/* ThreadSanitizer does not see the library's own ordering. These say of an address that what came
+ * before the release happens before what comes after an acquire. */
+void __tsan_release(void *address);
+void __tsan_acquire(void *address);
+#define TSAN_RELEASE(address) __tsan_release(address)
+#define TSAN_ACQUIRE(address) __tsan_acquire(address)
+#else
+#define TSAN_RELEASE(address) ((void)(address))
+#define TSAN_ACQUIRE(address) ((void)(address))
+#endif
+
+static struct __cds_wfcq_head *head_of(struct weft__wfcq *q)
+{
+	return (struct __cds_wfcq_head *)(void *)&q->head;
+}
+
+static struct cds_wfcq_tail *tail_of(struct weft__wfcq *q)
+{
+	return (struct cds_wfcq_tail *)(void *)&q->tail;
+}
+
+static struct cds_wfcq_node *node_of(struct weft__wfcq_node *node)
+{
+	return (struct cds_wfcq_node *)(void *)node;
+}
+
+void weft__wfcq_init(struct weft__wfcq *q)
+{
+	__cds_wfcq_init(head_of(q), tail_of(q));
+	atomic_init(&q->consumers, 0);
+}
+
+bool weft__wfcq_enqueue(struct weft__wfcq *q, struct weft__wfcq_node *node)
+{
+	cds_wfcq_node_init(node_of(node));
+	/* The node's address rather than the queue's: all that a consumer may rely on is the order
+	 * of the enqueue of this node before its take, and more would hide races. */
+	TSAN_RELEASE(node);
+	/* A full barrier comes first: publishes what was done before to take. */
+	return cds_wfcq_enqueue(head_of(q), tail_of(q), node_of(node));
+}
+
+/* Takes nodes until there are max, or none, or a producer is between its steps (*blocked). Holds
+ * the trylock. */
+static unsigned take_locked(struct weft__wfcq *q, struct weft__wfcq_node **out, unsigned max,
+			    bool *blocked)
+{
+	unsigned n = 0;
+
+	while (n < max) {
+		struct cds_wfcq_node *node = __cds_wfcq_dequeue_nonblocking(head_of(q), tail_of(q));
+
+		if (!node)
+			break;
+		if (node == CDS_WFCQ_WOULDBLOCK) {
+			*blocked = true;
+			break;
+		}
+		out[n] = (struct weft__wfcq_node *)(void *)node;
+		TSAN_ACQUIRE(out[n]);
+		n++;
+	}
+	return n;
+}
+
+unsigned weft__wfcq_take(struct weft__wfcq *q, struct weft__wfcq_node **out, unsigned max,
+			 bool *ret_blocked)
+{
+	bool blocked = false;
+	bool look_again = true;
+	unsigned n = 0;
+
+	while (look_again && n < max && !cds_wfcq_empty(head_of(q), tail_of(q))) {
+		/* Take the trylock or, by the same step, leave the mark that someone was turned
+		 * away. acquire: what the last holder did to the head. release: the holder that
+		 * finds the mark sees what we could have seen, and that we have announced our
+		 * sleep. */
+		if (atomic_fetch_add_explicit(&q->consumers, 1, memory_order_acq_rel) != 0) {
+			blocked = true;
+			break;
+		}
+
+		n += take_locked(q, out + n, max - n, &blocked);
+
+		/* release: the head, to the next holder. acquire: pairs with those who were turned
+		 * away. */
+		look_again = atomic_exchange_explicit(&q->consumers, 0, memory_order_acq_rel) > 1 &&
+			     !blocked;
+	}
+
+#if !defined(WEFT__FENCE_TSAN)
+	/* acquire: liburcu orders a node's own content by dependency; what its producer did
+	 * elsewhere is ordered by this fence after the library's loads, together with the full
+	 * barrier in its enqueue. (ThreadSanitizer has been told.) Free on x86. */
+	if (n > 0)
+		atomic_thread_fence(memory_order_acquire);
+#endif
+
+	if (ret_blocked)
+		*ret_blocked = blocked;
+	return n;
+}
+
+bool weft__wfcq_empty(struct weft__wfcq *q)
+{
+	return cds_wfcq_empty(head_of(q), tail_of(q));
+}
+
+void weft__rcu_register(void)
+{
+	urcu_memb_register_thread();
+}
+
+void weft__rcu_unregister(void)
+{
+	urcu_memb_unregister_thread();
+}
+
+/* Read-side sections release to it, weft__rcu_synchronize() acquires from it. Only its address is
+ * used. */
+static char grace_period;
+
+void weft__rcu_lock(void)
+{
+	urcu_memb_read_lock();
+}
+
+void weft__rcu_unlock(void)
+{
+	TSAN_RELEASE(&grace_period);
+	urcu_memb_read_unlock();
+}
+
+void weft__rcu_synchronize(void)
+{
+	urcu_memb_synchronize_rcu();
+	TSAN_ACQUIRE(&grace_period);
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Maps arenas and guards their slots.
+ *
+ * Arenas are reserved, not committed (MAP_NORESERVE), and without huge pages: one touched byte would cost 2 MiB. Guards
+ * are made as slots are first needed, in batches, because installing one costs microseconds.
+ *
+ * Guards: MADV_GUARD_INSTALL (Linux 6.13) marks page table entries and leaves the mapping whole, so a million guarded
+ * stacks are a few thousand mappings. mprotect() splits the mapping twice for each guard and so meets
+ * vm.max_map_count (65530 by default) at 32 thousand stacks. process_madvise() on oneself with PIDFD_SELF (6.14) does a
+ * whole batch in one call; an ordinary pidfd is not used, it would name the parent after a fork.
+ */
+#include "arena.h"
+
+#include "fatal.h"
+#include "sanitizer.h"
+#include "stack.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+#ifndef PIDFD_SELF_THREAD
+#define PIDFD_SELF_THREAD (-10000)
+#endif
+
+/* relaxed everywhere: the probe's outcome is the same whoever makes it, and nothing else is published with it */
+static _Atomic int mechanism_in_use = STACK_GUARD_UNKNOWN;
+
+/* Guards count areas of `bytes` each, the first at base, the others `stride` apart. */
+static bool guard_at_once(char *base, size_t bytes, size_t stride, uint32_t count)
+{
+#ifdef SYS_process_madvise
+	struct iovec areas[ARENA_SLOTS_MAX];
+	long done;
+
+	for (uint32_t i = 0; i < count; i++)
+		areas[i] = (struct iovec){.iov_base = base + i * stride, .iov_len = bytes};
+	done = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, areas, (unsigned long)count,
+		       MADV_GUARD_INSTALL, 0U);
+	return done == (long)(bytes * count);
+#else
+	(void)base, (void)bytes, (void)stride, (void)count;
+	return false;
+#endif
+}
+
+/* Tries what the mechanisms need on a mapping of its own. */
+static enum stack_guard_mechanism probe(void)
+{
+	enum stack_guard_mechanism result = STACK_GUARD_MPROTECT;
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *area =
+		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (area == MAP_FAILED)
+		return result;
+	/* Success alone proves nothing: emulators (qemu-user) answer 0 to advice that they do not know. A guard that is
+	 * one cannot be populated. */
+	if (madvise(area, page, MADV_GUARD_INSTALL) == 0 &&
+	    madvise(area, page, MADV_POPULATE_READ) != 0 && errno == EFAULT) {
+		result = STACK_GUARD_MADVISE;
+		/* Valgrind does not know the call and says so on stderr. */
+		if (!san_under_valgrind() && guard_at_once(area, page, page, 2))
+			result = STACK_GUARD_PROCESS_MADVISE;
+	}
+	munmap(area, 2 * page);
+	return result;
+}
+
+enum stack_guard_mechanism weft__stack_guard_mechanism(void)
+{
+	int mechanism = atomic_load_explicit(&mechanism_in_use, memory_order_relaxed);
+
+	if (mechanism == STACK_GUARD_UNKNOWN) {
+		mechanism = probe();
+		atomic_store_explicit(&mechanism_in_use, mechanism, memory_order_relaxed);
+	}
+	return (enum stack_guard_mechanism)mechanism;
+}
+
+void weft__stack_guard_force(enum stack_guard_mechanism mechanism)
+{
+	atomic_store_explicit(&mechanism_in_use, (int)mechanism, memory_order_relaxed);
+}
+
+static void explain_mapping_limit(void)
+{
+	static _Atomic bool explained;
+
+	/* relaxed: only one caller may see false, which the exchange alone ensures */
+	if (atomic_exchange_explicit(&explained, true, memory_order_relaxed))
+		return;
+	weft__warn("cannot guard another stack: each guard is a mapping here; raise "
+		   "vm.max_map_count or "
+		   "set WEFT_GUARD=off");
+}
+
+/* One guard. A locked mapping (mlockall) refuses MADV_GUARD_INSTALL: mprotect() is what always works. */
+static bool guard_one(char *base, size_t bytes, enum stack_guard_mechanism mechanism)
+{
+	if (mechanism != STACK_GUARD_MPROTECT && madvise(base, bytes, MADV_GUARD_INSTALL) == 0)
+		return true;
+	if (mprotect(base, bytes, PROT_NONE) == 0)
+		return true;
+	if (errno == ENOMEM)
+		explain_mapping_limit();
+	return false;
+}
+
+uint32_t arena_make_ready(struct arena *arena, uint32_t count)
+{
+	enum stack_guard_mechanism mechanism;
+	char *base = arena_slot_base(arena, arena->ready);
+	uint32_t made = 0;
+
+	if (count > arena->slots - arena->ready)
+		count = arena->slots - arena->ready;
+	if (arena->guard_bytes == 0) {
+		made = count;
+	} else {
+		mechanism = weft__stack_guard_mechanism();
+		if (mechanism == STACK_GUARD_PROCESS_MADVISE && count > 1 &&
+		    guard_at_once(base, arena->guard_bytes, arena->slot_bytes, count))
+			made = count;
+		while (made < count &&
+		       guard_one(base + made * arena->slot_bytes, arena->guard_bytes, mechanism))
+			made++;
+	}
+	arena->ready += made;
+	return made;
+}
+
+struct arena *arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes)
+{
+	size_t slots = ARENA_BYTES_MAX / slot_bytes;
+	struct arena *arena;
+	void *base;
+
+	if (slots > ARENA_SLOTS_MAX)
+		slots = ARENA_SLOTS_MAX;
+	if (slots == 0)
+		slots = 1;
+	for (;; slots /= 2) {
+		base = mmap(NULL, slots * slot_bytes, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (base != MAP_FAILED)
+			break;
+		if (slots == 1)
+			return NULL;
+	}
+	/* Fails where the kernel has no huge pages, which is as good. */
+	(void)madvise(base, slots * slot_bytes, MADV_NOHUGEPAGE);
+
+	arena = malloc(sizeof(*arena) + slots * sizeof(arena->slot[0]));
+	if (!arena)
+		goto err_unmap;
+	*arena = (struct arena){
+		.pool = pool,
+		.base = base,
+		.slot_bytes = slot_bytes,
+		.guard_bytes = guard_bytes,
+		.slots = (uint32_t)slots,
+	};
+	for (size_t i = 0; i < slots; i++)
+		arena->slot[i] = (struct slot){.arena = arena, .state = SLOT_UNREADY};
+	return arena;
+
+err_unmap:
+	munmap(base, slots * slot_bytes);
+	return NULL;
+}
+
+void arena_unmap(struct arena *arena)
+{
+	munmap(arena->base, arena->slots * arena->slot_bytes);
+	free(arena);
+}
+
+void arena_discard(struct arena *arena, uint32_t index)
+{
+	/* Fails only for locked memory, which its owner wants to stay. */
+	(void)madvise(arena_slot_base(arena, index) + arena->guard_bytes,
+		      arena->slot_bytes - arena->guard_bytes, MADV_DONTNEED);
+}

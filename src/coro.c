@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The coroutine: the switch with all that travels along, and the asymmetric pair (enter, yield) on top of it.
+ *
+ * The switch does its bookkeeping (errno, `current`, floating-point words, the C++ runtime's state) before the
+ * stack pointer changes and ends in a tail jump to weft__context_switch(), so that a resumed coroutine returns straight
+ * to the caller of weft__coro_switch(). Work after it would cost a mispredicted return each time (5.8 against 11.8
+ * ns), and a frame that is alive across the switch could remember a thread-local address (tls.c). That is why the
+ * bookkeeping is done by the one who leaves, also for the one who comes: both are at hand, on the same thread.
+ *
+ * weft_coro_enter() and weft_coro_yield() end in the same jump. What enter returns, 0, is the value of the yielder's
+ * switch; *ret_out is written by the yielder before it leaves.
+ */
+#include "coro.h"
+
+#include "fatal.h"
+#include "stack_env.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+/* Who may move it: create → CREATED; the one entering → RUNNING; the coroutine itself → SUSPENDED, DONE. */
+enum state {
+	STATE_CREATED,
+	STATE_RUNNING, /* also while a task that runs inside it is suspended */
+	STATE_SUSPENDED,
+	STATE_DONE,
+};
+
+struct weft_coro {
+	struct coro coro; /* first: a struct coro with a caller is one of these */
+	weft_fn *fn;
+	void **ret_out; /* of the enter that runs it; may be NULL */
+	/* relaxed everywhere: correct programs order their calls themselves, and for the others this is a
+	 * best effort to say so; atomic only so that the attempt is no race of ours */
+	_Atomic int state;
+};
+
+/* Every coroutine's header has this size, so that whoever walks the arenas finds them. */
+#define HEADER_SIZE sizeof(struct weft_coro)
+
+/* The layout of Itanium C++ ABI's __cxa_eh_globals. */
+struct eh_globals {
+	void *caught;
+	unsigned uncaught;
+};
+
+void weft__coro_thread_init(void)
+{
+	struct weft__thread *th = weft__thread();
+
+	if (th->current)
+		return;
+	weft__thread_init(th);
+	san_leader_init(&th->leader->sanitizer);
+}
+
+/* The calling thread's state, set up. Not to be kept across a switch. */
+static inline struct weft__thread *thread(void)
+{
+	struct weft__thread *th = weft__thread();
+
+	if (__builtin_expect(!th->current, 0))
+		weft__coro_thread_init();
+	return th;
+}
+
+/* All of the switch but the switch: from here on the thread is `to`'s, on from's stack still. */
+static inline void prepare(struct weft__thread *th, struct coro *from, struct coro *to, bool last)
+{
+	struct eh_globals *eh = th->eh_globals;
+
+	from->saved_errno = *th->errno_location;
+	*th->errno_location = to->saved_errno;
+	san_errno_passes_on(th->errno_location);
+	fpwords_save(&from->fpwords);
+	fpwords_load(&to->fpwords, &from->fpwords);
+	if (eh) {
+		from->eh_caught = eh->caught;
+		from->eh_uncaught = eh->uncaught;
+		eh->caught = to->eh_caught;
+		eh->uncaught = to->eh_uncaught;
+	}
+	th->current = to;
+	san_switch_begin(&from->sanitizer, &to->sanitizer, last);
+#if WEFT__TSAN
+#if defined(WEFT_CONTEXT_UCONTEXT)
+	to->context.fiber = to->sanitizer.fiber;
+#else
+	weft__san_fiber_enter(to->sanitizer.fiber);
+#endif
+#endif
+}
+
+/* The whole switch. Nothing follows it in the callers of a plain build: that makes the call a jump. */
+static inline __attribute__((always_inline)) void *
+switch_to(struct weft__thread *th, struct coro *from, struct coro *to, void *value, bool last)
+{
+	prepare(th, from, to, last);
+#if WEFT__SAN_AFTER
+	value = weft__context_switch(&from->context, &to->context, value);
+	san_switch_end(&from->sanitizer);
+	return value;
+#else
+	return weft__context_switch(&from->context, &to->context, value);
+#endif
+}
+
+WEFT__REREAD void *weft__coro_switch(struct coro *to, void *value)
+{
+	struct weft__thread *th = weft__thread();
+
+	return switch_to(th, th->current, to, value, false);
+}
+
+WEFT__REREAD void *weft__coro_switch_idle(struct coro *to, void *value)
+{
+	struct weft__thread *th = weft__thread();
+
+	return switch_to(th, th->current, to, value, false);
+}
+
+void weft__coro_reset_environment(void)
+{
+	struct fpwords fresh, now;
+
+	*weft__thread()->errno_location = 0;
+	fpwords_default(&fresh);
+	fpwords_save(&now);
+	fpwords_load(&fresh, &now);
+}
+
+struct coro *weft__coro_boundary_begin(void)
+{
+	struct coro *self = weft__thread()->current;
+	struct coro *saved;
+
+	if (!self)
+		return NULL;
+	saved = self->caller;
+	self->caller = NULL;
+	return saved;
+}
+
+void weft__coro_boundary_end(struct coro *saved)
+{
+	/* Read anew: the same coroutine as at the beginning, perhaps on another thread. */
+	struct coro *self = weft__thread()->current;
+
+	if (self)
+		self->caller = saved;
+}
+
+#if WEFT__SAN_AFTER
+/* The bottom frame where the far side of the first switch has something to do. */
+static void sanitized_main(void *value)
+{
+	struct coro_sanitizer *san = &weft__thread()->current->sanitizer;
+
+	san_switch_end(san);
+	san->main(value);
+}
+#endif
+
+struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main)
+{
+	struct stack stack;
+	struct coro *co;
+
+	if (weft__stack_alloc(san_stack_size(stack_size), guard, HEADER_SIZE, &stack) < 0)
+		return NULL;
+	co = (struct coro *)stack.top;
+	*co = (struct coro){.stack = stack};
+	fpwords_default(&co->fpwords);
+	san_coro_init(&co->sanitizer, stack.low, stack.top, main);
+#if WEFT__SAN_AFTER
+	weft__context_make(&co->context, stack.low, stack.top, sanitized_main);
+#else
+	weft__context_make(&co->context, stack.low, stack.top, main);
+#endif
+	return co;
+}
+
+void weft__coro_free(struct coro *co)
+{
+	san_coro_fini(&co->sanitizer, &thread()->current->sanitizer);
+	weft__stack_free(&co->stack);
+}
+
+/* Leaves the generator `co` for whoever entered it, with `out`. */
+static inline __attribute__((always_inline)) void *leave(struct weft__thread *th,
+							 struct weft_coro *co, void *out, int state)
+{
+	struct coro *caller = co->coro.caller;
+
+	co->coro.caller = NULL;
+	if (co->ret_out)
+		*co->ret_out = out;
+	atomic_store_explicit(&co->state, state, memory_order_relaxed);
+	san_release(co);
+	return switch_to(th, &co->coro, caller, NULL, state == STATE_DONE);
+}
+
+/* A generator's bottom frame. */
+static void generator_main(void *in)
+{
+	/* The first switch to it came from weft_coro_enter(): current is a generator. */
+	struct weft_coro *co = (struct weft_coro *)weft__thread()->current;
+	void *out;
+
+	san_acquire(co);
+	out = co->fn(in);
+	leave(weft__thread(), co, out, STATE_DONE);
+	__builtin_trap();
+}
+
+int weft_coro_create(weft_fn *fn, size_t stack_size, weft_coro **ret_coro)
+{
+	struct weft_coro *co;
+	size_t default_size;
+	bool guard;
+	int err;
+
+	if (!fn || !ret_coro)
+		return -EINVAL;
+	if (stack_size != 0 && (stack_size < WEFT__STACK_MIN || stack_size > WEFT__STACK_MAX))
+		return -EINVAL;
+	err = weft__stack_env(&default_size, &guard);
+	if (err < 0)
+		return err;
+	co = (struct weft_coro *)weft__coro_new(stack_size ? stack_size : default_size, guard,
+						generator_main);
+	if (!co)
+		return -ENOMEM;
+	co->fn = fn;
+	co->ret_out = NULL;
+	atomic_init(&co->state, STATE_CREATED);
+	san_release(co);
+	*ret_coro = co;
+	return 0;
+}
+
+__attribute__((noinline, cold)) static void refuse_enter(struct weft_coro *co, int state)
+{
+	if (!co)
+		weft__fatal("weft_coro_enter(NULL)");
+	weft__fatal("weft_coro_enter(%p): the coroutine %s", (void *)co,
+		    state == STATE_RUNNING ? "is running" : "has ended");
+}
+
+WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
+{
+	struct weft__thread *th = thread();
+	struct coro *from = th->current;
+	int state = co ? atomic_load_explicit(&co->state, memory_order_relaxed) : STATE_RUNNING;
+
+	if (__builtin_expect(state == STATE_RUNNING || state == STATE_DONE, 0))
+		refuse_enter(co, state);
+	atomic_store_explicit(&co->state, STATE_RUNNING, memory_order_relaxed);
+	co->coro.caller = from;
+	co->ret_out = ret_out;
+	san_release(co);
+#if defined(WEFT_CONTEXT_ASM) && !WEFT__SAN_AFTER && !WEFT__TSAN
+	prepare(th, from, &co->coro, false);
+	/* The yielder passes NULL, which is our 0. */
+	return weft__context_switch_int(&from->context, &co->coro.context, in);
+#else
+	switch_to(th, from, &co->coro, in, false);
+	san_acquire(co);
+	return 0;
+#endif
+}
+
+WEFT__REREAD void *weft_coro_yield(void *out)
+{
+	struct weft__thread *th = weft__thread();
+	struct weft_coro *co = (struct weft_coro *)th->current;
+
+	if (__builtin_expect(!co || !co->coro.caller, 0))
+		weft__fatal("weft_coro_yield(): not inside of a coroutine that was entered");
+#ifdef WEFT_TSAN_USER
+	void *in = leave(th, co, out, STATE_SUSPENDED);
+
+	san_acquire(co);
+	return in;
+#else
+	return leave(th, co, out, STATE_SUSPENDED);
+#endif
+}
+
+weft_coro *weft_coro_self(void)
+{
+	struct coro *self = weft__thread()->current;
+
+	return self && self->caller ? (struct weft_coro *)self : NULL;
+}
+
+bool weft_coro_inside(void)
+{
+	return weft_coro_self() != NULL;
+}
+
+bool weft_coro_done(const weft_coro *co)
+{
+	if (!co)
+		weft__fatal("weft_coro_done(NULL)");
+	return atomic_load_explicit(&co->state, memory_order_relaxed) == STATE_DONE;
+}
+
+void weft_coro_destroy(weft_coro *co)
+{
+	if (!co)
+		return;
+	if (atomic_load_explicit(&co->state, memory_order_relaxed) == STATE_RUNNING)
+		weft__fatal("weft_coro_destroy(%p): the coroutine is running", (void *)co);
+	weft__coro_free(&co->coro);
+}

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pools of stacks: one for each (size, guard), found through a table that only grows.
+ *
+ * A free slot is dirty (its memory is kept, it is likely to be in some cache) or clean (it was never used, or its
+ * memory has been given back). Allocation takes the dirty slot freed last, else a clean one, else grows the pool.
+ *
+ * Giving back. A pool keeps at most `keep` free slots that cost something:
+ *   - an arena whose last used slot is freed is unmapped, provided that `keep` free slots remain without it;
+ *   - dirty slots beyond `keep` lose their memory, those freed longest ago first, a batch at a time.
+ * Where the system refuses more, every arena that has no used slot, of whichever pool, is unmapped before giving up.
+ *
+ * An arena is mapped only when no slot is free and unmapped only when more than `keep` are, so between the two there
+ * are at least `keep` calls to pay for it; and a slot is discarded at most once for each time it was freed.
+ *
+ * The system calls that give memory back are made without the lock. The slots concerned are in no list
+ * meanwhile and count as used, which keeps their arena.
+ *
+ * errno is kept: the caller may be the scheduler, at work in the name of a coroutine to which errno belongs.
+ *
+ * Rejected: one free list in the stacks themselves (touching a cold stack to free its neighbour, and nothing could ever
+ * be unmapped); giving back by age (needs a clock and somebody to look at it).
+ */
+#include "stack.h"
+
+#include "arena.h"
+#include "lock.h"
+#include "sanitizer.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define KEEP_SLOTS    1024
+#define KEEP_BYTES    ((size_t)256 << 20) /* in the worst case, where stacks are used to their end */
+#define DISCARD_BATCH 64
+#define BUCKETS       64
+#define HEADER_MAX    1024
+
+struct list {
+	struct slot *head, *tail;
+	size_t count;
+};
+
+struct pool {
+	/* Immutable. */
+	size_t slot_bytes;
+	size_t guard_bytes;
+	size_t keep;
+	struct pool *next; /* in its bucket */
+	/* Under the lock. */
+	struct weft__lock lock;
+	struct list dirty; /* head: freed last */
+	struct list clean;
+	struct arena *arenas;
+	struct arena *filling; /* the one that has slots which are not ready yet; NULL: none has */
+	size_t arena_count;
+	size_t idle; /* arenas of which no slot is used */
+	size_t used;
+};
+
+/* Pools are added under table_lock and never removed, so they are found without it. */
+static _Atomic(struct pool *) table[BUCKETS];
+static struct weft__lock table_lock = WEFT__LOCK_INIT;
+
+static void list_push(struct list *list, struct slot *slot)
+{
+	slot->prev = NULL;
+	slot->next = list->head;
+	if (list->head)
+		list->head->prev = slot;
+	else
+		list->tail = slot;
+	list->head = slot;
+	list->count++;
+}
+
+static void list_remove(struct list *list, struct slot *slot)
+{
+	if (slot->prev)
+		slot->prev->next = slot->next;
+	else
+		list->head = slot->next;
+	if (slot->next)
+		slot->next->prev = slot->prev;
+	else
+		list->tail = slot->prev;
+	slot->prev = NULL;
+	slot->next = NULL;
+	list->count--;
+}
+
+/* Where a free slot in this state is. */
+static struct list *list_of(struct pool *pool, enum slot_state state)
+{
+	return state == SLOT_DIRTY ? &pool->dirty : &pool->clean;
+}
+
+static struct pool *bucket_find(struct pool *pool, size_t slot_bytes, size_t guard_bytes)
+{
+	while (pool && (pool->slot_bytes != slot_bytes || pool->guard_bytes != guard_bytes))
+		pool = pool->next;
+	return pool;
+}
+
+/* The pool, made if it is not there. NULL: no memory. */
+static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
+{
+	_Atomic(struct pool *) *bucket = &table[(slot_bytes >> 12) % BUCKETS];
+	struct pool *pool;
+
+	/* acquire: sees the pool's fields and next; pairs with the release below. */
+	pool = bucket_find(atomic_load_explicit(bucket, memory_order_acquire), slot_bytes,
+			   guard_bytes);
+	if (pool)
+		return pool;
+
+	weft__lock(&table_lock);
+	/* relaxed: the bucket changes under this lock only */
+	pool = bucket_find(atomic_load_explicit(bucket, memory_order_relaxed), slot_bytes,
+			   guard_bytes);
+	if (!pool) {
+		san_ignore_begin();
+		pool = calloc(1, sizeof(*pool));
+		san_ignore_end();
+		if (pool) {
+			pool->slot_bytes = slot_bytes;
+			pool->guard_bytes = guard_bytes;
+			pool->keep = KEEP_BYTES / (slot_bytes - guard_bytes);
+			if (pool->keep > KEEP_SLOTS)
+				pool->keep = KEEP_SLOTS;
+			pool->next = atomic_load_explicit(bucket, memory_order_relaxed);
+			/* release: publishes the pool's fields; pairs with the acquire above. */
+			atomic_store_explicit(bucket, pool, memory_order_release);
+		}
+	}
+	weft__unlock(&table_lock);
+	return pool;
+}
+
+/* Makes clean slots where none is free: as many again as the pool already has in use, at least one. */
+static bool pool_grow_locked(struct pool *pool)
+{
+	struct arena *arena = pool->filling;
+	uint32_t first, made;
+
+	if (!arena) {
+		arena = arena_map(pool, pool->slot_bytes, pool->guard_bytes);
+		if (!arena)
+			return false;
+		arena->next = pool->arenas;
+		if (pool->arenas)
+			pool->arenas->prev = arena;
+		pool->arenas = arena;
+		pool->arena_count++;
+		pool->idle++;
+		pool->filling = arena;
+	}
+	first = arena->ready;
+	made = pool->used == 0                ? 1
+	       : pool->used < ARENA_SLOTS_MAX ? (uint32_t)pool->used
+					      : ARENA_SLOTS_MAX;
+	made = arena_make_ready(arena, made);
+	/* Lower addresses are used first. */
+	for (uint32_t i = first + made; i-- > first;) {
+		arena->slot[i].state = SLOT_CLEAN;
+		list_push(&pool->clean, &arena->slot[i]);
+	}
+	if (arena->ready == arena->slots)
+		pool->filling = NULL;
+	return made > 0;
+}
+
+/* Takes the arena, none of whose slots is used, out of the pool. The caller unmaps it. */
+static void pool_detach_locked(struct pool *pool, struct arena *arena)
+{
+	for (uint32_t i = 0; i < arena->ready; i++)
+		list_remove(list_of(pool, arena->slot[i].state), &arena->slot[i]);
+	if (arena->prev)
+		arena->prev->next = arena->next;
+	else
+		pool->arenas = arena->next;
+	if (arena->next)
+		arena->next->prev = arena->prev;
+	if (pool->filling == arena)
+		pool->filling = NULL;
+	pool->arena_count--;
+	pool->idle--;
+}
+
+/* Counts a slot as used that was in a free list. */
+static void pool_take_locked(struct pool *pool, struct slot *slot, enum slot_state state)
+{
+	list_remove(list_of(pool, slot->state), slot);
+	slot->state = state;
+	if (slot->arena->used++ == 0)
+		pool->idle--;
+	pool->used++;
+}
+
+/* Puts a slot that counts as used into a free list. Returns its arena if that is detached and must be unmapped. */
+static struct arena *pool_put_locked(struct pool *pool, struct slot *slot, enum slot_state state)
+{
+	struct arena *arena = slot->arena;
+
+	slot->state = state;
+	list_push(list_of(pool, state), slot);
+	arena->used--;
+	pool->used--;
+	if (arena->used > 0)
+		return NULL;
+	pool->idle++;
+	if (pool->dirty.count + pool->clean.count - arena->ready < pool->keep)
+		return NULL;
+	pool_detach_locked(pool, arena);
+	return arena;
+}
+
+static void unmap_all(struct arena *doomed)
+{
+	int saved = errno;
+
+	san_ignore_begin();
+	while (doomed) {
+		struct arena *next = doomed->next;
+
+		arena_unmap(doomed);
+		doomed = next;
+	}
+	san_ignore_end();
+	errno = saved;
+}
+
+/* Takes a batch of the dirty slots that were freed longest ago, and gives their memory back. */
+static void pool_discard_batch(struct pool *pool)
+{
+	struct slot *batch[DISCARD_BATCH];
+	struct arena *doomed = NULL;
+	size_t count = 0;
+	int saved = errno;
+
+	weft__lock(&pool->lock);
+	for (; count < DISCARD_BATCH && pool->dirty.count > pool->keep; count++) {
+		batch[count] = pool->dirty.tail;
+		pool_take_locked(pool, batch[count], SLOT_DISCARD);
+	}
+	weft__unlock(&pool->lock);
+
+	for (size_t i = 0; i < count; i++)
+		arena_discard(batch[i]->arena, (uint32_t)(batch[i] - batch[i]->arena->slot));
+	errno = saved;
+
+	weft__lock(&pool->lock);
+	for (size_t i = 0; i < count; i++) {
+		struct arena *arena = pool_put_locked(pool, batch[i], SLOT_CLEAN);
+
+		if (arena) {
+			arena->next = doomed;
+			doomed = arena;
+		}
+	}
+	weft__unlock(&pool->lock);
+	unmap_all(doomed);
+}
+
+bool weft__stack_trim(void)
+{
+	struct arena *doomed = NULL;
+
+	for (size_t i = 0; i < BUCKETS; i++) {
+		/* acquire: as in pool_get() */
+		struct pool *pool = atomic_load_explicit(&table[i], memory_order_acquire);
+
+		for (; pool; pool = pool->next) {
+			struct arena *arena, *next;
+
+			weft__lock(&pool->lock);
+			for (arena = pool->arenas; arena && pool->idle > 0; arena = next) {
+				next = arena->next;
+				if (arena->used > 0)
+					continue;
+				pool_detach_locked(pool, arena);
+				arena->next = doomed;
+				doomed = arena;
+			}
+			weft__unlock(&pool->lock);
+		}
+	}
+	if (!doomed)
+		return false;
+	unmap_all(doomed);
+	return true;
+}
+
+/* A free slot, which is now used; NULL where the system refuses. */
+static struct slot *pool_take(struct pool *pool)
+{
+	struct slot *slot = NULL;
+	bool available = true;
+
+	weft__lock(&pool->lock);
+	if (pool->dirty.count == 0 && pool->clean.count == 0) {
+		int saved = errno;
+
+		san_ignore_begin();
+		available = pool_grow_locked(pool);
+		san_ignore_end();
+		errno = saved;
+	}
+	if (available) {
+		slot = pool->dirty.count > 0 ? pool->dirty.head : pool->clean.head;
+		pool_take_locked(pool, slot, SLOT_USED);
+	}
+	weft__unlock(&pool->lock);
+	return slot;
+}
+
+int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t guard_bytes = !guard ? 0 : page > WEFT__STACK_GUARD ? page : WEFT__STACK_GUARD;
+	struct pool *pool;
+	struct arena *arena;
+	struct slot *slot;
+	uint32_t index;
+	char *base, *end;
+
+	if (header > HEADER_MAX || size > SIZE_MAX / 2)
+		return -ENOMEM;
+	/* The page that is added holds the header and the colour. */
+	pool = pool_get(guard_bytes + (size + page - 1) / page * page + page, guard_bytes);
+	if (!pool)
+		return -ENOMEM;
+
+	slot = pool_take(pool);
+	/* What the pools of other sizes keep must not be the reason. */
+	if (!slot && weft__stack_trim())
+		slot = pool_take(pool);
+	if (!slot)
+		return -ENOMEM;
+
+	arena = slot->arena;
+	index = (uint32_t)(slot - arena->slot);
+	base = arena_slot_base(arena, index);
+	end = base + arena->slot_bytes;
+	san_stack_alloc(base + guard_bytes, end);
+	header = (header + WEFT__STACK_COLOUR - 1) / WEFT__STACK_COLOUR * WEFT__STACK_COLOUR;
+	*ret = (struct stack){
+		.low = base + guard_bytes,
+		.top = end - index % WEFT__STACK_COLOURS * WEFT__STACK_COLOUR - header,
+		.arena = arena,
+		.index = index,
+	};
+	return 0;
+}
+
+void weft__stack_free(const struct stack *stack)
+{
+	struct arena *arena = stack->arena;
+	struct pool *pool = arena->pool;
+	struct slot *slot = &arena->slot[stack->index];
+	char *base = arena_slot_base(arena, stack->index);
+	struct arena *doomed;
+	bool discard;
+
+	san_stack_free(base + arena->guard_bytes, base + arena->slot_bytes);
+	weft__lock(&pool->lock);
+	doomed = pool_put_locked(pool, slot, SLOT_DIRTY);
+	discard = pool->dirty.count >= pool->keep + DISCARD_BATCH;
+	weft__unlock(&pool->lock);
+	if (doomed) {
+		doomed->next = NULL;
+		unmap_all(doomed);
+	}
+	if (discard)
+		pool_discard_batch(pool);
+}
+
+void weft__stack_counts(struct stack_counts *ret)
+{
+	*ret = (struct stack_counts){0};
+	for (size_t i = 0; i < BUCKETS; i++) {
+		/* acquire: as in pool_get() */
+		struct pool *pool = atomic_load_explicit(&table[i], memory_order_acquire);
+
+		for (; pool; pool = pool->next) {
+			weft__lock(&pool->lock);
+			ret->arenas += pool->arena_count;
+			ret->used += pool->used;
+			ret->dirty += pool->dirty.count;
+			ret->clean += pool->clean.count;
+			weft__unlock(&pool->lock);
+		}
+	}
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* See stack_env.h. Strict: a value that is not understood is an error, never a silent default. */
+#include "stack_env.h"
+
+#include "fatal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int weft__parse_size(const char *text, size_t *ret)
+{
+	const char *p = text;
+	size_t value = 0;
+	size_t unit = 1;
+
+	if (*p < '0' || *p > '9')
+		return -EINVAL;
+	for (; *p >= '0' && *p <= '9'; p++) {
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (size_t)(*p - '0'), &value))
+			return -EINVAL;
+	}
+	if (*p == 'K')
+		unit = (size_t)1 << 10;
+	else if (*p == 'M')
+		unit = (size_t)1 << 20;
+	if (unit != 1)
+		p++;
+	if (*p != '\0' || __builtin_mul_overflow(value, unit, &value))
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+int weft__stack_env(size_t *ret_size, bool *ret_guard)
+{
+	const char *text = getenv("WEFT_STACK_SIZE");
+	size_t size = WEFT__STACK_DEFAULT;
+	bool guard = true;
+
+	if (text && (weft__parse_size(text, &size) < 0 || size < WEFT__STACK_MIN ||
+		     size > WEFT__STACK_MAX)) {
+		weft__warn(
+			"WEFT_STACK_SIZE=\"%.100s\" is not accepted: bytes, with K or M as suffix, "
+			"from 16K to 1024M",
+			text);
+		return -EINVAL;
+	}
+	text = getenv("WEFT_GUARD");
+	if (text) {
+		guard = strcmp(text, "on") == 0;
+		if (!guard && strcmp(text, "off") != 0) {
+			weft__warn("WEFT_GUARD=\"%.100s\" is not accepted: on or off", text);
+			return -EINVAL;
+		}
+	}
+	*ret_size = size;
+	*ret_guard = guard;
+	return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The environment's say about stacks: WEFT_STACK_SIZE and WEFT_GUARD. */
+#ifndef WEFT_SRC_STACK_ENV_H
+#define WEFT_SRC_STACK_ENV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define WEFT__STACK_DEFAULT ((size_t)256 << 10)
+#define WEFT__STACK_MIN     ((size_t)16 << 10)
+#define WEFT__STACK_MAX     ((size_t)1 << 30)
+
+/*
+ * The number of bytes that `text` names: decimal digits, then nothing, K (times 1024) or M (times 1024 * 1024).
+ * Nothing else is accepted, no blank and no sign. Pure.
+ *
+ * 0; -EINVAL: it is something else, or too large for a size_t.
+ */
+int weft__parse_size(const char *text, size_t *ret);
+
+/*
+ * The stack size and whether stacks get a guard, from the environment or by default (256 KiB, on).
+ *
+ * 0; -EINVAL: a variable holds something else than is accepted, which one line on stderr has said; the outputs are
+ * untouched.
+ */
+int weft__stack_env(size_t *ret_size, bool *ret_guard);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The System V x86-64 backend of context.h.
+ *
+ * The return is a pop and an indirect jump: a `ret` here never goes where the CPU's return stack predicts, and
+ * costs a pipeline flush each time (2.2 against 7.5 ns), while the indirect jump is predicted by history. The
+ * addresses that it goes to follow a call and hold no endbr64, hence `notrack`. This object carries no CET property,
+ * so that the linker marks the output as not shadow-stack-safe, which is the truth.
+ *
+ * FP control words are coro.c's: mxcsr and the x87 control word change rarely and are slow to load.
+ *
+ * The CFI holds at every instruction: the frame has the same shape before and after the stack pointer changes.
+ */
+#include "frame.h"
+
+	.text
+	.globl	weft__context_switch
+	.hidden	weft__context_switch
+	.type	weft__context_switch, @function
+	.globl	weft__context_switch_int
+	.hidden	weft__context_switch_int
+	.type	weft__context_switch_int, @function
+	.balign	16
+/* rdi: from, rsi: to, rdx: value */
+weft__context_switch:
+weft__context_switch_int:
+	.cfi_startproc
+	endbr64
+	/* The return address is already where FRAME_LINK says. */
+	leaq	-FRAME_LINK(%rsp), %rsp
+	.cfi_adjust_cfa_offset FRAME_LINK
+	movq	%r15, FRAME_R15(%rsp)
+	.cfi_rel_offset r15, FRAME_R15
+	movq	%r14, FRAME_R14(%rsp)
+	.cfi_rel_offset r14, FRAME_R14
+	movq	%r13, FRAME_R13(%rsp)
+	.cfi_rel_offset r13, FRAME_R13
+	movq	%r12, FRAME_R12(%rsp)
+	.cfi_rel_offset r12, FRAME_R12
+	movq	%rbx, FRAME_RBX(%rsp)
+	.cfi_rel_offset rbx, FRAME_RBX
+	movq	%rbp, FRAME_RBP(%rsp)
+	.cfi_rel_offset rbp, FRAME_RBP
+
+	movq	%rsp, (%rdi)
+	movq	(%rsi), %rsp
+
+	movq	FRAME_R15(%rsp), %r15
+	movq	FRAME_R14(%rsp), %r14
+	movq	FRAME_R13(%rsp), %r13
+	movq	FRAME_R12(%rsp), %r12
+	movq	FRAME_RBX(%rsp), %rbx
+	movq	FRAME_RBP(%rsp), %rbp
+	.cfi_restore r15
+	.cfi_restore r14
+	.cfi_restore r13
+	.cfi_restore r12
+	.cfi_restore rbx
+	.cfi_restore rbp
+	leaq	FRAME_LINK(%rsp), %rsp
+	.cfi_adjust_cfa_offset -FRAME_LINK
+	movq	%rdx, %rax
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.cfi_register rip, rcx
+	notrack jmp *%rcx
+	.cfi_endproc
+	.size	weft__context_switch, .-weft__context_switch
+
+	.globl	weft__context_start
+	.hidden	weft__context_start
+	.type	weft__context_start, @function
+	.balign	16
+/* rax: value, rbx: entry. The stack is aligned to 16, rbp is 0. */
+weft__context_start:
+	.cfi_startproc
+	/* No return address: here every backtrace and every search for an exception handler ends. */
+	.cfi_undefined rip
+	endbr64
+	movq	%rax, %rdi
+	call	*%rbx
+	ud2
+	.cfi_endproc
+	.size	weft__context_start, .-weft__context_start
+
+	.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Wake against timeout against cancel. Tasks wait for something that comes at about the moment when their deadline
+ * passes and somebody cancels them. Exactly one of the three wins: what a wait returns must be true at that
+ * moment, nothing is taken or lost that it does not say, and a masked wait is not cancelled.
+ *
+ *   director        starts the others, joins them; there are many at a time
+ *   sleeper         sleeps, plainly and in masked regions
+ *   joiner, child   the joiner joins the child with a deadline; in the end it has joined it exactly once
+ *   canceller       a task, two tasks at once, or a plain thread
+ */
+#include "stress.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define DIRECTORS   16
+#define THREADS     2
+#define WAIT_MAX_NS 60000
+#define SPIN_MAX    4000
+
+/* A plain thread that cancels for others. */
+struct clerk {
+	pthread_t thread;
+	/* A director puts its victim in (release; the clerk acquires) and waits for NULL (the other way round). */
+	_Atomic(weft_task *) victim;
+	_Atomic bool end; /* relaxed */
+};
+
+/* Between a director and its tasks: their spawn and join order it. */
+struct scene {
+	uint64_t stream;
+	weft_task *victim;
+	bool canceled; /* a canceller is about; without one no wait may say so */
+	uintptr_t token;
+};
+
+static struct clerk clerks[THREADS];
+
+static void spin(struct weft__random *random)
+{
+	for (uint32_t i = weft__random_below(random, SPIN_MAX); i > 0; i--)
+		__asm__ volatile("");
+}
+
+/* Some time passes, on the processor or not. */
+static void dawdle(struct weft__random *random)
+{
+	switch (weft__random_below(random, 4)) {
+	case 0:
+		weft_yield();
+		break;
+	case 1:
+		weft_cancel_mask();
+		weft_sleep(1 + weft__random_below(random, WAIT_MAX_NS));
+		weft_cancel_unmask();
+		break;
+	case 2:
+		spin(random);
+		break;
+	default:
+		break;
+	}
+}
+
+static int64_t some_deadline(struct weft__random *random)
+{
+	if (stress_one_in(random, 16))
+		return 0;
+	return weft_after(weft__random_below(random, WAIT_MAX_NS));
+}
+
+static void *sleeper(void *arg)
+{
+	const struct scene *scene = arg;
+	struct weft__random random;
+
+	weft__random_seed(&random, scene->stream);
+	for (unsigned i = 1 + weft__random_below(&random, 4); i > 0; i--) {
+		bool masked = stress_one_in(&random, 3);
+		bool before = weft_cancelled();
+		int64_t deadline = some_deadline(&random);
+		if (masked)
+			weft_cancel_mask();
+		int rc = weft_sleep_until(deadline);
+		if (masked)
+			weft_cancel_unmask();
+		stress_check(rc == 0 || rc == -ECANCELED, "weft_sleep_until: %s", strerror(-rc));
+		stress_check(rc != 0 || weft_now() >= deadline, "a sleep ended before its deadline%s",
+		             masked ? ", in a masked region" : "");
+		if (rc != -ECANCELED)
+			continue;
+		stress_check(!masked, "a masked sleep was cancelled");
+		stress_check(scene->canceled && weft_cancelled(), "a sleep was cancelled by nobody");
+		/* Sticky: the next one does not wait either. */
+		rc = weft_sleep_until(WEFT_FOREVER);
+		stress_check(rc == -ECANCELED, "a cancelled task's next sleep: %d", rc);
+		stress_check(!before || weft_cancelled(), "a cancellation was taken back");
+	}
+	stress_did(1);
+	return arg;
+}
+
+static void *child(void *arg)
+{
+	const struct scene *scene = arg;
+	struct weft__random random;
+
+	weft__random_seed(&random, ~scene->stream);
+	dawdle(&random);
+	stress_did(1);
+	return (void *)scene->token;
+}
+
+/* Joins a child exactly once, however often the join is given up. */
+static void join_until_joined(struct weft__random *random, const struct scene *scene, weft_task *task)
+{
+	void *result = NULL;
+	bool masked = false;
+	int rc;
+
+	for (;;) {
+		int64_t deadline = stress_one_in(random, 4) ? WEFT_FOREVER : some_deadline(random);
+		rc = weft_join_until(task, deadline, &result);
+		if (rc == 0)
+			break;
+		stress_check(!result, "a join that gave up has a result");
+		if (rc == -ETIMEDOUT) {
+			stress_check(deadline != WEFT_FOREVER && weft_now() >= deadline,
+			             "a join timed out before its deadline");
+		} else if (rc == -ECANCELED) {
+			stress_check(!masked, "a masked join was cancelled");
+			stress_check(scene->canceled && weft_cancelled(), "a join was cancelled by nobody");
+			weft_cancel_mask();
+			masked = true;
+		} else {
+			stress_fail("weft_join_until: %s", strerror(-rc));
+			return;
+		}
+	}
+	if (masked)
+		weft_cancel_unmask();
+	stress_check((uintptr_t)result == scene->token, "a child's result is %#lx, not %#lx",
+	             (unsigned long)(uintptr_t)result, (unsigned long)scene->token);
+}
+
+static void *joiner(void *arg)
+{
+	const struct scene *scene = arg;
+	struct weft__random random;
+	weft_task *task;
+
+	weft__random_seed(&random, scene->stream);
+	if (weft_spawn(child, arg, &task) == 0) {
+		if (stress_one_in(&random, 2))
+			spin(&random);
+		join_until_joined(&random, scene, task);
+	}
+	stress_did(1);
+	return arg;
+}
+
+static void cancel(weft_task *task)
+{
+	int rc = weft_cancel(task);
+
+	stress_check(rc == 0, "weft_cancel: %s", strerror(-rc));
+}
+
+static void *canceller(void *arg)
+{
+	const struct scene *scene = arg;
+	struct weft__random random;
+
+	weft__random_seed(&random, scene->stream + 1);
+	dawdle(&random);
+	cancel(scene->victim);
+	return NULL;
+}
+
+/* Has a plain thread cancel the victim, if one is free. */
+static bool cancel_by_clerk(struct weft__random *random, weft_task *victim)
+{
+	struct clerk *clerk = &clerks[weft__random_below(random, THREADS)];
+	weft_task *none = NULL;
+
+	/* release, acquire: see struct clerk. */
+	if (!atomic_compare_exchange_strong_explicit(&clerk->victim, &none, victim, memory_order_release,
+	                                             memory_order_relaxed))
+		return false;
+	/* Another director's victim may follow; ours is dealt with in either case. */
+	while (atomic_load_explicit(&clerk->victim, memory_order_acquire) == victim)
+		weft_yield();
+	return true;
+}
+
+static void *clerk_main(void *arg)
+{
+	struct clerk *clerk = arg;
+
+	while (!atomic_load_explicit(&clerk->end, memory_order_relaxed)) {
+		weft_task *victim = atomic_load_explicit(&clerk->victim, memory_order_acquire);
+		if (!victim) {
+			sched_yield();
+			continue;
+		}
+		cancel(victim);
+		atomic_store_explicit(&clerk->victim, NULL, memory_order_release);
+	}
+	return NULL;
+}
+
+static void play(struct weft__random *random)
+{
+	struct scene scene = {.stream = weft__random_next(random), .token = (uintptr_t)weft__random_next(random)};
+	unsigned cancellers = weft__random_below(random, 3);
+	weft_task *tasks[2];
+
+	scene.canceled = cancellers > 0;
+	if (weft_spawn(stress_one_in(random, 2) ? sleeper : joiner, &scene, &scene.victim) < 0)
+		return;
+	unsigned started = 0;
+	bool by_clerk = cancellers > 0 && stress_one_in(random, 4) && cancel_by_clerk(random, scene.victim);
+	while (!by_clerk && started < cancellers && weft_spawn(canceller, &scene, &tasks[started]) == 0)
+		started++;
+	while (started > 0)
+		weft_join(tasks[--started], NULL);
+
+	void *result = NULL;
+	int rc = weft_join(scene.victim, &result);
+	stress_check(rc == 0 && result == &scene, "the director's join: %s, %p", strerror(-rc), result);
+}
+
+static void *director(void *arg)
+{
+	struct weft__random random;
+
+	stress_random(&random, (uintptr_t)arg);
+	while (!stress_over())
+		play(&random);
+	return NULL;
+}
+
+static void *storm(void *unused)
+{
+	weft_task *tasks[DIRECTORS];
+
+	(void)unused;
+	for (uintptr_t i = 0; i < DIRECTORS; i++) {
+		int rc = weft_spawn(director, (void *)i, &tasks[i]);
+		stress_check(rc == 0, "weft_spawn: %s", strerror(-rc));
+		if (rc < 0)
+			tasks[i] = NULL;
+	}
+	for (unsigned i = 0; i < DIRECTORS; i++) {
+		int rc = tasks[i] ? weft_join(tasks[i], NULL) : 0;
+		stress_check(rc == 0, "weft_join: %s", strerror(-rc));
+	}
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned started = 0;
+
+	stress_begin(argc, argv, "Waits that are woken, time out and are cancelled at about the same moment.");
+	while (started < THREADS &&
+	       pthread_create(&clerks[started].thread, NULL, clerk_main, &clerks[started]) == 0)
+		started++;
+	stress_check(started == THREADS, "not all threads could be started");
+	if (started == THREADS)
+		stress_run(storm, NULL);
+	while (started-- > 0) {
+		atomic_store_explicit(&clerks[started].end, true, memory_order_relaxed);
+		pthread_join(clerks[started].thread, NULL);
+	}
+	return stress_end();
+}

@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# Uses Weft as a stranger would: installs it, compiles the README's program against it with pkg-config, as C11 and as
+# C++17, dynamically and statically, and as a meson subproject; runs each.
+#
+# usage: tests/install.sh SOURCE_DIR BUILD_DIR
+set -eu
+
+source=$1
+build=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+fail()
+{
+    echo "install.sh: $*" >&2
+    exit 1
+}
+
+# The program prints 1 to 9 in order of their sleeps, each with a worker's number.
+check_output()
+{
+    sed 's/ on worker [0-9]*$//' "$1" | sort -n | paste -sd' ' | grep -qx '1 2 3 4 5 6 7 8 9' ||
+        fail "wrong output of the README's program: $(cat "$1")"
+}
+
+meson install -C "$build" --no-rebuild --quiet --destdir "$work/root"
+pc=$(find "$work/root" -name weft.pc)
+[ -n "$pc" ] || fail "weft.pc is not installed"
+export PKG_CONFIG_PATH=${pc%/weft.pc} PKG_CONFIG_SYSROOT_DIR=$work/root
+export LD_LIBRARY_PATH=${pc%/pkgconfig/weft.pc}
+
+mkdir "$work/empty"
+cd "$work/empty"
+sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' > first.c
+[ -s first.c ] || fail "no program in the README"
+cp first.c first.cc
+
+# shellcheck disable=SC2046
+{
+    ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror first.c $(pkg-config --cflags --libs weft) -o c11
+    ${CXX:-c++} -std=c++17 -Wall -Wextra -Wpedantic -Werror first.cc $(pkg-config --cflags --libs weft) -o cxx17
+    ${CC:-cc} -std=c11 first.c $(pkg-config --cflags weft) "$LD_LIBRARY_PATH/libweft.a" \
+        $(PKG_CONFIG_SYSROOT_DIR='' pkg-config --static --libs-only-l weft | sed 's/-lweft//') -o static
+}
+for program in c11 cxx17 static; do
+    ./$program > out || fail "$program ended with status $?"
+    check_output out
+done
+ldd c11 | grep -q 'libweft\.so\.0' || fail "the soname is not libweft.so.0"
+find "$work/root" -name weft-treesum -type f | grep -q . || fail "weft-treesum is not installed"
+
+# A mistake says what it is.
+if WEFT_WORKERS=banana ./c11 2> err > out; then
+    fail "WEFT_WORKERS=banana was accepted"
+fi
+[ "$(wc -l < err)" = 1 ] && grep -q 'WEFT_WORKERS="banana"' err || fail "unclear error: $(cat err)"
+
+# As a subproject.
+mkdir -p app/subprojects
+ln -s "$source" app/subprojects/weft
+cp first.c app/
+cat > app/meson.build << 'END'
+project('app', 'c', default_options: ['c_std=c11'])
+weft = subproject('weft', default_options: ['tests=false', 'stress=false', 'examples=false'])
+executable('app', 'first.c', dependencies: weft.get_variable('weft_dep'))
+END
+env -u PKG_CONFIG_SYSROOT_DIR meson setup app/build app > log 2>&1 || { cat log; fail "meson setup of a subproject"; }
+ninja -C app/build > log 2>&1 || { cat log; fail "build of a subproject"; }
+app/build/app > out
+check_output out
+echo "installed, compiled as C11, as C++17, statically and as a subproject: all run"

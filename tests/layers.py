@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Checks who may know whom. layers.py ROOT prints each breach as file:line and exits with 1 if there is one.
+
+  - A file includes only its own layer and lower ones (LAYERS, lowest first; docs/design.md).
+  - A public header includes only public and standard headers.
+  - A thread-local variable is declared in src/tls.c and sched/core/tls.c only: an address of one that is kept over a
+    switch is another thread's.
+  - liburcu is included in sched/queue/urcu.c only, so that ThreadSanitizer's view of it is arranged in one place.
+"""
+import os
+import re
+import sys
+
+# sched/os and sched/queue are one layer.
+LAYERS = (('src/',), ('sched/os/', 'sched/queue/'), ('sched/core/',), ('sched/sync/',), ('sched/edge/',))
+THREAD_LOCAL_FILES = ('src/tls.c', 'sched/core/tls.c')
+URCU_FILES = ('sched/queue/urcu.c',)
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+THREAD_LOCAL = re.compile(r'\b(_Thread_local|__thread|thread_local)\b')
+URCU = re.compile(r'^(urcu\.h$|urcu/|urcu-|lttng/)')
+COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
+
+
+def layer_of(path):
+    for number, folders in enumerate(LAYERS):
+        if path.startswith(folders):
+            return number
+    return None
+
+
+def without_comments(text):
+    """The text with comments blanked out, line numbers kept."""
+
+    def blank(match):
+        kept = match.group(0)
+        return kept if kept[0] in '"\'' else re.sub(r'[^\n]', ' ', kept)
+
+    return COMMENT_OR_STRING.sub(blank, text)
+
+
+def resolve(root, path, name):
+    """Where in the repository an include of `name` in `path` leads, or None if it leads out of it."""
+    for candidate in (os.path.join(os.path.dirname(path), name), name, os.path.join('include', name)):
+        candidate = os.path.normpath(candidate)
+        if os.path.isfile(os.path.join(root, candidate)):
+            return candidate.replace(os.sep, '/')
+    return None
+
+
+def check_include(root, path, quoted, name):
+    target = resolve(root, path, name) if quoted or name.startswith('weft/') else None
+    layer = layer_of(path)
+
+    if URCU.match(name) and target is None and path not in URCU_FILES:
+        return 'only %s may include liburcu' % ', '.join(URCU_FILES)
+    if path.startswith('include/'):
+        if quoted or target is None and (name.startswith('weft/') or '/' in name):
+            return 'a public header includes public headers only, as <weft/...>'
+        return None
+    if quoted and target is None:
+        return 'there is no such file'
+    if target is None or target.startswith('include/'):
+        return None
+    target_layer = layer_of(target)
+    if target_layer is None:
+        return 'it belongs to no layer'
+    if target_layer > layer:
+        return 'it is of a higher layer'
+    return None
+
+
+def check_file(root, path):
+    with open(os.path.join(root, path), encoding='utf-8') as file:
+        text = without_comments(file.read())
+    for number, line in enumerate(text.split('\n'), 1):
+        include = INCLUDE.match(line)
+        if include:
+            breach = check_include(root, path, include.group(1) == '"', include.group(2))
+            if breach:
+                yield '%s:%d: %s: %s' % (path, number, include.group(2), breach)
+        elif THREAD_LOCAL.search(line) and path not in THREAD_LOCAL_FILES:
+            yield '%s:%d: thread-local variables are declared in %s only' % (
+                path, number, ' and '.join(THREAD_LOCAL_FILES))
+
+
+def sources(root):
+    for top in ('include', 'src', 'sched'):
+        for folder, _, names in os.walk(os.path.join(root, top)):
+            for name in sorted(names):
+                if name.endswith(('.h', '.c', '.S')):
+                    path = os.path.relpath(os.path.join(folder, name), root).replace(os.sep, '/')
+                    if top == 'sched' and layer_of(path) is None:
+                        yield path, '%s: belongs to no layer' % path
+                    else:
+                        yield path, None
+
+
+def main():
+    root = sys.argv[1] if len(sys.argv) > 1 else '.'
+    checked, breaches = 0, []
+    for path, breach in sources(root):
+        checked += 1
+        breaches += [breach] if breach else check_file(root, path)
+    for breach in breaches:
+        print(breach)
+    if checked == 0:
+        breaches.append('no sources')
+    print('%d files, %d breaches' % (checked, len(breaches)))
+    return 1 if breaches else 0
+
+
+sys.exit(main())

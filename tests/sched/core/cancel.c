@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/* Cancelling: at every moment of a task's life, sticky, and held off by masks. */
+#include "harness.h"
+
+#include <pthread.h>
+
+#define ROUNDS 1000
+
+static int token;
+
+static void *find_itself_cancelled(void *arg)
+{
+	CHECK(weft_cancelled());
+	for (unsigned i = 0; i < 3; i++) { /* sticky */
+		CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+		CHECK(weft_sleep(LOST_NS) == -ECANCELED);
+		CHECK(weft_cancelled());
+		weft_yield(); /* is no cancellation point */
+	}
+	CHECK(weft_sleep(0) == 0); /* would not wait */
+	return arg;
+}
+
+static void *spin_until_cancelled(void *arg)
+{
+	raise_flag(arg);
+	while (!weft_cancelled())
+		weft_yield();
+	return find_itself_cancelled(&token);
+}
+
+static void *sleep_until_cancelled(void *arg)
+{
+	raise_flag(arg);
+	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	return find_itself_cancelled(&token);
+}
+
+static void *cancel_before_the_start(void *arg)
+{
+	weft_task *task;
+	void *result = NULL;
+
+	CHECK(weft_spawn_with(&(struct weft_task_options){.pinned = true}, find_itself_cancelled,
+			      &token, &task) == 0);
+	CHECK(weft_cancel(task) == 0); /* pinned here: it cannot have started */
+	CHECK(weft_cancel(task) == 0);
+	CHECK(weft_join(task, &result) == 0);
+	CHECK(result == &token); /* it has run all the same */
+	return arg;
+}
+
+static void *cancel_while_it_lives(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(ROUNDS); i++) {
+		weft_task *task;
+		void *result = NULL;
+		flag started = 0;
+
+		CHECK(weft_spawn(i % 2 ? spin_until_cancelled : sleep_until_cancelled, &started,
+				 &task) == 0);
+		CHECK(yield_for(&started, 1));
+		if (i % 4 >= 2)
+			weft_yield();
+		CHECK(weft_cancel(task) == 0);
+		CHECK(weft_join(task, &result) == 0);
+		CHECK(result == &token);
+	}
+	return arg;
+}
+
+static void *cancel_after_the_end(void *arg)
+{
+	weft_task *task;
+	void *result = NULL;
+	flag started = 0;
+
+	CHECK(weft_spawn(sleep_until_cancelled, &started, &task) == 0);
+	CHECK(yield_for(&started, 1));
+	CHECK(weft_cancel(task) == 0);
+	CHECK(weft_cancel(task) == 0);
+	for (unsigned i = 0; i < 100; i++)
+		weft_yield();
+	CHECK(weft_cancel(task) == 0);
+	CHECK(weft_join(task, &result) == 0);
+	CHECK(result == &token);
+
+	CHECK(weft_spawn(give_back, &token, &task) == 0);
+	while (weft_join_until(task, 0, NULL) == -ETIMEDOUT) {
+		CHECK(weft_cancel(task) == 0); /* perhaps it has ended */
+		weft_yield();
+	}
+	return arg;
+}
+
+static void *cancel_oneself(void *arg)
+{
+	CHECK(!weft_cancelled());
+	CHECK(weft_cancel(weft_self()) == 0);
+	CHECK(weft_cancel(weft_self()) == 0);
+	find_itself_cancelled(arg);
+	CHECK(weft_cancel(NULL) == -EINVAL);
+	return arg;
+}
+
+static void test_at_every_moment(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++) {
+		assert_run(workers, cancel_before_the_start, NULL);
+		assert_run(workers, cancel_while_it_lives, NULL);
+		assert_run(workers, cancel_after_the_end, NULL);
+		assert_run(workers, cancel_oneself, NULL);
+	}
+}
+
+/* A joiner that is cancelled keeps its handle. */
+struct joiner {
+	weft_task *sleeper;
+	flag joining;
+};
+
+static void *join_until_cancelled(void *arg)
+{
+	struct joiner *joiner = arg;
+	void *result = &token;
+
+	raise_flag(&joiner->joining);
+	CHECK(weft_join(joiner->sleeper, &result) == -ECANCELED);
+	CHECK(result == &token);
+	CHECK(weft_join_until(joiner->sleeper, weft_after(LOST_NS), NULL) == -ECANCELED);
+	CHECK(weft_join_until(joiner->sleeper, 0, NULL) == -ETIMEDOUT);
+	CHECK(weft_cancel(joiner->sleeper) == 0);
+	weft_cancel_mask();
+	CHECK(weft_join(joiner->sleeper, &result) == 0);
+	weft_cancel_unmask();
+	CHECK(result == joiner);
+
+	/* One that has ended is joined: there is nothing to wait for. */
+	weft_task *task;
+	CHECK(weft_spawn(give_back, joiner, &task) == 0);
+	while (weft_join_until(task, 0, NULL) == -ETIMEDOUT)
+		weft_yield();
+	return arg;
+}
+
+static void *cancel_joiners(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(ROUNDS); i++) {
+		struct joiner joiner = {0};
+		weft_task *task;
+
+		CHECK(weft_spawn(sleep_for_ever, &joiner, &joiner.sleeper) == 0);
+		CHECK(weft_spawn(join_until_cancelled, &joiner, &task) == 0);
+		CHECK(yield_for(&joiner.joining, 1));
+		if (i % 2)
+			weft_yield();
+		CHECK(weft_cancel(task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+	}
+	return arg;
+}
+
+static void test_a_cancelled_joiner_keeps_its_handle(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, cancel_joiners, NULL);
+}
+
+static void *mask_and_nest(void *arg)
+{
+	CHECK(weft_cancel(weft_self()) == 0);
+	weft_cancel_mask();
+	CHECK(weft_cancelled());
+	CHECK(weft_sleep(1000) == 0);
+	weft_cancel_mask();
+	CHECK(weft_sleep(1000) == 0);
+	weft_cancel_unmask();
+	CHECK(weft_sleep(1000) == 0); /* still in the outer one */
+
+	weft_task *task;
+	void *result = NULL;
+	CHECK(weft_spawn(give_back, &token, &task) == 0);
+	CHECK(weft_join(task, &result) == 0);
+	CHECK(result == &token);
+
+	weft_cancel_unmask();
+	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	return arg;
+}
+
+static void *sleep_masked(void *arg)
+{
+	int64_t deadline = weft_after(500000);
+
+	weft_cancel_mask();
+	raise_flag(arg);
+	CHECK(weft_sleep_until(deadline) == 0);
+	CHECK(weft_now() >= deadline);
+	weft_cancel_unmask();
+	while (!weft_cancelled())
+		weft_yield();
+	return arg;
+}
+
+static void *cancel_masked(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(100); i++) {
+		flag started = 0;
+		weft_task *task;
+
+		CHECK(weft_spawn(sleep_masked, &started, &task) == 0);
+		CHECK(yield_for(&started, 1));
+		CHECK(weft_cancel(task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+	}
+	return mask_and_nest(arg);
+}
+
+static void test_masks(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, cancel_masked, NULL);
+}
+
+/* Cancelling at about the deadline of the sleep, from plain threads: woken once, for one reason. */
+static void *sleep_shortly(void *arg)
+{
+	int64_t deadline = (int64_t)(intptr_t)arg;
+	int rc = weft_sleep_until(deadline);
+
+	CHECK(rc == 0 || rc == -ECANCELED);
+	if (rc == 0)
+		CHECK(weft_now() >= deadline);
+	return arg;
+}
+
+static void *sleep_and_be_cancelled(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(ROUNDS); i++) {
+		int64_t deadline = weft_after(20000);
+		weft_task *task;
+
+		CHECK(weft_submit(arg, sleep_shortly, (void *)(intptr_t)deadline, &task) == 0);
+		while (i % 2 && weft_now() < deadline - 2000)
+			sched_yield();
+		CHECK(weft_cancel(task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+	}
+	return NULL;
+}
+
+static void test_cancel_races_with_the_deadline(void **state)
+{
+	weft_runtime *rt = assert_create(2);
+	pthread_t threads[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, sleep_and_be_cancelled, rt), 0);
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+/* Several cancel the same task at once. */
+struct victim {
+	weft_task *task;
+	flag go;
+};
+
+static void *cancel_it(void *arg)
+{
+	struct victim *victim = arg;
+
+	yield_for(&victim->go, 1);
+	CHECK(weft_cancel(victim->task) == 0);
+	return NULL;
+}
+
+static void *cancel_together(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(ROUNDS); i++) {
+		struct victim victim = {0};
+		weft_task *cancellers[4];
+		flag started = 0;
+
+		CHECK(weft_spawn(sleep_until_cancelled, &started, &victim.task) == 0);
+		for (unsigned n = 0; n < 4; n++)
+			CHECK(weft_spawn(cancel_it, &victim, &cancellers[n]) == 0);
+		raise_flag(&victim.go);
+		for (unsigned n = 0; n < 4; n++)
+			CHECK(weft_join(cancellers[n], NULL) == 0);
+		CHECK(weft_join(victim.task, NULL) == 0);
+	}
+	return arg;
+}
+
+static void test_several_cancel_one(void **state)
+{
+	(void)state;
+	assert_run(1, cancel_together, NULL);
+	assert_run(4, cancel_together, NULL);
+}
+
+static void test_outside_of_a_task(void **state)
+{
+	(void)state;
+	assert_false(weft_cancelled());
+	assert_int_equal(weft_cancel(NULL), -EINVAL);
+	weft_cancel_unmask();
+	weft_cancel_mask();
+	weft_cancel_unmask();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_at_every_moment),
+		cmocka_unit_test(test_a_cancelled_joiner_keeps_its_handle),
+		cmocka_unit_test(test_masks),
+		cmocka_unit_test(test_cancel_races_with_the_deadline),
+		cmocka_unit_test(test_several_cancel_one),
+		cmocka_unit_test(test_outside_of_a_task),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

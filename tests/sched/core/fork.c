@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* Fork and join: inline, stolen, out of order, nested, very deep, and outside of a runtime. */
+#include "harness.h"
+#include "sched/core/runtime.h"
+
+struct fib {
+	unsigned n;
+	unsigned long result;
+};
+
+static void *fib(void *arg)
+{
+	struct fib *f = arg;
+
+	if (f->n < 2) {
+		f->result = f->n;
+		return arg;
+	}
+	struct fib a = {.n = f->n - 1}, b = {.n = f->n - 2};
+	weft_task fork;
+	weft_fork(&fork, fib, &a);
+	fib(&b);
+	CHECK(weft_fork_join(&fork) == &a);
+	f->result = a.result + b.result;
+	return arg;
+}
+
+static unsigned depth_of_fib(void)
+{
+	return weft_test_scale(100) == 100 ? 25 : 15;
+}
+
+static unsigned long expected_fib(void)
+{
+	return weft_test_scale(100) == 100 ? 75025 : 610;
+}
+
+static void test_recursion(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++) {
+		struct fib f = {.n = depth_of_fib()};
+
+		assert_run(workers, fib, &f);
+		assert_int_equal(f.result, expected_fib());
+	}
+}
+
+static void test_recursion_with_hops(void **state)
+{
+	struct fib f = {.n = 12};
+
+	(void)state;
+	setenv("WEFT_CHAOS", "3,hop", 1);
+	assert_run(4, fib, &f);
+	unsetenv("WEFT_CHAOS");
+	assert_int_equal(f.result, 144);
+}
+
+static void test_outside_of_a_runtime_it_is_serial(void **state)
+{
+	struct fib f = {.n = 15};
+	weft_task fork;
+	flag ran = 0;
+
+	(void)state;
+	fib(&f);
+	assert_int_equal(f.result, 610);
+	weft_fork(&fork, give_back, &ran);
+	assert_ptr_equal(weft_fork_join(&fork), &ran);
+	assert_int_equal(checks_failed(), 0);
+}
+
+/* In a generator's own call too. */
+static void *fib_in_a_generator(void *arg)
+{
+	weft_coro *co = NULL;
+	void *out = NULL;
+
+	CHECK(weft_coro_create(fib, 0, &co) == 0);
+	CHECK(weft_coro_enter(co, arg, &out) == 0);
+	CHECK(out == arg && weft_coro_done(co));
+	weft_coro_destroy(co);
+	return arg;
+}
+
+static void test_in_a_generator(void **state)
+{
+	struct fib f = {.n = 15};
+
+	(void)state;
+	fib_in_a_generator(&f);
+	assert_int_equal(f.result, 610);
+	for (unsigned workers = 1; workers <= 4; workers += 3) {
+		f.result = 0;
+		assert_run(workers, fib_in_a_generator, &f);
+		assert_int_equal(f.result, 610);
+	}
+}
+
+static uint64_t inlined(void)
+{
+	struct weft_stats stats;
+
+	CHECK(weft_stats(NULL, &stats) == 0);
+	return stats.inlined;
+}
+
+static void *note_frame(void *arg)
+{
+	*(char **)arg = __builtin_frame_address(0);
+	return weft_self();
+}
+
+static void *join_inline(void *arg)
+{
+	uint64_t before = inlined();
+	char *frame = NULL, *own = __builtin_frame_address(0);
+	weft_task fork;
+
+	weft_fork(&fork, note_frame, &frame);
+	CHECK(weft_fork_join(&fork) == &fork); /* its identity */
+	CHECK(inlined() == before + 1);
+	CHECK(frame < own && own - frame < 4096);
+	return arg;
+}
+
+static void test_it_runs_as_a_call_on_the_parents_stack(void **state)
+{
+	(void)state;
+	assert_run(1, join_inline, NULL);
+}
+
+static flag stolen;
+
+static void *note_worker(void *arg)
+{
+	*(int *)arg = weft_worker_id();
+	raise_flag(&stolen);
+	return arg;
+}
+
+static void *fork_and_compute(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(200); i++) {
+		int id = weft_worker_id(), its = -1;
+		weft_task fork;
+
+		atomic_store_explicit(&stolen, 0, memory_order_relaxed);
+		weft_fork(&fork, note_worker, &its);
+		CHECK(spin_for(&stolen, 1));
+		CHECK(weft_fork_join(&fork) == &its);
+		CHECK(its >= 0 && its != id);
+	}
+	return arg;
+}
+
+static void test_a_fork_is_stolen(void **state)
+{
+	(void)state;
+	assert_run(2, fork_and_compute, NULL);
+}
+
+#define FORKS 50
+
+/* order: 0 first in first out, 1 last in first out, else in leaps. */
+static void *join_in_order(void *arg)
+{
+	unsigned step = *(const unsigned *)arg;
+
+	for (unsigned round = 0; round < weft_test_scale(200); round++) {
+		struct fib f[FORKS];
+		weft_task forks[FORKS];
+
+		for (unsigned i = 0; i < FORKS; i++) {
+			f[i] = (struct fib){.n = i % 6};
+			weft_fork(&forks[i], fib, &f[i]);
+		}
+		for (unsigned i = 0; i < FORKS; i++) {
+			unsigned n = (i * step + step / 2) % FORKS;
+			CHECK(weft_fork_join(&forks[n]) == &f[n]);
+		}
+	}
+	return NULL;
+}
+
+static void test_joins_in_any_order(void **state)
+{
+	static const unsigned steps[] = {1, FORKS - 1, 7, 13};
+
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++) {
+		for (unsigned i = 0; i < 4; i++)
+			assert_run(workers, join_in_order, (void *)&steps[i]);
+	}
+}
+
+static void *yield_and_sleep(void *arg)
+{
+	for (unsigned i = 0; i < 5; i++)
+		weft_yield();
+	CHECK(weft_sleep(1000) == 0);
+	return arg;
+}
+
+static void *fork_waiters(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(100); i++) {
+		weft_task a, b;
+
+		weft_fork(&a, yield_and_sleep, &a);
+		weft_fork(&b, yield_and_sleep, &b);
+		CHECK(weft_fork_join(&b) == &b);
+		CHECK(weft_fork_join(&a) == &a);
+	}
+	return arg;
+}
+
+static void *spawn_fork_waiters(void *arg)
+{
+	for (unsigned i = 0; i < 8; i++)
+		CHECK(weft_spawn(fork_waiters, NULL, NULL) == 0);
+	return arg;
+}
+
+static void test_a_fork_may_wait(void **state)
+{
+	(void)state;
+	assert_run(1, spawn_fork_waiters, NULL);
+	assert_run(4, spawn_fork_waiters, NULL);
+	setenv("WEFT_CHAOS", "1,hop", 1);
+	assert_run(4, spawn_fork_waiters, NULL);
+	unsetenv("WEFT_CHAOS");
+}
+
+/* Every level's fork is the next one. */
+static void *go_deeper(void *arg)
+{
+	uintptr_t depth = (uintptr_t)arg;
+	weft_task fork;
+
+	if (depth == 0)
+		return NULL;
+	weft_fork(&fork, go_deeper, (void *)(depth - 1));
+	return (char *)weft_fork_join(&fork) + 1;
+}
+
+static void *descend(void *arg)
+{
+	uintptr_t depth = weft_test_scale(1000000);
+
+	/* ThreadSanitizer has a fiber for each level, and gcc's has 8128. */
+	if (CHILD_TSAN)
+		depth = 1000;
+	CHECK(go_deeper((void *)depth) == (void *)depth);
+	return arg;
+}
+
+static void *spawn_descent(void *arg)
+{
+	weft_task *task;
+
+	CHECK(weft_spawn(descend, NULL, &task) == 0);
+	CHECK(weft_join(task, NULL) == 0);
+	return descend(arg);
+}
+
+static void test_a_million_levels_deep(void **state)
+{
+	(void)state;
+	assert_run(1, spawn_descent, NULL);
+	assert_run(4, spawn_descent, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_recursion),
+		cmocka_unit_test(test_recursion_with_hops),
+		cmocka_unit_test(test_outside_of_a_runtime_it_is_serial),
+		cmocka_unit_test(test_in_a_generator),
+		cmocka_unit_test(test_it_runs_as_a_call_on_the_parents_stack),
+		cmocka_unit_test(test_a_fork_is_stolen),
+		cmocka_unit_test(test_joins_in_any_order),
+		cmocka_unit_test(test_a_fork_may_wait),
+		cmocka_unit_test(test_a_million_levels_deep),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A fork that runs as a call is a task all the same: it has an identity, an environment and a cancellation of its own,
+ * and the parent has its own again afterwards.
+ */
+#include "harness.h"
+
+#include <fenv.h>
+
+/* errno anew: glibc lets compilers keep its address over a call that may hop. */
+static __attribute__((noinline)) int get_errno(void)
+{
+	__asm__ volatile("");
+	return errno;
+}
+
+static __attribute__((noinline)) void set_errno(int value)
+{
+	__asm__ volatile("");
+	errno = value;
+}
+
+struct parent {
+	weft_task *self;
+	int worker;
+	bool pinned;
+};
+
+static void *be_a_task(void *arg)
+{
+	const struct parent *parent = arg;
+	weft_task *self = weft_self();
+
+	CHECK(self != parent->self);
+	CHECK(get_errno() == 0);
+	CHECK(fegetround() == FE_TONEAREST);
+	CHECK(!weft_coro_inside());
+	CHECK(weft_coro_self() == NULL);
+	CHECK(!weft_cancelled());
+	CHECK(weft_task_name(NULL)[0] == '\0');
+	set_errno(7);
+	CHECK(fesetround(FE_DOWNWARD) == 0);
+	for (unsigned i = 0; i < 3; i++) {
+		weft_yield();
+		if (parent->pinned)
+			CHECK(weft_worker_id() == parent->worker);
+	}
+	CHECK(weft_sleep(1000) == 0);
+	if (parent->pinned)
+		CHECK(weft_worker_id() == parent->worker);
+	CHECK(weft_self() == self);
+	CHECK(get_errno() == 7);
+	CHECK(fegetround() == FE_DOWNWARD);
+	CHECK(!weft_coro_inside());
+	/* Its own cancellation and mask, not the parent's. */
+	weft_cancel_mask();
+	CHECK(weft_cancel(self) == 0);
+	CHECK(weft_cancelled());
+	CHECK(weft_sleep(1000) == 0);
+	weft_cancel_unmask();
+	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	return self;
+}
+
+static void fork_one(bool pinned)
+{
+	struct parent parent = {weft_self(), weft_worker_id(), pinned};
+	bool inside = weft_coro_inside();
+	weft_coro *generator = weft_coro_self();
+	weft_task fork;
+
+	set_errno(5);
+	CHECK(fesetround(FE_UPWARD) == 0);
+	weft_fork(&fork, be_a_task, &parent);
+	CHECK(weft_self() == parent.self);
+	CHECK(weft_fork_join(&fork) == &fork);
+	CHECK(weft_self() == parent.self);
+	CHECK(get_errno() == 5);
+	CHECK(fegetround() == FE_UPWARD);
+	CHECK(!weft_cancelled());
+	CHECK(weft_coro_inside() == inside);
+	CHECK(weft_coro_self() == generator);
+	CHECK(fesetround(FE_TONEAREST) == 0);
+}
+
+static void *fork_some(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(50); i++)
+		fork_one(false);
+	return arg;
+}
+
+static void *fork_some_pinned(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(50); i++)
+		fork_one(true);
+	return arg;
+}
+
+static void *be_several(void *arg)
+{
+	for (unsigned i = 0; i < 6; i++)
+		CHECK(weft_spawn(fork_some, NULL, NULL) == 0);
+	return arg;
+}
+
+static void *be_several_pinned(void *arg)
+{
+	const struct weft_task_options pinned = {.pinned = true};
+
+	for (unsigned i = 0; i < 6; i++)
+		CHECK(weft_spawn_with(&pinned, fork_some_pinned, NULL, NULL) == 0);
+	return arg;
+}
+
+static void test_an_inlined_fork_is_a_task(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, be_several, NULL);
+	setenv("WEFT_CHAOS", "1,hop", 1);
+	assert_run(4, be_several, NULL);
+	unsetenv("WEFT_CHAOS");
+}
+
+/* With one worker every fork runs inline. A stolen one is not pinned: it runs where the thief is. */
+static void test_an_inlined_fork_inherits_the_pin(void **state)
+{
+	(void)state;
+	assert_run(1, be_several_pinned, NULL);
+}
+
+static void *pin_beside_a_fork(void *arg)
+{
+	int home = weft_worker_id();
+
+	for (unsigned i = 0; i < 20; i++) {
+		weft_task fork;
+		weft_fork(&fork, give_back, &fork);
+		CHECK(weft_fork_join(&fork) == &fork);
+		CHECK(weft_worker_id() == home);
+		weft_yield();
+	}
+	return arg;
+}
+
+static void *spawn_pinned_forkers(void *arg)
+{
+	const struct weft_task_options pinned = {.pinned = true};
+
+	for (unsigned i = 0; i < weft_test_scale(200); i++)
+		CHECK(weft_spawn_with(&pinned, pin_beside_a_fork, NULL, NULL) == 0);
+	return arg;
+}
+
+static void test_a_pinned_parent_stays(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, spawn_pinned_forkers, NULL);
+}
+
+/* A fork with a fork in it: what the inner one leaves behind must not mislead the next one. */
+static void *fork_again(void *arg)
+{
+	CHECK(!weft_coro_inside());
+	fork_one(false);
+	CHECK(!weft_coro_inside());
+	return arg;
+}
+
+static void *generate(void *arg)
+{
+	for (unsigned i = 0; i < 5; i++) {
+		weft_task fork;
+
+		CHECK(weft_coro_inside());
+		fork_one(false);
+		weft_fork(&fork, fork_again, &fork);
+		CHECK(weft_fork_join(&fork) == &fork);
+		CHECK(weft_coro_inside());
+		fork_one(false);
+		weft_coro_yield(arg);
+	}
+	return arg;
+}
+
+static void enter_generator(size_t stack_size)
+{
+	weft_coro *co = NULL;
+	void *out = NULL;
+
+	CHECK(weft_coro_create(generate, stack_size, &co) == 0);
+	do {
+		CHECK(weft_coro_enter(co, &out, &out) == 0);
+		fork_one(false); /* the task's own stack again */
+	} while (!weft_coro_done(co));
+	weft_coro_destroy(co);
+}
+
+static uint64_t inlined(void)
+{
+	struct weft_stats stats;
+
+	CHECK(weft_stats(NULL, &stats) == 0);
+	return stats.inlined;
+}
+
+static void *use_generators(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(10); i++) {
+		enter_generator(1 << 20);
+		enter_generator(64 << 10);
+	}
+	return arg;
+}
+
+static void *be_several_generators(void *arg)
+{
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(weft_spawn(use_generators, NULL, NULL) == 0);
+	return arg;
+}
+
+static void test_a_fork_in_a_generator_is_not_inside(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, be_several_generators, NULL);
+	setenv("WEFT_CHAOS", "2,hop", 1);
+	assert_run(4, be_several_generators, NULL);
+	unsetenv("WEFT_CHAOS");
+}
+
+static void *note_frame(void *arg)
+{
+	*(char **)arg = __builtin_frame_address(0);
+	CHECK(!weft_coro_inside());
+	return NULL;
+}
+
+/* On a generator with plenty of stack it runs inline; on one with less than half a task's, elsewhere. */
+static void *fork_and_measure(void *arg)
+{
+	size_t stack_size = *(const size_t *)arg;
+	char *frame = NULL, *own = __builtin_frame_address(0);
+	uint64_t before = inlined();
+	weft_task fork;
+
+	weft_fork(&fork, note_frame, &frame);
+	weft_fork_join(&fork);
+	bool here = frame < own && (size_t)(own - frame) < stack_size;
+	CHECK(here == (stack_size >= (512 << 10)));
+	CHECK(inlined() - before == here);
+	return NULL;
+}
+
+static void *measure_generators(void *arg)
+{
+	static size_t sizes[] = {16 << 10, 64 << 10, 512 << 10, 1 << 20};
+
+	for (unsigned i = 0; i < 4; i++) {
+		weft_coro *co = NULL;
+
+		CHECK(weft_coro_create(fork_and_measure, sizes[i], &co) == 0);
+		CHECK(weft_coro_enter(co, &sizes[i], NULL) == 0);
+		CHECK(weft_coro_done(co));
+		weft_coro_destroy(co);
+	}
+	return arg;
+}
+
+static void test_a_small_generator_stack_is_not_used(void **state)
+{
+	(void)state;
+	if (CHILD_TSAN || CHILD_ASAN)
+		skip(); /* stacks are larger than asked for */
+	assert_run(1, measure_generators, NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_inlined_fork_is_a_task),
+		cmocka_unit_test(test_an_inlined_fork_inherits_the_pin),
+		cmocka_unit_test(test_a_pinned_parent_stays),
+		cmocka_unit_test(test_a_fork_in_a_generator_is_not_inside),
+		cmocka_unit_test(test_a_small_generator_stack_is_not_used),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the scheduler's tests share. cmocka leaves a failed assertion by a jump through a thread-local buffer, so
+ * only the main thread asserts, outside of weft_run(). Tasks and threads CHECK(): that counts what was not so, and
+ * assert_run() asserts that nothing was.
+ */
+#ifndef WEFT_TESTS_SCHED_CORE_HARNESS_H
+#define WEFT_TESTS_SCHED_CORE_HARNESS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/scale.h"
+#include "tests/src/child.h"
+
+#include <weft/weft.h>
+
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+
+/* relaxed everywhere: counted by anybody, read when the runtime is gone. */
+static _Atomic unsigned check_failures;
+
+static inline bool check_at(bool ok, const char *what, const char *file, int line)
+{
+	if (!ok && atomic_fetch_add_explicit(&check_failures, 1, memory_order_relaxed) < 5)
+		fprintf(stderr, "%s:%d: not so: %s\n", file, line, what);
+	return ok;
+}
+
+#define CHECK(condition) check_at((condition), #condition, __FILE__, __LINE__)
+
+static inline unsigned checks_failed(void)
+{
+	return atomic_exchange_explicit(&check_failures, 0, memory_order_relaxed);
+}
+
+static inline void set_number(const char *variable, unsigned number)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", number);
+	setenv(variable, text, 1);
+}
+
+/* weft_run() with so many workers. On the main thread, which asserts for everybody. */
+static inline void assert_run(unsigned workers, weft_fn *fn, void *arg)
+{
+	set_number("WEFT_WORKERS", workers);
+	int rc = weft_run(fn, arg, NULL);
+	unsetenv("WEFT_WORKERS");
+	assert_int_equal(rc, 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+/* A runtime of n workers. */
+static inline weft_runtime *assert_create(unsigned workers)
+{
+	struct weft_options options = {.workers = workers};
+	weft_runtime *rt = NULL;
+
+	assert_int_equal(weft_runtime_create(&options, &rt), 0);
+	assert_non_null(rt);
+	return rt;
+}
+
+/* fn(arg) in a child must say exactly one line, with both texts in it, and abort. */
+static inline void assert_aborts(void (*fn)(void *arg), const char *call, const char *why)
+{
+	struct child child;
+
+	child_run(&child, fn, NULL);
+	if (!child_died_of(&child, SIGABRT))
+		fprintf(stderr, "status %#x, said: %s\n", (unsigned)child.status, child.said);
+	assert_true(child_died_of(&child, SIGABRT));
+	assert_int_equal(child_lines(&child), 1);
+	assert_non_null(strstr(child.said, call));
+	assert_non_null(strstr(child.said, why));
+}
+
+/* A flag that somebody raises and others wait for. */
+typedef _Atomic unsigned flag;
+
+static inline void raise_flag(flag *f)
+{
+	/* release: pairs with the acquire in is_raised(). */
+	atomic_fetch_add_explicit(f, 1, memory_order_release);
+}
+
+static inline bool is_raised(flag *f, unsigned times)
+{
+	return atomic_load_explicit(f, memory_order_acquire) >= times;
+}
+
+/* How long something that must happen may take before a test calls it lost: a hang becomes a failure. */
+#ifndef LOST_NS
+#define LOST_NS ((int64_t)60 * 1000 * 1000 * 1000)
+#endif
+
+/* Waits without suspending: as a task that computes, or on a plain thread. false: it was not raised. */
+static inline bool spin_for(flag *f, unsigned times)
+{
+	int64_t lost = weft_after(LOST_NS);
+
+	while (!is_raised(f, times)) {
+		if (weft_now() > lost)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+/* Waits in a task by letting the others run. */
+static inline bool yield_for(flag *f, unsigned times)
+{
+	int64_t lost = weft_after(LOST_NS);
+
+	while (!is_raised(f, times)) {
+		if (weft_now() > lost)
+			return false;
+		weft_yield();
+	}
+	return true;
+}
+
+/* A task's function: gives its argument back. */
+static inline void *give_back(void *arg)
+{
+	return arg;
+}
+
+/* Sleeps until it is cancelled. */
+static inline void *sleep_for_ever(void *arg)
+{
+	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	return arg;
+}
+
+#endif

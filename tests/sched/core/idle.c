@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Neither too little sleep nor too much: an idle runtime uses no processor, and no runnable task waits for a task
+ * that computes on while another worker sleeps. In the latter tests the long task goes on until the other has run:
+ * lost work shows as a wait for LOST_NS.
+ */
+#include "harness.h"
+#include "parker.h"
+#include "sched/core/runtime.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define ROUNDS 200
+
+static int64_t processor_time(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return ((int64_t)usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000 +
+	       ((int64_t)usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
+}
+
+static unsigned sleepers(weft_runtime *rt)
+{
+	/* relaxed: only looked at. */
+	return (unsigned)(atomic_load_explicit(&rt->idle, memory_order_relaxed) >> 32);
+}
+
+static bool await_sleepers(weft_runtime *rt, unsigned n)
+{
+	int64_t lost = weft_after(LOST_NS);
+
+	while (sleepers(rt) != n) {
+		if (weft_now() > lost)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
+static void *spawn_a_few(void *arg)
+{
+	for (unsigned i = 0; i < 100; i++)
+		CHECK(weft_spawn(give_back, NULL, NULL) == 0);
+	return arg;
+}
+
+static void test_an_idle_runtime_uses_no_processor(void **state)
+{
+	bool at_length = getenv("WEFT_TEST_LONG") != NULL;
+	int64_t allowed = at_length ? 10000000 : 2000000;
+	struct timespec nap = {.tv_sec = at_length ? 10 : 1};
+	weft_runtime *rt = assert_create(4);
+	weft_task *sleeper;
+
+	(void)state;
+	/* It has worked, and one task waits without a deadline, one for a far one. */
+	assert_int_equal(weft_submit(rt, spawn_a_few, NULL, NULL), 0);
+	assert_int_equal(weft_submit(rt, sleep_for_ever, NULL, &sleeper), 0);
+	struct weft_stats stats;
+	do {
+		sched_yield();
+		assert_int_equal(weft_stats(rt, &stats), 0);
+	} while (stats.live > 1 || stats.parks < 1);
+	assert_true(await_sleepers(rt, 4));
+
+	int64_t before = processor_time();
+	nanosleep(&nap, NULL);
+	int64_t used = processor_time() - before;
+	if (used >= allowed)
+		fprintf(stderr, "idle, it used %lld us\n", (long long)used / 1000);
+	if (!CHILD_TSAN && !CHILD_ASAN)
+		assert_true(used < allowed);
+
+	assert_int_equal(weft_cancel(sleeper), 0);
+	assert_int_equal(weft_join(sleeper, NULL), 0);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+/* A long task and what it makes runnable: the tasks wait in `parker` each, and raise `done`. */
+struct scene {
+	weft_runtime *rt;
+	struct parker parker[2];
+	flag parked, done, go;
+	unsigned others; /* workers but one: all asleep when the long task begins */
+};
+
+static void scene_init(struct scene *scene)
+{
+	*scene = (struct scene){.parker = {PARKER_INIT, PARKER_INIT}};
+}
+
+static void *raise_done(void *arg)
+{
+	struct scene *scene = arg;
+
+	raise_flag(&scene->done);
+	return NULL;
+}
+
+static void *wait_first(void *arg)
+{
+	struct scene *scene = arg;
+
+	raise_flag(&scene->parked);
+	park(&scene->parker[0]);
+	return raise_done(arg);
+}
+
+static void *wait_second(void *arg)
+{
+	struct scene *scene = arg;
+
+	raise_flag(&scene->parked);
+	park(&scene->parker[1]);
+	return raise_done(arg);
+}
+
+/* Runs long() in a main task with two workers, again and again. */
+static void play(weft_fn *act)
+{
+	for (unsigned i = 0; i < weft_test_scale(ROUNDS); i++) {
+		struct scene scene;
+
+		scene_init(&scene);
+		assert_run(2, act, &scene);
+	}
+}
+
+static weft_runtime *own_runtime(void)
+{
+	return weft__worker()->rt;
+}
+
+static void *compute_after_a_wake(void *arg)
+{
+	struct scene *scene = arg;
+
+	CHECK(weft_spawn(wait_first, scene, NULL) == 0);
+	CHECK(yield_for(&scene->parked, 1));
+	unpark(&scene->parker[0]);
+	CHECK(spin_for(&scene->done, 1));
+	return NULL;
+}
+
+static void test_a_long_task_does_not_strand_the_next_slot(void **state)
+{
+	(void)state;
+	play(compute_after_a_wake);
+}
+
+static void *compute_after_a_late_wake(void *arg)
+{
+	struct scene *scene = arg;
+
+	CHECK(weft_spawn(wait_first, scene, NULL) == 0);
+	CHECK(yield_for(&scene->parked, 1));
+	CHECK(await_sleepers(own_runtime(), 1));
+	unpark(&scene->parker[0]);
+	CHECK(spin_for(&scene->done, 1));
+	return NULL;
+}
+
+static void test_a_long_task_wakes_a_watcher_for_the_next_slot(void **state)
+{
+	(void)state;
+	play(compute_after_a_late_wake);
+}
+
+static void *compute_after_two_wakes(void *arg)
+{
+	struct scene *scene = arg;
+
+	CHECK(weft_spawn(wait_first, scene, NULL) == 0);
+	CHECK(weft_spawn(wait_second, scene, NULL) == 0);
+	CHECK(yield_for(&scene->parked, 2));
+	CHECK(await_sleepers(own_runtime(), 1));
+	unpark(&scene->parker[0]);
+	unpark(&scene->parker[1]); /* the first one goes to the ring */
+	CHECK(spin_for(&scene->done, 2));
+	return NULL;
+}
+
+static void test_a_long_task_does_not_strand_its_ring(void **state)
+{
+	(void)state;
+	play(compute_after_two_wakes);
+}
+
+static void *compute_after_spawns(void *arg)
+{
+	struct scene *scene = arg;
+
+	CHECK(await_sleepers(own_runtime(), 1));
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(weft_spawn(raise_done, scene, NULL) == 0);
+	CHECK(spin_for(&scene->done, 3));
+	return NULL;
+}
+
+static void test_a_long_task_does_not_strand_its_deque(void **state)
+{
+	(void)state;
+	play(compute_after_spawns);
+}
+
+static void *compute_until_go(void *arg)
+{
+	struct scene *scene = arg;
+
+	raise_flag(&scene->parked);
+	CHECK(spin_for(&scene->done, 3));
+	return NULL;
+}
+
+static void test_a_long_task_does_not_strand_injections(void **state)
+{
+	weft_runtime *rt = assert_create(2);
+
+	(void)state;
+	for (unsigned i = 0; i < weft_test_scale(ROUNDS); i++) {
+		struct scene scene;
+		weft_task *task;
+
+		scene_init(&scene);
+		assert_int_equal(weft_submit(rt, compute_until_go, &scene, &task), 0);
+		assert_true(spin_for(&scene.parked, 1));
+		for (unsigned n = 0; n < 3; n++)
+			assert_int_equal(weft_submit(rt, raise_done, &scene, NULL), 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+		assert_int_equal(checks_failed(), 0);
+	}
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
+static void *compute_until_done(void *arg)
+{
+	struct scene *scene = arg;
+
+	CHECK(spin_for(&scene->done, 1));
+	return NULL;
+}
+
+/*
+ *   worker 0                                worker 1
+ *                                           asleep
+ *   spawns a task that is pinned here
+ *   yields: goes to the ring
+ *   runs the pinned one, which computes     must take the yielder from the ring
+ */
+static void *yield_to_a_pinned_one(void *arg)
+{
+	struct scene *scene = arg;
+
+	CHECK(await_sleepers(own_runtime(), 1));
+	CHECK(weft_spawn_with(&(struct weft_task_options){.pinned = true}, compute_until_done,
+			      scene, NULL) == 0);
+	weft_yield();
+	return raise_done(scene);
+}
+
+static void test_a_long_pinned_task_does_not_strand_who_yields_to_it(void **state)
+{
+	(void)state;
+	play(yield_to_a_pinned_one);
+}
+
+static void *park_then_compute(void *arg)
+{
+	struct scene *scene = arg;
+
+	raise_flag(&scene->parked);
+	park(&scene->parker[0]);
+	CHECK(spin_for(&scene->done, 1));
+	return NULL;
+}
+
+/*
+ *   worker 0                                 worker 1
+ *   wakes a task: into the slot              is woken to watch the slot
+ *   (until it watches)                       sleeps for a moment, as the watcher
+ *   yields: goes to the ring
+ *   runs the woken one, which computes       the slot is empty: but the yielder is in the ring
+ */
+static void *yield_to_a_watched_one(void *arg)
+{
+	struct scene *scene = arg;
+	int64_t lost = weft_after(LOST_NS);
+
+	CHECK(weft_spawn(park_then_compute, scene, NULL) == 0);
+	CHECK(yield_for(&scene->parked, 1));
+	CHECK(await_sleepers(own_runtime(), 1));
+	unpark(&scene->parker[0]);
+	while (!atomic_load_explicit(&own_runtime()->watching, memory_order_relaxed) &&
+	       atomic_load_explicit(&weft__worker()->slot, memory_order_relaxed) &&
+	       weft_now() < lost)
+		sched_yield();
+	weft_yield();
+	return raise_done(scene);
+}
+
+static void test_a_long_task_from_the_slot_does_not_strand_who_yields_to_it(void **state)
+{
+	(void)state;
+	play(yield_to_a_watched_one);
+}
+
+/* Pinned to the sleeper's worker, which it keeps busy until the sleeper has woken elsewhere. */
+static void *sleep_beside_a_long_one(void *arg)
+{
+	struct scene *scene = arg;
+
+	CHECK(weft_spawn_with(&(struct weft_task_options){.pinned = true}, compute_until_done,
+			      scene, NULL) == 0);
+	CHECK(weft_sleep(300000) == 0);
+	return raise_done(scene);
+}
+
+static void test_a_sleeper_wakes_while_its_worker_is_busy(void **state)
+{
+	(void)state;
+	play(sleep_beside_a_long_one);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_an_idle_runtime_uses_no_processor),
+		cmocka_unit_test(test_a_long_task_does_not_strand_the_next_slot),
+		cmocka_unit_test(test_a_long_task_wakes_a_watcher_for_the_next_slot),
+		cmocka_unit_test(test_a_long_task_does_not_strand_its_ring),
+		cmocka_unit_test(test_a_long_task_does_not_strand_its_deque),
+		cmocka_unit_test(test_a_long_task_does_not_strand_injections),
+		cmocka_unit_test(test_a_sleeper_wakes_while_its_worker_is_busy),
+		cmocka_unit_test(test_a_long_pinned_task_does_not_strand_who_yields_to_it),
+		cmocka_unit_test(test_a_long_task_from_the_slot_does_not_strand_who_yields_to_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* Misuse that can only be a bug: one line that names the call, the task and what is wrong, then abort(). */
+#include "harness.h"
+
+static flag started;
+
+static void *sleep_long(void *arg)
+{
+	raise_flag(&started);
+	weft_sleep_until(WEFT_FOREVER);
+	return arg;
+}
+
+static weft_task *spawn_long(void)
+{
+	const struct weft_task_options options = {.name = "victim"};
+	weft_task *task = NULL;
+
+	weft_spawn_with(&options, sleep_long, NULL, &task);
+	yield_for(&started, 1);
+	return task;
+}
+
+static void *join_long(void *arg)
+{
+	raise_flag(&started);
+	weft_join(arg, NULL);
+	return NULL;
+}
+
+static void *join_detached(void *arg)
+{
+	weft_task *task = spawn_long();
+
+	weft_detach(task);
+	weft_join(task, NULL);
+	return arg;
+}
+
+static void *join_twice(void *arg)
+{
+	weft_task *task = spawn_long();
+
+	weft_spawn(join_long, task, NULL);
+	yield_for(&started, 2);
+	weft_yield();
+	weft_join(task, NULL);
+	return arg;
+}
+
+static void *detach_twice(void *arg)
+{
+	weft_task *task = spawn_long();
+
+	weft_detach(task);
+	weft_detach(task);
+	return arg;
+}
+
+static void *detach_joined(void *arg)
+{
+	weft_task *task = spawn_long();
+
+	weft_spawn(join_long, task, NULL);
+	yield_for(&started, 2);
+	weft_yield();
+	weft_detach(task);
+	return arg;
+}
+
+static void *unmask_unmasked(void *arg)
+{
+	weft_cancel_mask();
+	weft_cancel_unmask();
+	weft_cancel_unmask();
+	return arg;
+}
+
+static void *mask_too_deep(void *arg)
+{
+	for (unsigned i = 0; i < 65536; i++)
+		weft_cancel_mask();
+	return arg;
+}
+
+static void *fork_without_storage(void *arg)
+{
+	weft_fork(NULL, give_back, arg);
+	return arg;
+}
+
+static void *fork_without_function(void *arg)
+{
+	weft_task storage;
+
+	weft_fork(&storage, NULL, arg);
+	return arg;
+}
+
+static void *join_no_fork(void *arg)
+{
+	weft_fork_join(NULL);
+	return arg;
+}
+
+static weft_fn *act;
+
+static void in_a_run(void *arg)
+{
+	set_number("WEFT_WORKERS", 1);
+	weft_run(act, arg, NULL);
+}
+
+static void on_a_thread(void *arg)
+{
+	act(arg);
+}
+
+static void assert_aborts_in_a_task(weft_fn *fn, const char *call, const char *why)
+{
+	act = fn;
+	assert_aborts(in_a_run, call, why);
+}
+
+static void test_joining(void **state)
+{
+	(void)state;
+	assert_aborts_in_a_task(join_detached, "weft_join: task 0x", "\"victim\" is detached");
+	assert_aborts_in_a_task(join_twice, "weft_join: task 0x", "\"victim\" is being joined");
+	assert_aborts_in_a_task(detach_twice, "weft_detach: task 0x", "\"victim\" is detached");
+	assert_aborts_in_a_task(detach_joined, "weft_detach: task 0x",
+				"\"victim\" is being joined");
+}
+
+static void test_masking(void **state)
+{
+	(void)state;
+	assert_aborts_in_a_task(unmask_unmasked, "weft_cancel_unmask: task 0x", "no masked region");
+	assert_aborts_in_a_task(mask_too_deep, "weft_cancel_mask: task 0x", "too deep");
+}
+
+static void test_forking(void **state)
+{
+	(void)state;
+	assert_aborts_in_a_task(fork_without_storage, "weft_fork: ", "storage is NULL");
+	assert_aborts_in_a_task(fork_without_function, "weft_fork: ", "function is NULL");
+	assert_aborts_in_a_task(join_no_fork, "weft_fork_join: ", "storage is NULL");
+	act = fork_without_function;
+	assert_aborts(on_a_thread, "weft_fork: ", "function is NULL");
+	act = join_no_fork;
+	assert_aborts(on_a_thread, "weft_fork_join: ", "storage is NULL");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_joining),
+		cmocka_unit_test(test_masking),
+		cmocka_unit_test(test_forking),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* Runtimes: what they run, what they refuse, and that several of them coexist. */
+#include "harness.h"
+
+#include <pthread.h>
+
+static int answer = 42;
+
+static void *return_answer(void *arg)
+{
+	CHECK(arg == &check_failures);
+	CHECK(weft_worker_id() >= 0 && weft_worker_id() < (int)weft_worker_count(NULL));
+	return &answer;
+}
+
+static void test_run_returns_the_result(void **state)
+{
+	void *result = NULL;
+
+	(void)state;
+	assert_int_equal(weft_run(return_answer, &check_failures, &result), 0);
+	assert_ptr_equal(result, &answer);
+	assert_int_equal(weft_run(return_answer, &check_failures, NULL), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+static void test_run_refuses_no_function(void **state)
+{
+	void *result = &answer;
+
+	(void)state;
+	assert_int_equal(weft_run(NULL, NULL, &result), -EINVAL);
+	assert_ptr_equal(result, &answer);
+}
+
+static void *run_nested(void *arg)
+{
+	void *result = arg;
+
+	CHECK(weft_run(give_back, NULL, &result) == -EDEADLK);
+	CHECK(result == arg);
+	return NULL;
+}
+
+static void test_run_in_a_task_is_refused(void **state)
+{
+	(void)state;
+	assert_run(2, run_nested, &answer);
+}
+
+static flag ended;
+
+static void *end_late(void *arg)
+{
+	CHECK(weft_sleep((int64_t)2000000) == 0);
+	raise_flag(&ended);
+	return arg;
+}
+
+static void *leave_tasks_behind(void *arg)
+{
+	for (unsigned i = 0; i < 10; i++)
+		CHECK(weft_spawn(end_late, NULL, NULL) == 0);
+	return arg;
+}
+
+static void test_run_returns_after_every_task(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++) {
+		atomic_store_explicit(&ended, 0, memory_order_relaxed);
+		assert_run(workers, leave_tasks_behind, NULL);
+		assert_int_equal(atomic_load_explicit(&ended, memory_order_relaxed), 10);
+	}
+}
+
+/* What somebody's main() may take for granted: far more than a task's 256 KiB. */
+static void *use_much_stack(void *arg)
+{
+	volatile char room[2 << 20];
+
+	for (size_t i = 0; i < sizeof(room); i += 4096)
+		room[i] = 1;
+	return room[4096] == 1 ? arg : NULL;
+}
+
+static void test_run_has_a_main_stack(void **state)
+{
+	void *result = NULL;
+
+	(void)state;
+	assert_int_equal(weft_run(use_much_stack, &answer, &result), 0);
+	assert_ptr_equal(result, &answer);
+}
+
+static void test_create_and_destroy(void **state)
+{
+	weft_runtime *rt = NULL;
+
+	(void)state;
+	assert_int_equal(weft_runtime_create(NULL, &rt), 0);
+	assert_non_null(rt);
+	assert_true(weft_worker_count(rt) >= 1);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(weft_runtime_destroy(NULL), 0);
+}
+
+static void assert_refused(const struct weft_options *options)
+{
+	weft_runtime *rt = (weft_runtime *)&answer;
+
+	assert_int_equal(weft_runtime_create(options, &rt), -EINVAL);
+	assert_ptr_equal(rt, &answer);
+}
+
+static void test_create_refuses_bad_options(void **state)
+{
+	(void)state;
+	assert_int_equal(weft_runtime_create(NULL, NULL), -EINVAL);
+	assert_refused(&(struct weft_options){.workers = 1025});
+	assert_refused(&(struct weft_options){.stack_size = 16383});
+}
+
+static void test_create_takes_a_shorter_struct(void **state)
+{
+	/* As a program would pass it that was compiled when there was only the first member. */
+	struct weft_options options = {.workers = 3, .stack_size = 1};
+	weft_runtime *rt = NULL;
+
+	(void)state;
+	assert_int_equal(weft_runtime_create_sized(&options, sizeof(options.workers), &rt), 0);
+	assert_int_equal(weft_worker_count(rt), 3);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
+static void *destroy_own(void *arg)
+{
+	CHECK(weft_runtime_destroy(arg) == -EDEADLK);
+	return NULL;
+}
+
+static void test_destroy_by_its_own_task_is_refused(void **state)
+{
+	weft_runtime *rt = assert_create(2);
+	weft_task *task;
+
+	(void)state;
+	assert_int_equal(weft_submit(rt, destroy_own, rt, &task), 0);
+	assert_int_equal(weft_join(task, NULL), 0);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+static void test_destroy_waits_for_every_task(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < weft_test_scale(50); i++) {
+		weft_runtime *rt = assert_create(1 + i % 4);
+
+		atomic_store_explicit(&ended, 0, memory_order_relaxed);
+		for (unsigned n = 0; n < 5; n++)
+			assert_int_equal(weft_submit(rt, end_late, NULL, NULL), 0);
+		assert_int_equal(weft_submit(rt, leave_tasks_behind, NULL, NULL), 0);
+		assert_int_equal(weft_runtime_destroy(rt), 0);
+		assert_int_equal(atomic_load_explicit(&ended, memory_order_relaxed), 15);
+	}
+	assert_int_equal(checks_failed(), 0);
+}
+
+static void test_destroy_frees_unjoined_handles(void **state)
+{
+	weft_runtime *rt = assert_create(2);
+	weft_task *task;
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(weft_submit(rt, give_back, NULL, &task), 0);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
+/* A task of one runtime uses another one, also by creating and destroying it. */
+static void *use_another(void *arg)
+{
+	weft_runtime *other = arg, *third = NULL;
+	void *result = NULL;
+	weft_task *task;
+
+	CHECK(weft_submit(other, give_back, &answer, &task) == 0);
+	CHECK(weft_join(task, &result) == 0);
+	CHECK(result == &answer);
+	CHECK(weft_worker_count(other) == 2);
+	CHECK(weft_worker_count(NULL) == 3);
+
+	struct weft_options options = {.workers = 2};
+	CHECK(weft_runtime_create(&options, &third) == 0);
+	CHECK(weft_submit(third, give_back, &answer, &task) == 0);
+	CHECK(weft_join(task, NULL) == 0);
+	CHECK(weft_runtime_destroy(third) == 0);
+	return NULL;
+}
+
+static void test_several_runtimes_coexist(void **state)
+{
+	weft_runtime *a = assert_create(2);
+	weft_runtime *b = assert_create(3);
+
+	(void)state;
+	assert_run(3, use_another, a);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(weft_submit(b, use_another, a, NULL), 0);
+	assert_int_equal(weft_runtime_destroy(b), 0);
+	assert_int_equal(weft_runtime_destroy(a), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+static void *run_one(void *arg)
+{
+	void *result = NULL;
+
+	CHECK(weft_run(return_answer, &check_failures, &result) == 0);
+	CHECK(result == &answer);
+	return arg;
+}
+
+static void test_run_on_several_threads_at_once(void **state)
+{
+	pthread_t threads[4];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, run_one, NULL), 0);
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(checks_failed(), 0);
+}
+
+static void test_a_plain_thread_is_no_worker(void **state)
+{
+	(void)state;
+	assert_int_equal(weft_worker_id(), -1);
+	assert_int_equal(weft_worker_count(NULL), 0);
+	assert_null(weft_self());
+	weft_yield();
+}
+
+static void run_with_bad_environment(void *arg)
+{
+	void *result = arg;
+	weft_runtime *rt;
+
+	setenv("WEFT_WORKERS", "banana", 1);
+	if (weft_run(give_back, NULL, &result) != -EINVAL || result != arg)
+		exit(1);
+	fputs("and\n", stderr);
+	exit(weft_runtime_create(NULL, &rt) == -EINVAL ? 0 : 2);
+}
+
+static void test_a_bad_variable_makes_the_start_fail(void **state)
+{
+	struct child child;
+
+	(void)state;
+	child_run(&child, run_with_bad_environment, &child);
+	assert_true(child_exited_with(&child, 0));
+	assert_int_equal(child_lines(&child), 2);
+	assert_int_equal(strncmp(child.said, "weft: WEFT_WORKERS=\"banana\": ", 29), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_run_returns_the_result),
+		cmocka_unit_test(test_run_refuses_no_function),
+		cmocka_unit_test(test_run_in_a_task_is_refused),
+		cmocka_unit_test(test_run_returns_after_every_task),
+		cmocka_unit_test(test_run_has_a_main_stack),
+		cmocka_unit_test(test_create_and_destroy),
+		cmocka_unit_test(test_create_refuses_bad_options),
+		cmocka_unit_test(test_create_takes_a_shorter_struct),
+		cmocka_unit_test(test_destroy_by_its_own_task_is_refused),
+		cmocka_unit_test(test_destroy_waits_for_every_task),
+		cmocka_unit_test(test_destroy_frees_unjoined_handles),
+		cmocka_unit_test(test_several_runtimes_coexist),
+		cmocka_unit_test(test_run_on_several_threads_at_once),
+		cmocka_unit_test(test_a_plain_thread_is_no_worker),
+		cmocka_unit_test(test_a_bad_variable_makes_the_start_fail),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * When no more stacks can be had: spawn says so, every task that was accepted runs in the end, and afterwards spawning
+ * works again. In a child process under a limit of address space.
+ */
+#include "harness.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define TASKS_MAX 20000
+
+static flag go, ended;
+
+/* Address space that is given back with `go`: idle stacks may keep the rest, and spawning needs some for itself. */
+#define RESERVE_SIZE ((size_t)48 << 20)
+static void *reserve;
+
+static void limit_address_space(void)
+{
+	struct rlimit limit = {256 << 20, 256 << 20};
+
+	reserve = mmap(NULL, RESERVE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (reserve == MAP_FAILED || setrlimit(RLIMIT_AS, &limit) != 0)
+		exit(99);
+}
+
+static void let_them_go(void)
+{
+	if (reserve)
+		munmap(reserve, RESERVE_SIZE);
+	reserve = NULL;
+	raise_flag(&go);
+}
+
+static void *hold_a_stack(void *arg)
+{
+	while (!is_raised(&go, 1))
+		CHECK(weft_sleep(1000000) == 0);
+	raise_flag(&ended);
+	return arg;
+}
+
+static void *fork_without_a_stack(void *arg)
+{
+	weft_task fork;
+
+	weft_fork(&fork, give_back, &fork);
+	CHECK(weft_fork_join(&fork) == &fork);
+	return arg;
+}
+
+static void *exhaust_stacks(void *arg)
+{
+	unsigned accepted = 0;
+	int rc = 0;
+
+	while (rc == 0 && accepted < TASKS_MAX) {
+		rc = weft_spawn(hold_a_stack, NULL, NULL);
+		accepted += rc == 0;
+		weft_yield();
+	}
+	CHECK(rc == -ENOMEM);
+	weft_task *task = arg;
+	CHECK(weft_spawn_with(NULL, give_back, NULL, &task) == -ENOMEM);
+	CHECK(weft_submit(NULL, give_back, NULL, &task) == -ENOMEM);
+	CHECK(task == arg);
+	fork_without_a_stack(NULL); /* runs on ours */
+
+	let_them_go();
+	CHECK(yield_for(&ended, accepted));
+	int64_t lost = weft_after(LOST_NS);
+	while ((rc = weft_spawn(give_back, NULL, &task)) == -ENOMEM && weft_now() < lost)
+		CHECK(weft_sleep(1000000) == 0);
+	CHECK(rc == 0);
+	if (rc == 0)
+		CHECK(weft_join(task, NULL) == 0);
+	return NULL;
+}
+
+static unsigned workers;
+
+static void exhaust(void *arg)
+{
+	limit_address_space();
+	set_number("WEFT_WORKERS", workers);
+	if (weft_run(exhaust_stacks, arg, NULL) != 0)
+		exit(1);
+	exit(checks_failed() == 0 ? 0 : 2);
+}
+
+static void test_accepted_tasks_run_in_the_end(void **state)
+{
+	static const unsigned counts[] = {1, 2, 4};
+
+	(void)state;
+	if (CHILD_TSAN || CHILD_ASAN)
+		skip(); /* they need more address space than that */
+	for (unsigned i = 0; i < weft_test_scale(30); i++) {
+		struct child child;
+
+		workers = counts[i % 3];
+		child_run(&child, exhaust, &child);
+		assert_string_equal(child.said, "");
+		assert_true(child_exited_with(&child, 0));
+	}
+}
+
+/* The same with tasks from a plain thread, and with stacks of an uncommon size. */
+static void *hold_a_large_stack(void *arg)
+{
+	const struct weft_task_options options = {.stack_size = 8 << 20};
+	weft_task *task;
+	int rc = 0;
+
+	for (unsigned i = 0; i < 1000 && rc == 0; i++) {
+		rc = weft_spawn_with(&options, hold_a_stack, NULL, NULL);
+		raise_flag(arg);
+		weft_yield();
+	}
+	CHECK(rc == -ENOMEM);
+	let_them_go();
+	int64_t lost = weft_after(LOST_NS);
+	while ((rc = weft_spawn_with(&options, give_back, NULL, &task)) == -ENOMEM &&
+	       weft_now() < lost)
+		CHECK(weft_sleep(1000000) == 0);
+	CHECK(rc == 0);
+	if (rc == 0)
+		CHECK(weft_join(task, NULL) == 0);
+	return NULL;
+}
+
+static void exhaust_otherwise(void *arg)
+{
+	struct weft_options options = {.workers = workers};
+	unsigned accepted = 0;
+	weft_runtime *rt;
+	flag large = 0;
+	int rc;
+
+	(void)arg;
+	limit_address_space();
+	if (weft_runtime_create(&options, &rt) != 0)
+		exit(99);
+	while ((rc = weft_submit(rt, hold_a_stack, NULL, NULL)) == 0 && accepted < TASKS_MAX) {
+		accepted++;
+		sched_yield();
+	}
+	if (rc != -ENOMEM)
+		exit(1);
+	let_them_go();
+	if (!spin_for(&ended, accepted))
+		exit(2);
+	atomic_store_explicit(&go, 0, memory_order_relaxed);
+	int64_t lost = weft_after(LOST_NS);
+	while ((rc = weft_submit(rt, hold_a_large_stack, &large, NULL)) == -ENOMEM &&
+	       weft_now() < lost)
+		sched_yield();
+	if (rc != 0 || weft_runtime_destroy(rt) != 0)
+		exit(3);
+	exit(checks_failed() == 0 ? 0 : 4);
+}
+
+static void test_tasks_from_outside_and_large_stacks(void **state)
+{
+	static const unsigned counts[] = {1, 2, 4};
+
+	(void)state;
+	if (CHILD_TSAN || CHILD_ASAN)
+		skip();
+	for (unsigned i = 0; i < weft_test_scale(15); i++) {
+		struct child child;
+
+		workers = counts[i % 3];
+		child_run(&child, exhaust_otherwise, NULL);
+		assert_string_equal(child.said, "");
+		assert_true(child_exited_with(&child, 0));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_accepted_tasks_run_in_the_end),
+		cmocka_unit_test(test_tasks_from_outside_and_large_stacks),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

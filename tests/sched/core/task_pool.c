@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* Control blocks: never one for two, none lost, freed by anybody. */
+#include "sched/core/task_pool.h"
+#include "harness.h"
+#include "sched/os/random.h"
+
+#include <malloc.h>
+#include <pthread.h>
+
+#define BLOCKS 5000
+
+static struct task *blocks[BLOCKS];
+
+static void test_blocks_are_distinct_and_reused(void **state)
+{
+	struct task_pool pool;
+
+	(void)state;
+	weft__task_pool_init(&pool);
+	for (unsigned round = 0; round < 3; round++) {
+		for (uintptr_t i = 0; i < BLOCKS; i++) {
+			blocks[i] = weft__task_pool_alloc(&pool);
+			assert_non_null(blocks[i]);
+			assert_null(blocks[i]->cold);
+			assert_int_equal((uintptr_t)blocks[i] % _Alignof(struct task), 0);
+			memset(blocks[i], 0, sizeof(*blocks[i]));
+			blocks[i]->value = (void *)(i + 1);
+		}
+		for (uintptr_t i = 0; i < BLOCKS; i++)
+			assert_ptr_equal(blocks[i]->value, (void *)(i + 1));
+		/* Half as the owner, half as a stranger. */
+		for (unsigned i = 0; i < BLOCKS; i++) {
+			blocks[i]->cold = i % 3 ? NULL : malloc(sizeof(struct task_cold));
+			weft__task_pool_free(i % 2 ? &pool : NULL, blocks[i]);
+		}
+		static struct task_slab *slabs;
+		if (round == 0)
+			slabs = pool.slabs;
+		assert_ptr_equal(pool.slabs, slabs); /* no more was needed than the first time */
+	}
+	/* Blocks in use are freed with the pool, their cold parts too. */
+	blocks[0] = weft__task_pool_alloc(&pool);
+	blocks[0]->cold = malloc(sizeof(struct task_cold));
+	weft__task_pool_fini(&pool);
+}
+
+/* Each thread has a pool, and hands blocks to the next one by a mailbox of its own. */
+#define THREADS   4
+#define MAILBOXES 16
+
+static _Atomic(struct task *) mail[THREADS][MAILBOXES];
+static struct task_pool pools[THREADS];
+static pthread_barrier_t barrier;
+
+static void *pass_blocks_on(void *arg)
+{
+	unsigned id = (unsigned)(uintptr_t)arg;
+	struct weft__random random;
+
+	weft__random_seed(&random, id);
+	for (unsigned i = 0; i < weft_test_scale(400000); i++) {
+		unsigned box = weft__random_below(&random, MAILBOXES);
+		unsigned to = weft__random_below(&random, THREADS);
+		struct task *t = weft__task_pool_alloc(&pools[id]);
+		if (!CHECK(t != NULL))
+			break;
+		t->fn = NULL;
+		/* acq_rel: the block, to and from another thread. */
+		t = atomic_exchange_explicit(&mail[to][box], t, memory_order_acq_rel);
+		if (!t)
+			continue;
+		CHECK(t->fn == NULL); /* nobody else has it */
+		t->fn = pass_blocks_on;
+		weft__task_pool_free(&pools[id], t);
+	}
+	pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+static void test_blocks_are_freed_by_other_threads(void **state)
+{
+	pthread_t threads[THREADS];
+	unsigned slabs = 0;
+
+	(void)state;
+	pthread_barrier_init(&barrier, NULL, THREADS);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		weft__task_pool_init(&pools[i]);
+	for (uintptr_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, pass_blocks_on, (void *)i), 0);
+	for (unsigned i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	pthread_barrier_destroy(&barrier);
+	assert_int_equal(checks_failed(), 0);
+	/* Few are in use at any time, so few slabs were needed: what was freed came back. */
+	for (unsigned i = 0; i < THREADS; i++) {
+		for (void **slab = (void **)pools[i].slabs; slab; slab = slab[1])
+			slabs++;
+		weft__task_pool_fini(&pools[i]);
+	}
+	assert_in_range(slabs, 1, 2 * THREADS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_blocks_are_distinct_and_reused),
+		cmocka_unit_test(test_blocks_are_freed_by_other_threads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

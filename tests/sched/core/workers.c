@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+/* Workers that come and go while tasks run. */
+#include "harness.h"
+
+#include <pthread.h>
+
+static void test_arguments(void **state)
+{
+	weft_runtime *rt = assert_create(2);
+
+	(void)state;
+	assert_int_equal(weft_set_workers(rt, 0), -EINVAL);
+	assert_int_equal(weft_set_workers(rt, 1025), -EINVAL);
+	assert_int_equal(weft_set_workers(NULL, 0), -EINVAL);
+	assert_int_equal(weft_set_workers(NULL, 1025), -EINVAL);
+	assert_int_equal(weft_set_workers(NULL, 2), -EPERM);
+	assert_int_equal(weft_worker_count(rt), 2);
+	assert_int_equal(weft_set_workers(rt, 2), 0);
+	assert_int_equal(weft_set_workers(rt, 5), 0);
+	assert_int_equal(weft_worker_count(rt), 5);
+	assert_int_equal(weft_set_workers(rt, 1), 0);
+	assert_int_equal(weft_worker_count(rt), 1);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
+/* Computes until as many of its kind run at the same time: on so many workers. */
+struct crowd {
+	flag present;
+	unsigned expected;
+	_Atomic unsigned ids; /* a bit for each worker seen */
+};
+
+/* A bit for each of n workers. One that retires may still run what it took before. */
+#define ALL(n) ((1u << (n)) - 1)
+
+static void *meet(void *arg)
+{
+	struct crowd *crowd = arg;
+
+	/* relaxed: read after the joins. */
+	atomic_fetch_or_explicit(&crowd->ids, 1u << weft_worker_id(), memory_order_relaxed);
+	raise_flag(&crowd->present);
+	CHECK(spin_for(&crowd->present, crowd->expected));
+	return NULL;
+}
+
+/* Returns the ids of the workers that were there. */
+static unsigned meet_on(weft_runtime *rt, unsigned n)
+{
+	struct crowd crowd = {.expected = n};
+	weft_task *tasks[32];
+
+	for (unsigned i = 0; i < n; i++)
+		CHECK(weft_submit(rt, meet, &crowd, &tasks[i]) == 0);
+	for (unsigned i = 0; i < n; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	return atomic_load_explicit(&crowd.ids, memory_order_relaxed);
+}
+
+static void test_new_workers_work(void **state)
+{
+	static const unsigned counts[] = {1, 4, 2, 8, 3, 16, 1, 2, 5};
+	weft_runtime *rt = assert_create(1);
+
+	(void)state;
+	for (unsigned round = 0; round < weft_test_scale(20); round++) {
+		for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+			unsigned before = weft_worker_count(rt);
+
+			assert_int_equal(weft_set_workers(rt, counts[i]), 0);
+			assert_int_equal(weft_worker_count(rt), counts[i]);
+			if (counts[i] >= before)
+				meet_on(rt, counts[i]);
+		}
+	}
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+static flag ended;
+
+static void *yield_and_nap(void *arg)
+{
+	for (unsigned i = 0; i < 50; i++) {
+		CHECK(weft_worker_id() >= 0 && weft_worker_id() < 16);
+		if (i % 10 == 9)
+			CHECK(weft_sleep(5000) == 0);
+		else
+			weft_yield();
+	}
+	raise_flag(&ended);
+	return arg;
+}
+
+static void *spawn_and_resize(void *arg)
+{
+	unsigned count = weft_test_scale(2000);
+
+	for (unsigned i = 0; i < count; i++) {
+		CHECK(weft_spawn(yield_and_nap, NULL, NULL) == 0);
+		if (i % 20 == 0) {
+			CHECK(weft_set_workers(NULL, 1 + i / 20 % 16) == 0);
+			CHECK(weft_worker_count(NULL) == 1 + i / 20 % 16);
+			weft_yield();
+		}
+	}
+	return arg;
+}
+
+static void test_no_task_is_lost(void **state)
+{
+	(void)state;
+	for (unsigned chaos = 0; chaos < 3; chaos++) {
+		if (chaos > 0)
+			setenv("WEFT_CHAOS", chaos == 1 ? "11" : "12,hop", 1);
+		atomic_store_explicit(&ended, 0, memory_order_relaxed);
+		assert_run(4, spawn_and_resize, NULL);
+		assert_int_equal(atomic_load_explicit(&ended, memory_order_relaxed),
+				 weft_test_scale(2000));
+	}
+	unsetenv("WEFT_CHAOS");
+}
+
+static void *resize(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(300); i++)
+		CHECK(weft_set_workers(arg, 1 + (i * 7) % 16) == 0);
+	return NULL;
+}
+
+static void test_resizing_from_many_threads(void **state)
+{
+	weft_runtime *rt = assert_create(4);
+	pthread_t threads[3];
+
+	(void)state;
+	atomic_store_explicit(&ended, 0, memory_order_relaxed);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, resize, rt), 0);
+	for (unsigned i = 0; i < weft_test_scale(500); i++)
+		assert_int_equal(weft_submit(rt, yield_and_nap, NULL, NULL), 0);
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(weft_set_workers(rt, 3), 0);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(atomic_load_explicit(&ended, memory_order_relaxed), weft_test_scale(500));
+	assert_int_equal(checks_failed(), 0);
+}
+
+/*
+ *   main                              pinned to the last worker
+ *                                     starts
+ *   leaves one worker
+ *   (the last one retires)            yields, sleeps, spawns, joins: always there
+ *   lets it end
+ *   (the last one ends)
+ *   wants four again, which all work
+ */
+struct pinned {
+	int home;
+	weft_task *task;
+	flag present, started, stop;
+};
+
+static void *stay_pinned(void *arg)
+{
+	struct pinned *p = arg;
+	unsigned turns = 0;
+
+	raise_flag(&p->started);
+	while (!is_raised(&p->stop, 1) || turns < 50) {
+		weft_task *task;
+
+		CHECK(weft_worker_id() == p->home);
+		weft_yield();
+		CHECK(weft_worker_id() == p->home);
+		CHECK(weft_sleep(10000) == 0);
+		CHECK(weft_worker_id() == p->home);
+		CHECK(weft_spawn(give_back, NULL, &task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+		turns++;
+	}
+	CHECK(weft_worker_id() == p->home);
+	return NULL;
+}
+
+/* Four of these run at once, so one is on the last of four workers, and pins a task there. */
+static void *pin_on_the_last(void *arg)
+{
+	struct pinned *p = arg;
+
+	raise_flag(&p->present);
+	CHECK(spin_for(&p->present, 4));
+	if (weft_worker_id() == p->home)
+		CHECK(weft_spawn_with(&(struct weft_task_options){.pinned = true}, stay_pinned, p,
+				      &p->task) == 0);
+	return NULL;
+}
+
+static void test_a_retiring_worker_keeps_its_pinned_tasks(void **state)
+{
+	weft_runtime *rt = assert_create(4);
+
+	(void)state;
+	for (unsigned round = 0; round < weft_test_scale(30); round++) {
+		struct pinned p = {.home = 3};
+		weft_task *pinners[4];
+
+		for (unsigned i = 0; i < 4; i++)
+			assert_int_equal(weft_submit(rt, pin_on_the_last, &p, &pinners[i]), 0);
+		for (unsigned i = 0; i < 4; i++)
+			assert_int_equal(weft_join(pinners[i], NULL), 0);
+		assert_non_null(p.task);
+		if (round % 2)
+			assert_true(spin_for(&p.started, 1));
+		assert_int_equal(weft_set_workers(rt, 1), 0);
+		assert_true(spin_for(&p.started, 1));
+		if (round % 3 == 0) /* wanted again before it has left */
+			assert_int_equal(weft_set_workers(rt, 4), 0);
+		raise_flag(&p.stop);
+		assert_int_equal(weft_join(p.task, NULL), 0);
+		assert_int_equal(weft_set_workers(rt, 4), 0);
+		meet_on(rt, 4);
+	}
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+static void *see_own_worker(void *arg)
+{
+	CHECK(weft_worker_id() >= 0);
+	CHECK(weft_worker_id() < (int)weft_worker_count(NULL));
+	CHECK(weft_worker_count(NULL) == (unsigned)(uintptr_t)arg);
+	return arg;
+}
+
+static void test_worker_ids(void **state)
+{
+	(void)state;
+	for (uintptr_t n = 1; n <= 8; n++) {
+		weft_runtime *rt = assert_create((unsigned)n);
+
+		for (unsigned i = 0; i < 50; i++)
+			assert_int_equal(weft_submit(rt, see_own_worker, (void *)n, NULL), 0);
+		assert_int_equal(meet_on(rt, (unsigned)n), ALL(n));
+		assert_int_equal(weft_worker_id(), -1);
+		assert_int_equal(weft_runtime_destroy(rt), 0);
+	}
+	assert_int_equal(checks_failed(), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_new_workers_work),
+		cmocka_unit_test(test_no_task_is_lost),
+		cmocka_unit_test(test_resizing_from_many_threads),
+		cmocka_unit_test(test_a_retiring_worker_keeps_its_pinned_tasks),
+		cmocka_unit_test(test_worker_ids),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs part of a test in a child process that may die, and keeps what it says on stderr. */
+#ifndef WEFT_TESTS_SRC_CHILD_H
+#define WEFT_TESTS_SRC_CHILD_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_THREAD__)
+#define CHILD_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CHILD_TSAN 1
+#endif
+#endif
+#ifndef CHILD_TSAN
+#define CHILD_TSAN 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+#define CHILD_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CHILD_ASAN 1
+#endif
+#endif
+#ifndef CHILD_ASAN
+#define CHILD_ASAN 0
+#endif
+
+struct child {
+	int status; /* waitpid()'s */
+	char said[8192];
+};
+
+/* fn(arg) with default signal handling; its return is exit(0). -1 in .status: there is no child. */
+static inline void child_run(struct child *child, void (*fn)(void *arg), void *arg)
+{
+	struct rlimit no_core = {0};
+	size_t used = 0;
+	ssize_t got;
+	int ends[2];
+	pid_t pid;
+
+	child->status = -1;
+	child->said[0] = '\0';
+	if (pipe(ends) != 0)
+		return;
+	pid = fork();
+	if (pid == 0) {
+		close(ends[0]);
+		dup2(ends[1], STDERR_FILENO);
+		setrlimit(RLIMIT_CORE, &no_core);
+		signal(SIGSEGV, SIG_DFL);
+		signal(SIGABRT, SIG_DFL);
+		fn(arg);
+		exit(0);
+	}
+	close(ends[1]);
+	while (pid > 0 && used < sizeof(child->said) - 1 &&
+	       (got = read(ends[0], child->said + used, sizeof(child->said) - 1 - used)) > 0)
+		used += (size_t)got;
+	child->said[used] = '\0';
+	close(ends[0]);
+	if (pid > 0)
+		waitpid(pid, &child->status, 0);
+}
+
+static inline int child_died_of(const struct child *child, int signal_number)
+{
+	return child->status != -1 && WIFSIGNALED(child->status) &&
+	       WTERMSIG(child->status) == signal_number;
+}
+
+static inline int child_exited_with(const struct child *child, int code)
+{
+	return child->status != -1 && WIFEXITED(child->status) &&
+	       WEXITSTATUS(child->status) == code;
+}
+
+/* Lines of its output that begin with "weft: ": the tools' and the loader's own do not count. */
+static inline int child_lines(const struct child *child)
+{
+	int lines = 0;
+
+	for (const char *at = child->said; at && *at;) {
+		lines += strncmp(at, "weft: ", 6) == 0;
+		at = strchr(at, '\n');
+		if (at)
+			at++;
+	}
+	return lines;
+}
+
+#endif

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* The guards below stacks: every mechanism, and what is said where mappings run out. */
+#include "src/stack.h"
+
+#include "child.h"
+#include "src/coro.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+struct attempt {
+	enum stack_guard_mechanism mechanism;
+	bool guard;
+	size_t victim;    /* which stack */
+	ptrdiff_t offset; /* from the stack's lowest usable byte */
+};
+
+/* So many stacks that their guards are made in batches of several sizes: 1, 1, 2, 4, 8, 16. */
+#define STACKS 32
+
+static void touch(void *arg)
+{
+	const struct attempt *a = arg;
+	struct stack stacks[STACKS];
+
+	weft__stack_guard_force(a->mechanism);
+	for (size_t i = 0; i < STACKS; i++) {
+		if (weft__stack_alloc(32 << 10, a->guard, 64, &stacks[i]) != 0)
+			_exit(1);
+		stacks[i].low[0] = 1;
+		stacks[i].top[0] = 1;
+	}
+	((volatile char *)stacks[a->victim].low)[a->offset] = 1;
+}
+
+static void test_every_mechanism_guards(void **state)
+{
+	enum stack_guard_mechanism best = weft__stack_guard_mechanism();
+
+	(void)state;
+	/* Slower ones have higher numbers and work wherever a faster one does. */
+	assert_int_not_equal(best, STACK_GUARD_UNKNOWN);
+	for (int m = (int)best; m <= STACK_GUARD_MPROTECT; m++) {
+		static const struct {
+			size_t victim;
+			ptrdiff_t offset;
+		} hits[] = {{0, -1}, {31, -1}, {31, -65536}, {16, -4096}, {7, -32768}};
+		struct attempt a = {.mechanism = (enum stack_guard_mechanism)m, .guard = true};
+		struct child child;
+
+		for (size_t i = 0; i < sizeof(hits) / sizeof(hits[0]); i++) {
+			a.victim = hits[i].victim;
+			a.offset = hits[i].offset;
+			child_run(&child, touch, &a);
+			assert_true(child_died_of(&child, SIGSEGV));
+		}
+		a.offset = 0;
+		child_run(&child, touch, &a);
+		assert_true(child_exited_with(&child, 0));
+	}
+}
+
+static void test_without_guard_there_is_none(void **state)
+{
+	struct attempt a = {.guard = false, .victim = 1, .offset = -1};
+	struct child child;
+
+	(void)state;
+	/* Below it lies the first slot. */
+	child_run(&child, touch, &a);
+	assert_true(child_exited_with(&child, 0));
+}
+
+/* The guard must survive the slot's memory being given back. */
+static void touch_after_discard(void *arg)
+{
+	static struct stack stacks[3000];
+	const struct attempt *a = arg;
+
+	weft__stack_guard_force(a->mechanism);
+	for (size_t i = 0; i < 3000; i++) {
+		if (weft__stack_alloc(16 << 10, true, 64, &stacks[i]) != 0)
+			_exit(1);
+	}
+	/* Every second one: no arena can be unmapped. The first to be freed are the ones discarded. */
+	for (size_t i = 0; i < 3000; i += 2)
+		weft__stack_free(&stacks[i]);
+	((volatile char *)stacks[0].low)[0] = 1;
+	((volatile char *)stacks[0].low)[-1] = 1;
+}
+
+static void test_guard_survives_giving_back(void **state)
+{
+	struct attempt a = {.mechanism = STACK_GUARD_UNKNOWN};
+	struct child child;
+
+	(void)state;
+	child_run(&child, touch_after_discard, &a);
+	assert_true(child_died_of(&child, SIGSEGV));
+	a.mechanism = STACK_GUARD_MPROTECT;
+	child_run(&child, touch_after_discard, &a);
+	assert_true(child_died_of(&child, SIGSEGV));
+}
+
+__attribute__((noinline)) static int recurse(int depth)
+{
+	volatile char frame[300];
+
+	frame[0] = (char)depth;
+	return depth == 0 ? frame[0] : recurse(depth - 1) + frame[0];
+}
+
+static void *overflow(void *in)
+{
+	(void)in;
+	return (void *)(intptr_t)recurse(1 << 20);
+}
+
+static void run_overflow(void *arg)
+{
+	weft_coro *co = NULL;
+
+	(void)arg;
+	weft_coro_create(overflow, 16 << 10, &co);
+	weft_coro_enter(co, NULL, NULL);
+}
+
+static void test_overflow_is_a_segmentation_fault(void **state)
+{
+	struct child child;
+
+	(void)state;
+	if (CHILD_TSAN) {
+		print_message("skipped: ThreadSanitizer's shadow call stack overflows first\n");
+		skip();
+	}
+	child_run(&child, run_overflow, NULL);
+	assert_true(child_died_of(&child, SIGSEGV));
+}
+
+/* Takes all mappings that the process may have, then asks for guards that need one each. */
+static void run_out_of_mappings(void *arg)
+{
+	struct stack stack;
+	long page = sysconf(_SC_PAGESIZE);
+	int refused = 0;
+
+	(void)arg;
+	weft__stack_guard_force(STACK_GUARD_MPROTECT);
+	/* An arena is there, some of its slots are not guarded yet. */
+	if (weft__stack_alloc(40 << 10, true, 64, &stack) != 0)
+		_exit(1);
+	/* Neighbours with different protection cannot be merged. */
+	for (long i = 0; i < 4000000; i++) {
+		if (mmap(NULL, (size_t)page, i % 2 ? PROT_READ : PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+			break;
+	}
+	for (int i = 0; i < 10; i++)
+		refused += weft__stack_alloc(40 << 10, true, 64, &stack) == -ENOMEM;
+	_exit(refused == 10 ? 7 : 2);
+}
+
+static void test_mapping_limit_is_explained_once(void **state)
+{
+	FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
+	struct child child;
+	long limit = 0;
+
+	(void)state;
+	if (file) {
+		if (fscanf(file, "%ld", &limit) != 1)
+			limit = 0;
+		fclose(file);
+	}
+	if (CHILD_TSAN || CHILD_ASAN || san_under_valgrind() || limit == 0 || limit > 1000000) {
+		print_message("skipped: all mappings cannot be taken here (a tool needs some, or "
+			      "there are "
+			      "too many)\n");
+		skip();
+	}
+	child_run(&child, run_out_of_mappings, NULL);
+	assert_true(child_exited_with(&child, 7));
+	assert_int_equal(child_lines(&child), 1);
+	assert_non_null(strstr(child.said, "vm.max_map_count"));
+	assert_non_null(strstr(child.said, "WEFT_GUARD"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_mechanism_guards),
+		cmocka_unit_test(test_without_guard_there_is_none),
+		cmocka_unit_test(test_guard_survives_giving_back),
+		cmocka_unit_test(test_overflow_is_a_segmentation_fault),
+		cmocka_unit_test(test_mapping_limit_is_explained_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
