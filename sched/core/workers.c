@@ -77,6 +77,7 @@ static void publish_table_locked(struct weft_runtime *rt, struct worker_table *t
 {
 	struct worker_table *old = worker_table(rt); /* only we store it */
 
+	san_release(table);
 	weft__rcu_store(&rt->table, table);
 	old->retired_next = rt->retired_tables;
 	rt->retired_tables = old;
@@ -86,6 +87,7 @@ static void free_tables(struct worker_table *table)
 {
 	while (table) {
 		struct worker_table *next = table->retired_next;
+		san_acquire(table); /* of publish_table_locked() */
 		free(table);
 		table = next;
 	}

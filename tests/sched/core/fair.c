@@ -17,30 +17,35 @@ static uint32_t picks(void)
 	return atomic_load_explicit(&weft__worker()->picks, memory_order_relaxed);
 }
 
-static bool waiting;    /* the victim is runnable and has not run */
-static bool busy;       /* those who keep the worker busy go on */
-static uint32_t since;  /* the count of picks when it became runnable */
-static uint32_t waited; /* picks until it ran */
+/* Atomic although there is one worker: tasks that share a variable without an order between them are a race. All relaxed:
+ * the order of picks is what is looked at. */
+static _Atomic bool waiting;    /* the victim is runnable and has not run */
+static _Atomic bool busy;       /* those who keep the worker busy go on */
+static _Atomic uint32_t since;  /* the count of picks when it became runnable */
+static _Atomic uint32_t waited; /* picks until it ran */
+
+#define GET(variable)        atomic_load_explicit(&(variable), memory_order_relaxed)
+#define SET(variable, value) atomic_store_explicit(&(variable), value, memory_order_relaxed)
 
 static void become_runnable(void)
 {
-	waiting = true;
-	busy = true;
-	since = picks();
+	SET(waiting, true);
+	SET(busy, true);
+	SET(since, picks());
 }
 
 static void note_run(void)
 {
-	waited = picks() - since;
-	waiting = false;
-	busy = false;
+	SET(waited, picks() - GET(since));
+	SET(waiting, false);
+	SET(busy, false);
 }
 
 static bool go_on(void)
 {
-	if (waiting && picks() - since > 10 * WEFT__FAIR_BOUND)
-		busy = false;
-	return busy;
+	if (GET(waiting) && picks() - GET(since) > 10 * WEFT__FAIR_BOUND)
+		SET(busy, false);
+	return GET(busy);
 }
 
 static void *note_run_task(void *arg)
@@ -52,9 +57,9 @@ static void *note_run_task(void *arg)
 static void assert_fair(weft_fn *fn)
 {
 	for (unsigned i = 0; i < 100; i++) { /* from various counts of picks */
-		waited = UINT32_MAX;
+		SET(waited, UINT32_MAX);
 		assert_run(1, fn, (void *)(uintptr_t)i);
-		assert_in_range(waited, 0, WEFT__FAIR_BOUND);
+		assert_in_range(GET(waited), 0, WEFT__FAIR_BOUND);
 	}
 }
 
@@ -98,7 +103,7 @@ static void *yield_beside_a_pair(void *arg)
 {
 	shift(arg);
 	ping = pong = (struct parker)PARKER_INIT;
-	busy = true;
+	SET(busy, true);
 	CHECK(weft_spawn(play_ping, NULL, NULL) == 0);
 	CHECK(weft_spawn(play_pong, NULL, NULL) == 0);
 	weft_yield();
@@ -119,7 +124,7 @@ static void *spawn_beside_a_pair(void *arg)
 {
 	shift(arg);
 	ping = pong = (struct parker)PARKER_INIT;
-	busy = true;
+	SET(busy, true);
 	CHECK(weft_spawn(play_ping, NULL, NULL) == 0);
 	CHECK(weft_spawn(play_pong, NULL, NULL) == 0);
 	weft_yield();
@@ -138,7 +143,7 @@ static void test_a_pair_that_talks_leaves_turns_to_the_deque(void **state)
 static void *spawn_beside_yielders(void *arg)
 {
 	shift(arg);
-	busy = true;
+	SET(busy, true);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(weft_spawn(yield_on, NULL, NULL) == 0);
 	for (unsigned i = 0; i < 200; i++)
@@ -253,12 +258,12 @@ static void test_yielders_leave_turns_to_pinned_tasks(void **state)
 }
 
 static int64_t deadline;
-static bool early; /* the victim woke before the others could begin */
+static _Atomic bool early; /* the victim woke before the others could begin */
 
 static void *sleep_and_note(void *arg)
 {
 	CHECK(weft_sleep_until(deadline) == 0);
-	early = !waiting;
+	SET(early, !GET(waiting));
 	note_run();
 	return arg;
 }
@@ -267,14 +272,14 @@ static void *sleep_and_note(void *arg)
 static void *sleep_beside_yielders(void *arg)
 {
 	shift(arg);
-	early = false;
+	SET(early, false);
 	deadline = weft_after(100000);
 	CHECK(weft_spawn(sleep_and_note, NULL, NULL) == 0);
 	weft_yield();
 	while (weft_now() <= deadline)
 		;
-	if (early) {
-		waited = 0;
+	if (GET(early)) {
+		SET(waited, 0);
 		return arg;
 	}
 	become_runnable();
@@ -290,21 +295,24 @@ static void test_yielders_leave_turns_to_timers(void **state)
 
 /* Far more than the ring holds: when the first has had all its turns, each has had most of its own. */
 #define TURNS 20
-static unsigned yielders, begun, least;
-static unsigned *turns;
+static unsigned yielders;
+static _Atomic unsigned begun, least;
+static _Atomic unsigned *turns;
 
 static void *take_turns(void *arg)
 {
-	begun++;
-	while (begun < yielders)
+	SET(begun, GET(begun) + 1);
+	while (GET(begun) < yielders)
 		weft_yield();
 	for (unsigned i = 0; i < TURNS; i++) {
 		weft_yield();
-		turns[(uintptr_t)arg]++;
+		SET(turns[(uintptr_t)arg], GET(turns[(uintptr_t)arg]) + 1);
 	}
-	if (least == UINT32_MAX) {
-		for (unsigned i = 0; i < yielders; i++)
-			least = turns[i] < least ? turns[i] : least;
+	if (GET(least) == UINT32_MAX) {
+		for (unsigned i = 0; i < yielders; i++) {
+			if (GET(turns[i]) < GET(least))
+				SET(least, GET(turns[i]));
+		}
 	}
 	return NULL;
 }
@@ -319,15 +327,15 @@ static void *spawn_yielders(void *arg)
 static void assert_turns(unsigned count)
 {
 	yielders = count;
-	begun = 0;
-	least = UINT32_MAX;
+	SET(begun, 0);
+	SET(least, UINT32_MAX);
 	turns = calloc(count, sizeof(*turns));
 	assert_non_null(turns);
 	assert_run(1, spawn_yielders, NULL);
 	for (unsigned i = 0; i < count; i++)
-		assert_int_equal(turns[i], TURNS);
-	assert_in_range(least, TURNS / 2, TURNS);
-	free(turns);
+		assert_int_equal(GET(turns[i]), TURNS);
+	assert_in_range(GET(least), TURNS / 2, TURNS);
+	free((void *)turns);
 }
 
 static void test_every_yielder_gets_its_turn(void **state)

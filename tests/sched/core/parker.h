@@ -5,6 +5,7 @@
 
 #include "sched/core/wait.h"
 #include "src/lock.h"
+#include "src/sanitizer.h"
 
 #include <weft/base.h>
 
@@ -20,27 +21,40 @@ struct parker {
 		WEFT__LOCK_INIT, NULL, false \
 	}
 
+/* The lock, with the order that it makes for -Dtsan=user to see. */
+static inline void parker_lock(struct parker *p)
+{
+	weft__lock(&p->lock);
+	san_acquire(p);
+}
+
+static inline void parker_unlock(struct parker *p)
+{
+	san_release(p);
+	weft__unlock(&p->lock);
+}
+
 /* Waits for unpark() or the deadline; a token that is there already is taken at once. */
 static inline enum wait_outcome park_until(struct parker *p, int64_t deadline, bool cancellable)
 {
 	struct waiter waiter;
 
 	weft__wait_begin(&waiter);
-	weft__lock(&p->lock);
+	parker_lock(p);
 	bool token = p->token;
 	p->token = false;
 	if (!token)
 		p->waiter = &waiter;
-	weft__unlock(&p->lock);
+	parker_unlock(p);
 	if (token) {
 		weft__wait_abandon(&waiter);
 		return WAIT_WOKEN;
 	}
 	enum wait_outcome outcome = weft__wait(&waiter, deadline, cancellable);
-	weft__lock(&p->lock);
+	parker_lock(p);
 	if (p->waiter == &waiter)
 		p->waiter = NULL;
-	weft__unlock(&p->lock);
+	parker_unlock(p);
 	return outcome;
 }
 
@@ -54,14 +68,14 @@ static inline void unpark(struct parker *p)
 	struct wakeup wakeup;
 	bool wake = false;
 
-	weft__lock(&p->lock);
+	parker_lock(p);
 	if (p->waiter)
 		wake = weft__wait_claim(p->waiter, WAIT_WOKEN, &wakeup);
 	if (wake)
 		p->waiter = NULL;
 	else
 		p->token = true;
-	weft__unlock(&p->lock);
+	parker_unlock(p);
 	if (wake)
 		weft__wait_wake(wakeup);
 }
