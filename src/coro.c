@@ -67,7 +67,7 @@ static inline struct weft__thread *thread(void)
 }
 
 /* All of the switch but the switch: from here on the thread is `to`'s, on from's stack still. */
-static inline void prepare(struct weft__thread *th, struct coro *from, struct coro *to, bool last)
+static inline void prepare(struct weft__thread *th, struct coro *from, struct coro *to)
 {
 	struct eh_globals *eh = th->eh_globals;
 
@@ -83,7 +83,7 @@ static inline void prepare(struct weft__thread *th, struct coro *from, struct co
 		eh->uncaught = to->eh_uncaught;
 	}
 	th->current = to;
-	san_switch_begin(&from->sanitizer, &to->sanitizer, last);
+	san_switch_begin(&from->sanitizer, &to->sanitizer);
 #if WEFT__TSAN
 #if defined(WEFT_CONTEXT_UCONTEXT)
 	to->context.fiber = to->sanitizer.fiber;
@@ -95,9 +95,9 @@ static inline void prepare(struct weft__thread *th, struct coro *from, struct co
 
 /* The whole switch. Nothing follows it in the callers of a plain build: that makes the call a jump. */
 static inline __attribute__((always_inline)) void *
-switch_to(struct weft__thread *th, struct coro *from, struct coro *to, void *value, bool last)
+switch_to(struct weft__thread *th, struct coro *from, struct coro *to, void *value)
 {
-	prepare(th, from, to, last);
+	prepare(th, from, to);
 #if WEFT__SAN_AFTER
 	value = weft__context_switch(&from->context, &to->context, value);
 	san_switch_end(&from->sanitizer);
@@ -111,14 +111,7 @@ WEFT__REREAD void *weft__coro_switch(struct coro *to, void *value)
 {
 	struct weft__thread *th = weft__thread();
 
-	return switch_to(th, th->current, to, value, false);
-}
-
-WEFT__REREAD void *weft__coro_switch_idle(struct coro *to, void *value)
-{
-	struct weft__thread *th = weft__thread();
-
-	return switch_to(th, th->current, to, value, false);
+	return switch_to(th, th->current, to, value);
 }
 
 void weft__coro_reset_environment(void)
@@ -199,7 +192,7 @@ static inline __attribute__((always_inline)) void *leave(struct weft__thread *th
 		*co->ret_out = out;
 	atomic_store_explicit(&co->state, state, memory_order_relaxed);
 	san_release(co);
-	return switch_to(th, &co->coro, caller, NULL, state == STATE_DONE);
+	return switch_to(th, &co->coro, caller, NULL);
 }
 
 /* A generator's bottom frame. */
@@ -262,11 +255,11 @@ WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
 	co->ret_out = ret_out;
 	san_release(co);
 #if defined(WEFT_CONTEXT_ASM) && !WEFT__SAN_AFTER && !WEFT__TSAN
-	prepare(th, from, &co->coro, false);
+	prepare(th, from, &co->coro);
 	/* The yielder passes NULL, which is our 0. */
 	return weft__context_switch_int(&from->context, &co->coro.context, in);
 #else
-	switch_to(th, from, &co->coro, in, false);
+	switch_to(th, from, &co->coro, in);
 	san_acquire(co);
 	return 0;
 #endif

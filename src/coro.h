@@ -53,12 +53,6 @@ void weft__coro_free(struct coro *co);
  */
 void *weft__coro_switch(struct coro *to, void *value);
 
-/*
- * As weft__coro_switch(), from a main function at the point where its loop begins anew: what earlier frames of the
- * stack held is of no use any more (lets sanitizers forget it).
- */
-void *weft__coro_switch_idle(struct coro *to, void *value);
-
 /* errno 0 and the default floating-point environment: what a task starts with on a stack that another one used. */
 void weft__coro_reset_environment(void);
 

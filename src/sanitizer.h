@@ -135,9 +135,9 @@ static inline void san_forget(void *addr, size_t size)
 }
 
 /*
- * errno is memory of the thread whose content is the coroutine's: when another one takes over it begins a new life, or two
- * strangers that set it one after the other on one thread would be said to race. The tool's unit is 8 bytes. (What else
- * travels so, the C++ runtime's state, is touched by code only that the tool does not see.)
+ * errno is memory of the thread, but what it holds is the coroutine's. Where another one takes over it begins a new
+ * life, or two strangers that set it one after the other on one thread would be said to race. The tool's unit is 8
+ * bytes. (What else travels so, the C++ runtime's state, is touched only by code that the tool does not see.)
  */
 static inline void san_errno_passes_on(int *location)
 {
@@ -259,20 +259,19 @@ static inline void san_leader_init(struct coro_sanitizer *san)
 #endif
 }
 
-/* Just before the context switch. `last`: nothing of `from`'s stack is needed any more. */
-static inline void san_switch_begin(struct coro_sanitizer *from, struct coro_sanitizer *to,
-				    bool last)
+/*
+ * Just before the context switch. A fake stack is never given up here, not even by a coroutine that has nothing more to
+ * do: the frame that makes this call, and its main function's below, may lie on it. san_coro_fini() frees it.
+ */
+static inline void san_switch_begin(struct coro_sanitizer *from, struct coro_sanitizer *to)
 {
 	(void)from;
 	(void)to;
-	(void)last;
 #if WEFT__TSAN
 	from->fiber = __tsan_get_current_fiber();
 #endif
 #if WEFT__ASAN
-	if (last)
-		from->fake_stack = NULL;
-	__sanitizer_start_switch_fiber(last ? NULL : &from->fake_stack, to->bottom, to->size);
+	__sanitizer_start_switch_fiber(&from->fake_stack, to->bottom, to->size);
 #endif
 }
 

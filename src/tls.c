@@ -45,7 +45,8 @@ WEFT__REREAD struct weft__thread *weft__thread(void)
 	return &tls.thread;
 }
 
-void weft__thread_init(struct weft__thread *th)
+/* Not inlined either: errno's address is one of these, and whoever calls this may switch. */
+WEFT__REREAD void weft__thread_init(struct weft__thread *th)
 {
 	struct tls *own = (struct tls *)((char *)th - offsetof(struct tls, thread));
 

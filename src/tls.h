@@ -21,7 +21,7 @@ struct coro;
 #if defined(WEFT_MUTANT_TLS)
 #define WEFT__REREAD
 #define WEFT__READ_ANEW() ((void)0)
-#define WEFT__TLS_MODEL __attribute__((tls_model("global-dynamic")))
+#define WEFT__TLS_MODEL   __attribute__((tls_model("global-dynamic")))
 #else
 #if defined(__GNUC__) && !defined(__clang__)
 #define WEFT__REREAD __attribute__((noinline, noipa))
@@ -30,7 +30,7 @@ struct coro;
 #endif
 #define WEFT__READ_ANEW() __asm__ volatile("")
 /* The library is not loaded late as a plugin that could not get static TLS: it needs a few hundred bytes. */
-#define WEFT__TLS_MODEL __attribute__((tls_model("initial-exec")))
+#define WEFT__TLS_MODEL   __attribute__((tls_model("initial-exec")))
 #endif
 
 /* Only its own thread touches it. */

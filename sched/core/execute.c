@@ -157,7 +157,7 @@ void weft__task_main(void *value)
 		w->leave = common ? LEAVE_IDLE : LEAVE_FREE;
 		w->leaving_coro = weft__thread()->current;
 		struct coro *to = next ? weft__take_up(w, next) : weft__step_down(w);
-		w = weft__coro_switch_idle(to, w);
+		w = weft__coro_switch(to, w);
 		weft__coro_reset_environment(); /* the switch restored what the last task left */
 	}
 }

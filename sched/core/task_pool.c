@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "task_pool.h"
 
+#include "src/stack.h"
+
 #include <stdlib.h>
 
 #define SLAB_SIZE ((size_t)64 << 10)
@@ -25,6 +27,9 @@ static struct task *slab_block(struct task_slab *slab, size_t i)
 static bool add_slab(struct task_pool *pool)
 {
 	struct task_slab *slab = aligned_alloc(SLAB_SIZE, SLAB_SIZE);
+	/* Stacks that nobody uses must not be the reason. */
+	if (!slab && weft__stack_trim())
+		slab = aligned_alloc(SLAB_SIZE, SLAB_SIZE);
 	if (!slab)
 		return false;
 	slab->pool = pool;

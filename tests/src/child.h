@@ -5,6 +5,7 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -49,9 +50,13 @@ static inline void child_run(struct child *child, void (*fn)(void *arg), void *a
 
 	child->status = -1;
 	child->said[0] = '\0';
-	if (pipe(ends) != 0)
+	if (pipe(ends) != 0) {
+		perror("child_run: pipe");
 		return;
+	}
 	pid = fork();
+	if (pid < 0)
+		perror("child_run: fork");
 	if (pid == 0) {
 		close(ends[0]);
 		dup2(ends[1], STDERR_FILENO);
@@ -67,20 +72,29 @@ static inline void child_run(struct child *child, void (*fn)(void *arg), void *a
 		used += (size_t)got;
 	child->said[used] = '\0';
 	close(ends[0]);
-	if (pid > 0)
-		waitpid(pid, &child->status, 0);
+	if (pid > 0 && waitpid(pid, &child->status, 0) != pid)
+		perror("child_run: waitpid");
+}
+
+/* A child that ended otherwise than was expected is hard to make do it again: all that is known is printed. */
+static inline int child_ended(const struct child *child, int as_expected)
+{
+	if (!as_expected)
+		fprintf(stderr, "child: status 0x%x, said:\n%s\n", (unsigned)child->status,
+			child->said);
+	return as_expected;
 }
 
 static inline int child_died_of(const struct child *child, int signal_number)
 {
-	return child->status != -1 && WIFSIGNALED(child->status) &&
-	       WTERMSIG(child->status) == signal_number;
+	return child_ended(child, child->status != -1 && WIFSIGNALED(child->status) &&
+					  WTERMSIG(child->status) == signal_number);
 }
 
 static inline int child_exited_with(const struct child *child, int code)
 {
-	return child->status != -1 && WIFEXITED(child->status) &&
-	       WEXITSTATUS(child->status) == code;
+	return child_ended(child, child->status != -1 && WIFEXITED(child->status) &&
+					  WEXITSTATUS(child->status) == code);
 }
 
 /* Lines of its output that begin with "weft: ": the tools' and the loader's own do not count. */

@@ -309,7 +309,7 @@ static void pass_on(void *value)
 		intptr_t n = (intptr_t)value;
 
 		trail = trail * 10 + i;
-		value = n == 0 ? weft__coro_switch_idle(leader, N(trail))
+		value = n == 0 ? weft__coro_switch(leader, N(trail))
 			       : weft__coro_switch(symmetric[(i + 1) % 3], N(n - 1));
 	}
 }

@@ -57,7 +57,7 @@ static void start_again(void *value)
 
 	for (char round = 1;; round++) {
 		fill(kept, round);
-		value = weft__coro_switch_idle(leader, N(good));
+		value = weft__coro_switch(leader, N(good));
 		good = holds(kept, round) && value == N(round);
 	}
 }
@@ -188,13 +188,20 @@ static void test_fake_stacks_are_freed(void **state)
 #if CHILD_ASAN
 static char *escaped;
 
+/* Hides from the compiler, which would make it NULL, what the pointer is to. On its own: clang gives a function with
+ * inline assembly no fake frame. */
+__attribute__((noinline)) static char *launder(char *pointer)
+{
+	__asm__ volatile("" : "+r"(pointer));
+	return pointer;
+}
+
 __attribute__((noinline)) static void let_escape(void)
 {
 	char local[FRAME_SIZE];
 
 	fill(local, 7);
-	/* Hidden from the compiler, which would make it NULL. */
-	__asm__ volatile("" : "=r"(escaped) : "0"(local));
+	escaped = launder(local);
 }
 
 static void *use_dead_frame(void *in)
@@ -222,7 +229,7 @@ static void test_use_after_return_is_found(void **state)
 
 	(void)state;
 	child_run(&child, run_use_dead_frame, NULL);
-	assert_false(child_exited_with(&child, 0));
+	assert_true(child_exited_with(&child, 1));
 	assert_non_null(strstr(child.said, "stack-use-after-return"));
 	assert_non_null(strstr(child.said, "use_dead_frame"));
 }

@@ -26,6 +26,13 @@ static void warn_at_length(void *text)
 	weft__warn("next");
 }
 
+/* The line cannot be written, which is no reason to change errno. */
+static void warn_nobody(void *text)
+{
+	close(STDERR_FILENO);
+	warn(text);
+}
+
 static void misuse(void *text)
 {
 	weft__fatal("%s", (const char *)text);
@@ -39,6 +46,8 @@ static void test_warning_is_a_line(void **state)
 	child_run(&child, warn, "some words");
 	assert_true(child_exited_with(&child, 0));
 	assert_string_equal(child.said, "weft: some words, 5\n");
+	child_run(&child, warn_nobody, "some words");
+	assert_true(child_exited_with(&child, 0));
 }
 
 static void test_control_characters_are_replaced(void **state)

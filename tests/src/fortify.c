@@ -8,13 +8,14 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdint.h>
 
 #include <cmocka.h>
 
 static void *count_up(void *in)
 {
-	for (char *n = in;; n++)
-		weft_coro_yield(n);
+	for (intptr_t n = (intptr_t)in;; n++)
+		weft_coro_yield((void *)n);
 	return NULL;
 }
 

@@ -63,7 +63,7 @@ static void run_two_tasks(void *value)
 			san_release(&edge);
 		san_task_end(previous);
 	}
-	weft__coro_switch_idle(leader, NULL);
+	weft__coro_switch(leader, NULL);
 }
 
 static void run_tasks(void *value)
@@ -84,7 +84,7 @@ __attribute__((noinline)) static void set_errno(int value)
 	__asm__ volatile("" : : : "memory");
 }
 
-/* A task that another one runs inline and then one after it, all strangers. */
+/* A task that runs another one inline, and both once more, all strangers. `value` is who resumed it. */
 static void run_errno_tasks(void *value)
 {
 	for (int i = 0; i < 2; i++) {
@@ -96,24 +96,25 @@ static void run_errno_tasks(void *value)
 		set_errno(2);
 		san_task_end(inner);
 		set_errno(3);
-		value = weft__coro_switch(leader, value);
+		value = weft__coro_switch(value, NULL);
 		set_errno(4);
 		san_task_end(outer);
 	}
 	set_errno(5);
-	weft__coro_switch(leader, NULL);
+	weft__coro_switch(value, NULL);
 }
 
 /* Resumes one of two coroutines. Nothing that the tool knows orders the threads, nor the coroutines on a thread. */
 static void *resume_errno_tasks(void *arg)
 {
 	struct coro **pair = arg;
+	struct coro *own;
 
 	weft__coro_thread_init();
-	leader = weft__thread()->leader;
+	own = weft__thread()->leader;
 	for (int i = 0; i < 2; i++) {
 		set_errno(6);
-		weft__coro_switch(pair[i], NULL);
+		weft__coro_switch(pair[i], own);
 	}
 	set_errno(7);
 	return NULL;
@@ -155,7 +156,7 @@ static void run_task_after_starter(void *value)
 	previous = san_task_begin();
 	write_shared();
 	san_task_end(previous);
-	weft__coro_switch_idle(leader, value);
+	weft__coro_switch(leader, value);
 }
 
 static void run_starter(void *value)

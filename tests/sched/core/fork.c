@@ -242,7 +242,7 @@ static void *go_deeper(void *arg)
 	if (depth == 0)
 		return NULL;
 	weft_fork(&fork, go_deeper, (void *)(depth - 1));
-	return (char *)weft_fork_join(&fork) + 1;
+	return (void *)((uintptr_t)weft_fork_join(&fork) + 1);
 }
 
 static void *descend(void *arg)

@@ -243,7 +243,7 @@ static void *go_deeper(void *arg)
 	if (!CHECK(weft_spawn(go_deeper, (void *)(depth - 1), &task) == 0))
 		return NULL;
 	CHECK(weft_join(task, &result) == 0);
-	return (char *)result + 1;
+	return (void *)((uintptr_t)result + 1);
 }
 
 static void *descend(void *arg)

@@ -50,21 +50,46 @@ static void *fork_without_a_stack(void *arg)
 	return arg;
 }
 
-static void *exhaust_stacks(void *arg)
+static int spawn_somehow(unsigned way, weft_task **ret_task)
 {
-	unsigned accepted = 0;
-	int rc = 0;
+	if (way % 3 == 0)
+		return weft_spawn(hold_a_stack, NULL, ret_task);
+	if (way % 3 == 1)
+		return weft_spawn_with(NULL, hold_a_stack, NULL, ret_task);
+	return weft_submit(NULL, hold_a_stack, NULL, ret_task);
+}
 
-	while (rc == 0 && accepted < TASKS_MAX) {
-		rc = weft_spawn(hold_a_stack, NULL, NULL);
+#define REFUSALS 60
+
+/* Idle workers give back the stacks that they keep, so after a refusal there may be some again. */
+static unsigned spawn_until_refused(void)
+{
+	unsigned accepted = 0, refusals = 0;
+
+	for (unsigned i = 0; refusals < REFUSALS && accepted < TASKS_MAX; i++) {
+		weft_task *const untouched = (weft_task *)&accepted;
+		weft_task *task = untouched;
+		int rc = spawn_somehow(i, &task);
+
+		CHECK(rc == 0 || rc == -ENOMEM);
+		CHECK((rc == 0) == (task != untouched));
+		if (rc == 0)
+			CHECK(weft_detach(task) == 0);
 		accepted += rc == 0;
+		refusals = rc == 0 ? 0 : refusals + 1;
 		weft_yield();
 	}
-	CHECK(rc == -ENOMEM);
-	weft_task *task = arg;
-	CHECK(weft_spawn_with(NULL, give_back, NULL, &task) == -ENOMEM);
-	CHECK(weft_submit(NULL, give_back, NULL, &task) == -ENOMEM);
-	CHECK(task == arg);
+	CHECK(refusals == REFUSALS);
+	return accepted;
+}
+
+static void *exhaust_stacks(void *arg)
+{
+	unsigned accepted = spawn_until_refused();
+	weft_task *task;
+	int rc;
+
+	(void)arg;
 	fork_without_a_stack(NULL); /* runs on ours */
 
 	let_them_go();
