@@ -2,6 +2,8 @@
 /* The slow paths of lock.h. */
 #include "lock.h"
 
+#include "tls.h"
+
 #include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -19,7 +21,8 @@ static inline void pause_cpu(void)
 #endif
 }
 
-void weft__lock_slow(struct weft__lock *lock)
+/* Not inlined, nor is the next: a caller may switch, and errno's address must not become part of it. */
+WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 {
 	int saved = errno;
 
@@ -42,7 +45,7 @@ void weft__lock_slow(struct weft__lock *lock)
 	errno = saved;
 }
 
-void weft__lock_wake(struct weft__lock *lock)
+WEFT__REREAD void weft__lock_wake(struct weft__lock *lock)
 {
 	int saved = errno;
 

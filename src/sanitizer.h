@@ -177,6 +177,21 @@ static inline bool san_under_valgrind(void)
 #endif
 }
 
+/* Around a system call that gets, on purpose, an address whose memory may be gone: Valgrind looks at it. */
+static inline void san_stray_address_begin(void)
+{
+#ifdef WEFT_VALGRIND
+	VALGRIND_DISABLE_ERROR_REPORTING;
+#endif
+}
+
+static inline void san_stray_address_end(void)
+{
+#ifdef WEFT_VALGRIND
+	VALGRIND_ENABLE_ERROR_REPORTING;
+#endif
+}
+
 /* A new coroutine on [low, top), perhaps a used stack, which will run `main`. */
 static inline void san_coro_init(struct coro_sanitizer *san, char *low, char *top,
 				 void (*main)(void *value))

@@ -89,12 +89,14 @@ static void *sleeper(void *arg)
 		if (masked)
 			weft_cancel_unmask();
 		stress_check(rc == 0 || rc == -ECANCELED, "weft_sleep_until: %s", strerror(-rc));
-		stress_check(rc != 0 || weft_now() >= deadline, "a sleep ended before its deadline%s",
-		             masked ? ", in a masked region" : "");
+		stress_check(rc != 0 || weft_now() >= deadline,
+			     "a sleep ended before its deadline%s",
+			     masked ? ", in a masked region" : "");
 		if (rc != -ECANCELED)
 			continue;
 		stress_check(!masked, "a masked sleep was cancelled");
-		stress_check(scene->canceled && weft_cancelled(), "a sleep was cancelled by nobody");
+		stress_check(scene->canceled && weft_cancelled(),
+			     "a sleep was cancelled by nobody");
 		/* Sticky: the next one does not wait either. */
 		rc = weft_sleep_until(WEFT_FOREVER);
 		stress_check(rc == -ECANCELED, "a cancelled task's next sleep: %d", rc);
@@ -116,7 +118,8 @@ static void *child(void *arg)
 }
 
 /* Joins a child exactly once, however often the join is given up. */
-static void join_until_joined(struct weft__random *random, const struct scene *scene, weft_task *task)
+static void join_until_joined(struct weft__random *random, const struct scene *scene,
+			      weft_task *task)
 {
 	void *result = NULL;
 	bool masked = false;
@@ -130,10 +133,11 @@ static void join_until_joined(struct weft__random *random, const struct scene *s
 		stress_check(!result, "a join that gave up has a result");
 		if (rc == -ETIMEDOUT) {
 			stress_check(deadline != WEFT_FOREVER && weft_now() >= deadline,
-			             "a join timed out before its deadline");
+				     "a join timed out before its deadline");
 		} else if (rc == -ECANCELED) {
 			stress_check(!masked, "a masked join was cancelled");
-			stress_check(scene->canceled && weft_cancelled(), "a join was cancelled by nobody");
+			stress_check(scene->canceled && weft_cancelled(),
+				     "a join was cancelled by nobody");
 			weft_cancel_mask();
 			masked = true;
 		} else {
@@ -144,7 +148,7 @@ static void join_until_joined(struct weft__random *random, const struct scene *s
 	if (masked)
 		weft_cancel_unmask();
 	stress_check((uintptr_t)result == scene->token, "a child's result is %#lx, not %#lx",
-	             (unsigned long)(uintptr_t)result, (unsigned long)scene->token);
+		     (unsigned long)(uintptr_t)result, (unsigned long)scene->token);
 }
 
 static void *joiner(void *arg)
@@ -188,8 +192,8 @@ static bool cancel_by_clerk(struct weft__random *random, weft_task *victim)
 	weft_task *none = NULL;
 
 	/* release, acquire: see struct clerk. */
-	if (!atomic_compare_exchange_strong_explicit(&clerk->victim, &none, victim, memory_order_release,
-	                                             memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(&clerk->victim, &none, victim,
+						     memory_order_release, memory_order_relaxed))
 		return false;
 	/* Another director's victim may follow; ours is dealt with in either case. */
 	while (atomic_load_explicit(&clerk->victim, memory_order_acquire) == victim)
@@ -215,7 +219,8 @@ static void *clerk_main(void *arg)
 
 static void play(struct weft__random *random)
 {
-	struct scene scene = {.stream = weft__random_next(random), .token = (uintptr_t)weft__random_next(random)};
+	struct scene scene = {.stream = weft__random_next(random),
+			      .token = (uintptr_t)weft__random_next(random)};
 	unsigned cancellers = weft__random_below(random, 3);
 	weft_task *tasks[2];
 
@@ -223,15 +228,18 @@ static void play(struct weft__random *random)
 	if (weft_spawn(stress_one_in(random, 2) ? sleeper : joiner, &scene, &scene.victim) < 0)
 		return;
 	unsigned started = 0;
-	bool by_clerk = cancellers > 0 && stress_one_in(random, 4) && cancel_by_clerk(random, scene.victim);
-	while (!by_clerk && started < cancellers && weft_spawn(canceller, &scene, &tasks[started]) == 0)
+	bool by_clerk =
+		cancellers > 0 && stress_one_in(random, 4) && cancel_by_clerk(random, scene.victim);
+	while (!by_clerk && started < cancellers &&
+	       weft_spawn(canceller, &scene, &tasks[started]) == 0)
 		started++;
 	while (started > 0)
 		weft_join(tasks[--started], NULL);
 
 	void *result = NULL;
 	int rc = weft_join(scene.victim, &result);
-	stress_check(rc == 0 && result == &scene, "the director's join: %s, %p", strerror(-rc), result);
+	stress_check(rc == 0 && result == &scene, "the director's join: %s, %p", strerror(-rc),
+		     result);
 }
 
 static void *director(void *arg)
@@ -266,7 +274,8 @@ int main(int argc, char **argv)
 {
 	unsigned started = 0;
 
-	stress_begin(argc, argv, "Waits that are woken, time out and are cancelled at about the same moment.");
+	stress_begin(argc, argv,
+		     "Waits that are woken, time out and are cancelled at about the same moment.");
 	while (started < THREADS &&
 	       pthread_create(&clerks[started].thread, NULL, clerk_main, &clerks[started]) == 0)
 		started++;

@@ -69,7 +69,7 @@ static void loop(struct weft__random *random)
 
 	stress_check(rc == 0, "weft_for: %s", strerror(-rc));
 	stress_check(is == n * (n - 1) / 2, "weft_for up to %zu: the sum is %llu", n,
-	             (unsigned long long)is);
+		     (unsigned long long)is);
 }
 
 static void *echo(void *arg)
@@ -103,8 +103,8 @@ static void unordered(struct weft__random *random)
 			i = (i + 1) % n;
 		joined[i] = true;
 		void *result = weft_fork_join(&forks[i]);
-		stress_check(result == &nodes[i], "fork %u of %u: the result is %p, not %p", i, n, result,
-		             (void *)&nodes[i]);
+		stress_check(result == &nodes[i], "fork %u of %u: the result is %p, not %p", i, n,
+			     result, (void *)&nodes[i]);
 	}
 }
 
@@ -116,10 +116,11 @@ static void *generator(void *in)
 
 	weft__random_seed(&random, node->stream);
 	for (unsigned i = 0; i < node->n; i++) {
-		struct node part = {.n = 3 + weft__random_below(&random, 4), .stream = weft__random_next(&random)};
+		struct node part = {.n = 3 + weft__random_below(&random, 4),
+				    .stream = weft__random_next(&random)};
 		uint64_t is = (uintptr_t)fib(&part);
 		stress_check(is == plain_fib(part.n), "fib(%u) in a generator is %llu", part.n,
-		             (unsigned long long)is);
+			     (unsigned long long)is);
 		unordered(&random);
 		weft_coro_yield((void *)(uintptr_t)i);
 		stress_check(weft_coro_inside(), "a generator is not inside of itself");
@@ -129,7 +130,8 @@ static void *generator(void *in)
 
 static void generate(struct weft__random *random)
 {
-	struct node node = {.n = weft__random_below(random, YIELDS_MAX), .stream = weft__random_next(random)};
+	struct node node = {.n = weft__random_below(random, YIELDS_MAX),
+			    .stream = weft__random_next(random)};
 	weft_coro *co;
 	void *out;
 
@@ -138,7 +140,7 @@ static void generate(struct weft__random *random)
 	for (uintptr_t i = 0; i <= node.n; i++) {
 		weft_coro_enter(co, &node, &out);
 		stress_check((uintptr_t)out == i, "a generator's output is %lu, not %lu",
-		             (unsigned long)(uintptr_t)out, (unsigned long)i);
+			     (unsigned long)(uintptr_t)out, (unsigned long)i);
 		disturb(random);
 	}
 	stress_check(weft_coro_done(co), "a generator has not ended");
@@ -177,8 +179,8 @@ static void *fib(void *arg)
 		}
 	}
 	sum += (uintptr_t)weft_fork_join(&fork);
-	stress_check(weft_self() == self, "after a join the task is %p, not %p", (void *)weft_self(),
-	             (const void *)self);
+	stress_check(weft_self() == self, "after a join the task is %p, not %p",
+		     (void *)weft_self(), (const void *)self);
 	return (void *)sum;
 }
 
@@ -208,11 +210,12 @@ static void *recursion(void *arg)
 
 	weft__random_seed(&random, node->stream);
 	while (!stress_over()) {
-		unsigned n = weft__random_below(&random, (STRESS_SANITIZED ? FIB_SMALL : FIB_MAX) + 1);
+		unsigned n =
+			weft__random_below(&random, (STRESS_SANITIZED ? FIB_SMALL : FIB_MAX) + 1);
 		struct node part = {.n = n, .stream = weft__random_next(&random)};
 		uint64_t is = (uintptr_t)fib(&part);
-		stress_check(is == plain_fib(n), "fib(%u) is %llu, not %llu", n, (unsigned long long)is,
-		             (unsigned long long)plain_fib(n));
+		stress_check(is == plain_fib(n), "fib(%u) is %llu, not %llu", n,
+			     (unsigned long long)is, (unsigned long long)plain_fib(n));
 		unordered(&random);
 		loop(&random);
 		generate(&random);
@@ -220,7 +223,7 @@ static void *recursion(void *arg)
 			part.n = weft__random_below(&random, weft_test_scale(DEEP_MAX)) / node->n;
 			uintptr_t depth = (uintptr_t)deep(&part);
 			stress_check(depth == part.n, "a chain of %u forks is %lu deep", part.n,
-			             (unsigned long)depth);
+				     (unsigned long)depth);
 			stress_did(1);
 		}
 	}
@@ -252,7 +255,9 @@ static void *storm(void *unused)
 
 int main(int argc, char **argv)
 {
-	stress_begin(argc, argv, "Recursive forks that yield, sleep, loop and generate inside; every result is checked.");
+	stress_begin(argc, argv,
+		     "Recursive forks that yield, sleep, loop and generate inside; every result is "
+		     "checked.");
 	stress_run(storm, NULL);
 	return stress_end();
 }

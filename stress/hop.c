@@ -22,7 +22,7 @@
 #define WORKERS_SEEN 1024
 #define CANARY_WORDS 16
 #define SLEEP_MAX_NS 50000
-#define RATIO_WANTED 90 /* per cent */
+#define RATIO_WANTED 90  /* per cent */
 #define RATIO_LEAST  200 /* resumes, below which a ratio says nothing */
 
 /* Stands for every coroutine that runs: whose frames, errno and modes must not change under it. */
@@ -40,9 +40,10 @@ enum way { YIELD, SLEEP, JOIN, FORK, GENERATOR, WAYS };
 
 static const int fp_modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
 
-static _Atomic uint64_t streams;           /* relaxed: only to be different */
-static _Atomic uint64_t resumes, hops;     /* relaxed: statistics */
-static _Atomic int thread_of[WORKERS_SEEN]; /* relaxed: the thread that was seen first as this worker */
+static _Atomic uint64_t streams;       /* relaxed: only to be different */
+static _Atomic uint64_t resumes, hops; /* relaxed: statistics */
+static _Atomic int
+	thread_of[WORKERS_SEEN]; /* relaxed: the thread that was seen first as this worker */
 
 /* glibc declares errno's address const: a caller that hops may keep the old thread's. */
 #if defined(__clang__)
@@ -78,26 +79,32 @@ static void check_place(const struct self *self, const char *when)
 	int first = 0;
 
 	inside_look(&here);
-	stress_check(here.coro == self->coro, "%s: current is %p, not %p", when, here.coro, self->coro);
+	stress_check(here.coro == self->coro, "%s: current is %p, not %p", when, here.coro,
+		     self->coro);
 	stress_check(here.task == self->task && weft_self() == self->task,
-	             "%s: the worker's task is %p, not %p", when, (const void *)here.task,
-	             (const void *)self->task);
-	stress_check(here.leader == here.worker_leader, "%s: thread %d runs another thread's worker %d", when,
-	             (int)thread, here.worker);
+		     "%s: the worker's task is %p, not %p", when, (const void *)here.task,
+		     (const void *)self->task);
+	stress_check(here.leader == here.worker_leader,
+		     "%s: thread %d runs another thread's worker %d", when, (int)thread,
+		     here.worker);
 	/* NULL: from outside of the library there is no telling (outside.c). */
 	stress_check(!here.errno_location || here.errno_location == errno_here(),
-	             "%s: worker %d has the errno of another thread than %d", when, here.worker, (int)thread);
-	stress_check(!here.low || (frame > here.low && frame < here.top), "%s: on a stack that is not current's", when);
-	stress_check(weft_worker_id() == here.worker, "%s: weft_worker_id() says %d, the worker is %d", when,
-	             weft_worker_id(), here.worker);
+		     "%s: worker %d has the errno of another thread than %d", when, here.worker,
+		     (int)thread);
+	stress_check(!here.low || (frame > here.low && frame < here.top),
+		     "%s: on a stack that is not current's", when);
+	stress_check(weft_worker_id() == here.worker,
+		     "%s: weft_worker_id() says %d, the worker is %d", when, weft_worker_id(),
+		     here.worker);
 	if (!atomic_compare_exchange_strong_explicit(&thread_of[here.worker], &first, thread,
-	                                             memory_order_relaxed, memory_order_relaxed))
-		stress_check(first == thread, "%s: worker %d is thread %d, but was %d", when, here.worker,
-		             (int)thread, first);
-	stress_check(fegetround() == self->fp_mode, "%s: rounding mode %#x, not %#x", when, fegetround(),
-	             self->fp_mode);
+						     memory_order_relaxed, memory_order_relaxed))
+		stress_check(first == thread, "%s: worker %d is thread %d, but was %d", when,
+			     here.worker, (int)thread, first);
+	stress_check(fegetround() == self->fp_mode, "%s: rounding mode %#x, not %#x", when,
+		     fegetround(), self->fp_mode);
 	stress_check(!self->pinned || thread == self->pinned_to,
-	             "%s: a task pinned to thread %d is on %d", when, (int)self->pinned_to, (int)thread);
+		     "%s: a task pinned to thread %d is on %d", when, (int)self->pinned_to,
+		     (int)thread);
 }
 
 /* At the top of a coroutine: fresh errno and modes; then its own ones. */
@@ -164,7 +171,8 @@ static void *generator_body(void *in)
 		/* Its user is the same task, perhaps on another thread by now. */
 		stress_check(e == mark, "after a generator's yield: errno %d, not %d", e, mark);
 		check_place(&self, "after a generator's yield");
-		stress_check(in == child, "a generator was entered with %p, not %p", in, (const void *)child);
+		stress_check(in == child, "a generator was entered with %p, not %p", in,
+			     (const void *)child);
 		step(&self);
 	}
 	return (void *)(uintptr_t)child->steps;
@@ -185,7 +193,7 @@ static void use_generator(struct self *self, struct child *child)
 	for (uintptr_t i = 0; i <= child->steps; i++) {
 		weft_coro_enter(co, child, &out);
 		stress_check((uintptr_t)out == i, "a generator yielded %lu, not %lu",
-		             (unsigned long)(uintptr_t)out, (unsigned long)i);
+			     (unsigned long)(uintptr_t)out, (unsigned long)i);
 		check_place(self, "after entering a generator");
 	}
 	stress_check(weft_coro_done(co), "a generator has not ended");
@@ -209,7 +217,8 @@ static void join_child(struct child *child)
 
 static void suspend(struct self *self, enum way way)
 {
-	struct child child = {.depth = self->depth + 1, .steps = weft__random_below(&self->random, 4)};
+	struct child child = {.depth = self->depth + 1,
+			      .steps = weft__random_below(&self->random, 4)};
 	pid_t before = gettid();
 
 	switch (way) {
@@ -261,8 +270,9 @@ static void step(struct self *self)
 	stress_check(e == mark, "after way %d of suspending: errno %d, not %d", way, e, mark);
 	check_place(self, "after a step");
 	for (unsigned i = 0; i < CANARY_WORDS; i++)
-		stress_check(canary[i] == pattern + i, "a word of the stack has changed from %#lx to %#lx",
-		             (unsigned long)(pattern + i), (unsigned long)canary[i]);
+		stress_check(canary[i] == pattern + i,
+			     "a word of the stack has changed from %#lx to %#lx",
+			     (unsigned long)(pattern + i), (unsigned long)canary[i]);
 	stress_did(1);
 }
 
@@ -289,9 +299,11 @@ static void *storm(void *unused)
 		unsigned started = 0;
 		while (started < n) {
 			/* Few are pinned: those spoil the ratio. */
-			struct weft_task_options opt = {
-			        .pinned = started == 0 && n >= HOPPERS_MAX / 2 && stress_one_in(&random, 2)};
-			if (weft_spawn_with(&opt, hopper, opt.pinned ? &opt : NULL, &tasks[started]) < 0)
+			struct weft_task_options opt = {.pinned = started == 0 &&
+								  n >= HOPPERS_MAX / 2 &&
+								  stress_one_in(&random, 2)};
+			if (weft_spawn_with(&opt, hopper, opt.pinned ? &opt : NULL,
+					    &tasks[started]) < 0)
 				break;
 			started++;
 		}
@@ -308,11 +320,11 @@ static void check_ratio(const char *what, uint64_t part, uint64_t whole, bool wa
 {
 	unsigned percent = whole ? (unsigned)(part * 100 / whole) : 0;
 
-	printf("%s: %llu of %llu resumes on another thread (%u %%)\n", what, (unsigned long long)part,
-	       (unsigned long long)whole, percent);
+	printf("%s: %llu of %llu resumes on another thread (%u %%)\n", what,
+	       (unsigned long long)part, (unsigned long long)whole, percent);
 	if (wanted && whole >= RATIO_LEAST)
-		stress_check(percent >= RATIO_WANTED, "%s: only %u %% of the resumes were on another thread",
-		             what, percent);
+		stress_check(percent >= RATIO_WANTED,
+			     "%s: only %u %% of the resumes were on another thread", what, percent);
 }
 
 static void *storm_and_ratio(void *unused)
@@ -323,7 +335,7 @@ static void *storm_and_ratio(void *unused)
 	storm(unused);
 	weft_stats(NULL, &s);
 	check_ratio("yields", atomic_load_explicit(&hops, memory_order_relaxed),
-	            atomic_load_explicit(&resumes, memory_order_relaxed), wanted);
+		    atomic_load_explicit(&resumes, memory_order_relaxed), wanted);
 	/* A switch to a task starts it or resumes it. */
 	check_ratio("all", s.hops, s.switches - s.spawned - (s.forked - s.inlined), wanted);
 	return NULL;
@@ -331,7 +343,9 @@ static void *storm_and_ratio(void *unused)
 
 int main(int argc, char **argv)
 {
-	stress_begin(argc, argv, "Coroutines that suspend in every way and check that what they find is their own.");
+	stress_begin(
+		argc, argv,
+		"Coroutines that suspend in every way and check that what they find is their own.");
 	stress_run(storm_and_ratio, NULL);
 	return stress_end();
 }

@@ -38,18 +38,20 @@ static long long until(int64_t deadline)
 static void dump_worker(struct worker *w)
 {
 	fprintf(stderr,
-	        "  worker %u: ring %s, deque %s, inbox %s, slot %s, earliest deadline in %lld us, picks %u, "
-	        "asleep %u, awake %u, retiring %d, switches %llu\n",
-	        w->id, weft__ring_empty(&w->ring) ? "empty" : "FILLED",
-	        weft__deque_empty(&w->deque) ? "empty" : "FILLED",
-	        weft__wfcq_empty(&w->inbox) ? "empty" : "FILLED",
-	        atomic_load_explicit(&w->slot, memory_order_relaxed) ? "FILLED" : "empty",
-	        until(atomic_load_explicit(&w->timers.earliest, memory_order_relaxed)),
-	        atomic_load_explicit(&w->picks, memory_order_relaxed),
-	        atomic_load_explicit(&w->asleep, memory_order_relaxed),
-	        atomic_load_explicit(&w->awake, memory_order_relaxed),
-	        atomic_load_explicit(&w->retiring, memory_order_relaxed),
-	        (unsigned long long)atomic_load_explicit(&w->counters.switches, memory_order_relaxed));
+		"  worker %u: ring %s, deque %s, inbox %s, slot %s, earliest deadline in %lld us, "
+		"picks %u, "
+		"asleep %u, awake %u, retiring %d, switches %llu\n",
+		w->id, weft__ring_empty(&w->ring) ? "empty" : "FILLED",
+		weft__deque_empty(&w->deque) ? "empty" : "FILLED",
+		weft__wfcq_empty(&w->inbox) ? "empty" : "FILLED",
+		atomic_load_explicit(&w->slot, memory_order_relaxed) ? "FILLED" : "empty",
+		until(atomic_load_explicit(&w->timers.earliest, memory_order_relaxed)),
+		atomic_load_explicit(&w->picks, memory_order_relaxed),
+		atomic_load_explicit(&w->asleep, memory_order_relaxed),
+		atomic_load_explicit(&w->awake, memory_order_relaxed),
+		atomic_load_explicit(&w->retiring, memory_order_relaxed),
+		(unsigned long long)atomic_load_explicit(&w->counters.switches,
+							 memory_order_relaxed));
 }
 
 void inside_dump(weft_runtime *rt)
@@ -59,23 +61,27 @@ void inside_dump(weft_runtime *rt)
 
 	weft_stats(rt, &s);
 	fprintf(stderr,
-	        "runtime %p: spawned %llu, completed %llu, live %llu, forked %llu, inlined %llu, switches %llu, "
-	        "hops %llu, parks %llu, wakes %llu, sleeps %llu, nudges %llu\n",
-	        (void *)rt, (unsigned long long)s.spawned, (unsigned long long)s.completed,
-	        (unsigned long long)s.live, (unsigned long long)s.forked, (unsigned long long)s.inlined,
-	        (unsigned long long)s.switches, (unsigned long long)s.hops, (unsigned long long)s.parks,
-	        (unsigned long long)s.wakes, (unsigned long long)s.sleeps, (unsigned long long)s.nudges);
+		"runtime %p: spawned %llu, completed %llu, live %llu, forked %llu, inlined %llu, "
+		"switches %llu, "
+		"hops %llu, parks %llu, wakes %llu, sleeps %llu, nudges %llu\n",
+		(void *)rt, (unsigned long long)s.spawned, (unsigned long long)s.completed,
+		(unsigned long long)s.live, (unsigned long long)s.forked,
+		(unsigned long long)s.inlined, (unsigned long long)s.switches,
+		(unsigned long long)s.hops, (unsigned long long)s.parks,
+		(unsigned long long)s.wakes, (unsigned long long)s.sleeps,
+		(unsigned long long)s.nudges);
 	fprintf(stderr,
-	        "  searchers %u, sleepers %u, watching %u, keeper until %lld us, injection %s, starving %u, "
-	        "target %u, closing %d, stopped %u\n",
-	        (unsigned)idle, (unsigned)(idle >> 32),
-	        atomic_load_explicit(&rt->watching, memory_order_relaxed),
-	        until(atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed)),
-	        weft__wfcq_empty(&rt->injection) ? "empty" : "FILLED",
-	        atomic_load_explicit(&rt->starving, memory_order_relaxed),
-	        atomic_load_explicit(&rt->target, memory_order_relaxed),
-	        atomic_load_explicit(&rt->closing, memory_order_relaxed),
-	        atomic_load_explicit(&rt->stopped, memory_order_relaxed));
+		"  searchers %u, sleepers %u, watching %u, keeper until %lld us, injection %s, "
+		"starving %u, "
+		"target %u, closing %d, stopped %u\n",
+		(unsigned)idle, (unsigned)(idle >> 32),
+		atomic_load_explicit(&rt->watching, memory_order_relaxed),
+		until(atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed)),
+		weft__wfcq_empty(&rt->injection) ? "empty" : "FILLED",
+		atomic_load_explicit(&rt->starving, memory_order_relaxed),
+		atomic_load_explicit(&rt->target, memory_order_relaxed),
+		atomic_load_explicit(&rt->closing, memory_order_relaxed),
+		atomic_load_explicit(&rt->stopped, memory_order_relaxed));
 	/* acquire: pairs with the release that published the record. */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
 	for (unsigned i = 0; i < count; i++)

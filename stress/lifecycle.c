@@ -76,9 +76,9 @@ static long resident_bytes(void)
 static struct usage measure(void)
 {
 	return (struct usage){.threads = count_entries("/proc/self/task"),
-	                      .files = count_entries("/proc/self/fd"),
-	                      .mappings = count_lines("/proc/self/maps"),
-	                      .resident = resident_bytes()};
+			      .files = count_entries("/proc/self/fd"),
+			      .mappings = count_lines("/proc/self/maps"),
+			      .resident = resident_bytes()};
 }
 
 static void check_usage(const struct usage *before)
@@ -87,14 +87,16 @@ static void check_usage(const struct usage *before)
 	while (count_entries("/proc/self/task") > before->threads)
 		weft_sleep(POLL_NS);
 	struct usage now = measure();
-	stress_check(now.files <= before->files, "%ld open files, before %ld", now.files, before->files);
+	stress_check(now.files <= before->files, "%ld open files, before %ld", now.files,
+		     before->files);
 	/* A sanitizer keeps what is freed, and records of what was. */
 	if (STRESS_SANITIZED)
 		return;
 	stress_check(now.mappings <= before->mappings + MAPPINGS_MORE, "%ld mappings, before %ld",
-	             now.mappings, before->mappings);
-	stress_check(now.resident <= before->resident + MEMORY_MORE, "%ld KiB resident, before %ld KiB",
-	             now.resident >> 10, before->resident >> 10);
+		     now.mappings, before->mappings);
+	stress_check(now.resident <= before->resident + MEMORY_MORE,
+		     "%ld KiB resident, before %ld KiB", now.resident >> 10,
+		     before->resident >> 10);
 }
 
 static void *task(void *arg)
@@ -152,7 +154,8 @@ static void live_once(struct weft__random *random)
 
 	if (stress_one_in(random, 3)) {
 		rc = weft_run(run_main, random, &result);
-		stress_check(rc == 0 && result == random, "weft_run: %s, %p", strerror(-rc), result);
+		stress_check(rc == 0 && result == random, "weft_run: %s, %p", strerror(-rc),
+			     result);
 		return;
 	}
 	rc = weft_runtime_create(&opt, &rt);

@@ -5,7 +5,7 @@
  *
  *   trees      tasks that share their budget unevenly among children, joined and detached, and yield and sleep
  *   bursts     one task that spawns many tiny ones and computes in between, and so leaves its queues to the others
- *   crowds     more tasks that yield than a ready ring holds, so that it overflows and is stolen from meanwhile
+ *   crowds     more tasks than a ready ring holds that wake at one moment: it overflows and is stolen from
  *   handovers  tasks woken by one that goes on computing: they wait in its next slot until they are taken from there
  */
 #include "stress.h"
@@ -18,7 +18,9 @@
 #define TREE_MAX     4000
 #define BURST_MAX    5000
 #define CROWD_MAX    8000 /* the ring holds 256 */
-#define CROWD_LEAST  600
+#define CROWD_LEAST  300
+#define CROWD_SMALL  100 /* instead of CROWD_MAX where ThreadSanitizer takes 830 KiB for each */
+#define ALARM_NS     (STRESS_SANITIZED ? 20000 : 2000)
 #define CHILDREN_MAX 4
 #define POLL_NS      20000
 
@@ -70,8 +72,8 @@ static void *tree(void *arg)
 	disturb(&random);
 	while (budget > 0) {
 		uintptr_t part = count + 1 == CHILDREN_MAX
-		                         ? budget
-		                         : 1 + weft__random_below(&random, (uint32_t)budget);
+					 ? budget
+					 : 1 + weft__random_below(&random, (uint32_t)budget);
 		bool detached = stress_one_in(&random, 4);
 		int rc = weft_spawn(tree, (void *)part, detached ? NULL : &children[count]);
 		if (rc < 0) {
@@ -113,9 +115,18 @@ static void *burst(void *arg)
 	return NULL;
 }
 
+struct member {
+	weft_task *task;
+	int64_t alarm;
+	unsigned yields;
+};
+
 static void *one_of_a_crowd(void *arg)
 {
-	for (uintptr_t i = (uintptr_t)arg; i > 0; i--)
+	const struct member *self = arg;
+
+	weft_sleep_until(self->alarm);
+	for (unsigned i = self->yields; i > 0; i--)
 		weft_yield();
 	count_one();
 	return arg;
@@ -123,22 +134,25 @@ static void *one_of_a_crowd(void *arg)
 
 static void crowd(struct weft__random *random, unsigned n)
 {
-	weft_task **tasks = malloc(n * sizeof(weft_task *));
+	struct member *members = malloc(n * sizeof(*members));
+	/* When most of them have gone to sleep; nothing depends on it. */
+	int64_t alarm = weft_after((int64_t)n * ALARM_NS);
 
-	if (!tasks)
+	if (!members)
 		return;
 	for (unsigned i = 0; i < n; i++) {
-		uintptr_t yields = weft__random_below(random, 8);
-		if (weft_spawn(one_of_a_crowd, (void *)yields, &tasks[i]) < 0) {
-			tasks[i] = NULL;
+		members[i].alarm = alarm;
+		members[i].yields = weft__random_below(random, 8);
+		if (weft_spawn(one_of_a_crowd, &members[i], &members[i].task) < 0) {
+			members[i].task = NULL;
 			count_one();
 		}
 	}
 	for (unsigned i = 0; i < n; i++) {
-		int rc = tasks[i] ? weft_join(tasks[i], NULL) : 0;
+		int rc = members[i].task ? weft_join(members[i].task, NULL) : 0;
 		stress_check(rc == 0, "weft_join: %s", strerror(-rc));
 	}
-	free(tasks);
+	free(members);
 }
 
 static void *wait_for(void *task)
@@ -195,7 +209,7 @@ static void await(uint64_t sum)
 	stress_await_completed(NULL, 1);
 	seen = atomic_load_explicit(&counted, memory_order_relaxed);
 	stress_check(seen == sum, "%llu tasks counted, there were %llu", (unsigned long long)seen,
-	             (unsigned long long)sum);
+		     (unsigned long long)sum);
 }
 
 static void *storm(void *unused)
@@ -213,7 +227,7 @@ static void *storm(void *unused)
 			size = 1 + weft__random_below(&random, weft_test_scale(TREE_MAX));
 			uintptr_t waited = (uintptr_t)tree((void *)size);
 			stress_check(waited <= size, "a tree of %lu tasks has the sum %lu",
-			             (unsigned long)size, (unsigned long)waited);
+				     (unsigned long)size, (unsigned long)waited);
 			sum += size;
 		}
 		if (what & 2) {
@@ -222,7 +236,8 @@ static void *storm(void *unused)
 			sum += size;
 		}
 		if (what & 4) {
-			size = CROWD_LEAST + weft__random_below(&random, weft_test_scale(CROWD_MAX));
+			size = CROWD_LEAST +
+			       weft__random_below(&random, weft_test_scale(CROWD_MAX));
 			crowd(&random, (unsigned)size);
 			sum += size;
 		}
@@ -238,7 +253,8 @@ static void *storm(void *unused)
 
 int main(int argc, char **argv)
 {
-	stress_begin(argc, argv, "Uneven work that workers must steal from each other; every task is counted.");
+	stress_begin(argc, argv,
+		     "Uneven work that workers must steal from each other; every task is counted.");
 	stress_run(storm, NULL);
 	return stress_end();
 }

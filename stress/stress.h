@@ -43,10 +43,10 @@ void stress_did(uint64_t n);
 void stress_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* stress_fail() where the condition, which is what must hold, does not. */
-#define stress_check(condition, ...)                                                               \
-	do {                                                                                       \
-		if (!(condition))                                                                  \
-			stress_fail(__VA_ARGS__);                                                  \
+#define stress_check(condition, ...)              \
+	do {                                      \
+		if (!(condition))                 \
+			stress_fail(__VA_ARGS__); \
 	} while (0)
 
 /* Chance for one task or thread: each stream is a sequence of its own, fixed by --seed. */

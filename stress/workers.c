@@ -13,16 +13,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#define WORKERS_MAX   12
-#define ACTORS        24
-#define ACTS          60
-#define CHANGERS      2
-#define SUBMITTERS    2
-#define CHANGES       30
-#define SUBMISSIONS   200
-#define PAUSE_MAX_NS  200000
-#define CROWD         40
-#define FORK_DEPTH    6
+#define WORKERS_MAX  12
+#define ACTORS       24
+#define ACTS         60
+#define CHANGERS     2
+#define SUBMITTERS   2
+#define CHANGES      30
+#define SUBMISSIONS  200
+#define PAUSE_MAX_NS 200000
+#define CROWD        40
+#define FORK_DEPTH   6
 
 struct plain {
 	pthread_t thread;
@@ -66,7 +66,7 @@ static void join(weft_task *task, uintptr_t expected)
 
 	stress_check(rc == 0, "weft_join: %s", strerror(-rc));
 	stress_check((uintptr_t)result == expected, "a task's result is %p, not %#lx", result,
-	             (unsigned long)expected);
+		     (unsigned long)expected);
 }
 
 static void crowd(struct weft__random *random)
@@ -112,8 +112,8 @@ static void *pinned(void *arg)
 		else
 			weft_yield();
 		stress_check(gettid() == thread && weft_worker_id() == worker,
-		             "a task pinned to worker %d, thread %d, is on worker %d, thread %d", worker,
-		             (int)thread, weft_worker_id(), (int)gettid());
+			     "a task pinned to worker %d, thread %d, is on worker %d, thread %d",
+			     worker, (int)thread, weft_worker_id(), (int)gettid());
 	}
 	stress_did(1);
 	return arg;
@@ -140,7 +140,8 @@ static void act(struct weft__random *random)
 		break;
 	case 1:
 		sum = (uintptr_t)forks((void *)FORK_DEPTH);
-		stress_check(sum == 1u << FORK_DEPTH, "%lu leaves of %u", (unsigned long)sum, 1u << FORK_DEPTH);
+		stress_check(sum == 1u << FORK_DEPTH, "%lu leaves of %u", (unsigned long)sum,
+			     1u << FORK_DEPTH);
 		break;
 	case 2:
 		pin(random);
@@ -209,7 +210,8 @@ static unsigned start_threads(struct plain *plain, weft_runtime *rt)
 	for (unsigned i = 0; i < CHANGERS + SUBMITTERS; i++) {
 		plain[i].rt = rt;
 		plain[i].stream = atomic_fetch_add_explicit(&streams, 1, memory_order_relaxed);
-		if (pthread_create(&plain[i].thread, NULL, i < CHANGERS ? changer : submitter, &plain[i]) != 0)
+		if (pthread_create(&plain[i].thread, NULL, i < CHANGERS ? changer : submitter,
+				   &plain[i]) != 0)
 			return i;
 	}
 	return CHANGERS + SUBMITTERS;
@@ -223,7 +225,7 @@ static void check_count(weft_runtime *rt)
 	unsigned n = 1 + weft__random_below(&random, WORKERS_MAX);
 	int rc = weft_set_workers(rt, n);
 	stress_check(rc == -EAGAIN || weft_worker_count(rt) == n, "%u workers, told to have %u",
-	             weft_worker_count(rt), n);
+		     weft_worker_count(rt), n);
 }
 
 static void own_round(void)
@@ -239,7 +241,8 @@ static void own_round(void)
 		return;
 	stress_watch(rt);
 	unsigned threads = start_threads(plain, rt);
-	while (started < ACTORS && weft_submit(rt, actor, (void *)(uintptr_t)started, &actors[started]) == 0)
+	while (started < ACTORS &&
+	       weft_submit(rt, actor, (void *)(uintptr_t)started, &actors[started]) == 0)
 		started++;
 	while (started-- > 0)
 		join(actors[started], started);
@@ -255,7 +258,8 @@ static void *borrowed_main(void *unused)
 	weft_task *actors[ACTORS];
 	unsigned started = 0;
 
-	while (started < ACTORS && weft_spawn(actor, (void *)(uintptr_t)started, &actors[started]) == 0)
+	while (started < ACTORS &&
+	       weft_spawn(actor, (void *)(uintptr_t)started, &actors[started]) == 0)
 		started++;
 	while (started-- > 0)
 		join(actors[started], started);
@@ -265,7 +269,8 @@ static void *borrowed_main(void *unused)
 
 int main(int argc, char **argv)
 {
-	stress_begin(argc, argv, "Workers that come and go while tasks of all kinds run; nothing may be lost.");
+	stress_begin(argc, argv,
+		     "Workers that come and go while tasks of all kinds run; nothing may be lost.");
 	while (!stress_over()) {
 		own_round();
 		stress_run(borrowed_main, NULL);

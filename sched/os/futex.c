@@ -9,6 +9,8 @@
  */
 #include "sched/os/futex.h"
 
+#include "src/sanitizer.h"
+
 #include <weft/base.h>
 
 #include <errno.h>
@@ -55,5 +57,7 @@ NEVER_INLINE int weft__futex_wait(_Atomic uint32_t *word, uint32_t expected, int
 
 void weft__futex_wake(_Atomic uint32_t *word, int n)
 {
+	san_stray_address_begin();
 	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, n, NULL, NULL, 0);
+	san_stray_address_end();
 }

@@ -4,12 +4,10 @@
  * system refuses memory or threads. The limits of address space are tried in child processes.
  */
 #include "harness.h"
+#include "limited.h"
 
 #include <dirent.h>
 #include <malloc.h>
-#include <sys/resource.h>
-
-#define SANITIZED (CHILD_TSAN || CHILD_ASAN)
 
 static unsigned entries(const char *folder)
 {
@@ -90,7 +88,8 @@ static void test_start_and_stop_leaves_nothing_behind(void **state)
 	assert_true(threads_become(threads));
 	assert_int_equal(entries("/proc/self/fd"), descriptors);
 	assert_int_equal(checks_failed(), 0);
-	if (!SANITIZED) {
+	if (!CHILD_TSAN && !CHILD_ASAN &&
+	    !san_under_valgrind()) { /* they keep memory of their own */
 		assert_in_range(mallinfo2().uordblks, 0, allocated + (16 << 10));
 		assert_in_range(resident_pages(), 0, resident + (4 << 20) / 4096);
 	}
@@ -123,14 +122,6 @@ static void test_any_number_of_workers(void **state)
 	}
 }
 
-static void limit_address_space(size_t mebibytes)
-{
-	struct rlimit limit = {mebibytes << 20, mebibytes << 20};
-
-	if (setrlimit(RLIMIT_AS, &limit) != 0)
-		exit(99);
-}
-
 static void run_in_256_mebibytes(void *arg)
 {
 	void *result = NULL;
@@ -146,7 +137,7 @@ static void test_a_runtime_starts_under_an_address_space_limit(void **state)
 	struct child child;
 
 	(void)state;
-	if (SANITIZED)
+	if (!can_limit_address_space())
 		skip();
 	child_run(&child, run_in_256_mebibytes, &child);
 	assert_string_equal(child.said, "");
@@ -185,7 +176,7 @@ static void test_a_start_that_lacks_threads_is_undone(void **state)
 	struct child child;
 
 	(void)state;
-	if (SANITIZED)
+	if (!can_limit_address_space())
 		skip();
 	child_run(&child, create_too_many_workers, &child);
 	assert_string_equal(child.said, "");
@@ -218,7 +209,7 @@ static void test_growing_without_threads_is_undone(void **state)
 	struct child child;
 
 	(void)state;
-	if (SANITIZED)
+	if (!can_limit_address_space())
 		skip();
 	child_run(&child, grow_too_far, NULL);
 	assert_string_equal(child.said, "");

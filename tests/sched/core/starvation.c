@@ -4,9 +4,7 @@
  * works again. In a child process under a limit of address space.
  */
 #include "harness.h"
-
-#include <sys/mman.h>
-#include <sys/resource.h>
+#include "limited.h"
 
 #define TASKS_MAX 20000
 
@@ -16,13 +14,12 @@ static flag go, ended;
 #define RESERVE_SIZE ((size_t)48 << 20)
 static void *reserve;
 
-static void limit_address_space(void)
+static void take_the_reserve(void)
 {
-	struct rlimit limit = {256 << 20, 256 << 20};
-
 	reserve = mmap(NULL, RESERVE_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (reserve == MAP_FAILED || setrlimit(RLIMIT_AS, &limit) != 0)
+	if (reserve == MAP_FAILED)
 		exit(99);
+	limit_address_space(256);
 }
 
 static void let_them_go(void)
@@ -107,7 +104,7 @@ static unsigned workers;
 
 static void exhaust(void *arg)
 {
-	limit_address_space();
+	take_the_reserve();
 	set_number("WEFT_WORKERS", workers);
 	if (weft_run(exhaust_stacks, arg, NULL) != 0)
 		exit(1);
@@ -119,8 +116,8 @@ static void test_accepted_tasks_run_in_the_end(void **state)
 	static const unsigned counts[] = {1, 2, 4};
 
 	(void)state;
-	if (CHILD_TSAN || CHILD_ASAN)
-		skip(); /* they need more address space than that */
+	if (!can_limit_address_space())
+		skip();
 	for (unsigned i = 0; i < weft_test_scale(30); i++) {
 		struct child child;
 
@@ -164,7 +161,7 @@ static void exhaust_otherwise(void *arg)
 	int rc;
 
 	(void)arg;
-	limit_address_space();
+	take_the_reserve();
 	if (weft_runtime_create(&options, &rt) != 0)
 		exit(99);
 	while ((rc = weft_submit(rt, hold_a_stack, NULL, NULL)) == 0 && accepted < TASKS_MAX) {
@@ -191,7 +188,7 @@ static void test_tasks_from_outside_and_large_stacks(void **state)
 	static const unsigned counts[] = {1, 2, 4};
 
 	(void)state;
-	if (CHILD_TSAN || CHILD_ASAN)
+	if (!can_limit_address_space())
 		skip();
 	for (unsigned i = 0; i < weft_test_scale(15); i++) {
 		struct child child;
