@@ -34,12 +34,12 @@ static inline bool can_limit_address_space(void)
 	struct child child;
 
 	if (CHILD_TSAN || CHILD_ASAN || san_under_valgrind()) {
-		printf("skipped: the tool itself needs more address space than the limit\n");
+		printf("not here: the tool itself needs more address space than the limit\n");
 		return false;
 	}
 	child_run(&child, exceed_the_limit, NULL);
 	if (child.status != 0) {
-		printf("skipped: limits of address space have no effect here (emulation)\n");
+		printf("not here: limits of address space have no effect here (emulation)\n");
 		return false;
 	}
 	return true;
