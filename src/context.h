@@ -55,6 +55,13 @@ void weft__context_make(struct context *ctx, void *stack_low, void *stack_top,
  */
 void *weft__context_switch(struct context *from, struct context *to, void *value);
 
+/* As weft__context_switch(), for a caller whose contexts are all suspended in the same place: returns are predicted then. */
+#if defined(WEFT_CONTEXT_ASM)
+void *weft__context_switch_alike(struct context *from, struct context *to, void *value);
+#else
+#define weft__context_switch_alike weft__context_switch
+#endif
+
 #if defined(WEFT_CONTEXT_ASM)
 /* The same code, for a value that is an int: a conversion of the result would stand in the way of a tail jump. */
 int weft__context_switch_int(struct context *from, struct context *to, void *value);

@@ -95,15 +95,16 @@ static inline void prepare(struct weft__thread *th, struct coro *from, struct co
 
 /* The whole switch. Nothing follows it in the callers of a plain build: that makes the call a jump. */
 static inline __attribute__((always_inline)) void *
-switch_to(struct weft__thread *th, struct coro *from, struct coro *to, void *value)
+switch_to(struct weft__thread *th, struct coro *from, struct coro *to, void *value,
+	  void *(*context_switch)(struct context *from, struct context *to, void *value))
 {
 	prepare(th, from, to);
 #if WEFT__SAN_AFTER
-	value = weft__context_switch(&from->context, &to->context, value);
+	value = context_switch(&from->context, &to->context, value);
 	san_switch_end(&from->sanitizer);
 	return value;
 #else
-	return weft__context_switch(&from->context, &to->context, value);
+	return context_switch(&from->context, &to->context, value);
 #endif
 }
 
@@ -111,17 +112,16 @@ WEFT__REREAD void *weft__coro_switch(struct coro *to, void *value)
 {
 	struct weft__thread *th = weft__thread();
 
-	return switch_to(th, th->current, to, value);
+	return switch_to(th, th->current, to, value, weft__context_switch_alike);
 }
 
 void weft__coro_reset_environment(void)
 {
-	struct fpwords fresh, now;
+	struct fpwords fresh;
 
 	*weft__thread()->errno_location = 0;
 	fpwords_default(&fresh);
-	fpwords_save(&now);
-	fpwords_load(&fresh, &now);
+	fpwords_restore(&fresh);
 }
 
 struct coro *weft__coro_boundary_begin(void)
@@ -192,7 +192,7 @@ static inline __attribute__((always_inline)) void *leave(struct weft__thread *th
 		*co->ret_out = out;
 	atomic_store_explicit(&co->state, state, memory_order_relaxed);
 	san_release(co);
-	return switch_to(th, &co->coro, caller, NULL);
+	return switch_to(th, &co->coro, caller, NULL, weft__context_switch);
 }
 
 /* A generator's bottom frame. */

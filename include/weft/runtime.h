@@ -3,6 +3,19 @@
  * Runtimes: a pool of worker threads that runs tasks. Most programs call weft_run() once, from main(). A program
  * that has a main loop of its own creates a runtime beside it and submits tasks from any thread. Several runtimes
  * may coexist; a task belongs to the one it was spawned in.
+ *
+ * fork(). In a child that is forked while its parent has a runtime (from its creation until weft_run() or
+ * weft_runtime_destroy() has returned) none of the worker threads exists. There _exit(), exec and exit() work, and
+ * nothing else is promised; no call waits for what cannot come: weft_run(), weft_runtime_create(),
+ * weft_runtime_destroy(), weft_submit(), weft_spawn(), weft_set_workers() return -EPERM; the forking thread is none of
+ * the pool's any more, also if it was in a task (weft_self() is NULL); a wait without a deadline, and the return of the
+ * task that forked, abort with one line. A child that is forked at any other time may have runtimes of its own.
+ *
+ * Stack overflow. While there is a runtime, a handler of SIGSEGV looks whether the fault is a task's stack overflow, and
+ * if so writes one line to stderr that names the task, its function, its stack's size and WEFT_STACK_SIZE. In any case what the
+ * program had installed before is then called, else the default action taken. Workers get an alternative signal stack
+ * of 64 KiB if they have none, so a handler that was installed without SA_ONSTACK runs there too. Without guards
+ * (WEFT_GUARD=off) an overflow is not noticed: it damages whatever lies below.
  */
 #ifndef WEFT_RUNTIME_H
 #define WEFT_RUNTIME_H
@@ -27,7 +40,8 @@ struct weft_options {
  * From a plain thread. That thread must not be registered with liburcu-memb by itself.
  *
  * 0; -EINVAL: fn is NULL, or a WEFT_ variable holds a bad value (one line on stderr says which); -EDEADLK: called
- * from a task; -ENOMEM, -EAGAIN: memory or threads could not be had.
+ * from a task; -ENOMEM, -EAGAIN: memory or threads could not be had; -EPERM: in a child that was forked from a process
+ * with a runtime.
  */
 WEFT_API int weft_run(weft_fn *fn, void *arg, void **ret_result);
 
@@ -44,7 +58,7 @@ WEFT_API int weft_runtime_create_sized(const struct weft_options *opt, size_t op
  * From any thread or task. Does not suspend.
  *
  * 0; -EINVAL: an option or a WEFT_ variable is out of range (one line on stderr names the variable); -ENOMEM,
- * -EAGAIN: memory or threads could not be had.
+ * -EAGAIN: memory or threads could not be had; -EPERM: in a child that was forked from a process with a runtime.
  */
 static inline int weft_runtime_create(const struct weft_options *opt, weft_runtime **ret_rt)
 {
@@ -57,7 +71,8 @@ static inline int weft_runtime_create(const struct weft_options *opt, weft_runti
  *
  * From a plain thread, or from a task of another runtime (whose worker it blocks).
  *
- * 0 (also for NULL); -EDEADLK: called from one of its own tasks.
+ * 0 (also for NULL); -EDEADLK: called from one of its own tasks; -EPERM: in a child that was forked while there was a
+ * runtime.
  */
 WEFT_API int weft_runtime_destroy(weft_runtime *rt);
 
@@ -69,8 +84,8 @@ WEFT_API int weft_runtime_destroy(weft_runtime *rt);
  *
  * From any thread or task. Does not suspend. Everything before the call happens before fn starts.
  *
- * 0; -EINVAL: fn is NULL; -EPERM: rt is NULL outside of a task; -ENOMEM: no memory, or tasks are already waiting for
- * stacks. On failure fn will not run.
+ * 0; -EINVAL: fn is NULL; -EPERM: rt is NULL outside of a task, or the process was forked from one with a
+ * runtime; -ENOMEM: no memory, or tasks are already waiting for stacks. On failure fn will not run.
  */
 WEFT_API int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task);
 
@@ -90,7 +105,8 @@ WEFT_API int weft_worker_id(void);
  *
  * From any thread or task; concurrent calls are carried out one after the other.
  *
- * 0; -EINVAL: n is out of range; -EPERM: rt is NULL outside of a task; -EAGAIN, -ENOMEM: not all threads could be
+ * 0; -EINVAL: n is out of range; -EPERM: rt is NULL outside of a task, or the process was forked from one
+ * with a runtime; -EAGAIN, -ENOMEM: not all threads could be
  * started, the count is what it was before the call.
  */
 WEFT_API int weft_set_workers(weft_runtime *rt, unsigned n);

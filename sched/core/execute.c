@@ -130,6 +130,7 @@ static struct worker *run_task(struct worker *w)
 	void *outer = san_task_begin();
 	san_acquire(t);
 	void *result = t->fn(t->value);
+	task_run_end(t);
 	w = weft__worker(); /* anew: it may have hopped */
 	end_task(w, t, result);
 	san_task_end(outer);

@@ -31,7 +31,7 @@
 #define FAIR_SOURCES    4
 #define INJECTION_BATCH 64
 #define RING_BATCH      128
-#define SEARCH_PAUSES   16
+#define SEARCH_PAUSES   128
 
 static_assert(WEFT__FAIR_BOUND == LEADER_EVERY * FAIR_SOURCES, "what the documentation promises");
 
@@ -163,7 +163,7 @@ static struct task *pick_fair(struct worker *w)
 			break;
 		case 1:
 			if (!weft__deque_empty(&w->deque) && weft__can_start(w))
-				t = startable(w, weft__deque_steal(&w->deque), false);
+				t = startable(w, weft__deque_pop_oldest(&w->deque), false);
 			break;
 		case 2:
 			t = from_inbox(w, false);

@@ -41,7 +41,7 @@ void weft_fork(weft_task *storage, weft_fn *fn, void *arg)
 static void *run_inline(struct worker *w, struct task *t)
 {
 	struct task *parent = w->task;
-	struct fpwords fpwords, inner, fresh;
+	struct fpwords fpwords, fresh;
 	int saved_errno = *w->errno_location;
 
 	fpwords_save(&fpwords);
@@ -55,6 +55,7 @@ static void *run_inline(struct worker *w, struct task *t)
 	void *outer = san_task_begin();
 	san_acquire(t);
 	void *result = t->fn(t->value);
+	task_run_end(t);
 	san_release(t);
 	san_task_end(outer);
 	san_acquire(t);
@@ -62,8 +63,7 @@ static void *run_inline(struct worker *w, struct task *t)
 	w = weft__worker(); /* anew: it may have hopped */
 	w->task = parent;
 	*w->errno_location = saved_errno;
-	fpwords_save(&inner);
-	fpwords_load(&fpwords, &inner);
+	fpwords_restore(&fpwords);
 	return result;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime.h"
 
+#include "overflow.h"
+#include "process.h"
 #include "sched/os/futex.h"
 #include "sched/os/membarrier.h"
 #include "src/fatal.h"
@@ -19,12 +21,19 @@
 
 static void runtime_free(struct weft_runtime *rt)
 {
+	for (unsigned i = 0; i < ATTACHED_COUNT; i++) {
+		/* acquire: the attachment, released by who set it. */
+		struct attachment *a = atomic_load_explicit(&rt->attached[i], memory_order_acquire);
+		if (a)
+			a->end(a);
+	}
 	/* acquire: pairs with visit_end(). */
 	while (atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0)
 		sched_yield();
 	weft__workers_join(rt);
 	weft__task_pool_fini(&rt->outside_tasks);
 	free(rt);
+	weft__process_leave();
 }
 
 void weft__stop(struct weft_runtime *rt)
@@ -45,6 +54,9 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 	int rc = weft__config_load(&rt->config, opt);
 	if (rc < 0)
 		goto err_config;
+	rc = weft__process_enter();
+	if (rc < 0)
+		goto err_config;
 
 	weft__fence_init();
 	rt->borrowed = borrowed;
@@ -59,7 +71,7 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 
 	rc = weft__workers_init(rt);
 	if (rc < 0)
-		goto err_config;
+		goto err_init;
 	rc = weft__workers_set(rt, rt->config.workers);
 	if (rc < 0)
 		goto err_workers;
@@ -71,6 +83,8 @@ err_workers:
 	weft__stop(rt);
 	runtime_free(rt);
 	return rc;
+err_init:
+	weft__process_leave();
 err_config:
 	free(rt);
 	return rc;
@@ -116,6 +130,8 @@ int weft_runtime_destroy(weft_runtime *rt)
 		return 0;
 	if (w && w->rt == rt)
 		return -EDEADLK;
+	if (weft__is_orphan())
+		return -EPERM;
 	/* release: pairs with the acquire in must_get_up(). Each worker that sleeps is woken and looks, before it sleeps
 	 * again, whether anything is live: the last one to do so stops the runtime. */
 	atomic_store_explicit(&rt->closing, true, memory_order_release);
@@ -146,7 +162,7 @@ int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
 
 	if (!fn)
 		return -EINVAL;
-	if (!rt && !w)
+	if ((!rt && !w) || weft__is_orphan())
 		return -EPERM;
 	if (w && (!rt || rt == w->rt))
 		return weft_spawn(fn, arg, ret_task);
@@ -190,6 +206,11 @@ static void *run_main(void *arg)
 
 	call->result = call->fn(call->arg);
 	return call->result;
+}
+
+weft_fn *weft__task_function(const struct task *t)
+{
+	return t->fn == run_main ? ((const struct main_call *)t->value)->fn : t->fn;
 }
 
 int weft_run(weft_fn *fn, void *arg, void **ret_result)
@@ -263,6 +284,8 @@ int weft_set_workers(weft_runtime *rt, unsigned n)
 
 	if (n < 1 || n > WORKERS_MAX)
 		return -EINVAL;
+	if (weft__is_orphan())
+		return -EPERM;
 	if (!rt) {
 		if (!w)
 			return -EPERM;

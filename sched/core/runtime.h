@@ -23,6 +23,13 @@ struct worker_table {
 	struct worker *workers[];
 };
 
+/* What a higher layer keeps with a runtime and wants to end with it. */
+struct attachment {
+	void (*end)(struct attachment *a); /* nothing is live any more; the records still are */
+};
+
+enum { ATTACHED_BLOCKING, ATTACHED_COUNT };
+
 struct weft_runtime {
 	/* immutable */
 	struct weft__config config;
@@ -37,8 +44,10 @@ struct weft_runtime {
 	unsigned searchers_max;    /* immutable */
 	_Atomic uint32_t starving; /* stacks are short: spawning asks first (starve.c) */
 	_Atomic unsigned visitors; /* threads that are no worker of it, at work in it */
-	_Atomic bool closing;      /* stop when nothing is live any more */
-	_Atomic uint32_t stopped;  /* nothing is live any more and nothing will be (futex) */
+	/* set once (release); NULL: none */
+	_Atomic(struct attachment *) attached[ATTACHED_COUNT];
+	_Atomic bool closing;     /* stop when nothing is live any more */
+	_Atomic uint32_t stopped; /* nothing is live any more and nothing will be (futex) */
 
 	/* sleeping workers: see park.c */
 	_Alignas(64) _Atomic uint64_t idle; /* searchers and sleepers, written together */

@@ -57,6 +57,13 @@ struct task_cold {
 	char name[32];
 };
 
+struct task;
+
+/* What a higher layer keeps with a task and wants to end with it. */
+struct task_end {
+	void (*run)(struct task *t); /* in t, on its stack, after its function; may hop */
+};
+
 struct task {
 	/* The link of the one queue that holds it, or of its pool's free list. */
 	struct weft__wfcq_node link;
@@ -69,6 +76,7 @@ struct task {
 	struct coro *coro; /* where to resume it; NULL: not started */
 	struct weft_runtime *rt;
 	struct task_cold *cold; /* may be NULL */
+	struct task_end *end;   /* may be NULL */
 	int16_t pin;            /* the worker that it must run on, or TASK_UNPINNED */
 	uint16_t home;          /* the worker that it was suspended on, or TASK_NO_HOME */
 	uint16_t mask;          /* depth of weft_cancel_mask() */
@@ -98,6 +106,13 @@ static inline weft_task *task_handle(struct task *t)
 	return (weft_task *)t;
 }
 
+/* After the task's function, in the task. The caller may be on another worker afterwards. */
+static inline void task_run_end(struct task *t)
+{
+	if (__builtin_expect(t->end != NULL, 0))
+		t->end->run(t);
+}
+
 /* The stack size that it asked for; 0: the common one. */
 static inline size_t task_stack_size(const struct task *t)
 {
@@ -118,6 +133,7 @@ static inline void task_init(struct task *t, struct weft_runtime *rt, weft_fn *f
 	t->coro = NULL;
 	t->rt = rt;
 	t->cold = NULL;
+	t->end = NULL;
 	t->pin = TASK_UNPINNED;
 	t->home = TASK_NO_HOME;
 	t->mask = 0;

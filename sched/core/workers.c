@@ -15,13 +15,16 @@
  */
 #include "runtime.h"
 
+#include "overflow.h"
+
 #include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define DEQUE_CAPACITY 256
-#define RING_CAPACITY  256
+/* How many tasks the queues hold before they grow and overflow; under WEFT_CHAOS that happens all the time. */
+#define QUEUE_CAPACITY       1024
+#define QUEUE_CAPACITY_CHAOS 16
 
 static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 {
@@ -29,10 +32,11 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 
 	if (!w)
 		return NULL;
+	size_t capacity = rt->config.chaos.on ? QUEUE_CAPACITY_CHAOS : QUEUE_CAPACITY;
 	*w = (struct worker){.rt = rt, .id = id, .state = WORKER_NEW};
-	if (weft__deque_init(&w->deque, DEQUE_CAPACITY) < 0)
+	if (weft__deque_init(&w->deque, capacity) < 0)
 		goto err_deque;
-	if (weft__ring_init(&w->ring, RING_CAPACITY) < 0)
+	if (weft__ring_init(&w->ring, capacity) < 0)
 		goto err_ring;
 	weft__wfcq_init(&w->inbox);
 	weft__timers_init(&w->timers);
@@ -138,6 +142,7 @@ static void *worker_thread(void *arg)
 
 void weft__worker_loop(struct worker *w)
 {
+	void *signal_stack = weft__overflow_thread_begin();
 	struct task *t;
 
 	weft__coro_thread_init();
@@ -150,6 +155,7 @@ void weft__worker_loop(struct worker *w)
 	weft__drop_idle_coros(w);
 	weft__worker_set(NULL);
 	weft__rcu_unregister();
+	weft__overflow_thread_end(signal_stack);
 }
 
 /* Gives worker number id a thread. */

@@ -156,3 +156,20 @@ void *weft__deque_steal(struct weft__deque *d)
 		return NULL;
 	return element;
 }
+
+void *weft__deque_pop_oldest(struct weft__deque *d)
+{
+	/* relaxed: only the owner writes it. */
+	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+	/* relaxed: the elements came from this thread, and the CAS decides. */
+	int64_t top = atomic_load_explicit(&d->top, memory_order_relaxed);
+
+	if (top >= bottom)
+		return NULL;
+	void *element = atomic_load_explicit(&d->slots[top & d->mask], memory_order_relaxed);
+	/* relaxed: as in weft__deque_take_last(). */
+	if (!atomic_compare_exchange_strong_explicit(&d->top, &top, top + 1, memory_order_relaxed,
+						     memory_order_relaxed))
+		return NULL;
+	return element;
+}

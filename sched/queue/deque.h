@@ -16,9 +16,9 @@
  *    reads top, which thieves write, only once in a round of the buffer;
  *  - pop_if looks at the bottom slot before it touches anything that thieves see.
  *
- *	                          push  pop, pop_if  steal  empty, size
- *	push, pop, pop_if          X        X          -         -
- *	steal, empty, size         -        -          -         -
+ *	                          push  pops  steal  empty, size
+ *	push, pops                 X     X      -         -
+ *	steal, empty, size         -     -      -         -
  *
  * X: only by the owner, one at a time; -: at any time, side by side. A new thread may become the
  * owner if everything the old one did happens before.
@@ -183,6 +183,12 @@ static inline bool weft__deque_pop_if(struct weft__deque *d, void *element)
  * Any thread. Linearises at its CAS. Costs a heavy fence unless the deque looks empty.
  */
 void *weft__deque_steal(struct weft__deque *d);
+
+/*
+ * Takes the oldest element, or NULL when there is none or a thief was faster. Owner only. Linearises at its CAS. As the
+ * owner knows bottom there is no store-load race, hence no fence: it only races with thieves, and who moves top wins.
+ */
+void *weft__deque_pop_oldest(struct weft__deque *d);
 
 /* About how many elements there were, a hint: right if nobody else is at it. Any thread. */
 static inline size_t weft__deque_size(struct weft__deque *d)

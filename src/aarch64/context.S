@@ -18,10 +18,14 @@
 	.globl	weft__context_switch_int
 	.hidden	weft__context_switch_int
 	.type	weft__context_switch_int, %function
+	.globl	weft__context_switch_alike
+	.hidden	weft__context_switch_alike
+	.type	weft__context_switch_alike, %function
 	.balign	16
 /* x0: from, x1: to, x2: value */
 weft__context_switch:
 weft__context_switch_int:
+weft__context_switch_alike:
 	.cfi_startproc
 	hint	#25 /* paciasp */
 	.cfi_negate_ra_state

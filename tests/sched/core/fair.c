@@ -56,7 +56,7 @@ static void *note_run_task(void *arg)
 
 static void assert_fair(weft_fn *fn)
 {
-	for (unsigned i = 0; i < 100; i++) { /* from various counts of picks */
+	for (unsigned i = 0; i < 20 + weft_test_scale(80); i++) { /* from various counts of picks */
 		SET(waited, UINT32_MAX);
 		assert_run(1, fn, (void *)(uintptr_t)i);
 		assert_in_range(GET(waited), 0, WEFT__FAIR_BOUND);
@@ -295,6 +295,7 @@ static void test_yielders_leave_turns_to_timers(void **state)
 
 /* Far more than the ring holds: when the first has had all its turns, each has had most of its own. */
 #define TURNS 20
+#define MANY  (CHILD_TSAN ? 600 : 500 + weft_test_scale(2000))
 static unsigned yielders;
 static _Atomic unsigned begun, least;
 static _Atomic unsigned *turns;
@@ -344,7 +345,7 @@ static void test_every_yielder_gets_its_turn(void **state)
 	assert_turns(2);
 	assert_turns(10);
 	assert_turns(250);
-	assert_turns(CHILD_TSAN ? 600 : 2500);
+	assert_turns(MANY);
 }
 
 /* With several workers there is no order, but all progress; while one never ends its round before the others. */
@@ -373,7 +374,7 @@ static void test_thousands_wait_for_each_other_by_yielding(void **state)
 {
 	(void)state;
 	for (unsigned workers = 1; workers <= 4; workers++) {
-		yielders = CHILD_TSAN ? 600 : 2500;
+		yielders = MANY;
 		atomic_store_explicit(&arrived, 0, memory_order_relaxed);
 		assert_run(workers, spawn_waiters, NULL);
 	}

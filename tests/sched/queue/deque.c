@@ -37,7 +37,7 @@ static void check_step(struct weft__deque *d, struct model *m, struct weft__rand
 	bool empty = m->top == m->bottom;
 	void *newest = empty ? NULL : m->elements[m->bottom - 1];
 
-	switch (weft__random_below(random, 8)) {
+	switch (weft__random_below(random, 9)) {
 	case 0:
 	case 1:
 	case 2:
@@ -60,6 +60,10 @@ static void check_step(struct weft__deque *d, struct model *m, struct weft__rand
 			assert_false(weft__deque_pop_if(d, m->elements[m->bottom - 2]));
 		if (m->top > 0)
 			assert_false(weft__deque_pop_if(d, m->elements[m->top - 1]));
+		break;
+	case 6:
+		assert_ptr_equal(weft__deque_pop_oldest(d), empty ? NULL : m->elements[m->top]);
+		m->top += !empty;
 		break;
 	default:
 		assert_ptr_equal(weft__deque_steal(d), empty ? NULL : m->elements[m->top]);
@@ -199,7 +203,9 @@ static void bursts(unsigned id, void *ctx)
 		for (; burst > 0 && next < h->count; burst--)
 			push(h, next++);
 		for (; pops > 0; pops--) {
-			void *element = weft__deque_pop(&h->d);
+			void *element = weft__random_below(&random, 3)
+						? weft__deque_pop(&h->d)
+						: weft__deque_pop_oldest(&h->d);
 
 			if (element)
 				item_take(h->items, element);

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stack overflow. A task that runs off its stack hits the guard below it, which is a SIGSEGV like
+ * any other: without a word of which of a million tasks it was, or that it was an overflow at all.
+ * So while there are runtimes a handler looks at each SIGSEGV. If the address lies in the guard of
+ * the stack that this thread runs on, and the stack pointer says that it got there by growing, one
+ * line is written:
+ *
+ *   weft: stack overflow in task 0x7f... "parser", function 0x55... (server+0x1234), stack of 262144 bytes; ...
+ *
+ * Then, as for every other fault, comes what would have come without us: the handler that the
+ * program (or a sanitizer) had installed before, or the default action, at the faulting
+ * instruction, so that a core dump shows the place. Such a handler cannot make room; if it returns
+ * from an overflow, the default action follows.
+ *
+ * A handler that the program installs after ours replaces it. If it calls the one that it replaced,
+ * which is ours, the line is written still. It also may keep our address for longer than the
+ * runtimes live: ours then stays good for nothing but passing signals on, and the next runtime does
+ * not put it on top again, where the two would call each other for ever.
+ *
+ * No overflow is seen where there is no guard (WEFT_GUARD=off), in a frame that is larger than the
+ * guard and begins below it, in a plain thread that has no alternative signal stack, and in the
+ * kernel's own accesses (-EFAULT).
+ *
+ * The handler keeps to what is async-signal-safe: no lock, no allocation, no stdio. It needs little
+ * stack, as the alternative one may be the program's and small.
+ */
+#include "overflow.h"
+
+#include "runtime.h"
+#include "src/arena.h"
+#include "src/sanitizer.h"
+#include "src/tls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* Beneath the handler's frames and those of whatever it calls, which may print a backtrace. */
+#define SIGNAL_STACK ((size_t)64 << 10)
+
+/* How far below the stack pointer a growing stack is touched: red zone, and the probes of -fstack-check. */
+#define PROBE_DISTANCE ((uintptr_t)16 << 10)
+
+/* Changed only while the handler is not installed, hence read in it without more ado. */
+static struct sigaction previous;
+static size_t page_size;
+/* Under the caller's lock: ours is the handler, or one that is called by the handler. */
+static bool installed;
+
+/* One line, put together without stdio. Control characters become question marks, as in fatal.c. */
+struct line {
+	size_t used;
+	char text[512];
+};
+
+static void put_char(struct line *line, char c)
+{
+	if (line->used < sizeof line->text - 1)
+		line->text[line->used++] = (unsigned char)c < ' ' || c == 0x7f ? '?' : c;
+}
+
+static void put(struct line *line, const char *text)
+{
+	while (*text)
+		put_char(line, *text++);
+}
+
+static void put_number(struct line *line, uintptr_t number, unsigned base)
+{
+	char digits[24];
+	unsigned count = 0;
+
+	do {
+		digits[count++] = "0123456789abcdef"[number % base];
+		number /= base;
+	} while (number > 0);
+	if (base == 16)
+		put(line, "0x");
+	while (count > 0)
+		put_char(line, digits[--count]);
+}
+
+static void say(struct line *line)
+{
+	ssize_t written;
+
+	line->text[line->used++] = '\n';
+	do {
+		written = write(STDERR_FILENO, line->text, line->used);
+	} while (written < 0 && errno == EINTR);
+}
+
+/* /proc/self/maps, a byte at a time. */
+struct maps {
+	int fd;
+	ssize_t have, at;
+	char buffer[256];
+};
+
+static int next_char(struct maps *maps)
+{
+	if (maps->at == maps->have) {
+		do {
+			maps->have = read(maps->fd, maps->buffer, sizeof maps->buffer);
+		} while (maps->have < 0 && errno == EINTR);
+		maps->at = 0;
+		if (maps->have <= 0) {
+			maps->have = 0;
+			return -1;
+		}
+	}
+	return (unsigned char)maps->buffer[maps->at++];
+}
+
+static uintptr_t next_address(struct maps *maps, int *ret_c)
+{
+	uintptr_t address = 0;
+	int c;
+
+	while ((c = next_char(maps)) >= 0) {
+		if (c >= '0' && c <= '9')
+			address = address << 4 | (uintptr_t)(c - '0');
+		else if (c >= 'a' && c <= 'f')
+			address = address << 4 | (uintptr_t)(c - 'a' + 10);
+		else
+			break;
+	}
+	*ret_c = c;
+	return address;
+}
+
+/*
+ * " (program+0x1234)", which tools translate to a line also where programs are loaded at random
+ * addresses. There is no safe way to a symbol's name: dladdr() takes the loader's lock, and knows
+ * few of a program's functions.
+ */
+static void put_module(struct line *line, uintptr_t address)
+{
+	struct maps maps = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
+	char name[64], last[64] = "";
+	uintptr_t base = 0;
+	int c = 0;
+
+	while (maps.fd >= 0 && c >= 0) {
+		uintptr_t start = next_address(&maps, &c);
+		uintptr_t end = next_address(&maps, &c);
+		bool in_path = false;
+		size_t length = 0;
+
+		/* The last component of the path, if there is one. */
+		while ((c = next_char(&maps)) >= 0 && c != '\n') {
+			if (c == '/') {
+				in_path = true;
+				length = 0;
+			} else if (in_path && length < sizeof name - 1) {
+				name[length++] = (char)c;
+			}
+		}
+		name[length] = '\0';
+		if (strcmp(name, last) != 0) {
+			memcpy(last, name, length + 1);
+			base = start;
+		}
+		if (address >= start && address < end) {
+			if (!in_path)
+				break;
+			put(line, " (");
+			put(line, name);
+			put(line, "+");
+			put_number(line, address - base, 16);
+			put(line, ")");
+			break;
+		}
+	}
+	if (maps.fd >= 0)
+		close(maps.fd);
+}
+
+/* Whether the stack pointer was about at `address`, or beyond it. */
+static bool grew_to(uintptr_t address, const void *context)
+{
+	const ucontext_t *uc = context;
+	uintptr_t sp;
+
+#if defined(__x86_64__)
+	sp = (uintptr_t)uc->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+	sp = (uintptr_t)uc->uc_mcontext.sp;
+#else
+	(void)uc;
+	sp = address; /* not known: a stray pointer into the guard is called an overflow */
+#endif
+	return sp <= address || sp - address <= PROBE_DISTANCE;
+}
+
+static bool in_guard_of(const struct coro *co, uintptr_t address)
+{
+	uintptr_t low;
+
+	if (!co || !co->stack.arena) /* none, or a leader, whose stack the kernel watches */
+		return false;
+	low = (uintptr_t)co->stack.low;
+	return address < low && low - address <= co->stack.arena->guard_bytes;
+}
+
+/* The coroutine with that guard, and the task whose it is (NULL: none's), of those that may be at work here. */
+static const struct coro *find_culprit(uintptr_t address, const struct task **ret_task)
+{
+	const struct worker *w = weft__worker();
+	const struct coro *co = weft__thread()->current;
+
+	*ret_task = w ? w->task : NULL;
+	/* In the midst of a switch `current` is the one to come, and the stack still that of the one who leaves. */
+	if (w && (w->leave == LEAVE_PARK || w->leave == LEAVE_YIELD) &&
+	    in_guard_of(w->leaving->coro, address)) {
+		*ret_task = w->leaving;
+		return w->leaving->coro;
+	}
+	if (in_guard_of(co, address))
+		return co;
+	if (co && in_guard_of(co->caller, address))
+		return co->caller;
+	return NULL;
+}
+
+static void put_task(struct line *line, const struct task *t)
+{
+	uintptr_t fn = (uintptr_t)weft__task_function(t);
+
+	put(line, "task ");
+	put_number(line, (uintptr_t)t, 16);
+	if (task_name(t)[0]) {
+		put(line, " \"");
+		put(line, task_name(t));
+		put(line, "\"");
+	}
+	put(line, ", function ");
+	put_number(line, fn, 16);
+	put_module(line, fn);
+}
+
+/* Whether the fault is an overflow, which is then reported. */
+static bool report(const siginfo_t *info, const void *context)
+{
+	uintptr_t address = (uintptr_t)info->si_addr;
+	struct line line = {.used = 0};
+	const struct task *t;
+	int saved = errno;
+
+	/* Other codes have no address, or come from kill(). */
+	if (info->si_code != SEGV_MAPERR && info->si_code != SEGV_ACCERR)
+		return false;
+	const struct coro *co = find_culprit(address, &t);
+	if (!co || !grew_to(address, context))
+		return false;
+
+	const struct arena *arena = co->stack.arena;
+	put(&line, "weft: stack overflow in ");
+	if (co->caller || !t) {
+		put(&line, "coroutine ");
+		put_number(&line, (uintptr_t)co, 16);
+		put(&line, t ? " of " : "");
+	}
+	if (t)
+		put_task(&line, t);
+	put(&line, ", stack of ");
+	/* What was asked for, in whole pages: the pool adds one (stack.c). */
+	put_number(&line, arena->slot_bytes - arena->guard_bytes - page_size, 10);
+	put(&line, " bytes; WEFT_STACK_SIZE or ");
+	put(&line,
+	    co->caller || !t ? "weft_coro_create()'s stack_size" : "weft_task_options.stack_size");
+	put(&line, " makes it larger");
+	say(&line);
+	errno = saved;
+	return true;
+}
+
+static void act_by_default(void)
+{
+	const struct sigaction action = {.sa_handler = SIG_DFL};
+
+	sigaction(SIGSEGV, &action, NULL);
+}
+
+/* No errno here: who is called through a pointer might switch, for all that the compiler knows. */
+static void pass_on(int sig, siginfo_t *info, void *context, bool overflow)
+{
+	bool sent = info->si_code <= 0; /* by kill() or the like, rather than by an instruction */
+	bool informed = previous.sa_flags & SA_SIGINFO;
+
+	if (informed || (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN)) {
+		if (previous.sa_flags & (int)SA_RESETHAND)
+			act_by_default();
+		if (informed)
+			previous.sa_sigaction(sig, info, context);
+		else
+			previous.sa_handler(sig);
+		if (overflow)
+			act_by_default();
+		return;
+	}
+	if (sent && previous.sa_handler == SIG_IGN)
+		return;
+	act_by_default();
+	/* A fault happens again when we return, and there ends the process. A signal must be sent again: it waits, blocked,
+	 * until we return. */
+	if (sent)
+		raise(sig);
+}
+
+static void on_fault(int sig, siginfo_t *info, void *context)
+{
+	pass_on(sig, info, context, report(info, context));
+}
+
+static bool is_ours(const struct sigaction *action)
+{
+	return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_fault;
+}
+
+void weft__overflow_watch(void)
+{
+	struct sigaction ours = {.sa_sigaction = on_fault};
+
+	page_size = (size_t)sysconf(_SC_PAGESIZE);
+	if (installed || sigaction(SIGSEGV, NULL, &previous) != 0)
+		return;
+	/* The program's handler is to find what it has asked for, but that it runs on another stack. */
+	ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (previous.sa_flags & (SA_NODEFER | SA_RESTART));
+	ours.sa_mask = previous.sa_mask;
+	installed = sigaction(SIGSEGV, &ours, NULL) == 0;
+}
+
+void weft__overflow_unwatch(void)
+{
+	struct sigaction now;
+
+	/* If it is not ours, it may call ours: that stays as it is. */
+	if (installed && sigaction(SIGSEGV, NULL, &now) == 0 && is_ours(&now))
+		installed = sigaction(SIGSEGV, &previous, NULL) != 0;
+}
+
+void *weft__overflow_thread_begin(void)
+{
+	stack_t own = {.ss_size = SIGNAL_STACK}, now;
+	char *mapping;
+
+	if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE))
+		return NULL;
+	san_ignore_begin();
+	mapping = mmap(NULL, page_size + SIGNAL_STACK, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	san_ignore_end();
+	if (mapping == MAP_FAILED)
+		return NULL;
+	/* Without this guard, where the mapping limit is reached, it is still better than none. */
+	(void)mprotect(mapping, page_size, PROT_NONE);
+	own.ss_sp = mapping + page_size;
+	if (sigaltstack(&own, NULL) != 0) {
+		munmap(mapping, page_size + SIGNAL_STACK);
+		return NULL;
+	}
+	return mapping;
+}
+
+void weft__overflow_thread_end(void *mapping)
+{
+	const stack_t none = {.ss_flags = SS_DISABLE};
+	stack_t now;
+
+	if (!mapping)
+		return;
+	/* A task may have given the thread another one. */
+	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == (char *)mapping + page_size)
+		sigaltstack(&none, NULL);
+	san_ignore_begin();
+	munmap(mapping, page_size + SIGNAL_STACK);
+	san_ignore_end();
+}

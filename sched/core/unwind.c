@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* See unwind.h. The types are the compiler's own; no function of the unwinder's library is called. */
+#include "unwind.h"
+
+#include "overflow.h"
+#include "src/fatal.h"
+#include "worker.h"
+
+#include <stdint.h>
+#include <unwind.h>
+
+/* Known by name to the assembler only, which link-time optimization must be told. */
+#if defined(__clang__)
+#define FOR_ASSEMBLER __attribute__((used))
+#else
+#define FOR_ASSEMBLER __attribute__((used, externally_visible))
+#endif
+
+_Unwind_Reason_Code weft__exception_personality(int version, _Unwind_Action actions,
+						_Unwind_Exception_Class class,
+						struct _Unwind_Exception *exception,
+						struct _Unwind_Context *context);
+
+FOR_ASSEMBLER _Unwind_Reason_Code weft__exception_personality(int version, _Unwind_Action actions,
+							      _Unwind_Exception_Class class,
+							      struct _Unwind_Exception *exception,
+							      struct _Unwind_Context *context)
+{
+	const struct worker *w = weft__worker();
+	const struct task *t = w ? w->task : NULL;
+	void *fn = t ? (void *)(uintptr_t)weft__task_function(t) : NULL;
+	const char *name = t ? task_name(t) : "";
+
+	(void)version, (void)class, (void)exception, (void)context;
+	/* The C library ends a thread like this. The thread is a worker, and the stack not its own. */
+	if (actions & _UA_FORCE_UNWIND)
+		weft__fatal("pthread_exit() or pthread_cancel() in task %p \"%s\", function %p",
+			    (void *)t, name, fn);
+	if (t)
+		weft__warn("an exception leaves task %p \"%s\", function %p: std::terminate()",
+			   (void *)t, name, fn);
+	else
+		weft__warn("an exception leaves a function of weft_for(): std::terminate()");
+	return _URC_FATAL_PHASE1_ERROR;
+}
