@@ -4,10 +4,15 @@
 #define WEFT_WEFT_H
 
 #include <weft/base.h>
+#include <weft/blocking.h>
+#include <weft/chan.h>
 #include <weft/coro.h>
 #include <weft/fork.h>
+#include <weft/group.h>
+#include <weft/local.h>
 #include <weft/runtime.h>
 #include <weft/stats.h>
+#include <weft/sync.h>
 #include <weft/task.h>
 #include <weft/time.h>
 

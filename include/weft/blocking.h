@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Calls that block their thread: reading files, fsync(), getaddrinfo(), a library that waits in its
+ * own way. Made in a task they would keep its worker from running others. weft_blocking() has them
+ * made by a thread that is there for that.
+ */
+#ifndef WEFT_BLOCKING_H
+#define WEFT_BLOCKING_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN_DECLS
+
+/*
+ * Runs fn(arg) on a thread that may block, while the task waits and its worker goes on with others.
+ * Each runtime has up to WEFT_BLOCKING_THREADS such threads (512), started when they are needed and
+ * ended when they have been idle for ten seconds. When all are busy the call waits its turn, first
+ * come, first served.
+ *
+ * @ret_result  receives what fn returned; may be NULL.
+ *
+ * From a task (which may suspend and hop), or any other thread, which runs fn itself. Everything
+ * before the call happens before fn starts, and everything in fn before the return. No cancellation
+ * point.
+ *
+ * In fn the caller is no task: weft_self() is NULL, weft_spawn() says -EPERM, and Weft's waits
+ * block the thread. errno, thread-local variables and the signal mask are that thread's: fn returns
+ * what the caller needs of them. If no thread can be started and there is none, fn runs on the
+ * caller's worker after all, as part of the task.
+ *
+ * 0; -EINVAL: fn is NULL.
+ */
+WEFT_API int weft_blocking(weft_fn *fn, void *arg, void **ret_result);
+
+WEFT_END_DECLS
+
+#endif

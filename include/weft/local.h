@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Task-local values: what thread-local variables are to threads, for tasks. A key stands for one
+ * value in each task; the value moves with the task from thread to thread. Every task has its own,
+ * a fork too, also where it is run as a call on its parent's stack: it starts with none.
+ */
+#ifndef WEFT_LOCAL_H
+#define WEFT_LOCAL_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN_DECLS
+
+/* A key. 0 is never one. */
+typedef uint64_t weft_local;
+
+/* How many keys there can be at a time. */
+#define WEFT_LOCAL_MAX 1024
+
+/*
+ * Creates a key, whose value is NULL in every task.
+ *
+ * @destructor  called with each value that is not NULL when its task ends; may be NULL. It runs in
+ *              the task, on its stack, after the task's function has returned and before its end is
+ *              visible to who joins it. It may wait, hop, and set values, whose destructors are
+ *              then run too, at most 4 times around. In no particular order.
+ * @ret_key     the key, the caller's until weft_local_delete(). Must not be NULL.
+ *
+ * Any context. Does not suspend.
+ *
+ * 0; -EINVAL: ret_key is NULL; -EAGAIN: there are WEFT_LOCAL_MAX keys.
+ */
+WEFT_API int weft_local_create(void (*destructor)(void *value), weft_local *ret_key);
+
+/*
+ * Deletes a key. The values that it still has in tasks are dropped: no destructor is called for
+ * them any more. Any context.
+ *
+ * 0; -EINVAL: it is no key, or no more.
+ */
+WEFT_API int weft_local_delete(weft_local key);
+
+/* The calling task's value; NULL if it has set none, outside of a task, and for what is no key. */
+WEFT_API void *weft_local_get(weft_local key);
+
+/*
+ * Sets the calling task's value. No destructor is called for the one it had. Does not suspend.
+ *
+ * 0; -EPERM: outside of a task; -EINVAL: it is no key; -ENOMEM: no memory for the first value, or
+ * the first of a later key, that the task sets. The value is what it was.
+ */
+WEFT_API int weft_local_set(weft_local key, void *value);
+
+WEFT_END_DECLS
+
+#endif

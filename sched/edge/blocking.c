@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool of threads for calls that block, one for each runtime, made at the first call. A call is a
+ * job in the frame of its task, in a queue, first in first out.
+ *
+ * Who submits wakes an idle thread, the one that was busy last, so that those not needed stay idle
+ * and end. If fewer threads are not busy than jobs are in the queue it starts one, up to the limit:
+ * so there is a thread for each job, or the most there can be. A thread ceases to be busy before it
+ * wakes the task, which may come back at once. It ends only when it finds, under the lock, that
+ * nobody has chosen it for a job; there is none then that counts on it.
+ *
+ * If a thread cannot be started the job stays for those that there are. Whoever finds that there
+ * are none carries out all jobs in the queue, its own first, on its own stack: nobody else would.
+ *
+ * Threads that end are joined by the next one that ends, the last by the runtime's end.
+ */
+#include "blocking.h"
+
+#include "sched/core/runtime.h"
+#include "sched/core/wait.h"
+#include "sched/os/clock.h"
+#include "sched/os/futex.h"
+
+#include <weft/blocking.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#define LINGER_NS ((int64_t)10 * 1000 * 1000 * 1000)
+
+int64_t weft__blocking_linger = LINGER_NS;
+
+/* In the frame of the task that waits for it. Of the queue, then of the thread that took it,
+ * until the wake. */
+struct job {
+	struct waiter waiter;
+	struct job *next;
+	weft_fn *fn;
+	void *arg, *result;
+	uint64_t edge; /* for ThreadSanitizer: an address */
+};
+
+/* A thread of the pool. */
+struct blocker {
+	struct pool *pool;       /* immutable */
+	pthread_t thread;        /* written before it can be read: see start_thread() */
+	struct blocker *next;    /* under the pool's lock: idle, or ended */
+	_Atomic uint32_t chosen; /* 1: it is off the list of idle ones (futex) */
+};
+
+struct pool {
+	struct attachment attachment;
+	unsigned max; /* immutable */
+
+	struct weft__lock lock;
+	/* under lock */
+	struct job *jobs, **jobs_tail;
+	unsigned job_count;    /* in the queue */
+	unsigned busy;         /* threads that run a job */
+	struct blocker *idle;  /* last in first out */
+	struct blocker *ended; /* to be joined and freed */
+	bool ending;
+	/* also those being started (stored under lock; the runtime's end waits for 0: futex) */
+	_Atomic uint32_t threads;
+};
+
+static struct job *take_job_locked(struct pool *pool)
+{
+	struct job *job = pool->jobs;
+
+	if (job) {
+		pool->jobs = job->next;
+		if (!pool->jobs)
+			pool->jobs_tail = &pool->jobs;
+		pool->job_count--;
+	}
+	return job;
+}
+
+static void add_job_locked(struct pool *pool, struct job *job)
+{
+	*pool->jobs_tail = job;
+	pool->jobs_tail = &job->next;
+	pool->job_count++;
+}
+
+static bool remove_job_locked(struct pool *pool, struct job *job)
+{
+	for (struct job **link = &pool->jobs; *link; link = &(*link)->next) {
+		if (*link != job)
+			continue;
+		*link = job->next;
+		if (!*link)
+			pool->jobs_tail = link;
+		pool->job_count--;
+		return true;
+	}
+	return false;
+}
+
+static void carry_out(struct job *job)
+{
+	san_acquire(&job->edge);
+	job->result = job->fn(job->arg);
+	san_release(&job->edge);
+}
+
+static void wake_caller(struct job *job)
+{
+	struct wakeup wakeup;
+
+	/* Nothing else can claim it: no deadline, no cancellation. The job is gone after the
+	 * wake. */
+	weft__wait_claim(&job->waiter, WAIT_WOKEN, &wakeup);
+	weft__wait_wake(wakeup);
+}
+
+static unsigned thread_count(struct pool *pool)
+{
+	/* relaxed: stored under the lock, and most readers hold it. */
+	return atomic_load_explicit(&pool->threads, memory_order_relaxed);
+}
+
+static void set_thread_count_locked(struct pool *pool, unsigned count)
+{
+	/* release: for pool_end(). */
+	atomic_store_explicit(&pool->threads, count, memory_order_release);
+	if (count == 0 && pool->ending)
+		weft__futex_wake(&pool->threads, 1);
+}
+
+static void choose(struct blocker *b)
+{
+	/* release: pairs with the acquire in is_chosen(). The futex's address alone is used
+	 * afterwards. */
+	atomic_store_explicit(&b->chosen, 1, memory_order_release);
+	weft__futex_wake(&b->chosen, 1);
+}
+
+static bool is_chosen(struct blocker *b)
+{
+	return atomic_load_explicit(&b->chosen, memory_order_acquire);
+}
+
+/*
+ * Waits for a job to be there; the caller holds the lock. false: none has come for long, or the
+ * runtime ends.
+ *
+ * No wake is lost: whoever takes it off the list stores chosen, and the kernel sleeps only while
+ * that is 0. A thread that finds itself still on the list when its time is over has not been
+ * chosen, and takes itself off.
+ */
+static bool linger_locked(struct pool *pool, struct blocker *b)
+{
+	int64_t until = weft__clock_now() + weft__blocking_linger;
+
+	if (pool->ending)
+		return false;
+	atomic_store_explicit(&b->chosen, 0, memory_order_relaxed);
+	b->next = pool->idle;
+	pool->idle = b;
+	weft__unlock(&pool->lock);
+	while (!is_chosen(b) && weft__futex_wait(&b->chosen, 0, until) != -ETIMEDOUT)
+		;
+	weft__lock(&pool->lock);
+	if (is_chosen(b))
+		return true;
+	for (struct blocker **link = &pool->idle; *link; link = &(*link)->next) {
+		if (*link == b) {
+			*link = b->next;
+			return false;
+		}
+	}
+	/* Taken off, and about to be told so. */
+	weft__unlock(&pool->lock);
+	while (!is_chosen(b))
+		weft__futex_wait(&b->chosen, 0, WEFT_FOREVER);
+	weft__lock(&pool->lock);
+	return true;
+}
+
+static void join_ended(struct blocker *b)
+{
+	while (b) {
+		struct blocker *next = b->next;
+		pthread_join(b->thread, NULL);
+		free(b);
+		b = next;
+	}
+}
+
+static void *blocker_main(void *arg)
+{
+	struct blocker *b = arg;
+	struct pool *pool = b->pool;
+	struct job *job;
+
+	pthread_setname_np(pthread_self(), "weft-blocking");
+	weft__lock(&pool->lock);
+	b->thread = pthread_self(); /* whoever joins us has had the lock after us */
+	for (;;) {
+		while ((job = take_job_locked(pool))) {
+			pool->busy++;
+			weft__unlock(&pool->lock);
+			carry_out(job);
+			weft__lock(&pool->lock);
+			pool->busy--;
+			weft__unlock(&pool->lock);
+			wake_caller(job);
+			weft__lock(&pool->lock);
+		}
+		if (!linger_locked(pool, b))
+			break;
+	}
+	struct blocker *ended = pool->ended;
+	b->next = NULL;
+	pool->ended = b;
+	set_thread_count_locked(pool, thread_count(pool) - 1);
+	weft__unlock(&pool->lock);
+	join_ended(ended);
+	return NULL;
+}
+
+static bool start_thread(struct pool *pool)
+{
+	struct blocker *b = calloc(1, sizeof *b);
+	pthread_t thread;
+
+	if (!b)
+		return false;
+	b->pool = pool;
+	if (pthread_create(&thread, NULL, blocker_main, b) != 0) {
+		free(b);
+		return false;
+	}
+	return true;
+}
+
+static void pool_end(struct attachment *attachment)
+{
+	struct pool *pool = (struct pool *)attachment;
+	uint32_t count;
+
+	weft__lock(&pool->lock);
+	pool->ending = true;
+	while (pool->idle) {
+		struct blocker *b = pool->idle;
+		pool->idle = b->next;
+		choose(b);
+	}
+	weft__unlock(&pool->lock);
+	/* acquire: what the threads did last. No wake is lost: the count is stored before the
+	 * wake. */
+	while ((count = atomic_load_explicit(&pool->threads, memory_order_acquire)) > 0)
+		weft__futex_wait(&pool->threads, count, WEFT_FOREVER);
+	weft__lock(&pool->lock); /* the last one is past its last use of it when it is joined */
+	struct blocker *ended = pool->ended;
+	weft__unlock(&pool->lock);
+	join_ended(ended);
+	free(pool);
+}
+
+/* The runtime's pool, made if there is none; NULL: no memory. */
+static struct pool *pool_of(struct weft_runtime *rt)
+{
+	_Atomic(struct attachment *) *place = &rt->attached[ATTACHED_BLOCKING];
+	/* acquire: the pool, released below. */
+	struct attachment *there = atomic_load_explicit(place, memory_order_acquire);
+
+	if (there)
+		return (struct pool *)there;
+	struct pool *pool = calloc(1, sizeof *pool);
+	if (!pool)
+		return NULL;
+	pool->attachment.end = pool_end;
+	pool->max = rt->config.blocking_threads;
+	pool->jobs_tail = &pool->jobs;
+	if (atomic_compare_exchange_strong_explicit(place, &there, &pool->attachment,
+						    memory_order_release, memory_order_acquire))
+		return pool;
+	free(pool);
+	return (struct pool *)there;
+}
+
+/* No thread could be started. If there is none at all, carries out what is queued: true if that
+ * was done with `job`. */
+static bool carry_out_here(struct pool *pool, struct job *job)
+{
+	struct job *other;
+
+	weft__lock(&pool->lock);
+	set_thread_count_locked(pool, thread_count(pool) - 1);
+	bool own = thread_count(pool) == 0 && remove_job_locked(pool, job);
+	weft__unlock(&pool->lock);
+	if (!own)
+		return false;
+
+	weft__wait_abandon(&job->waiter); /* the job itself may wait */
+	job->result = job->fn(job->arg);
+	for (;;) {
+		weft__lock(&pool->lock);
+		other = thread_count(pool) == 0 ? take_job_locked(pool) : NULL;
+		weft__unlock(&pool->lock);
+		if (!other)
+			return true;
+		carry_out(other);
+		wake_caller(other);
+	}
+}
+
+static void *run_in_pool(struct pool *pool, weft_fn *fn, void *arg)
+{
+	struct job job = {.fn = fn, .arg = arg};
+	struct blocker *idle;
+
+	san_release(&job.edge);
+	weft__wait_begin(&job.waiter);
+	weft__lock(&pool->lock);
+	add_job_locked(pool, &job);
+	idle = pool->idle;
+	if (idle)
+		pool->idle = idle->next;
+	bool grow =
+		pool->job_count > thread_count(pool) - pool->busy && thread_count(pool) < pool->max;
+	if (grow)
+		set_thread_count_locked(pool, thread_count(pool) + 1);
+	weft__unlock(&pool->lock);
+
+	if (idle)
+		choose(idle);
+	bool done = grow && !start_thread(pool) && carry_out_here(pool, &job);
+	if (!done)
+		weft__wait(&job.waiter, WEFT_FOREVER, false);
+	san_acquire(&job.edge);
+	san_forget(&job.edge, sizeof job.edge);
+	return job.result;
+}
+
+int weft_blocking(weft_fn *fn, void *arg, void **ret_result)
+{
+	struct worker *w = weft__worker();
+
+	if (!fn)
+		return -EINVAL;
+	struct pool *pool = w ? pool_of(w->rt) : NULL;
+	void *result = pool ? run_in_pool(pool, fn, arg) : fn(arg);
+	if (ret_result)
+		*ret_result = result;
+	return 0;
+}
+
+unsigned weft__blocking_threads(struct weft_runtime *rt)
+{
+	/* acquire: the pool, released by pool_of(). */
+	struct attachment *there =
+		atomic_load_explicit(&rt->attached[ATTACHED_BLOCKING], memory_order_acquire);
+
+	return there ? thread_count((struct pool *)there) : 0;
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Channels. A ring of slots and two queues of waiters under one short lock, as in Go: a send to a
+ * waiting receiver copies straight into its frame, without the ring, and the receiver becomes what
+ * its waker's worker runs next.
+ *
+ * Rejected: lock-free rings (Vyukov's bounded queue, LCRQ and their kin). They make the uncontended
+ * step no cheaper than one compare-and-swap and one store, as the lock does, and need a second
+ * protocol for those who wait, with its own store-load races, another for closing, and select over
+ * them cannot take back half a step. Tasks that talk to each other are kept on one worker by the
+ * scheduler, so the lock is mostly free.
+ *
+ * Elements that go from frame to frame are copied after the unlock: the waiter that was claimed
+ * does not return before its wake, which comes last.
+ */
+#include "chan.h"
+
+#include "self.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* By the library, unseen by ThreadSanitizer: the owners of both sides announce the accesses as
+ * theirs. */
+static inline void copy(void *to, const void *from, size_t size)
+{
+	if (!to)
+		return;
+	/* Inlined into a program at link time, the compiler would know the objects' sizes and warn of
+	 * the cases that are not taken. */
+	__asm__("" : "+r"(to), "+r"(from));
+	switch (size) {
+	case 0:
+		break;
+	case 4:
+		__builtin_memcpy(to, from, 4);
+		break;
+	case 8:
+		__builtin_memcpy(to, from, 8);
+		break;
+	case 16:
+		__builtin_memcpy(to, from, 16);
+		break;
+	default:
+		san_ignore_begin();
+		memcpy(to, from, size);
+		san_ignore_end();
+	}
+}
+
+/* relaxed, here and in what follows: stored under the lock only; peeks conclude nothing
+ * (chan.h). */
+static inline struct chan_node *queue_first(struct chan_queue *queue)
+{
+	return atomic_load_explicit(&queue->first, memory_order_relaxed);
+}
+
+static inline void queue_set_first(struct chan_queue *queue, struct chan_node *node)
+{
+	atomic_store_explicit(&queue->first, node, memory_order_relaxed);
+}
+
+static inline void queue_remove(struct chan_queue *queue, struct chan_node *node)
+{
+	struct chan_node *next = node->next;
+
+	if (next == node) {
+		queue_set_first(queue, NULL);
+	} else {
+		next->prev = node->prev;
+		node->prev->next = next;
+		if (queue_first(queue) == node)
+			queue_set_first(queue, next);
+	}
+	node->next = NULL;
+}
+
+static inline void queue_append(struct chan_queue *queue, struct chan_node *node)
+{
+	struct chan_node *first = queue_first(queue);
+
+	if (!first) {
+		node->next = node->prev = node;
+		queue_set_first(queue, node);
+		return;
+	}
+	node->next = first;
+	node->prev = first->prev;
+	first->prev->next = node;
+	first->prev = node;
+}
+
+static inline struct chan_queue *queue_of(weft_chan *ch, enum weft_op op)
+{
+	return op == WEFT_SEND ? &ch->senders : &ch->receivers;
+}
+
+/* Takes out and claims the one that waits longest; those that have given up are passed over. */
+static inline struct chan_node *claim_first(struct chan_queue *queue, int status,
+					    struct wakeup *ret)
+{
+	struct chan_node *node;
+
+	while ((node = queue_first(queue))) {
+		queue_remove(queue, node);
+		if (weft__wait_claim(&node->wait->waiter, WAIT_WOKEN, ret)) {
+			node->wait->taken = node;
+			node->status = status;
+			return node;
+		}
+	}
+	return NULL;
+}
+
+static inline size_t chan_count(const weft_chan *ch)
+{
+	return atomic_load_explicit(&ch->count, memory_order_relaxed);
+}
+
+static inline void chan_set_count(weft_chan *ch, size_t count)
+{
+	atomic_store_explicit(&ch->count, count, memory_order_relaxed);
+}
+
+static inline bool chan_closed(const weft_chan *ch)
+{
+	return atomic_load_explicit(&ch->closed, memory_order_relaxed);
+}
+
+static inline size_t slot_after(const weft_chan *ch, size_t slot)
+{
+	return slot + 1 == ch->capacity ? 0 : slot + 1;
+}
+
+static inline char *slot_at(weft_chan *ch, size_t slot)
+{
+	return ch->slots + slot * ch->elem_size;
+}
+
+static inline bool found_closed(weft_chan *ch, struct chan_step *step)
+{
+	san_acquire(&ch->closed);
+	step->status = -EPIPE;
+	return true;
+}
+
+/* A step between two frames, which meet or pass by an empty buffer. */
+static inline bool found_peer(weft_chan *ch, struct chan_step *step)
+{
+	step->direct = true;
+	step->size = ch->elem_size;
+	if (ch->capacity == 0) {
+		edges_meet(&step->peer->edges);
+	} else {
+		/* The peer is a receiver: no sender waits while the buffer is empty. */
+		edges_send_to(ch->edges, ch->first, &step->peer->edges);
+		ch->first = slot_after(ch, ch->first);
+	}
+	return true;
+}
+
+static inline void step_begin(struct chan_step *step)
+{
+	step->status = 0;
+	step->peer = NULL;
+	step->direct = false;
+}
+
+static inline bool send_locked(weft_chan *ch, const void *elem, struct chan_step *step)
+{
+	if (chan_closed(ch))
+		return found_closed(ch, step);
+	step->peer = claim_first(&ch->receivers, 0, &step->wakeup);
+	if (step->peer)
+		return found_peer(ch, step);
+	size_t count = chan_count(ch);
+	if (count == ch->capacity)
+		return false;
+	size_t slot = ch->first + count;
+	if (slot >= ch->capacity)
+		slot -= ch->capacity;
+	copy(slot_at(ch, slot), elem, ch->elem_size);
+	edges_send(ch->edges, slot);
+	chan_set_count(ch, count + 1);
+	return true;
+}
+
+static inline bool recv_locked(weft_chan *ch, void *elem, struct chan_step *step)
+{
+	size_t count = chan_count(ch);
+
+	if (count == 0) {
+		step->peer = claim_first(&ch->senders, 0, &step->wakeup);
+		if (step->peer)
+			return found_peer(ch, step);
+		return chan_closed(ch) && found_closed(ch, step);
+	}
+	size_t slot = ch->first;
+	copy(elem, slot_at(ch, slot), ch->elem_size);
+	ch->first = slot_after(ch, slot);
+	/* The slot that becomes free is the next one to be filled if the buffer was full, and
+	 * only then do senders wait. */
+	step->peer = claim_first(&ch->senders, 0, &step->wakeup);
+	if (step->peer) {
+		copy(slot_at(ch, slot), step->peer->elem, ch->elem_size);
+		edges_recv_refill(ch->edges, slot, &step->peer->edges);
+	} else {
+		edges_recv(ch->edges, slot);
+		chan_set_count(ch, count - 1);
+	}
+	return true;
+}
+
+bool weft__chan_step_locked(weft_chan *ch, enum weft_op op, void *elem, struct chan_step *ret)
+{
+	step_begin(ret);
+	return op == WEFT_SEND ? send_locked(ch, elem, ret) : recv_locked(ch, elem, ret);
+}
+
+void weft__chan_finish(const struct chan_step *step, enum weft_op op, void *elem)
+{
+	if (!step->peer)
+		return;
+	if (step->direct) {
+		if (op == WEFT_SEND)
+			copy(step->peer->elem, elem, step->size);
+		else
+			copy(elem, step->peer->elem, step->size);
+	}
+	weft__wait_wake(step->wakeup);
+}
+
+void weft__chan_enqueue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node)
+{
+	edges_wait(&node->edges, ch->capacity);
+	queue_append(queue_of(ch, op), node);
+}
+
+void weft__chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node)
+{
+	if (node->next)
+		queue_remove(queue_of(ch, op), node);
+}
+
+/* Waits in the channel, whose lock the caller holds and which is released here. */
+static int wait_locked(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
+{
+	struct chan_wait wait;
+	struct chan_node node;
+
+	node.wait = &wait;
+	node.elem = elem;
+	weft__wait_begin(&wait.waiter);
+	weft__chan_enqueue_locked(ch, op, &node);
+	chan_unlock(&ch->lock);
+	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
+	if (outcome != WAIT_WOKEN) {
+		chan_lock(&ch->lock);
+		weft__chan_dequeue_locked(ch, op, &node);
+		chan_unlock(&ch->lock);
+	}
+	edges_waited(&node.edges, outcome == WAIT_WOKEN);
+	if (outcome == WAIT_WOKEN)
+		return node.status;
+	return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+}
+
+static inline int send_until(weft_chan *ch, const void *elem, int64_t deadline)
+{
+	struct chan_step step;
+
+	if (__builtin_expect(!ch || (!elem && ch->elem_size > 0), 0))
+		return -EINVAL;
+	san_read(elem, ch->elem_size);
+	step_begin(&step);
+	chan_lock(&ch->lock);
+	if (__builtin_expect(send_locked(ch, elem, &step), 1)) {
+		chan_unlock(&ch->lock);
+		weft__chan_finish(&step, WEFT_SEND, (void *)elem);
+		return step.status;
+	}
+	if (deadline <= 0) {
+		chan_unlock(&ch->lock);
+		return -ETIMEDOUT;
+	}
+	return wait_locked(ch, WEFT_SEND, (void *)elem, deadline);
+}
+
+static inline int recv_until(weft_chan *ch, void *ret_elem, int64_t deadline)
+{
+	struct chan_step step;
+	int rc;
+
+	if (__builtin_expect(!ch, 0))
+		return -EINVAL;
+	size_t size = ch->elem_size; /* the channel may be gone when the element is here */
+	step_begin(&step);
+	chan_lock(&ch->lock);
+	if (__builtin_expect(recv_locked(ch, ret_elem, &step), 1)) {
+		chan_unlock(&ch->lock);
+		weft__chan_finish(&step, WEFT_RECV, ret_elem);
+		rc = step.status;
+	} else if (deadline <= 0) {
+		chan_unlock(&ch->lock);
+		return -ETIMEDOUT;
+	} else {
+		rc = wait_locked(ch, WEFT_RECV, ret_elem, deadline);
+	}
+	if (rc == 0 && ret_elem)
+		san_write(ret_elem, size);
+	return rc;
+}
+
+int weft_chan_send(weft_chan *ch, const void *elem)
+{
+	return send_until(ch, elem, WEFT_FOREVER);
+}
+
+int weft_chan_send_until(weft_chan *ch, const void *elem, int64_t deadline)
+{
+	return send_until(ch, elem, deadline);
+}
+
+int weft_chan_try_send(weft_chan *ch, const void *elem)
+{
+	if (ch && chan_accepts(ch, WEFT_SEND, elem) && !chan_looks_ready(ch, WEFT_SEND))
+		return -EAGAIN;
+	int rc = send_until(ch, elem, 0);
+	return rc == -ETIMEDOUT ? -EAGAIN : rc;
+}
+
+int weft_chan_recv(weft_chan *ch, void *ret_elem)
+{
+	return recv_until(ch, ret_elem, WEFT_FOREVER);
+}
+
+int weft_chan_recv_until(weft_chan *ch, void *ret_elem, int64_t deadline)
+{
+	return recv_until(ch, ret_elem, deadline);
+}
+
+int weft_chan_try_recv(weft_chan *ch, void *ret_elem)
+{
+	if (ch && !chan_looks_ready(ch, WEFT_RECV))
+		return -EAGAIN;
+	int rc = recv_until(ch, ret_elem, 0);
+	return rc == -ETIMEDOUT ? -EAGAIN : rc;
+}
+
+int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan)
+{
+	size_t size;
+
+	if (!ret_chan)
+		return -EINVAL;
+	if (__builtin_mul_overflow(elem_size, capacity, &size) ||
+	    __builtin_add_overflow(size, sizeof(weft_chan) + 63, &size))
+		return -ENOMEM;
+	/* A line of its own, which other objects' writers do not take away. */
+	weft_chan *ch = aligned_alloc(64, size & ~(size_t)63);
+	if (!ch)
+		return -ENOMEM;
+	memset(ch, 0, sizeof *ch);
+	ch->elem_size = elem_size;
+	ch->capacity = capacity;
+	ch->edges = slot_edges_new(capacity);
+	if (SAN_EDGES && !ch->edges) {
+		free(ch);
+		return -ENOMEM;
+	}
+	*ret_chan = ch;
+	return 0;
+}
+
+void weft_chan_close(weft_chan *ch)
+{
+	struct chan_node *claimed = NULL, **tail = &claimed, *node, *next;
+	struct wakeup wakeup;
+
+	if (!ch)
+		return;
+	chan_lock(&ch->lock);
+	if (!chan_closed(ch)) {
+		atomic_store_explicit(&ch->closed, true, memory_order_relaxed);
+		san_release(&ch->closed);
+		while ((node = claim_first(&ch->receivers, -EPIPE, &wakeup)) ||
+		       (node = claim_first(&ch->senders, -EPIPE, &wakeup))) {
+			edges_close(&node->edges);
+			node->next = NULL; /* claimed: its links are ours until it is woken */
+			*tail = node;
+			tail = &node->next;
+		}
+	}
+	chan_unlock(&ch->lock);
+
+	for (node = claimed; node; node = next) {
+		next = node->next;
+		weft__wait_wake(
+			(struct wakeup){node->wait->waiter.task, &node->wait->waiter.signal});
+	}
+}
+
+void weft_chan_destroy(weft_chan *ch)
+{
+	if (!ch)
+		return;
+	chan_lock(&ch->lock);
+	bool waited = queue_first(&ch->senders) || queue_first(&ch->receivers);
+	chan_unlock(&ch->lock);
+	if (waited)
+		weft__sync_misuse("weft_chan_destroy", "channel", ch, "is waited in");
+	slot_edges_free(ch->edges, ch->capacity);
+	san_ignore_begin();
+	free(ch);
+	san_ignore_end();
+}

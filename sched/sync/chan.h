@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The channel as select sees it: its lock, its two queues of waiters, and one step on it under the
+ * lock.
+ *
+ * Invariants, under the lock:
+ *  1. There is an element in the buffer: no receiver waits. There is room in the buffer: no sender
+ *     waits. (A waiter that has timed out or was cancelled and has not unlinked itself yet does not
+ *     count: it cannot be claimed.)
+ *  2. Not both a sender and a receiver wait, unless both are nodes of the same select.
+ *  3. Who finds its partner waiting claims it and carries out both sides; only waiters are ever
+ *     claimed. Who looks is not enqueued anywhere, so it needs no claim for itself, and two can
+ *     never claim each other. A select that is about to enqueue itself looks and enqueues while it
+ *     holds the locks of all its channels.
+ *  4. Who has been claimed is in that queue no more, and its partner does not touch the channel
+ *     after the unlock.
+ */
+#ifndef WEFT_SYNC_CHAN_H
+#define WEFT_SYNC_CHAN_H
+
+#include "chan_edges.h"
+#include "chan_lock.h"
+#include "sched/core/wait.h"
+
+#include <weft/chan.h>
+
+/* One who waits: for one channel, or for several in a select. In its frame. */
+struct chan_wait {
+	struct waiter waiter;
+	struct chan_node *taken; /* which was claimed (the claimer writes, before the wake) */
+};
+
+/* Its place in the queue of one channel. */
+struct chan_node {
+	/* under the channel's lock */
+	struct chan_node *next, *prev; /* a ring; next NULL: in no queue */
+
+	/* immutable while it is in a queue */
+	struct chan_wait *wait;
+	void *elem; /* to be sent (not written through); where to put what is received, or NULL */
+
+	int status; /* 0 or -EPIPE (the claimer writes, before the wake) */
+	struct chan_node_edges edges;
+};
+
+/* First in, first out. Without the lock anyone may look whether there is somebody. */
+struct chan_queue {
+	_Atomic(struct chan_node *) first;
+};
+
+struct weft_chan {
+	struct chan_lock lock;
+
+	/* under lock; peeked at without it */
+	_Atomic bool closed;
+	_Atomic size_t count; /* elements in the buffer */
+	struct chan_queue senders, receivers;
+
+	/* under lock */
+	size_t first; /* the slot of the oldest element */
+
+	/* immutable */
+	size_t elem_size, capacity;
+	struct slot_edges *edges; /* one for each slot, or NULL */
+
+	/* under lock; elem_size bytes each */
+	char slots[];
+};
+
+/* A step that has been taken; what is left to do without the lock, where the channel may be
+ * gone. */
+struct chan_step {
+	int status;             /* 0 or -EPIPE */
+	struct chan_node *peer; /* claimed and to be woken; NULL: none */
+	struct wakeup wakeup;
+	bool direct; /* the element is still to be copied between the peer and the caller */
+	size_t size;
+};
+
+/*
+ * Sends or receives if that can be done at once: true. The caller holds the lock and, after the
+ * unlock, calls weft__chan_finish().
+ */
+bool weft__chan_step_locked(weft_chan *ch, enum weft_op op, void *elem, struct chan_step *ret);
+void weft__chan_finish(const struct chan_step *step, enum weft_op op, void *elem);
+
+/* Enqueues a node whose .wait and .elem are set; takes it out if it still is in. The caller
+ * holds the lock. */
+void weft__chan_enqueue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node);
+void weft__chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node);
+
+/*
+ * Whether a step looks possible. Without the lock: a hint, but what happened before the call is
+ * seen.
+ *
+ * relaxed, all: nothing is concluded from a yes but that the lock is worth taking. A no says that
+ * there was a moment during the call when it was so, or several, one for each thing looked at.
+ */
+static inline bool chan_looks_ready(const weft_chan *ch, enum weft_op op)
+{
+	if (atomic_load_explicit(&ch->closed, memory_order_relaxed))
+		return true;
+	size_t count = atomic_load_explicit(&ch->count, memory_order_relaxed);
+	if (op == WEFT_SEND)
+		return count < ch->capacity ||
+		       atomic_load_explicit(&ch->receivers.first, memory_order_relaxed);
+	return count > 0 || atomic_load_explicit(&ch->senders.first, memory_order_relaxed);
+}
+
+/* Whether the arguments are what the operation needs. */
+static inline bool chan_accepts(const weft_chan *ch, enum weft_op op, const void *elem)
+{
+	return elem || op == WEFT_RECV || ch->elem_size == 0;
+}
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What ThreadSanitizer is told about channels in a user build, no more and no less than the
+ * interface promises: a send happens before the matching receive returns; the n-th receive before
+ * the (n + capacity)-th send returns; the close before what returns -EPIPE. Elsewhere all of this
+ * is empty.
+ *
+ * Each slot of the buffer has two edges: `sent`, from who filled it to who empties it, and
+ * `received`, from who emptied it to who fills it next. Who acts releases to the slot's own
+ * addresses. Who waits is carried by its partner, who must not acquire the waiter's past on the way
+ * (it would be ordered after a stranger): the waiter releases to a token of its own, its partner
+ * puts that into the slot, and whoever comes next acquires it. In the other direction the partner
+ * releases to the waiter's node.
+ *
+ * Without a buffer the two meet: the waiter's `past` and its partner's are exchanged through the
+ * node.
+ */
+#ifndef WEFT_SYNC_CHAN_EDGES_H
+#define WEFT_SYNC_CHAN_EDGES_H
+
+#include "src/sanitizer.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#ifdef WEFT_TSAN_USER
+#define SAN_EDGES 1
+void __tsan_read_range(void *addr, long size);
+void __tsan_write_range(void *addr, long size);
+#else
+#define SAN_EDGES 0
+#endif
+
+/* The caller reads or writes its program's memory in a call of the library, or has had that done
+ * by another. */
+static inline void san_read(const void *addr, size_t size)
+{
+#if SAN_EDGES
+	__tsan_read_range((void *)(unsigned long)addr, (long)size);
+#else
+	(void)addr;
+	(void)size;
+#endif
+}
+
+static inline void san_write(void *addr, size_t size)
+{
+#if SAN_EDGES
+	__tsan_write_range(addr, (long)size);
+#else
+	(void)addr;
+	(void)size;
+#endif
+}
+
+#if SAN_EDGES
+
+/* One direction of a slot. 8 bytes, alone: its address is what is released to and forgotten. */
+struct slot_edge {
+	void *token; /* NULL: its own address */
+};
+
+struct slot_edges {
+	struct slot_edge sent, received;
+};
+
+struct chan_node_edges {
+	void *token;     /* the waiter's past, with a buffer */
+	uint64_t past;   /* the same, without one: an address */
+	uint64_t future; /* what the waiter acquires when it is woken: an address */
+};
+
+static inline struct slot_edges *slot_edges_new(size_t count)
+{
+	san_ignore_begin();
+	struct slot_edges *edges = calloc(count ? count : 1, sizeof *edges);
+	san_ignore_end();
+	return edges;
+}
+
+static inline void slot_edges_free(struct slot_edges *edges, size_t count)
+{
+	san_ignore_begin();
+	for (size_t i = 0; i < count; i++) {
+		free(edges[i].sent.token);
+		free(edges[i].received.token);
+	}
+	free(edges);
+	san_ignore_end();
+}
+
+static inline void edge_acquire(struct slot_edge *edge)
+{
+	if (edge->token) {
+		san_acquire(edge->token);
+		san_ignore_begin();
+		free(edge->token);
+		san_ignore_end();
+		edge->token = NULL;
+	} else {
+		san_acquire(edge);
+		san_forget(edge, sizeof *edge);
+	}
+}
+
+/* The caller fills or empties a slot. */
+static inline void edges_send(struct slot_edges *edges, size_t slot)
+{
+	edge_acquire(&edges[slot].received);
+	san_release(&edges[slot].sent);
+}
+
+static inline void edges_recv(struct slot_edges *edges, size_t slot)
+{
+	edge_acquire(&edges[slot].sent);
+	san_release(&edges[slot].received);
+}
+
+/* The caller sends to a waiting receiver, as if by way of the slot. */
+static inline void edges_send_to(struct slot_edges *edges, size_t slot,
+				 struct chan_node_edges *peer)
+{
+	edge_acquire(&edges[slot].received);
+	san_release(&peer->future);
+	edges[slot].received.token = peer->token;
+	peer->token = NULL;
+}
+
+/* The caller receives from the slot and has a waiting sender fill it. */
+static inline void edges_recv_refill(struct slot_edges *edges, size_t slot,
+				     struct chan_node_edges *peer)
+{
+	edge_acquire(&edges[slot].sent);
+	san_release(&peer->future);
+	edges[slot].sent.token = peer->token;
+	peer->token = NULL;
+}
+
+/* The caller meets one who waits, without a buffer. */
+static inline void edges_meet(struct chan_node_edges *peer)
+{
+	san_acquire(&peer->past);
+	san_release(&peer->future);
+}
+
+/* The caller closes the channel in which the peer waits. */
+static inline void edges_close(struct chan_node_edges *peer)
+{
+	san_release(&peer->future);
+}
+
+/* The caller is about to be enqueued. */
+static inline void edges_wait(struct chan_node_edges *node, size_t capacity)
+{
+	node->token = NULL;
+	san_forget(&node->past, 16);
+	if (capacity == 0) {
+		san_release(&node->past);
+		return;
+	}
+	san_ignore_begin();
+	node->token = malloc(8);
+	san_ignore_end();
+	if (node->token)
+		san_release(node->token);
+}
+
+/* The caller is in the queue no more; taken: it was claimed there. */
+static inline void edges_waited(struct chan_node_edges *node, bool taken)
+{
+	if (taken)
+		san_acquire(&node->future);
+	san_forget(&node->past, 16);
+	san_ignore_begin();
+	free(node->token);
+	san_ignore_end();
+}
+
+#else
+
+struct slot_edges;
+struct chan_node_edges {
+	char unused[0];
+};
+
+static inline struct slot_edges *slot_edges_new(size_t count)
+{
+	(void)count;
+	return NULL;
+}
+static inline void slot_edges_free(struct slot_edges *edges, size_t count)
+{
+	(void)edges;
+	(void)count;
+}
+static inline void edges_send(struct slot_edges *edges, size_t slot)
+{
+	(void)edges;
+	(void)slot;
+}
+static inline void edges_recv(struct slot_edges *edges, size_t slot)
+{
+	(void)edges;
+	(void)slot;
+}
+static inline void edges_send_to(struct slot_edges *edges, size_t slot,
+				 struct chan_node_edges *peer)
+{
+	(void)edges;
+	(void)slot;
+	(void)peer;
+}
+static inline void edges_recv_refill(struct slot_edges *edges, size_t slot,
+				     struct chan_node_edges *peer)
+{
+	(void)edges;
+	(void)slot;
+	(void)peer;
+}
+static inline void edges_meet(struct chan_node_edges *peer)
+{
+	(void)peer;
+}
+static inline void edges_close(struct chan_node_edges *peer)
+{
+	(void)peer;
+}
+static inline void edges_wait(struct chan_node_edges *node, size_t capacity)
+{
+	(void)node;
+	(void)capacity;
+}
+static inline void edges_waited(struct chan_node_edges *node, bool taken)
+{
+	(void)node;
+	(void)taken;
+}
+
+#endif
+
+#endif

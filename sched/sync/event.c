@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* The event: a flag, changed under the queue's lock, read without it. */
+#include "queue.h"
+#include "self.h"
+
+#include <weft/sync.h>
+
+struct event {
+	_Atomic uint32_t set; /* under the queue's lock; anyone reads */
+	struct sync_queue queue;
+} __attribute__((may_alias));
+
+static_assert(sizeof(struct event) <= sizeof(weft_event), "an event fits its public storage");
+static_assert(alignof(struct event) <= alignof(weft_event), "an event fits its public storage");
+
+void weft_event_init(weft_event *event)
+{
+	struct event *e = (struct event *)event;
+
+	san_forget(e, sizeof(*e));
+	/* relaxed: the caller publishes the object. */
+	atomic_store_explicit(&e->set, 0, memory_order_relaxed);
+	sync_queue_init(&e->queue);
+}
+
+void weft_event_fini(weft_event *event)
+{
+	struct event *e = (struct event *)event;
+
+	if (sync_first(&e->queue))
+		weft__sync_misuse("weft_event_fini", "event", e, "is waited for");
+	san_forget(e, sizeof(*e));
+}
+
+void weft_event_set(weft_event *event)
+{
+	struct event *e = (struct event *)event;
+
+	san_release(e);
+	weft__lock(&e->queue.lock);
+	/* release: what was done before, for the acquire in weft_event_wait_until(). An earlier set, which this one may
+	 * hide from a waiter, is ordered before it by the lock. */
+	atomic_store_explicit(&e->set, 1, memory_order_release);
+	struct sync_node *list = sync_take_all_locked(&e->queue);
+	weft__unlock(&e->queue.lock);
+	sync_wake_all(list);
+}
+
+void weft_event_reset(weft_event *event)
+{
+	struct event *e = (struct event *)event;
+
+	weft__lock(&e->queue.lock);
+	/* relaxed: publishes nothing. */
+	atomic_store_explicit(&e->set, 0, memory_order_relaxed);
+	weft__unlock(&e->queue.lock);
+}
+
+static int wait_for_set(struct event *e, int64_t deadline)
+{
+	struct sync_node node;
+
+	weft__wait_begin(&node.waiter);
+	weft__lock(&e->queue.lock);
+	/* relaxed: the lock orders. No wake is lost: a set comes before this, or finds us in the queue. */
+	if (atomic_load_explicit(&e->set, memory_order_relaxed)) {
+		weft__unlock(&e->queue.lock);
+		weft__wait_abandon(&node.waiter);
+		return 0;
+	}
+	return sync_errno(sync_wait_unlock(&e->queue, &node, deadline, true));
+}
+
+int weft_event_wait(weft_event *event)
+{
+	return weft_event_wait_until(event, WEFT_FOREVER);
+}
+
+int weft_event_wait_until(weft_event *event, int64_t deadline)
+{
+	struct event *e = (struct event *)event;
+
+	/* acquire: what was done before the set. */
+	if (atomic_load_explicit(&e->set, memory_order_acquire)) {
+		sync_settle(&e->queue);
+	} else {
+		int rc = deadline <= 0 ? -ETIMEDOUT : wait_for_set(e, deadline);
+		if (rc < 0)
+			return rc;
+	}
+	san_acquire(e);
+	return 0;
+}

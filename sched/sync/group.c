@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Groups. A count of tasks, the first error, and a list of those members that run, so that they can
+ * be cancelled. A member enters the list by itself when it starts, and leaves it when it ends: its
+ * node is in its own frame, and one that has not started needs none, since it finds out that the
+ * group is cancelled.
+ *
+ * A member reaches its end under the lock, and whoever waits for the group looks at the count under
+ * the lock: so the last member is done with the group when the wait returns.
+ *
+ * Cancelling calls weft_cancel() under the lock, a few members at a time: each is alive because it
+ * would need the lock to leave.
+ */
+#include "sched/core/wait.h"
+#include "self.h"
+#include "src/lock.h"
+
+#include <weft/group.h>
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define CANCEL_BATCH 8
+#define ERRNO_MAX    4095
+
+/* A running task of the group. In its frame. */
+struct member {
+	struct member *next, **link; /* under the group's lock */
+	weft_task *task;             /* immutable */
+};
+
+/* One who waits for the group. In its frame. */
+struct group_wait {
+	struct waiter waiter;
+	struct group_wait *next, **link; /* under the group's lock; link NULL: in no list */
+};
+
+/* All under lock. */
+struct group {
+	struct weft__lock lock;
+	bool cancelled;
+	int error;          /* the first one; 0: none */
+	size_t running;     /* spawned and not ended */
+	struct member *new; /* started, and not cancelled by the group */
+	struct member *old; /* cancelled by it */
+	struct group_wait *waits;
+} __attribute__((may_alias)); /* the same memory as a caller's weft_group */
+
+static_assert(sizeof(struct group) <= sizeof(weft_group), "a group fits its public storage");
+static_assert(alignof(struct group) <= alignof(weft_group), "a group fits its public storage");
+
+/* What a member is started with: from the heap, its own to free. */
+struct start {
+	weft_fn *fn;
+	void *arg;
+	struct group *g;
+};
+
+static void member_add_locked(struct member **list, struct member *m)
+{
+	m->next = *list;
+	m->link = list;
+	if (m->next)
+		m->next->link = &m->next;
+	*list = m;
+}
+
+static void member_remove_locked(struct member *m)
+{
+	*m->link = m->next;
+	if (m->next)
+		m->next->link = m->link;
+}
+
+static void wait_add_locked(struct group *g, struct group_wait *wait)
+{
+	wait->next = g->waits;
+	wait->link = &g->waits;
+	if (wait->next)
+		wait->next->link = &wait->next;
+	g->waits = wait;
+}
+
+static void wait_remove_locked(struct group_wait *wait)
+{
+	*wait->link = wait->next;
+	if (wait->next)
+		wait->next->link = wait->link;
+	wait->link = NULL;
+}
+
+static void cancel_all(struct group *g)
+{
+	weft__lock(&g->lock);
+	g->cancelled = true;
+	while (g->new) {
+		for (unsigned i = 0; i < CANCEL_BATCH && g->new; i++) {
+			struct member *m = g->new;
+			member_remove_locked(m);
+			member_add_locked(&g->old, m);
+			weft_cancel(m->task);
+		}
+		weft__unlock(&g->lock); /* for those who want to end */
+		weft__lock(&g->lock);
+	}
+	weft__unlock(&g->lock);
+}
+
+/* One task less. The group may be gone afterwards. */
+static void leave(struct group *g)
+{
+	struct group_wait *claimed = NULL, *next;
+	struct wakeup wakeup;
+
+	san_release(g);
+	weft__lock(&g->lock);
+	if (--g->running == 0) {
+		while (g->waits) {
+			struct group_wait *wait = g->waits;
+			wait_remove_locked(wait);
+			if (weft__wait_claim(&wait->waiter, WAIT_WOKEN, &wakeup)) {
+				wait->next = claimed; /* its links are ours until it is woken */
+				claimed = wait;
+			}
+		}
+	}
+	weft__unlock(&g->lock);
+
+	for (; claimed; claimed = next) {
+		next = claimed->next;
+		weft__wait_wake((struct wakeup){claimed->waiter.task, &claimed->waiter.signal});
+	}
+}
+
+/* The error that a task's result means; 0: none. */
+static int error_of(void *result)
+{
+	intptr_t value = (intptr_t)result;
+
+	return value < 0 && value >= -ERRNO_MAX ? (int)value : 0;
+}
+
+static void *member_main(void *arg)
+{
+	struct start start = *(struct start *)arg;
+	struct group *g = start.g;
+	struct task *t = weft__worker()->task;
+	struct member self = {.task = task_handle(t)};
+
+	free(arg);
+	weft__lock(&g->lock);
+	bool cancelled = g->cancelled;
+	member_add_locked(cancelled ? &g->old : &g->new, &self);
+	weft__unlock(&g->lock);
+	if (cancelled)
+		weft_cancel(self.task);
+
+	int error = error_of(start.fn(start.arg));
+	task_run_end(t); /* before the group hears of it */
+
+	weft__lock(&g->lock);
+	member_remove_locked(&self);
+	bool first = error && !g->error;
+	if (first)
+		g->error = error;
+	weft__unlock(&g->lock);
+	if (first)
+		cancel_all(g); /* we count as running still, so it is there */
+	leave(g);
+	return NULL;
+}
+
+void weft_group_init(weft_group *group)
+{
+	struct group *g = (struct group *)group;
+
+	san_forget(g, sizeof(weft_group));
+	*g = (struct group){.lock = WEFT__LOCK_INIT};
+}
+
+void weft_group_fini(weft_group *group)
+{
+	struct group *g = (struct group *)group;
+
+	weft__lock(&g->lock);
+	size_t running = g->running;
+	weft__unlock(&g->lock);
+	if (running > 0)
+		weft__sync_misuse("weft_group_fini", "group", g, "has tasks running");
+	san_forget(g, sizeof(weft_group));
+}
+
+int weft_group_spawn(weft_group *group, weft_fn *fn, void *arg)
+{
+	struct group *g = (struct group *)group;
+
+	if (!g || !fn)
+		return -EINVAL;
+	if (!weft__worker())
+		return -EPERM;
+	struct start *start = malloc(sizeof *start);
+	if (!start)
+		return -ENOMEM;
+	*start = (struct start){fn, arg, g};
+	weft__lock(&g->lock);
+	g->running++;
+	weft__unlock(&g->lock);
+	int rc = weft_spawn(member_main, start, NULL);
+	if (rc < 0) {
+		leave(g);
+		free(start);
+	}
+	return rc;
+}
+
+int weft_group_wait(weft_group *g)
+{
+	return weft_group_wait_until(g, WEFT_FOREVER);
+}
+
+/* Waits for a moment at which nothing of the group runs. */
+static enum wait_outcome await_end_locked(struct group *g, int64_t deadline, bool cancellable)
+{
+	struct group_wait wait;
+
+	weft__wait_begin(&wait.waiter);
+	wait_add_locked(g, &wait);
+	weft__unlock(&g->lock);
+	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, cancellable);
+	weft__lock(&g->lock);
+	if (outcome != WAIT_WOKEN && wait.link)
+		wait_remove_locked(&wait);
+	return outcome;
+}
+
+int weft_group_wait_until(weft_group *group, int64_t deadline)
+{
+	struct group *g = (struct group *)group;
+	enum wait_outcome outcome = WAIT_WOKEN;
+	bool cancelled = false;
+
+	if (!g)
+		return -EINVAL;
+	weft__lock(&g->lock);
+	while (g->running > 0) {
+		if (deadline <= 0) {
+			outcome = WAIT_TIMEDOUT;
+			break;
+		}
+		outcome = await_end_locked(g, deadline, !cancelled);
+		if (outcome != WAIT_CANCELLED)
+			break;
+		cancelled = true;
+		weft__unlock(&g->lock);
+		cancel_all(g);
+		weft__lock(&g->lock);
+	}
+	int error = g->error;
+	weft__unlock(&g->lock);
+	if (outcome == WAIT_TIMEDOUT)
+		return -ETIMEDOUT;
+	san_acquire(g);
+	if (error)
+		return error;
+	return cancelled ? -ECANCELED : 0;
+}
+
+void weft_group_cancel(weft_group *g)
+{
+	if (g)
+		cancel_all((struct group *)g);
+}

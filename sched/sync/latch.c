@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The latch. Counting down is one compare-and-swap, but for the last one, which opens the latch under the queue's lock.
+ */
+#include "queue.h"
+#include "self.h"
+
+#include <weft/sync.h>
+
+struct latch {
+	_Atomic uint64_t left; /* becomes 0 under the queue's lock */
+	struct sync_queue queue;
+} __attribute__((may_alias));
+
+static_assert(sizeof(struct latch) <= sizeof(weft_latch), "a latch fits its public storage");
+static_assert(alignof(struct latch) <= alignof(weft_latch), "a latch fits its public storage");
+static_assert(offsetof(struct latch, left) == 0, "WEFT_LATCH_INIT puts the count there");
+
+void weft_latch_init(weft_latch *latch, unsigned n)
+{
+	struct latch *l = (struct latch *)latch;
+
+	san_forget(l, sizeof(*l));
+	/* relaxed: the caller publishes the object. */
+	atomic_store_explicit(&l->left, n, memory_order_relaxed);
+	sync_queue_init(&l->queue);
+}
+
+void weft_latch_fini(weft_latch *latch)
+{
+	struct latch *l = (struct latch *)latch;
+
+	if (sync_first(&l->queue))
+		weft__sync_misuse("weft_latch_fini", "latch", l, "is waited for");
+	san_forget(l, sizeof(*l));
+}
+
+/* By the lock's holder, unless the rest is no longer n: opens the latch. */
+static bool open_locked(struct latch *l, uint64_t n)
+{
+	/* release, acquire: this count and all before it, for the acquire in weft_latch_wait_until() and for those who are
+	 * woken. */
+	return atomic_compare_exchange_strong_explicit(&l->left, &n, 0, memory_order_acq_rel,
+						       memory_order_relaxed);
+}
+
+void weft_latch_count_down(weft_latch *latch, unsigned n)
+{
+	struct latch *l = (struct latch *)latch;
+
+	if (n == 0)
+		return;
+	san_release(l);
+	uint64_t left = atomic_load_explicit(&l->left, memory_order_relaxed);
+	for (;;) {
+		if (n > left)
+			weft__sync_misuse("weft_latch_count_down", "latch", l,
+					  "would count below 0");
+		if (n < left) {
+			/* release: what was done before; the counts that follow carry it on. */
+			if (atomic_compare_exchange_weak_explicit(&l->left, &left, left - n,
+								  memory_order_release,
+								  memory_order_relaxed))
+				return;
+			continue;
+		}
+		struct sync_node *list = NULL;
+		weft__lock(&l->queue.lock);
+		bool opened = open_locked(l, n);
+		if (opened)
+			list = sync_take_all_locked(&l->queue);
+		weft__unlock(&l->queue.lock);
+		sync_wake_all(list);
+		if (opened)
+			return;
+		left = atomic_load_explicit(&l->left, memory_order_relaxed);
+	}
+}
+
+static int wait_until_open(struct latch *l, int64_t deadline)
+{
+	struct sync_node node;
+
+	weft__wait_begin(&node.waiter);
+	weft__lock(&l->queue.lock);
+	/* relaxed: it becomes 0 under the lock only. No wake is lost: it opens before this, or finds us in the queue. */
+	if (atomic_load_explicit(&l->left, memory_order_relaxed) == 0) {
+		weft__unlock(&l->queue.lock);
+		weft__wait_abandon(&node.waiter);
+		return 0;
+	}
+	return sync_errno(sync_wait_unlock(&l->queue, &node, deadline, true));
+}
+
+int weft_latch_wait(weft_latch *latch)
+{
+	return weft_latch_wait_until(latch, WEFT_FOREVER);
+}
+
+int weft_latch_wait_until(weft_latch *latch, int64_t deadline)
+{
+	struct latch *l = (struct latch *)latch;
+
+	/* acquire: what was done before each count. */
+	if (atomic_load_explicit(&l->left, memory_order_acquire) == 0) {
+		sync_settle(&l->queue);
+	} else {
+		int rc = deadline <= 0 ? -ETIMEDOUT : wait_until_open(l, deadline);
+		if (rc < 0)
+			return rc;
+	}
+	san_acquire(l);
+	return 0;
+}

@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT */
+/* Locking and unlocking; mutex.h says how. */
+#include "mutex.h"
+
+#include "sched/core/runtime.h"
+#include "sched/os/clock.h"
+#include "sched/os/cpu_relax.h"
+
+#include <errno.h>
+
+/* How long a waiter loses to others who come at the right moment before it is handed the mutex. */
+#define PATIENCE_NS 1000000
+
+/* A short critical section's length, in looks at the word. */
+#define SPINS       4
+#define SPIN_PAUSES 30
+
+/*
+ * Whether it is worth while to spin: the holder runs just now, on another processor. A task is known to if its worker has
+ * picked nothing else since it locked. Wrong at times (it is another runtime's worker, or the holder only called
+ * weft_yield()), at the price of a short spin or none.
+ */
+static bool holder_runs(struct mutex *m, const struct worker *w, uintptr_t word)
+{
+	if (word & SELF_THREAD || !w)
+		return true;
+	uint64_t at = atomic_load_explicit(&m->held_at, memory_order_relaxed);
+	uint32_t id = (uint32_t)(at >> 32) - 1;
+	/* acquire: pairs with the release that published the record. */
+	if (id == w->id || id >= atomic_load_explicit(&w->rt->record_count, memory_order_acquire))
+		return false;
+	return atomic_load_explicit(&w->rt->records[id]->picks, memory_order_relaxed) ==
+	       (uint32_t)at;
+}
+
+/* Waits for a moment, running. true: the caller has the mutex. */
+static bool spin(struct mutex *m, const struct worker *w, uintptr_t self)
+{
+	for (unsigned i = 0; i < SPINS; i++) {
+		/* relaxed: a hint; the compare-and-swap decides. */
+		uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+		if (mutex_holder(word) == 0) {
+			/* acquire: as in mutex_lock_fast(). */
+			if (atomic_compare_exchange_weak_explicit(&m->word, &word, word | self,
+								  memory_order_acquire,
+								  memory_order_relaxed))
+				return true;
+		} else if (!holder_runs(m, w, word)) {
+			return false;
+		}
+		for (unsigned pause = 0; pause < SPIN_PAUSES; pause++)
+			weft__cpu_relax();
+	}
+	return false;
+}
+
+/*
+ * Takes the mutex if it is free: true. Else sees to it that the holder's unlock wakes the first in the queue, and no
+ * wake is lost: the two are one step, so an unlock comes before it, and we get the mutex, or after it, and sees the flags.
+ */
+static bool take_or_queue_locked(struct mutex *m, uintptr_t self, uintptr_t no_longer)
+{
+	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed), next;
+	bool taken;
+
+	do {
+		taken = mutex_holder(word) == 0;
+		next = taken ? word | self : (word | MUTEX_QUEUED) & ~no_longer;
+		/* acquire: as in mutex_lock_fast(). */
+	} while (!atomic_compare_exchange_weak_explicit(&m->word, &word, next, memory_order_acquire,
+							memory_order_relaxed));
+	return taken;
+}
+
+/* After a node was taken out by its own waiter, and perhaps is no longer the woken one. */
+static void drop_flags_locked(struct mutex *m, uintptr_t no_longer)
+{
+	if (!sync_first(&m->queue))
+		no_longer |= MUTEX_QUEUED;
+	/* relaxed: publishes nothing. */
+	if (no_longer)
+		atomic_fetch_and_explicit(&m->word, ~no_longer, memory_order_relaxed);
+}
+
+int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uintptr_t self, int64_t deadline,
+			  const char *call)
+{
+	struct mutex_node node;
+
+	/* relaxed: only we put ourselves there. */
+	if (mutex_holder(atomic_load_explicit(&m->word, memory_order_relaxed)) == self)
+		weft__sync_misuse(call, "mutex", m, "is held by the caller already");
+	if (spin(m, w, self)) {
+		mutex_note_holder(m, w);
+		return 0;
+	}
+	if (deadline <= 0)
+		return -ETIMEDOUT;
+	mutex_node_init(&node, self);
+	weft__wait_begin(&node.n.waiter);
+	weft__lock(&m->queue.lock);
+	if (take_or_queue_locked(m, self, 0)) {
+		weft__unlock(&m->queue.lock);
+		weft__wait_abandon(&node.n.waiter);
+		mutex_note_holder(m, w);
+		return 0;
+	}
+	sync_push_locked(&m->queue, &node.n);
+	node.since = weft__clock_now();
+	weft__unlock(&m->queue.lock);
+	return weft__mutex_compete(m, &node, weft__wait(&node.n.waiter, deadline, false), deadline);
+}
+
+int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outcome outcome,
+			int64_t deadline)
+{
+	for (;;) {
+		struct worker *w = weft__worker(); /* anew: the wait may have hopped */
+		bool taken = outcome == WAIT_WOKEN && spin(m, w, node->self);
+		weft__lock(&m->queue.lock);
+		if (!node->granted && outcome == WAIT_TIMEDOUT) {
+			if (node->n.queued) {
+				sync_remove_locked(&m->queue, &node->n);
+				drop_flags_locked(m, 0);
+			}
+			weft__unlock(&m->queue.lock);
+			return -ETIMEDOUT;
+		}
+		if (!node->granted && (taken || take_or_queue_locked(m, node->self, MUTEX_WOKEN))) {
+			sync_remove_locked(&m->queue, &node->n);
+			drop_flags_locked(m, MUTEX_WOKEN);
+			node->granted = true;
+		}
+		if (node->granted) {
+			weft__unlock(&m->queue.lock);
+			mutex_note_holder(m, w);
+			return 0;
+		}
+		/* Somebody else was faster. Its unlock will wake us again: we are still the first. */
+		node->state = MUTEX_ASLEEP;
+		node->overdue = weft__clock_now() - node->since > PATIENCE_NS;
+		weft__wait_begin(&node->n.waiter);
+		weft__unlock(&m->queue.lock);
+		outcome = weft__wait(&node->n.waiter, deadline, false);
+	}
+}
+
+/*
+ * By the holder, with the queue's lock: passes the mutex on to the first in the queue, or frees it and says that this one
+ * is to be woken. false: nothing was done, since nobody waits or the woken one may be patient.
+ */
+static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret_wake)
+{
+	/* relaxed: invariant 3 */
+	bool awake = atomic_load_explicit(&m->word, memory_order_relaxed) & MUTEX_WOKEN;
+	struct mutex_node *node;
+
+	while ((node = (struct mutex_node *)sync_first(&m->queue))) {
+		if (node->state != MUTEX_ASLEEP || sync_claim_locked(&node->n))
+			break;
+		sync_remove_locked(&m->queue, &node->n);
+	}
+	if (!node) {
+		drop_flags_locked(m, 0);
+		return false;
+	}
+	bool overdue = node->overdue || (awake && weft__clock_now() - node->since > PATIENCE_NS);
+	if (awake && !overdue)
+		return false;
+
+	uintptr_t next = MUTEX_QUEUED | MUTEX_WOKEN;
+	*ret_wake = node->state != MUTEX_AWAKE;
+	*ret_wakeup = node->n.wakeup;
+	node->state = MUTEX_AWAKE;
+	m->queue.spare = 0;
+	if (overdue) {
+		sync_remove_locked(&m->queue, &node->n);
+		node->granted = true;
+		atomic_store_explicit(&m->held_at, 0, memory_order_relaxed);
+		next = node->self | (sync_first(&m->queue) ? MUTEX_QUEUED : 0);
+	}
+	/* release: as in mutex_unlock_fast(). */
+	atomic_store_explicit(&m->word, next, memory_order_release);
+	return true;
+}
+
+void weft__mutex_unlock_slow(struct mutex *m, uintptr_t self, const char *call)
+{
+	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+
+	if (mutex_holder(word) != self)
+		weft__sync_misuse(call, "mutex", m, "is not held by the caller");
+	for (;;) {
+		if (word & MUTEX_QUEUED &&
+		    (!(word & MUTEX_WOKEN) || m->queue.spare % MUTEX_LOOK_EVERY == 0)) {
+			struct wakeup wakeup;
+			bool wake = false;
+
+			weft__lock(&m->queue.lock);
+			bool done = pass_on_locked(m, &wakeup, &wake);
+			weft__unlock(&m->queue.lock);
+			if (wake)
+				weft__wait_wake(wakeup);
+			if (done)
+				return;
+			word = atomic_load_explicit(&m->word, memory_order_relaxed);
+		}
+		/* release: as in mutex_unlock_fast(). */
+		if (!(word & MUTEX_QUEUED) || word & MUTEX_WOKEN) {
+			if (atomic_compare_exchange_weak_explicit(
+				    &m->word, &word, word & MUTEX_FLAGS, memory_order_release,
+				    memory_order_relaxed))
+				return;
+		}
+	}
+}
+
+void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
+{
+	int64_t now = weft__clock_now();
+	struct wakeup wakeup;
+	bool wake = false;
+
+	weft__lock(&m->queue.lock);
+	while (list) {
+		struct mutex_node *node = (struct mutex_node *)list;
+		list = list->next;
+		node->state = MUTEX_CLAIMED;
+		node->since = now;
+		sync_push_locked(&m->queue, &node->n);
+	}
+	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed), next;
+	do {
+		/* Nobody will unlock it and nobody is on the way, hence nobody was in the queue: the first is ours. */
+		wake = word == 0;
+		next = word | MUTEX_QUEUED | (wake ? MUTEX_WOKEN : 0);
+		/* relaxed: the lock orders the queue. */
+	} while (!atomic_compare_exchange_weak_explicit(&m->word, &word, next, memory_order_relaxed,
+							memory_order_relaxed));
+	if (wake) {
+		struct mutex_node *first = (struct mutex_node *)sync_first(&m->queue);
+		first->state = MUTEX_AWAKE;
+		wakeup = first->n.wakeup;
+	}
+	weft__unlock(&m->queue.lock);
+	if (wake)
+		weft__wait_wake(wakeup);
+}
+
+static inline int lock_until(struct mutex *m, int64_t deadline, const char *call)
+{
+	struct worker *w = weft__worker();
+	uintptr_t self = self_on(w);
+
+	if (mutex_lock_fast(m, self)) {
+		mutex_note_holder(m, w);
+	} else {
+		int rc = weft__mutex_lock_slow(m, w, self, deadline, call);
+		if (rc < 0)
+			return rc;
+	}
+	san_acquire(m);
+	return 0;
+}
+
+void weft_mutex_init(weft_mutex *mutex)
+{
+	struct mutex *m = (struct mutex *)mutex;
+
+	san_forget(m, sizeof(*m));
+	atomic_store_explicit(&m->word, 0, memory_order_relaxed);
+	atomic_store_explicit(&m->held_at, 0, memory_order_relaxed);
+	sync_queue_init(&m->queue);
+}
+
+void weft_mutex_fini(weft_mutex *mutex)
+{
+	struct mutex *m = (struct mutex *)mutex;
+	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+
+	if (word & MUTEX_QUEUED)
+		weft__sync_misuse("weft_mutex_fini", "mutex", m, "is waited for");
+	if (word)
+		weft__sync_misuse("weft_mutex_fini", "mutex", m, "is held");
+	san_forget(m, sizeof(*m));
+}
+
+void weft_mutex_lock(weft_mutex *mutex)
+{
+	lock_until((struct mutex *)mutex, WEFT_FOREVER, "weft_mutex_lock");
+}
+
+int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline)
+{
+	return lock_until((struct mutex *)mutex, deadline, "weft_mutex_lock_until");
+}
+
+int weft_mutex_trylock(weft_mutex *mutex)
+{
+	struct mutex *m = (struct mutex *)mutex;
+	struct worker *w = weft__worker();
+	uintptr_t self = self_on(w), word = 0;
+
+	/* acquire: as in mutex_lock_fast(). A free mutex may have flags; a holder ends the loop. */
+	while (!atomic_compare_exchange_weak_explicit(&m->word, &word, word | self,
+						      memory_order_acquire, memory_order_relaxed)) {
+		if (mutex_holder(word) != 0)
+			return -EBUSY;
+	}
+	mutex_note_holder(m, w);
+	san_acquire(m);
+	return 0;
+}
+
+void weft_mutex_unlock(weft_mutex *mutex)
+{
+	struct mutex *m = (struct mutex *)mutex;
+	uintptr_t self = self_on(weft__worker());
+
+	san_release(m);
+	if (!mutex_unlock_fast(m, self))
+		weft__mutex_unlock_slow(m, self, "weft_mutex_unlock");
+}

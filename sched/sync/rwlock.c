@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The read-write lock. Entering and leaving while nobody waits is one compare-and-swap on the word:
+ *
+ *   READER * readers | QUEUED, or WRITER | QUEUED
+ *
+ * Who cannot enter stands in one queue for both kinds, first come, first served, and is handed the lock: neither
+ * kind can starve the other. (Rejected: readers that pass waiting writers, or the other way round; one starves. Barging,
+ * as the mutex has it: a writer would have to win against all readers at once.) Readers that stand together enter
+ * together.
+ *
+ * Invariants.
+ *  1. QUEUED says that the queue is not empty; both change under the queue's lock.
+ *  2. While it is QUEUED somebody holds the lock, nobody enters without being let in, and the last holder leaves under the
+ *     queue's lock. So who waits is let in by who leaves, and no wake is missing.
+ *  3. Who has been let in was claimed, and is a holder from then on; its wake is all that is to come.
+ */
+#include "queue.h"
+#include "self.h"
+
+#include <weft/sync.h>
+
+#define WRITER ((uint64_t)1)
+#define QUEUED ((uint64_t)2)
+#define READER ((uint64_t)4)
+
+struct rwlock {
+	_Atomic uint64_t word;
+	_Atomic(uintptr_t)
+		writer; /* who holds it for writing; 0: nobody, or not known yet (the writer; who lets it in) */
+	struct sync_queue queue;
+} __attribute__((may_alias));
+
+static_assert(sizeof(struct rwlock) <= sizeof(weft_rwlock), "a lock fits its public storage");
+static_assert(alignof(struct rwlock) <= alignof(weft_rwlock), "a lock fits its public storage");
+
+struct rwlock_node {
+	struct sync_node n;
+	uintptr_t self; /* immutable, both */
+	bool write;
+};
+
+/*
+ * ThreadSanitizer's edges: the address of .word stands for what writers did, that of .writer for what readers did, or one
+ * reader would seem to be ordered before the next.
+ */
+static inline void edges_enter(struct rwlock *rw, bool write)
+{
+	san_acquire(&rw->word);
+	if (write)
+		san_acquire(&rw->writer);
+}
+
+/* relaxed, both: compared with the caller's own identity only. */
+static inline bool writes(struct rwlock *rw, uintptr_t self)
+{
+	return atomic_load_explicit(&rw->writer, memory_order_relaxed) == self;
+}
+
+static inline void set_writer(struct rwlock *rw, uintptr_t writer)
+{
+	atomic_store_explicit(&rw->writer, writer, memory_order_relaxed);
+}
+
+/* Enters if that takes no waiting. */
+static inline bool enter(struct rwlock *rw, bool write, uintptr_t self)
+{
+	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+
+	while (write ? word == 0 : !(word & (WRITER | QUEUED))) {
+		/* acquire: what the holders before did, released when they left. */
+		if (atomic_compare_exchange_weak_explicit(
+			    &rw->word, &word, write ? WRITER : word + READER, memory_order_acquire,
+			    memory_order_relaxed)) {
+			if (write)
+				set_writer(rw, self);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Enters, or sees to it that the last holder will look into the queue. */
+static bool enter_or_queue_locked(struct rwlock *rw, bool write, uintptr_t self)
+{
+	while (!enter(rw, write, self)) {
+		uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+		if (word & QUEUED)
+			return false;
+		/* relaxed: publishes nothing. */
+		if ((write ? word != 0 : word & WRITER) &&
+		    atomic_compare_exchange_strong_explicit(&rw->word, &word, word | QUEUED,
+							    memory_order_relaxed,
+							    memory_order_relaxed))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Takes those out of the queue who may enter beside so many readers, or as the only writer. Returns the word that says so;
+ * the list is to be woken.
+ */
+static uint64_t let_in_locked(struct rwlock *rw, uint64_t readers, struct sync_node **ret_list)
+{
+	struct sync_node *first = NULL, **end = &first, *node;
+	uint64_t word = 0;
+
+	while (word == 0 && (node = sync_first(&rw->queue))) {
+		struct rwlock_node *rwnode = (struct rwlock_node *)node;
+		if (rwnode->write && readers > 0)
+			break;
+		sync_remove_locked(&rw->queue, node);
+		if (!sync_claim_locked(node))
+			continue;
+		*end = node;
+		end = &node->next;
+		if (rwnode->write) {
+			set_writer(rw, rwnode->self);
+			word = WRITER;
+		} else {
+			readers++;
+		}
+	}
+	*end = NULL;
+	*ret_list = first;
+	return word + readers * READER + (sync_first(&rw->queue) ? QUEUED : 0);
+}
+
+/* After a node gave up: it may have kept those behind it from entering. */
+static struct sync_node *after_leaving_locked(struct rwlock *rw)
+{
+	struct sync_node *list = NULL;
+
+	/* relaxed: by invariant 2 it is held, and stays held by the same kind. */
+	if (!(atomic_load_explicit(&rw->word, memory_order_relaxed) & WRITER)) {
+		uint64_t let_in = let_in_locked(rw, 1, &list) - READER; /* beside those who read */
+		/* acquire: what writers did, which goes on to those who are let in by their wake: the caller has not been
+		 * inside. An addition, not a store: what the readers release must reach the next writer. */
+		atomic_fetch_add_explicit(&rw->word, let_in & ~QUEUED, memory_order_acquire);
+	}
+	if (!sync_first(&rw->queue))
+		atomic_fetch_and_explicit(&rw->word, ~QUEUED, memory_order_relaxed);
+	return list;
+}
+
+static int enter_slow(struct rwlock *rw, bool write, uintptr_t self, int64_t deadline,
+		      const char *call)
+{
+	struct rwlock_node node = {.self = self, .write = write};
+	struct sync_node *list = NULL;
+
+	if (writes(rw, self))
+		weft__sync_misuse(call, "read-write lock", rw,
+				  "is held for writing by the caller already");
+	if (deadline <= 0)
+		return -ETIMEDOUT;
+	weft__wait_begin(&node.n.waiter);
+	weft__lock(&rw->queue.lock);
+	if (enter_or_queue_locked(rw, write, self)) {
+		weft__unlock(&rw->queue.lock);
+		weft__wait_abandon(&node.n.waiter);
+		return 0;
+	}
+	sync_push_locked(&rw->queue, &node.n);
+	weft__unlock(&rw->queue.lock);
+	enum wait_outcome outcome = weft__wait(&node.n.waiter, deadline, false);
+	if (outcome != WAIT_WOKEN) {
+		weft__lock(&rw->queue.lock);
+		if (node.n.queued) {
+			sync_remove_locked(&rw->queue, &node.n);
+			list = after_leaving_locked(rw);
+		}
+		weft__unlock(&rw->queue.lock);
+		sync_wake_all(list);
+	}
+	return sync_errno(outcome);
+}
+
+static inline int lock_until(weft_rwlock *rwlock, bool write, int64_t deadline, const char *call)
+{
+	struct rwlock *rw = (struct rwlock *)rwlock;
+	uintptr_t self = self_on(weft__worker());
+
+	if (!enter(rw, write, self)) {
+		int rc = enter_slow(rw, write, self, deadline, call);
+		if (rc < 0)
+			return rc;
+	}
+	edges_enter(rw, write);
+	return 0;
+}
+
+static inline int trylock(weft_rwlock *rwlock, bool write)
+{
+	struct rwlock *rw = (struct rwlock *)rwlock;
+
+	if (!enter(rw, write, self_on(weft__worker())))
+		return -EBUSY;
+	edges_enter(rw, write);
+	return 0;
+}
+
+/*
+ * The last holder leaves while somebody waits: lets the next ones in. `held` is the word as the caller alone makes it, to
+ * which it goes back if all have given up. true: the caller is out.
+ */
+static bool leave_locked(struct rwlock *rw, uint64_t held, struct sync_node **ret_list)
+{
+	/* acquire: what the readers before us released, which must reach the next holder. */
+	uint64_t word = atomic_load_explicit(&rw->word, memory_order_acquire);
+
+	*ret_list = NULL;
+	if (word != (held | QUEUED))
+		return false;
+	word = let_in_locked(rw, 0, ret_list);
+	bool left = *ret_list != NULL;
+	/* release: what the holders did, for the acquire in enter(). */
+	atomic_store_explicit(&rw->word, left ? word : held, memory_order_release);
+	return left;
+}
+
+static void leave(struct rwlock *rw, uint64_t held, const char *call)
+{
+	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+
+	for (;;) {
+		if (word < held || (held == READER && word & WRITER))
+			weft__sync_misuse(call, "read-write lock", rw, "is not held by the caller");
+		if (word != (held | QUEUED)) {
+			/* release: what the holder did, for the acquire in enter(); readers who leave after us carry it
+			 * on. */
+			if (atomic_compare_exchange_weak_explicit(&rw->word, &word, word - held,
+								  memory_order_release,
+								  memory_order_relaxed))
+				return;
+			continue;
+		}
+		struct sync_node *list;
+		weft__lock(&rw->queue.lock);
+		bool left = leave_locked(rw, held, &list);
+		weft__unlock(&rw->queue.lock);
+		sync_wake_all(list);
+		if (left)
+			return;
+		word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+	}
+}
+
+void weft_rwlock_init(weft_rwlock *rwlock)
+{
+	struct rwlock *rw = (struct rwlock *)rwlock;
+
+	san_forget(rw, sizeof(*rw));
+	/* relaxed: the caller publishes the object. */
+	atomic_store_explicit(&rw->word, 0, memory_order_relaxed);
+	set_writer(rw, 0);
+	sync_queue_init(&rw->queue);
+}
+
+void weft_rwlock_fini(weft_rwlock *rwlock)
+{
+	struct rwlock *rw = (struct rwlock *)rwlock;
+	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+
+	if (word & QUEUED)
+		weft__sync_misuse("weft_rwlock_fini", "read-write lock", rw, "is waited for");
+	if (word)
+		weft__sync_misuse("weft_rwlock_fini", "read-write lock", rw, "is held");
+	san_forget(rw, sizeof(*rw));
+}
+
+void weft_rwlock_rdlock(weft_rwlock *rwlock)
+{
+	lock_until(rwlock, false, WEFT_FOREVER, "weft_rwlock_rdlock");
+}
+
+void weft_rwlock_wrlock(weft_rwlock *rwlock)
+{
+	lock_until(rwlock, true, WEFT_FOREVER, "weft_rwlock_wrlock");
+}
+
+int weft_rwlock_rdlock_until(weft_rwlock *rwlock, int64_t deadline)
+{
+	return lock_until(rwlock, false, deadline, "weft_rwlock_rdlock_until");
+}
+
+int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64_t deadline)
+{
+	return lock_until(rwlock, true, deadline, "weft_rwlock_wrlock_until");
+}
+
+int weft_rwlock_tryrdlock(weft_rwlock *rwlock)
+{
+	return trylock(rwlock, false);
+}
+
+int weft_rwlock_trywrlock(weft_rwlock *rwlock)
+{
+	return trylock(rwlock, true);
+}
+
+void weft_rwlock_unlock(weft_rwlock *rwlock)
+{
+	struct rwlock *rw = (struct rwlock *)rwlock;
+
+	if (writes(rw, self_on(weft__worker()))) {
+		san_release(&rw->word);
+		set_writer(rw, 0);
+		leave(rw, WRITER, "weft_rwlock_unlock");
+	} else {
+		san_release(&rw->writer);
+		leave(rw, READER, "weft_rwlock_unlock");
+	}
+}
+
+void weft_rwlock_downgrade(weft_rwlock *rwlock)
+{
+	struct rwlock *rw = (struct rwlock *)rwlock;
+	uint64_t word = WRITER;
+
+	if (!writes(rw, self_on(weft__worker())))
+		weft__sync_misuse("weft_rwlock_downgrade", "read-write lock", rw,
+				  "is not held for writing by the caller");
+	san_release(&rw->word);
+	set_writer(rw, 0);
+	/* release, here and below: what the writer did, for the acquire in enter(). */
+	if (atomic_compare_exchange_strong_explicit(&rw->word, &word, READER, memory_order_release,
+						    memory_order_relaxed))
+		return;
+	struct sync_node *list;
+	weft__lock(&rw->queue.lock);
+	atomic_store_explicit(&rw->word, let_in_locked(rw, 1, &list), memory_order_release);
+	weft__unlock(&rw->queue.lock);
+	sync_wake_all(list);
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Select. First it looks at its channels one after the other, each under its own lock, and carries
+ * out one that is ready. If none is, it locks all of them, in the order of their addresses, looks
+ * again, enqueues a node in each, and waits; whoever claims it has carried out that node's case.
+ * Then it takes the other nodes out.
+ *
+ * Because it looks and enqueues under all locks, and is nowhere enqueued while it looks, only the
+ * one that is found waiting must be claimed. (Rejected: enqueueing in one channel after the other.
+ * Two selects that face each other would have to claim both, and take the first claim back when the
+ * second fails; whoever had passed over the first in the meantime would have to be told.) It never
+ * finds a node of its own.
+ *
+ * Chance: of the cases that look ready each is as likely. A random place to start from would favour
+ * those that come after cases that are not ready.
+ */
+#include "chan.h"
+#include "sched/core/worker.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+/* Up to so many cases wait without memory from the heap. */
+#define FEW 16
+
+struct select_node {
+	struct chan_node node;
+	unsigned nth; /* of all nodes, by the channels' addresses: the number of this one's case */
+};
+
+/* For threads that are no workers. relaxed: only makes seeds differ. */
+static _Atomic uint64_t seeds;
+
+static uint32_t random_below(uint32_t n)
+{
+	struct worker *w = weft__worker();
+	struct weft__random once;
+
+	if (w)
+		return weft__random_below(&w->random, n);
+	weft__random_seed(&once, atomic_fetch_add_explicit(&seeds, 1, memory_order_relaxed));
+	return weft__random_below(&once, n);
+}
+
+static bool valid(const struct weft_case *cases, size_t n)
+{
+	if (n > INT_MAX || (n > 0 && !cases))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const struct weft_case *c = &cases[i];
+		if (c->op != WEFT_SEND && c->op != WEFT_RECV)
+			return false;
+		if (c->chan && !chan_accepts(c->chan, c->op, c->elem))
+			return false;
+	}
+	return true;
+}
+
+/* One of the cases that look ready; -1: there is none. */
+static int choose(const struct weft_case *cases, size_t n)
+{
+	int chosen = -1;
+	uint32_t ready = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!cases[i].chan || !chan_looks_ready(cases[i].chan, cases[i].op))
+			continue;
+		/* Each of those seen so far stays chosen with the same chance. */
+		if (++ready == 1 || random_below(ready) == 0)
+			chosen = (int)i;
+	}
+	return chosen;
+}
+
+static void announce_access(const struct weft_case *c)
+{
+	if (c->ret_status < 0 || !c->elem)
+		return;
+	if (c->op == WEFT_SEND)
+		san_read(c->elem, c->chan->elem_size);
+	else
+		san_write(c->elem, c->chan->elem_size);
+}
+
+static void finish(struct weft_case *c, const struct chan_step *step)
+{
+	weft__chan_finish(step, c->op, c->elem);
+	c->ret_status = step->status;
+	announce_access(c);
+}
+
+/* Carries out a case that is ready: its index; -1: none is. */
+static int take_ready(struct weft_case *cases, size_t n)
+{
+	int i;
+
+	/* Ends: one that looked ready and is not was taken by somebody else, or its waiter had
+	 * given up and is gone now. */
+	while ((i = choose(cases, n)) >= 0) {
+		struct weft_case *c = &cases[i];
+		struct chan_step step;
+		chan_lock(&c->chan->lock);
+		bool done = weft__chan_step_locked(c->chan, c->op, c->elem, &step);
+		chan_unlock(&c->chan->lock);
+		if (done) {
+			finish(c, &step);
+			return i;
+		}
+	}
+	return -1;
+}
+
+/* Fills in .nth: Shell's sort, which has nothing to do for cases that are in order already.
+ * Returns how many there are. */
+static size_t put_in_order(const struct weft_case *cases, size_t n, struct select_node *nodes)
+{
+	static const size_t gaps[] = {3907, 1093, 364, 121, 40, 13, 4, 1};
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (cases[i].chan)
+			nodes[count++].nth = (unsigned)i;
+	}
+	for (size_t g = 0; g < sizeof gaps / sizeof gaps[0]; g++) {
+		for (size_t gap = gaps[g], i = gap; i < count; i++) {
+			unsigned nth = nodes[i].nth;
+			uintptr_t chan = (uintptr_t)cases[nth].chan;
+			size_t j = i;
+			for (; j >= gap && (uintptr_t)cases[nodes[j - gap].nth].chan > chan;
+			     j -= gap)
+				nodes[j].nth = nodes[j - gap].nth;
+			nodes[j].nth = nth;
+		}
+	}
+	return count;
+}
+
+/* A channel that stands in several cases is locked and unlocked once. */
+static void lock_all(const struct weft_case *cases, const struct select_node *nodes, size_t count)
+{
+	weft_chan *previous = NULL;
+
+	for (size_t k = 0; k < count; k++) {
+		weft_chan *ch = cases[nodes[k].nth].chan;
+		if (ch != previous)
+			chan_lock(&ch->lock);
+		previous = ch;
+	}
+}
+
+static void unlock_all(const struct weft_case *cases, const struct select_node *nodes, size_t count)
+{
+	weft_chan *previous = NULL;
+
+	for (size_t k = 0; k < count; k++) {
+		weft_chan *ch = cases[nodes[k].nth].chan;
+		if (ch != previous)
+			chan_unlock(&ch->lock);
+		previous = ch;
+	}
+}
+
+/* Under all locks: carries out a case that has become ready, or enqueues all. Its index; -1:
+ * they are enqueued. */
+static int take_or_enqueue_locked(struct weft_case *cases, size_t n, struct select_node *nodes,
+				  struct chan_wait *wait, struct chan_step *step)
+{
+	int i;
+
+	while ((i = choose(cases, n)) >= 0) {
+		if (weft__chan_step_locked(cases[i].chan, cases[i].op, cases[i].elem, step))
+			return i;
+	}
+	weft__wait_begin(&wait->waiter);
+	for (size_t k = 0; k < n; k++) {
+		struct weft_case *c = &cases[k];
+		if (!c->chan)
+			continue;
+		nodes[k].node.wait = wait;
+		nodes[k].node.elem = c->elem;
+		weft__chan_enqueue_locked(c->chan, c->op, &nodes[k].node);
+	}
+	return -1;
+}
+
+static void dequeue_all(struct weft_case *cases, struct select_node *nodes, size_t count,
+			const struct chan_node *taken)
+{
+	weft_chan *locked = NULL;
+
+	for (size_t k = 0; k < count; k++) {
+		struct weft_case *c = &cases[nodes[k].nth];
+		struct chan_node *node = &nodes[nodes[k].nth].node;
+		if (node != taken) {
+			if (c->chan != locked) {
+				if (locked)
+					chan_unlock(&locked->lock);
+				locked = c->chan;
+				chan_lock(&locked->lock);
+			}
+			weft__chan_dequeue_locked(c->chan, c->op, node);
+		}
+		edges_waited(&node->edges, node == taken);
+	}
+	if (locked)
+		chan_unlock(&locked->lock);
+}
+
+static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes,
+			int64_t deadline)
+{
+	struct chan_wait wait;
+	struct chan_step step;
+	size_t count = put_in_order(cases, n, nodes);
+
+	lock_all(cases, nodes, count);
+	int i = take_or_enqueue_locked(cases, n, nodes, &wait, &step);
+	unlock_all(cases, nodes, count);
+	if (i >= 0) {
+		finish(&cases[i], &step);
+		return i;
+	}
+	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
+	struct chan_node *taken = outcome == WAIT_WOKEN ? wait.taken : NULL;
+	dequeue_all(cases, nodes, count, taken);
+	if (!taken)
+		return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+	i = (int)((struct select_node *)taken - nodes);
+	cases[i].ret_status = taken->status;
+	announce_access(&cases[i]);
+	return i;
+}
+
+int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
+{
+	if (!valid(cases, n))
+		return -EINVAL;
+	int i = take_ready(cases, n);
+	if (i >= 0)
+		return i;
+	if (deadline <= 0)
+		return -ETIMEDOUT;
+	if (n <= FEW) {
+		struct select_node few[FEW];
+		return wait_for_one(cases, n, few, deadline);
+	}
+	san_ignore_begin();
+	struct select_node *many = malloc(n * sizeof *many);
+	san_ignore_end();
+	if (!many)
+		return -ENOMEM;
+	i = wait_for_one(cases, n, many, deadline);
+	san_ignore_begin();
+	free(many);
+	san_ignore_end();
+	return i;
+}

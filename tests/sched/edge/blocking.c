@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/* Blocking calls: on a thread of their own while the task waits and its worker goes on. */
+#include "tests/sched/core/harness.h"
+
+#include "sched/edge/blocking.h"
+
+#include <weft/blocking.h>
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#define TASKS 200
+
+static int token;
+
+struct call {
+	pthread_t worker, ran_on;
+	weft_task *self;
+	flag entered, leave;
+	int worker_id, error;
+};
+
+static void *look_around(void *arg)
+{
+	struct call *call = arg;
+
+	call->ran_on = pthread_self();
+	call->self = weft_self();
+	call->worker_id = weft_worker_id();
+	call->error = weft_spawn(give_back, NULL, NULL);
+	return &token;
+}
+
+static void *call_once(void *arg)
+{
+	struct call call = {.worker = pthread_self(), .self = weft_self()};
+	void *result = NULL;
+
+	CHECK(weft_blocking(look_around, &call, &result) == 0);
+	CHECK(result == &token);
+	CHECK(!pthread_equal(call.ran_on, call.worker));
+	CHECK(call.self == NULL && call.worker_id == -1 && call.error == -EPERM);
+	CHECK(weft_self() != NULL && weft_worker_id() >= 0);
+	CHECK(weft_blocking(look_around, &call, NULL) == 0);
+	result = &call;
+	CHECK(weft_blocking(NULL, &call, &result) == -EINVAL && result == &call);
+	return arg;
+}
+
+static void test_runs_on_another_thread(void **state)
+{
+	struct call call = {0};
+	void *result = NULL;
+
+	(void)state;
+	assert_run(1, call_once, NULL);
+	assert_run(3, call_once, NULL);
+	/* A plain thread runs it itself. */
+	assert_int_equal(weft_blocking(look_around, &call, &result), 0);
+	assert_ptr_equal(result, &token);
+	assert_true(pthread_equal(call.ran_on, pthread_self()));
+	assert_int_equal(weft_blocking(NULL, NULL, NULL), -EINVAL);
+}
+
+/* Blocks its thread until it is let go. */
+static void *block(void *arg)
+{
+	struct call *call = arg;
+
+	raise_flag(&call->entered);
+	CHECK(spin_for(&call->leave, 1));
+	return arg;
+}
+
+static void *call_block(void *arg)
+{
+	void *result = NULL;
+
+	CHECK(weft_blocking(block, arg, &result) == 0);
+	CHECK(result == arg);
+	return arg;
+}
+
+/* On one worker: the others run while calls block, and all calls block at the same time. */
+static void *block_many(void *arg)
+{
+	const unsigned many = 20;
+	struct call call = {0};
+	weft_task *tasks[20];
+
+	for (unsigned i = 0; i < many; i++)
+		CHECK(weft_spawn(call_block, &call, &tasks[i]) == 0);
+	CHECK(yield_for(&call.entered, many));
+	CHECK(weft_join_until(tasks[0], 0, NULL) == -ETIMEDOUT);
+	raise_flag(&call.leave);
+	for (unsigned i = 0; i < many; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	return arg;
+}
+
+static void test_worker_goes_on(void **state)
+{
+	(void)state;
+	assert_run(1, block_many, NULL);
+	assert_run(4, block_many, NULL);
+}
+
+/* No more than the limit at the same time; the others get their turn. */
+static _Atomic unsigned inside, most, calls;
+
+static void *note_crowd(void *arg)
+{
+	unsigned now = atomic_fetch_add_explicit(&inside, 1, memory_order_relaxed) + 1;
+	unsigned seen = atomic_load_explicit(&most, memory_order_relaxed);
+
+	while (now > seen && !atomic_compare_exchange_weak_explicit(
+				     &most, &seen, now, memory_order_relaxed, memory_order_relaxed))
+		;
+	for (unsigned i = 0; i < 5; i++)
+		sched_yield();
+	atomic_fetch_sub_explicit(&inside, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&calls, 1, memory_order_relaxed);
+	return arg;
+}
+
+static void *call_often(void *arg)
+{
+	for (unsigned i = 0; i < 5; i++) {
+		void *result = NULL;
+		CHECK(weft_blocking(note_crowd, &i, &result) == 0 && result == &i);
+	}
+	return arg;
+}
+
+static void *call_in_a_crowd(void *arg)
+{
+	weft_task *tasks[TASKS];
+
+	for (unsigned i = 0; i < TASKS; i++)
+		CHECK(weft_spawn(call_often, NULL, &tasks[i]) == 0);
+	for (unsigned i = 0; i < TASKS; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	return arg;
+}
+
+static void test_limit(void **state)
+{
+	(void)state;
+	for (unsigned limit = 1; limit <= 4; limit += 3) {
+		inside = most = calls = 0;
+		set_number("WEFT_BLOCKING_THREADS", limit);
+		assert_run(2, call_in_a_crowd, NULL);
+		unsetenv("WEFT_BLOCKING_THREADS");
+		assert_int_equal(calls, TASKS * 5);
+		assert_in_range(most, 1, limit);
+	}
+}
+
+/* One after the other one thread does them all; idle threads end, and new ones are started. */
+static void *grow_and_shrink(void *arg)
+{
+	weft_runtime *rt = arg;
+	int64_t lost = weft_after(LOST_NS);
+
+	for (unsigned round = 0; round < 3; round++) {
+		CHECK(weft_blocking(give_back, NULL, NULL) == 0);
+		block_many(NULL);
+		while (weft__blocking_threads(rt) > 0 && weft_now() < lost)
+			weft_sleep(100 * 1000);
+		CHECK(weft__blocking_threads(rt) == 0);
+	}
+	return NULL;
+}
+
+static void test_grows_and_shrinks(void **state)
+{
+	int64_t linger = weft__blocking_linger;
+	weft_runtime *rt = assert_create(2);
+	weft_task *task;
+
+	(void)state;
+	weft__blocking_linger = 200 * 1000;
+	assert_int_equal(weft__blocking_threads(rt), 0);
+	assert_int_equal(weft_submit(rt, grow_and_shrink, rt, &task), 0);
+	assert_int_equal(weft_join(task, NULL), 0);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+	/* Threads end at any moment of a call's: none is lost. */
+	weft__blocking_linger = 0;
+	inside = most = calls = 0;
+	assert_run(2, call_in_a_crowd, NULL);
+	assert_int_equal(calls, TASKS * 5);
+	weft__blocking_linger = linger;
+}
+
+static void *reuse_one_thread(void *arg)
+{
+	struct call first = {0}, call = {0};
+
+	CHECK(weft_blocking(look_around, &first, NULL) == 0);
+	for (unsigned i = 0; i < weft_test_scale(3000); i++) {
+		CHECK(weft_blocking(look_around, &call, NULL) == 0);
+		CHECK(pthread_equal(call.ran_on, first.ran_on));
+		CHECK(weft__blocking_threads(arg) == 1);
+	}
+	return NULL;
+}
+
+static void test_threads_are_reused(void **state)
+{
+	weft_runtime *rt = assert_create(1);
+	weft_task *task;
+
+	(void)state;
+	assert_int_equal(weft_submit(rt, reuse_one_thread, rt, &task), 0);
+	assert_int_equal(weft_join(task, NULL), 0);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+/* It is no cancellation point. */
+static void *be_cancelled(void *arg)
+{
+	struct call call = {0};
+	weft_task *task;
+
+	CHECK(weft_spawn(call_block, &call, &task) == 0);
+	CHECK(yield_for(&call.entered, 1));
+	CHECK(weft_cancel(task) == 0);
+	CHECK(weft_join_until(task, weft_after(100 * 1000), NULL) == -ETIMEDOUT);
+	raise_flag(&call.leave);
+	CHECK(weft_join(task, NULL) == 0);
+
+	CHECK(weft_cancel(weft_self()) == 0);
+	void *result = NULL;
+	CHECK(weft_blocking(give_back, &call, &result) == 0 && result == &call);
+	return arg;
+}
+
+static void test_cancel(void **state)
+{
+	(void)state;
+	assert_run(1, be_cancelled, NULL);
+	assert_run(2, be_cancelled, NULL);
+}
+
+/* In a child that may start no more threads than there are. */
+static void *call_without_threads(void *arg)
+{
+	struct call call = {.worker = pthread_self()};
+	void *result = NULL;
+	const struct rlimit none = {0};
+
+	/* Not even root may: the limit counts for it too once it is somebody else. */
+	if (setuid(65534) != 0 || setrlimit(RLIMIT_NPROC, &none) != 0)
+		exit(77);
+	if (weft_blocking(look_around, &call, &result) != 0 || result != &token)
+		exit(1);
+	if (!pthread_equal(call.ran_on, call.worker))
+		exit(2);
+	/* It runs as part of the task, which may wait in it. */
+	if (!call.self || call.error != 0)
+		exit(3);
+	call_in_a_crowd(NULL);
+	if (calls != TASKS * 5 || checks_failed())
+		exit(4);
+	return arg;
+}
+
+static void run_without_threads(void *arg)
+{
+	set_number("WEFT_WORKERS", 1);
+	inside = most = calls = 0;
+	weft_run(call_without_threads, arg, NULL);
+}
+
+static void test_no_thread_can_be_started(void **state)
+{
+	struct child child;
+
+	(void)state;
+	if (CHILD_TSAN || CHILD_ASAN) /* they start threads of their own in the child */
+		skip();
+	child_run(&child, run_without_threads, NULL);
+	if (!child_exited_with(&child, 0) && child_exited_with(&child, 77))
+		skip();
+	assert_true(child_exited_with(&child, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_runs_on_another_thread),
+		cmocka_unit_test(test_worker_goes_on),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_grows_and_shrinks),
+		cmocka_unit_test(test_threads_are_reused),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_no_thread_can_be_started),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* Task-local values: each task's own, wherever it runs, and their destructors at its end. */
+#include "tests/sched/core/harness.h"
+
+#define TASKS 40
+#define KEYS  30
+
+static weft_local keys[KEYS];
+
+/* Values point into the array of their task; the destructor counts there, and must find itself
+ * in that task. */
+struct mark {
+	weft_task *task;
+	unsigned destroyed;
+};
+
+static void destroy_mark(void *value)
+{
+	struct mark *mark = value;
+
+	CHECK(weft_self() == mark->task);
+	weft_yield(); /* it may suspend, and hop */
+	CHECK(weft_self() == mark->task);
+	mark->destroyed++;
+}
+
+static void *use_all_keys(void *arg)
+{
+	struct mark *marks = arg;
+
+	for (unsigned i = 0; i < KEYS; i++)
+		CHECK(weft_local_get(keys[i]) == NULL);
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned i = 0; i < KEYS; i++) {
+			marks[i].task = weft_self();
+			if ((i + round) % 2)
+				CHECK(weft_local_set(keys[i], &marks[i]) == 0);
+			weft_yield();
+		}
+		for (unsigned i = 0; i < KEYS; i++) {
+			void *value = weft_local_get(keys[i]);
+			CHECK(value == (round > 0 || (i + round) % 2 ? &marks[i] : NULL));
+		}
+	}
+	CHECK(weft_local_set(keys[3], NULL) == 0);
+	CHECK(weft_local_get(keys[3]) == NULL);
+	for (unsigned i = 0; i < KEYS; i++)
+		CHECK(marks[i].destroyed == 0);
+	return NULL;
+}
+
+static void *use_in_many_tasks(void *arg)
+{
+	static struct mark marks[TASKS][KEYS];
+	weft_task *tasks[TASKS];
+
+	memset(marks, 0, sizeof(marks));
+	for (unsigned i = 0; i < KEYS; i++)
+		CHECK(weft_local_create(destroy_mark, &keys[i]) == 0);
+	for (unsigned i = 0; i < TASKS; i++)
+		CHECK(weft_spawn(use_all_keys, marks[i], &tasks[i]) == 0);
+	for (unsigned i = 0; i < TASKS; i++) {
+		CHECK(weft_join(tasks[i], NULL) == 0);
+		/* The destructors have run when the task has been joined. */
+		for (unsigned k = 0; k < KEYS; k++)
+			CHECK(marks[i][k].destroyed == (k != 3));
+	}
+	for (unsigned i = 0; i < KEYS; i++) {
+		CHECK(weft_local_get(keys[i]) == NULL);
+		CHECK(weft_local_delete(keys[i]) == 0);
+	}
+	return arg;
+}
+
+static void test_each_task_has_its_own(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, use_in_many_tasks, NULL);
+}
+
+/* A fork has its own, inlined or not; its parent's are as they were. */
+static void *fork_on(void *arg)
+{
+	struct mark marks[2] = {{0}};
+	uintptr_t depth = (uintptr_t)arg;
+	weft_task fork;
+
+	for (unsigned i = 0; i < 2; i++) {
+		marks[i].task = weft_self();
+		CHECK(weft_local_get(keys[i]) == NULL);
+		CHECK(weft_local_set(keys[i], &marks[i]) == 0);
+	}
+	if (depth > 0) {
+		weft_fork(&fork, fork_on, (void *)(depth - 1));
+		if (depth % 3 == 0)
+			weft_yield();
+		weft_fork_join(&fork);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(weft_local_get(keys[i]) == &marks[i]);
+		CHECK(marks[i].destroyed == 0);
+		CHECK(weft_local_set(keys[i], NULL) == 0); /* the frame ends before the task */
+	}
+	return NULL;
+}
+
+static void *count_end(void *arg);
+static _Atomic unsigned ends;
+
+static void count_it(void *value)
+{
+	atomic_fetch_add_explicit((_Atomic unsigned *)value, 1, memory_order_relaxed);
+}
+
+static void *fork_many(void *arg)
+{
+	CHECK(weft_local_create(destroy_mark, &keys[0]) == 0);
+	CHECK(weft_local_create(destroy_mark, &keys[1]) == 0);
+	fork_on((void *)(uintptr_t)100);
+	CHECK(weft_local_delete(keys[0]) == 0 && weft_local_delete(keys[1]) == 0);
+
+	CHECK(weft_local_create(count_it, &keys[0]) == 0);
+	ends = 0;
+	for (unsigned i = 0; i < 50; i++) {
+		weft_task forks[3];
+		for (unsigned k = 0; k < 3; k++)
+			weft_fork(&forks[k], count_end, NULL);
+		for (unsigned k = 3; k-- > 0;)
+			weft_fork_join(&forks[k]);
+		CHECK(ends == (i + 1) * 3); /* run before the join returns */
+	}
+	CHECK(weft_local_delete(keys[0]) == 0);
+	return arg;
+}
+
+static void *count_end(void *arg)
+{
+	CHECK(weft_local_get(keys[0]) == NULL);
+	CHECK(weft_local_set(keys[0], &ends) == 0);
+	return arg;
+}
+
+static void test_forks_are_kept_apart(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, fork_many, NULL);
+}
+
+/* A group's wait returns after its tasks' destructors. */
+static void count_late(void *value)
+{
+	for (unsigned i = 0; i < 5; i++)
+		weft_yield();
+	count_it(value);
+}
+
+static void *group_members(void *arg)
+{
+	for (unsigned round = 1; round <= weft_test_scale(100); round++) {
+		weft_group g;
+		CHECK(weft_local_create(count_late, &keys[0]) == 0);
+		ends = 0;
+		weft_group_init(&g);
+		for (unsigned i = 0; i < TASKS; i++)
+			CHECK(weft_group_spawn(&g, count_end, NULL) == 0);
+		CHECK(weft_group_wait(&g) == 0);
+		CHECK(ends == TASKS);
+		weft_group_fini(&g);
+		CHECK(weft_local_delete(keys[0]) == 0);
+	}
+	return arg;
+}
+
+static void test_group_waits_for_destructors(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, group_members, NULL);
+}
+
+/* Destructors that set values: again and again, but not for ever. */
+static unsigned again;
+
+static void set_again(void *value)
+{
+	again++;
+	CHECK(weft_local_set(keys[0], value) == 0);
+	CHECK(weft_local_set(keys[KEYS - 1], value) == 0); /* perhaps in a larger array */
+}
+
+static void *end_with_setting(void *arg)
+{
+	CHECK(weft_local_set(keys[0], arg) == 0);
+	return NULL;
+}
+
+static void *set_in_destructors(void *arg)
+{
+	weft_task *task;
+
+	again = 0;
+	for (unsigned i = 0; i < KEYS; i++)
+		CHECK(weft_local_create(i == 0 ? set_again : NULL, &keys[i]) == 0);
+	CHECK(weft_spawn(end_with_setting, &again, &task) == 0);
+	CHECK(weft_join(task, NULL) == 0);
+	CHECK(again == 4);
+	for (unsigned i = 0; i < KEYS; i++)
+		CHECK(weft_local_delete(keys[i]) == 0);
+	return arg;
+}
+
+static void test_destructors_that_set(void **state)
+{
+	(void)state;
+	assert_run(1, set_in_destructors, NULL);
+	assert_run(2, set_in_destructors, NULL);
+}
+
+/* A deleted key is dead, also when its slot has a new one; its values are dropped. */
+static void *outlive_the_key(void *arg)
+{
+	weft_local key, next;
+	flag destroyed = 0;
+
+	CHECK(weft_local_create(count_it, &key) == 0);
+	CHECK(weft_local_set(key, &destroyed) == 0);
+	CHECK(weft_local_delete(key) == 0);
+	CHECK(weft_local_get(key) == NULL);
+	CHECK(weft_local_set(key, &key) == -EINVAL);
+	CHECK(weft_local_delete(key) == -EINVAL);
+	CHECK(weft_local_create(count_it, &next) == 0);
+	CHECK(next != key);
+	CHECK(weft_local_get(key) == NULL && weft_local_get(next) == NULL);
+	CHECK(weft_local_set(next, &key) == 0);
+	CHECK(weft_local_get(key) == NULL && weft_local_get(next) == &key);
+	CHECK(weft_local_set(next, NULL) == 0);
+	CHECK(weft_local_delete(next) == 0);
+	CHECK(weft_local_get(0) == NULL && weft_local_set(0, &key) == -EINVAL);
+	CHECK(weft_local_get(UINT64_MAX) == NULL && weft_local_set(UINT64_MAX, &key) == -EINVAL);
+	CHECK(destroyed == 0);
+	return arg;
+}
+
+static unsigned dropped;
+
+static void note_drop(void *value)
+{
+	(void)value;
+	dropped++;
+}
+
+static void *leave_value(void *arg)
+{
+	weft_local key;
+
+	CHECK(weft_local_create(note_drop, &key) == 0);
+	CHECK(weft_local_set(key, &key) == 0);
+	CHECK(weft_local_delete(key) == 0);
+	return arg;
+}
+
+static void test_deleted_keys(void **state)
+{
+	(void)state;
+	assert_run(1, outlive_the_key, NULL);
+	dropped = 0;
+	assert_run(1, leave_value, NULL);
+	assert_int_equal(dropped, 0);
+}
+
+static void test_outside_of_tasks_and_limits(void **state)
+{
+	static weft_local all[WEFT_LOCAL_MAX];
+	weft_local one_more = 5;
+
+	(void)state;
+	assert_int_equal(weft_local_create(NULL, NULL), -EINVAL);
+	assert_int_equal(weft_local_delete(0), -EINVAL);
+	for (unsigned i = 0; i < WEFT_LOCAL_MAX; i++) {
+		assert_int_equal(weft_local_create(NULL, &all[i]), 0);
+		assert_true(all[i] != 0);
+	}
+	assert_int_equal(weft_local_create(NULL, &one_more), -EAGAIN);
+	assert_int_equal(one_more, 5);
+	assert_null(weft_local_get(all[0]));
+	assert_int_equal(weft_local_set(all[0], all), -EPERM);
+	for (unsigned i = 0; i < WEFT_LOCAL_MAX; i++)
+		assert_int_equal(weft_local_delete(all[i]), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_each_task_has_its_own),
+		cmocka_unit_test(test_forks_are_kept_apart),
+		cmocka_unit_test(test_group_waits_for_destructors),
+		cmocka_unit_test(test_destructors_that_set),
+		cmocka_unit_test(test_deleted_keys),
+		cmocka_unit_test(test_outside_of_tasks_and_limits),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

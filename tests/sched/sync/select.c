@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+/* Select, one step at a time: which case it takes, what it reports, and when it gives up. */
+#include "chan_peek.h"
+
+#define MANY 40 /* more than fit into the frame */
+
+struct selection {
+	struct weft_case *cases;
+	size_t n;
+	int64_t deadline;
+	int rc;
+};
+
+static void *select_it(void *arg)
+{
+	struct selection *s = arg;
+
+	s->rc = weft_select(s->cases, s->n, s->deadline);
+	return s;
+}
+
+static void test_bad_arguments(void **state)
+{
+	weft_chan *ch = new_chan(4, 1);
+	int value = 1;
+	struct weft_case bad_op = {.op = (enum weft_op)7, .chan = ch, .elem = &value};
+	struct weft_case no_elem[2] = {{.op = WEFT_RECV, .chan = ch, .elem = &value},
+				       {.op = WEFT_SEND, .chan = ch}};
+
+	(void)state;
+	assert_int_equal(weft_select(NULL, 1, 0), -EINVAL);
+	assert_int_equal(weft_select(&bad_op, 1, 0), -EINVAL);
+	assert_int_equal(weft_select(no_elem, 2, 0), -EINVAL);
+	assert_int_equal(weft_select(&bad_op, (size_t)INT32_MAX + 1, 0), -EINVAL);
+	assert_int_equal(weft_chan_try_recv(ch, &value), -EAGAIN);
+	weft_chan_destroy(ch);
+}
+
+static void test_nothing_is_ready(void **state)
+{
+	weft_chan *empty = new_chan(4, 1), *full = new_chan(4, 1), *meet = new_chan(4, 0);
+	int value = 5;
+	struct weft_case cases[] = {{WEFT_RECV, empty, &value, 77}, {WEFT_SEND, full, &value, 77},
+				    {WEFT_SEND, meet, &value, 77},  {WEFT_RECV, meet, &value, 77},
+				    {WEFT_RECV, NULL, &value, 77},  {WEFT_SEND, NULL, NULL, 77}};
+	const size_t n = sizeof(cases) / sizeof(cases[0]);
+
+	(void)state;
+	assert_int_equal(weft_chan_send(full, &value), 0);
+	value = 6;
+	assert_int_equal(weft_select(cases, n, 0), -ETIMEDOUT);
+	assert_int_equal(weft_select(cases, n, 1), -ETIMEDOUT);
+	int64_t deadline = weft_after(1000 * 1000);
+	assert_int_equal(weft_select(cases, n, deadline), -ETIMEDOUT);
+	assert_true(weft_now() >= deadline);
+	assert_int_equal(weft_select(NULL, 0, 0), -ETIMEDOUT);
+	assert_int_equal(weft_select(NULL, 0, weft_after(1000)), -ETIMEDOUT);
+	assert_int_equal(weft_select(cases + 4, 2, weft_after(1000)), -ETIMEDOUT);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(cases[i].ret_status, 77);
+	weft_chan *chans[] = {empty, full, meet};
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(chan_waiters(chans[i], WEFT_SEND), 0);
+		assert_int_equal(chan_waiters(chans[i], WEFT_RECV), 0);
+		weft_chan_destroy(chans[i]);
+	}
+}
+
+static void test_takes_the_ready_one(void **state)
+{
+	(void)state;
+	for (size_t n = 1; n <= MANY; n += n < 5 ? 1 : 7) {
+		for (size_t ready = 0; ready < n; ready++) {
+			weft_chan *chans[MANY];
+			struct weft_case cases[MANY];
+			size_t values[MANY], expected = 100 + ready;
+			for (size_t i = 0; i < n; i++) {
+				chans[i] = new_chan(sizeof(size_t), 1);
+				values[i] = i;
+				cases[i] = (struct weft_case){
+					.op = WEFT_RECV, .chan = chans[i], .elem = &values[i]};
+				cases[i].ret_status = 77;
+			}
+			assert_int_equal(weft_chan_send(chans[ready], &expected), 0);
+			assert_int_equal(weft_select(cases, n, ready % 2 ? 0 : WEFT_FOREVER),
+					 ready);
+			for (size_t i = 0; i < n; i++) {
+				assert_int_equal(values[i], i == ready ? expected : i);
+				assert_int_equal(cases[i].ret_status, i == ready ? 0 : 77);
+			}
+			assert_int_equal(weft_select(cases, n, 0), -ETIMEDOUT);
+			/* The same, sending. */
+			for (size_t i = 0; i < n; i++) {
+				cases[i].op = WEFT_SEND;
+				if (i != ready)
+					assert_int_equal(weft_chan_send(chans[i], &i), 0);
+			}
+			assert_int_equal(weft_select(cases, n, WEFT_FOREVER), ready);
+			assert_int_equal(weft_select(cases, n, 0), -ETIMEDOUT);
+			assert_int_equal(weft_chan_recv(chans[ready], &values[0]), 0);
+			assert_int_equal(values[0], expected);
+			for (size_t i = 0; i < n; i++)
+				weft_chan_destroy(chans[i]);
+		}
+	}
+}
+
+/* Who waits in a select is served by a plain partner; all its other nodes are gone afterwards. */
+static void *wait_for_each(void *arg)
+{
+	size_t n = *(const size_t *)arg;
+
+	for (size_t variant = 0; variant < 2 * n; variant++) {
+		size_t served = variant / 2;
+		bool on_a_thread = variant % 2;
+		weft_chan *chans[MANY];
+		struct weft_case cases[MANY];
+		uint64_t values[MANY], value = 1000;
+		struct hand hand;
+		for (size_t i = 0; i < n; i++) {
+			chans[i] = new_chan(sizeof(uint64_t), i % 3 ? 0 : 1);
+			values[i] = i;
+			cases[i] = (struct weft_case){i % 4 == 3 ? WEFT_SEND : WEFT_RECV, chans[i],
+						      &values[i], 77};
+			if (i % 12 == 3)
+				CHECK(weft_chan_send(chans[i], &value) == 0);
+		}
+		struct selection s = {cases, n, WEFT_FOREVER, -1};
+		start(&hand, on_a_thread, select_it, &s);
+		for (size_t i = 0; i < n; i++)
+			CHECK(await_waiters(chans[i], cases[i].op, 1));
+		if (cases[served].op == WEFT_RECV) {
+			CHECK(weft_chan_try_send(chans[served], &value) == 0);
+		} else {
+			CHECK(weft_chan_try_recv(chans[served], &value) == 0);
+			CHECK(value == (served % 12 == 3 ? 1000 : served));
+		}
+		finish(&hand);
+		CHECK(s.rc == (int)served && cases[served].ret_status == 0);
+		for (size_t i = 0; i < n; i++) {
+			CHECK(values[i] == (i == served && cases[i].op == WEFT_RECV ? 1000 : i));
+			CHECK(i == served || cases[i].ret_status == 77);
+			CHECK(chan_waiters(chans[i], WEFT_SEND) == 0);
+			CHECK(chan_waiters(chans[i], WEFT_RECV) == 0);
+			weft_chan_destroy(chans[i]);
+		}
+	}
+	return NULL;
+}
+
+static void test_waits_for_the_first(void **state)
+{
+	static const size_t counts[] = {1, 2, 5, 16, 17, MANY};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		size_t n = counts[i];
+		assert_run(1, wait_for_each, &n);
+		assert_run(3, wait_for_each, &n);
+	}
+}
+
+/* A closed channel is ready, before and while it is waited for. */
+static void *close_under_select(void *arg)
+{
+	for (unsigned op = WEFT_SEND; op <= WEFT_RECV; op++) {
+		weft_chan *first = new_chan(4, 0), *second = new_chan(4, 0);
+		int values[2] = {1, 2};
+		struct weft_case cases[2] = {{op, first, &values[0], 77},
+					     {op, second, &values[1], 77}};
+		struct selection s = {cases, 2, WEFT_FOREVER, -1};
+		weft_task *task;
+		CHECK(weft_spawn(select_it, &s, &task) == 0);
+		CHECK(await_waiters(first, op, 1) && await_waiters(second, op, 1));
+		weft_chan_close(second);
+		CHECK(weft_join(task, NULL) == 0);
+		CHECK(s.rc == 1 && cases[1].ret_status == -EPIPE && cases[0].ret_status == 77);
+		CHECK(values[0] == 1 && values[1] == 2);
+		CHECK(chan_waiters(first, op) == 0);
+
+		cases[1].ret_status = 77;
+		CHECK(weft_select(cases, 2, WEFT_FOREVER) == 1 && cases[1].ret_status == -EPIPE);
+		CHECK(weft_select(cases, 2, 0) == 1);
+		cases[1].chan = NULL; /* from now on only for the other */
+		CHECK(weft_select(cases, 2, 0) == -ETIMEDOUT);
+		weft_chan_destroy(first);
+		weft_chan_destroy(second);
+	}
+	return arg;
+}
+
+static void test_close(void **state)
+{
+	(void)state;
+	assert_run(1, close_under_select, NULL);
+	assert_run(4, close_under_select, NULL);
+}
+
+static void *cancel_a_select(void *arg)
+{
+	size_t n = *(const size_t *)arg;
+	weft_chan *chans[MANY];
+	struct weft_case cases[MANY];
+	int value = 5;
+
+	for (size_t i = 0; i < n; i++) {
+		chans[i] = new_chan(4, 0);
+		cases[i] = (struct weft_case){i % 2 ? WEFT_SEND : WEFT_RECV, chans[i], &value, 77};
+	}
+	struct selection s = {cases, n, weft_after(LOST_NS), 0};
+	weft_task *task;
+	CHECK(weft_spawn(select_it, &s, &task) == 0);
+	for (size_t i = 0; i < n; i++)
+		CHECK(await_waiters(chans[i], cases[i].op, 1));
+	if (n == 0)
+		weft_yield();
+	CHECK(weft_cancel(task) == 0 && weft_join(task, NULL) == 0);
+	CHECK(s.rc == -ECANCELED && value == 5);
+	for (size_t i = 0; i < n; i++) {
+		CHECK(cases[i].ret_status == 77 && chan_waiters(chans[i], cases[i].op) == 0);
+		weft_chan_close(chans[i]);
+	}
+	/* One that need not wait is no cancellation point. */
+	CHECK(weft_cancel(weft_self()) == 0);
+	if (n > 0)
+		CHECK(weft_select(cases, n, WEFT_FOREVER) >= 0);
+	CHECK(weft_select(NULL, 0, WEFT_FOREVER) == -ECANCELED);
+	CHECK(weft_select(NULL, 0, 0) == -ETIMEDOUT);
+	for (size_t i = 0; i < n; i++)
+		weft_chan_destroy(chans[i]);
+	return NULL;
+}
+
+static void test_cancel(void **state)
+{
+	static const size_t counts[] = {0, 1, 2, 16, MANY};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		size_t n = counts[i];
+		assert_run(1, cancel_a_select, &n);
+		assert_run(3, cancel_a_select, &n);
+	}
+}
+
+/*
+ * Of the ready cases each is as likely, also where most are not ready. 4000 draws of 4: 1000 each
+ * are expected, with a deviation of 27; what is refused is 9 of those away.
+ */
+static void test_ready_cases_are_as_likely(void **state)
+{
+	weft_chan *chans[MANY];
+	struct weft_case cases[MANY];
+	unsigned taken[MANY] = {0};
+	int value = 1;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		chans[i] = new_chan(4, 1);
+		cases[i] = (struct weft_case){WEFT_RECV, chans[i], &value, 0};
+		if (i < 2 || i == 20 || i == MANY - 1)
+			assert_int_equal(weft_chan_send(chans[i], &value), 0);
+	}
+	for (unsigned round = 0; round < 4000; round++) {
+		int i = weft_select(cases, MANY, WEFT_FOREVER);
+		assert_true(i >= 0);
+		taken[i]++;
+		assert_int_equal(weft_chan_send(chans[i], &value), 0);
+	}
+	for (size_t i = 0; i < MANY; i++) {
+		if (i < 2 || i == 20 || i == MANY - 1)
+			assert_in_range(taken[i], 750, 1250);
+		else
+			assert_int_equal(taken[i], 0);
+		weft_chan_destroy(chans[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_bad_arguments),
+		cmocka_unit_test(test_nothing_is_ready),
+		cmocka_unit_test(test_takes_the_ready_one),
+		cmocka_unit_test(test_waits_for_the_first),
+		cmocka_unit_test(test_close),
+		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_ready_cases_are_as_likely),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
