@@ -259,7 +259,7 @@ WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
 	/* The yielder passes NULL, which is our 0. */
 	return weft__context_switch_int(&from->context, &co->coro.context, in);
 #else
-	switch_to(th, from, &co->coro, in);
+	switch_to(th, from, &co->coro, in, weft__context_switch);
 	san_acquire(co);
 	return 0;
 #endif

@@ -164,7 +164,8 @@ static void exhaust_otherwise(void *arg)
 	take_the_reserve();
 	if (weft_runtime_create(&options, &rt) != 0)
 		exit(99);
-	while ((rc = weft_submit(rt, hold_a_stack, NULL, NULL)) == 0 && accepted < TASKS_MAX) {
+	/* As many as it takes: nothing is refused before a worker has had time to look for a stack. */
+	while ((rc = weft_submit(rt, hold_a_stack, NULL, NULL)) == 0) {
 		accepted++;
 		sched_yield();
 	}

@@ -2,12 +2,18 @@
 /*
  * What ThreadSanitizer says in the user build about tasks that talk over channels or belong to a
  * group: programs that are right are silent, and the order that the interface does not promise is
- * not taken for granted, even where all runs on one thread. Each case is a child process; the tool
- * makes a report the exit code 66.
+ * not taken for granted, even where all runs on one thread. Each case is a child process.
  */
 #include "tests/sched/core/harness.h"
 
 #ifdef WEFT_TSAN_USER
+
+/* Else each child waits a second for reports of other threads. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+	return "atexit_sleep_ms=0";
+}
 
 static long shared, other;
 static weft_chan *ch, *second;
@@ -297,7 +303,6 @@ static void run_in_child(void *fn)
 {
 	set_number("WEFT_WORKERS", 1);
 	weft_run((weft_fn *)fn, NULL, NULL);
-	_exit(0); /* the report is out, and the tool would wait a second for more */
 }
 
 static void assert_case(weft_fn *fn, const char *what, bool race)
@@ -306,7 +311,7 @@ static void assert_case(weft_fn *fn, const char *what, bool race)
 
 	child_run(&child, run_in_child, (void *)fn);
 	bool reported = strstr(child.said, "WARNING: ThreadSanitizer: data race") != NULL;
-	bool right = reported == race && child_exited_with(&child, 0);
+	bool right = reported == race && (race || child_exited_with(&child, 0));
 	if (!right)
 		fprintf(stderr, "%s: status %#x, said: %s\n", what, (unsigned)child.status,
 			child.said);
@@ -345,7 +350,8 @@ int main(void)
 
 int main(void)
 {
-	return 77; /* skipped: only a user build announces edges */
+	printf("skipped: only a build with -Dtsan=user announces edges\n");
+	return 77;
 }
 
 #endif

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+/* Workloads of tasks and plain threads that wait for each other. */
+#include "workload.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define SHORTLY ((int64_t)200000)
+#define CREW    5 /* tasks; one plain thread comes on top */
+#define ROUNDS  6
+
+/* --- sync ------------------------------------------------------------------------------------------------- */
+
+struct shared {
+	weft_mutex mutex;
+	weft_cond changed;
+	weft_rwlock rwlock;
+	weft_sem sem;
+	weft_barrier barrier;
+	weft_once once;
+	weft_latch latch;
+	weft_event event;
+	weft_local key;
+	unsigned turn;	  /* under mutex */
+	unsigned written; /* under rwlock */
+	unsigned once_ran;
+	_Atomic unsigned destroyed;
+};
+
+static void count_once(void *arg)
+{
+	struct shared *s = arg;
+
+	weft_sleep(SHORTLY);
+	s->once_ran++;
+}
+
+static void count_destroyed(void *value)
+{
+	struct shared *s = value;
+
+	/* relaxed: read after the runtime's end. */
+	atomic_fetch_add_explicit(&s->destroyed, 1, memory_order_relaxed);
+}
+
+static void take_turns(struct shared *s)
+{
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		weft_mutex_lock(&s->mutex);
+		unsigned seen = s->turn++;
+		weft_cond_broadcast(&s->changed);
+		if (s->turn < (CREW + 1) * ROUNDS && s->turn == seen + 1)
+			MUST(weft_cond_wait_until(&s->changed, &s->mutex, weft_after(SHORTLY)) !=
+			     -ECANCELED);
+		weft_mutex_unlock(&s->mutex);
+
+		weft_rwlock_wrlock(&s->rwlock);
+		s->written++;
+		weft_sleep(1000);
+		weft_rwlock_downgrade(&s->rwlock);
+		weft_rwlock_unlock(&s->rwlock);
+		weft_rwlock_rdlock(&s->rwlock);
+		MUST(s->written > 0);
+		weft_rwlock_unlock(&s->rwlock);
+
+		MUST(weft_sem_acquire(&s->sem) == 0);
+		weft_yield();
+		weft_sem_release(&s->sem, 1);
+		weft_barrier_wait(&s->barrier);
+	}
+	weft_once_call(&s->once, count_once, s);
+	MUST(s->once_ran == 1);
+	weft_latch_count_down(&s->latch, 1);
+	MUST(weft_latch_wait(&s->latch) == 0);
+	MUST(weft_event_wait(&s->event) == 0);
+}
+
+static void *crew_member(void *arg)
+{
+	struct shared *s = arg;
+
+	CALL(MAY_LACK_MEMORY, weft_local_set(s->key, s));
+	take_turns(s);
+	MUST(weft_local_get(s->key) == s);
+	return NULL;
+}
+
+static void *crew_thread(void *arg)
+{
+	take_turns(arg);
+	return NULL;
+}
+
+static void *fail(void *arg)
+{
+	(void)arg;
+	return (void *)(intptr_t)-EIO;
+}
+
+static void *sleep_until_cancelled(void *arg)
+{
+	MUST(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	return arg;
+}
+
+static void *sync_main(void *arg)
+{
+	struct shared *s = arg;
+	weft_group crew, failing;
+
+	weft_group_init(&crew);
+	weft_group_init(&failing);
+	for (int i = 0; i < CREW; i++)
+		CALL(MAY_LACK_MEMORY, weft_group_spawn(&crew, crew_member, s));
+	for (int i = 0; i < 4; i++)
+		CALL(MAY_LACK_MEMORY, weft_group_spawn(&failing, sleep_until_cancelled, NULL));
+	MUST(weft_group_wait_until(&failing, weft_after(SHORTLY)) == -ETIMEDOUT);
+	CALL(MAY_LACK_MEMORY, weft_group_spawn(&failing, fail, NULL));
+	MUST(weft_group_wait(&failing) == -EIO);
+	weft_group_fini(&failing);
+	MUST(weft_latch_wait(&s->latch) == 0);
+	weft_event_set(&s->event);
+	MUST(weft_group_wait(&crew) == 0);
+	weft_group_fini(&crew);
+	return NULL;
+}
+
+void workload_sync(void)
+{
+	struct shared s = {.turn = 0};
+	pthread_t thread;
+
+	weft_mutex_init(&s.mutex);
+	weft_cond_init(&s.changed);
+	weft_rwlock_init(&s.rwlock);
+	weft_sem_init(&s.sem, 2);
+	weft_barrier_init(&s.barrier, CREW + 1);
+	weft_once_init(&s.once);
+	weft_latch_init(&s.latch, CREW + 1);
+	weft_event_init(&s.event);
+	MUST(weft_local_create(count_destroyed, &s.key) == 0);
+
+	if (!MUST(pthread_create(&thread, NULL, crew_thread, &s) == 0))
+		exit(1);
+	CALL(MAY_LACK_MEMORY | MAY_LACK_THREADS, weft_run(sync_main, &s, NULL));
+	pthread_join(thread, NULL);
+
+	MUST(s.written == (CREW + 1) * ROUNDS);
+	MUST(atomic_load_explicit(&s.destroyed, memory_order_relaxed) == CREW);
+	MUST(weft_local_delete(s.key) == 0);
+	weft_event_fini(&s.event);
+	weft_latch_fini(&s.latch);
+	weft_once_fini(&s.once);
+	weft_barrier_fini(&s.barrier);
+	weft_sem_fini(&s.sem);
+	weft_rwlock_fini(&s.rwlock);
+	weft_cond_fini(&s.changed);
+	weft_mutex_fini(&s.mutex);
+}
+
+/* --- chan ------------------------------------------------------------------------------------------------- */
+
+#define ITEMS 40
+#define CASES 20 /* more than a select has room for on its stack */
+
+struct pipes {
+	weft_chan *chan[CASES];
+	weft_chan *results;
+	_Atomic unsigned sent;
+};
+
+static void *produce(void *arg)
+{
+	struct pipes *p = arg;
+
+	for (unsigned i = 0; i < ITEMS; i++) {
+		MUST(weft_chan_send(p->chan[i % CASES], &i) == 0);
+		/* relaxed: read after the joins. */
+		atomic_fetch_add_explicit(&p->sent, i, memory_order_relaxed);
+	}
+	return NULL;
+}
+
+/* Waits in all channels at a time; the number of items taken. */
+static void *consume(void *arg)
+{
+	struct pipes *p = arg;
+	unsigned open = CASES, item, sum = 0;
+	struct weft_case cases[CASES];
+
+	for (unsigned i = 0; i < CASES; i++)
+		cases[i] = (struct weft_case){
+			.op = WEFT_RECV, .chan = p->chan[i], .elem = &item};
+	while (open > 0) {
+		int taken = -1;
+		for (unsigned tries = 0;; tries++) {
+			taken = weft_select(cases, CASES, WEFT_FOREVER);
+			if (!refused_at(taken < 0 ? taken : 0, MAY_LACK_MEMORY, tries,
+					"weft_select", __FILE__, __LINE__))
+				break;
+		}
+		if (cases[taken].ret_status == 0) {
+			sum += item;
+		} else {
+			MUST(cases[taken].ret_status == -EPIPE);
+			cases[taken].chan = NULL;
+			open--;
+		}
+	}
+	MUST(weft_chan_send(p->results, &sum) == 0);
+	return NULL;
+}
+
+static void *chan_main(void *arg)
+{
+	struct pipes *p = arg;
+	weft_task *producers[2], *consumers[2];
+	unsigned total = 0;
+
+	for (int i = 0; i < 2; i++)
+		CALL_FOR(consumers[i], MAY_LACK_MEMORY, weft_spawn(consume, p, &consumers[i]));
+	for (int i = 0; i < 2; i++)
+		CALL_FOR(producers[i], MAY_LACK_MEMORY, weft_spawn(produce, p, &producers[i]));
+	for (int i = 0; i < 2; i++)
+		MUST(weft_join(producers[i], NULL) == 0);
+	for (int i = 0; i < CASES; i++)
+		weft_chan_close(p->chan[i]);
+	for (int i = 0; i < 3; i++) { /* the third is the thread's */
+		unsigned sum = 0;
+		MUST(weft_chan_recv(p->results, &sum) == 0);
+		total += sum;
+	}
+	for (int i = 0; i < 2; i++)
+		MUST(weft_join(consumers[i], NULL) == 0);
+	MUST(total == atomic_load_explicit(&p->sent, memory_order_relaxed));
+	return NULL;
+}
+
+void workload_chan(void)
+{
+	struct pipes p = {.results = NULL};
+	pthread_t thread;
+
+	for (unsigned i = 0; i < CASES; i++)
+		CALL_FOR(p.chan[i], MAY_LACK_MEMORY,
+			 weft_chan_create(sizeof(unsigned), i % 3, &p.chan[i]));
+	CALL_FOR(p.results, MAY_LACK_MEMORY, weft_chan_create(sizeof(unsigned), 0, &p.results));
+	if (!MUST(pthread_create(&thread, NULL, consume, &p) == 0))
+		exit(1);
+	CALL(MAY_LACK_MEMORY | MAY_LACK_THREADS, weft_run(chan_main, &p, NULL));
+	pthread_join(thread, NULL);
+	weft_chan_destroy(p.results);
+	for (unsigned i = 0; i < CASES; i++)
+		weft_chan_destroy(p.chan[i]);
+}

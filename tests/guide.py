@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Compiles and runs the programs of docs/guide.md and compares what they print.
+
+A ```c block is a program if it has a main(); the ```text block behind it, if there is one, is what it prints. A block that
+begins with /* NAME.h */ is a header for the others. A comment before a block says what is special about it:
+
+  <!-- tests/guide.py: aborts -->  ends by SIGABRT, and the text is what it says on stderr; hexadecimal numbers differ
+  <!-- tests/guide.py: races -->   ThreadSanitizer has to find a race; elsewhere it just runs
+
+Usage: guide.py GUIDE INCLUDE_DIR LIBRARY SANITIZE COMPILER...
+"""
+import difflib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+
+FENCE = re.compile(r'(?:^<!-- tests/guide\.py: (\w+) -->\n)?^```(\w*)\n(.*?)^```$', re.M | re.S)
+
+
+def blocks(guide):
+    """The blocks with their line numbers: (line, mark, language, text)."""
+    with open(guide, encoding='utf-8') as file:
+        text = file.read()
+    for match in FENCE.finditer(text):
+        yield text.count('\n', 0, match.start(3)), match[1], match[2], match[3]
+
+
+def programs(guide, work):
+    """Writes the headers to the folder; yields the programs: (line, mark, code, expected or None)."""
+    found = list(blocks(guide))
+    for i, (line, mark, language, text) in enumerate(found):
+        header = re.match(r'/\* (\w+\.h) \*/\n', text)
+        if language != 'c':
+            continue
+        if header:
+            with open(os.path.join(work, header[1]), 'w', encoding='utf-8') as file:
+                file.write(text)
+        elif re.search(r'^int main\(', text, re.M):
+            after = found[i + 1] if i + 1 < len(found) else (0, None, '', '')
+            yield line, mark, text, after[3] if after[2] == 'text' else None
+
+
+def mask(text):
+    return re.sub(r'0x[0-9a-f]+', '0x...', text)
+
+
+def problem(mark, expected, sanitize, result):
+    """What is wrong with how the program ended, or None."""
+    if mark == 'races' and sanitize == 'thread':
+        return None if 'WARNING: ThreadSanitizer: data race' in result.stderr else 'no race was found'
+    if mark == 'aborts':
+        # A wrapper, an emulator for instance, reports it as a shell does.
+        if result.returncode not in (-signal.SIGABRT, 128 + signal.SIGABRT):
+            return 'exit status %d instead of SIGABRT' % result.returncode
+        printed = ''.join(l for l in result.stderr.splitlines(True) if l.startswith('weft: '))
+    else:
+        if result.returncode != 0:
+            return 'exit status %d' % result.returncode
+        printed = result.stdout
+    if expected is not None and mask(printed) != mask(expected):
+        return 'prints something else\n' + ''.join(
+            difflib.unified_diff(expected.splitlines(True), printed.splitlines(True), 'guide', 'program'))
+    return None
+
+
+def main():
+    guide, include, library, sanitize = sys.argv[1:5]
+    compiler = sys.argv[5:]
+    wrapper = shlex.split(os.environ.get('MESON_EXE_WRAPPER', ''))
+    flags = ['-std=c11', '-O1', '-g', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-I' + include]
+    if sanitize != 'none':
+        flags.append('-fsanitize=' + sanitize)
+    environment = dict(os.environ, LC_ALL='C')
+    ran, failed = 0, 0
+    with tempfile.TemporaryDirectory() as work:
+        for line, mark, code, expected in programs(guide, work):
+            name = os.path.join(work, 'line-%d' % line)
+            with open(name + '.c', 'w', encoding='utf-8') as file:
+                file.write(code)
+            command = compiler + flags + ['-I' + work, name + '.c', library, '-pthread',
+                                          '-Wl,-rpath,' + os.path.dirname(library), '-o', name]
+            result = subprocess.run(command, capture_output=True, text=True)
+            wrong = 'does not compile' if result.returncode != 0 else None
+            if not wrong:
+                try:
+                    # With one worker the race is there as well, and certain to be seen.
+                    environment['WEFT_WORKERS'] = '1' if mark == 'races' else '4'
+                    result = subprocess.run(wrapper + [name], capture_output=True, text=True, timeout=60,
+                                            env=environment, cwd=work)
+                    wrong = problem(mark, expected, sanitize, result)
+                except subprocess.TimeoutExpired:
+                    wrong = 'does not end'
+            ran += 1
+            if wrong:
+                failed += 1
+                print('%s:%d: the program %s\n%s%s' % (guide, line + 1, wrong, result.stdout, result.stderr))
+    print('%d programs, %d failed' % (ran, failed))
+    return 1 if failed or ran == 0 else 0
+
+
+sys.exit(main())

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The deque of unstarted tasks: the owner's end against two thieves, and growth.
+ *
+ * Mirrors: sched/queue/deque.h weft__deque_push(), weft__deque_put(), weft__deque_lower(), weft__deque_pop(),
+ * weft__deque_pop_if(); sched/queue/deque.c weft__deque_push_full(), grow(), weft__deque_take_last(),
+ * weft__deque_steal().
+ *
+ * Invariants: each element that a push accepted is taken exactly once; nothing is taken that was not pushed (an unwritten slot
+ * reads as 0); pop and pop_if say "none" only if it is so; nobody reads a buffer that is not there.
+ *
+ * Bounds: OPS operations of the owner in any order, then pops until it is empty; two thieves with STEALS_1 and STEALS_2
+ * attempts;
+ * capacity 2, which grows to 4 or, without memory, does not: slots are reused either way.
+ *
+ * The owner's stores of bottom, buffer and slots go through its store buffer. Its loads of these are from local copies. Thieves
+ * store nothing plainly; their loads are in program order, as x86 does it and as their acquires say (twins reorder them). A
+ * new buffer's mask is not modelled: it is immutable and published with the slots.
+ *
+ * Broken: NO_HEAVY: the thief's fence is a light one. NO_LIGHT: the owner's compiler has read top before it lowers bottom.
+ * BOTTOM_FIRST: the thief reads bottom before top (its acquire of top, or its fence, is missing). PUBLISH_EARLY: bottom is
+ * stored before the slot (its release is missing). BUFFER_LATE: the new buffer is published after the element in it. FREE_OLD:
+ * the outgrown buffer is freed at once. NO_COPY: growing copies nothing. NO_CAS: pop takes the last element without one.
+ * READ_LATE: the thief reads the slot after its CAS. OVERWRITE: push takes the room for what it was before.
+ */
+#define STORERS 1
+#define FENCERS 2
+#define DEPTH   3
+
+#ifndef OPS
+#define OPS 5
+#endif
+#ifndef STEALS_1
+#define STEALS_1 2
+#endif
+#ifndef STEALS_2
+#define STEALS_2 1
+#endif
+
+#define BOTTOM     0
+#define BUFFER     1             /* 0: the first one, 1: the grown one */
+#define SLOT(b, i) (2 + (b) * 2 + ((i) & (1 + 2 * (b)))) /* masks 1 and 3 */
+#define CELLS      8
+
+#include "tso.h"
+
+#define OWNER 0
+
+byte top;
+bool freed;          /* ghost: the first buffer */
+byte accepted;       /* ghost: elements pushed so far are 1 to this */
+byte taken;          /* ghost: a bit for each */
+byte count;          /* ghost: of the bits */
+
+inline store(where, value)
+{
+	atomic { nfull(buffer[OWNER]) -> STORE(OWNER, where, value); copies[where] = value }
+}
+
+inline take(element)
+{
+	assert(element > 0 && element <= accepted);
+	assert(!(taken & (1 << element)));
+	taken = taken | (1 << element);
+	count++
+}
+
+#define bottom copies[BOTTOM]
+#define current copies[BUFFER]
+
+inline put(element)
+{
+#ifdef BROKEN_PUBLISH_EARLY
+	store(BOTTOM, bottom + 1);
+	store(SLOT(current, bottom - 1), element)
+#else
+	store(SLOT(current, bottom), element);
+	store(BOTTOM, bottom + 1)
+#endif
+}
+
+inline grow()
+{
+	i = seen;
+	do
+#ifndef BROKEN_NO_COPY
+	:: i < bottom -> store(SLOT(1, i), copies[SLOT(0, i)]); i++
+	:: i >= bottom -> break
+#else
+	:: break
+#endif
+	od;
+	i = 0;
+#ifdef BROKEN_BUFFER_LATE
+	copies[BUFFER] = 1;
+	late = true;
+#else
+	store(BUFFER, 1);
+#endif
+#ifdef BROKEN_FREE_OLD
+	freed = true;
+#endif
+	bound = seen + 4
+}
+
+inline push()
+{
+	room = true;
+	if
+	:: bottom != bound
+	:: bottom == bound ->
+#ifdef BROKEN_OVERWRITE
+		bound = bottom + 2;
+#else
+		atomic { seen = top; bound = seen + 2 + 2 * current };
+		if
+		:: bottom != bound
+		:: bottom == bound && current == 0 -> grow()
+		:: bottom == bound -> room = false
+		fi
+#endif
+	fi;
+	if
+	:: room -> accepted++; put(accepted)
+	:: else
+	fi;
+#ifdef BROKEN_BUFFER_LATE
+	if
+	:: late -> STORE(OWNER, BUFFER, 1); late = false
+	:: else
+	fi;
+#endif
+	seen = 0
+}
+
+/* weft__deque_lower() and what follows; lowered is the index of the element. got: 0 if it had gone. */
+inline lower_and_take()
+{
+#ifdef BROKEN_NO_LIGHT
+	seen = top;
+	store(BOTTOM, lowered);
+#else
+	store(BOTTOM, lowered);
+	LIGHT_FENCE;
+	seen = top;
+#endif
+	if
+	:: seen < lowered -> take(got)
+	:: else -> /* weft__deque_take_last() */
+		if
+		:: seen > lowered -> got = 0
+#ifdef BROKEN_NO_CAS
+		:: seen == lowered -> take(got); top = seen + 1
+#else
+		:: atomic { seen == lowered && DRAINED(OWNER) ->
+			if
+			:: top == seen -> top++; take(got)
+			:: else -> got = 0
+			fi }
+#endif
+		fi;
+		store(BOTTOM, lowered + 1);
+		/* ghost: there is nothing, for nobody puts anything but we. */
+		assert(count == accepted)
+	fi;
+	seen = 0;
+	lowered = 0
+}
+
+inline pop()
+{
+	got = 0;
+	if
+	:: d_step { bottom <= top -> assert(count == accepted) }
+	:: atomic { bottom > top -> lowered = bottom - 1; got = copies[SLOT(current, lowered)] }
+		lower_and_take()
+	fi
+}
+
+/* Of the element that was pushed last, by then perhaps taken. */
+inline pop_if(element)
+{
+	if
+	:: bottom == 0 || copies[SLOT(current, bottom - 1)] != element
+	:: else ->
+		lowered = bottom - 1;
+		got = element;
+		lower_and_take()
+	fi
+}
+
+active proctype owner()
+{
+	byte copies[CELLS]; /* its view of its stores */
+	byte i, bound = 2, seen, lowered, got, ops;
+	bool room, late;
+
+	do
+	:: ops < OPS ->
+		ops++;
+		if
+		:: push()
+		:: pop()
+		:: accepted > 0 -> pop_if(accepted)
+		fi;
+		got = 0;
+		room = false
+	:: ops == OPS -> break
+	od;
+	do
+	:: pop();
+		if
+		:: got == 0 -> break
+		:: else
+		fi
+	od;
+	got = 0;
+	assert(count == accepted)
+}
+
+proctype thief(byte me, steals)
+{
+	byte attempts, mine, limit, from, element;
+
+	do
+	:: attempts < steals ->
+		attempts++;
+#ifdef BROKEN_BOTTOM_FIRST
+		heavy_fence(me);
+		limit = cell[BOTTOM];
+		mine = top;
+#else
+		mine = top;
+		if
+		:: mine >= cell[BOTTOM] -> goto none
+		:: else
+		fi;
+#ifndef BROKEN_NO_HEAVY
+		heavy_fence(me);
+#endif
+		limit = cell[BOTTOM];
+#endif
+		if
+		:: mine >= limit -> goto none
+		:: else
+		fi;
+		from = cell[BUFFER];
+#ifdef BROKEN_READ_LATE
+		if
+		:: atomic { top == mine -> top++ }
+		:: top != mine -> goto none
+		fi;
+		atomic { element = cell[SLOT(from, mine)]; take(element) };
+#else
+		atomic { assert(!(freed && from == 0)); element = cell[SLOT(from, mine)] };
+		atomic {
+			if
+			:: top == mine -> top++; take(element)
+			:: else
+			fi
+		}
+#endif
+none:		atomic { mine = 0; limit = 0; from = 0; element = 0 }
+	:: attempts == steals -> break
+	od
+}
+
+init {
+	atomic { run thief(0, STEALS_1); run thief(1, STEALS_2) }
+}

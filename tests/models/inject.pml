@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The injection queue's consumers: the trylock with a mark for those who are turned away, and what a consumer owes the others.
+ *
+ * Mirrors: sched/queue/urcu.c weft__wfcq_enqueue(), weft__wfcq_take(), take_locked(), weft__wfcq_empty(); what of
+ * sched/core/find.c from_injection() and weft__find() calls them; of sched/core/park.c weft__announce(),
+ * weft__sleep_announce() and search_stop().
+ *
+ * The actors: PRODUCERS plain threads that each inject one task; one holder that looks into the queue between two other tasks,
+ * is no searcher, and then computes for as long as any task is not started (it has found another task elsewhere); one
+ * worker that goes to sleep.
+ *
+ * Invariant: no task stays in the queue while the second worker sleeps: that would be a deadlock. A task is taken once.
+ *
+ * Bounds: 2 producers; batches of 1 and 2. The link that a producer stores after its exchange of the tail goes through
+ * its store buffer. Abstracted: idle_lock's sections are one step; a worker that is woken and finds a task computes as long;
+ * what is sequentially consistent is said to be so by the locked instructions of the C.
+ *
+ * Broken: NO_LOOK_AGAIN: the holder does not look again for those whom it turned away. BLOCKED_IS_ENOUGH: it does not if it saw a
+ * producer between its two steps. NO_ANNOUNCE: it tells nobody of what it leaves. NO_HEAVY: the sleeper's fence is light.
+ * NO_MARK: those who are turned away leave no trace (a plain trylock).
+ */
+#define PRODUCERS 2
+#define HOLDER    2
+#define SLEEPER   3
+#define STORERS   4
+#define FENCERS   4
+#define FENCERS_STORE
+#define CELLS     PRODUCERS /* node i, in the order of the queue, is linked */
+#define DEPTH     1
+
+#include "tso.h"
+
+byte head, tail;  /* of the queue: how many were taken, how many exchanged the tail */
+byte consumers;   /* the trylock and its marks */
+bool asleep, awake;
+byte searchers;
+byte started;     /* ghost */
+
+inline announce(me)
+{
+	LIGHT_FENCE;
+	if
+	:: asleep && searchers == 0 -> wake_one(me)
+	:: else
+	fi
+}
+
+/* The sleeper is the only one there is to wake. */
+inline wake_one(me)
+{
+	atomic {
+		DRAINED(me) ->
+		if
+		:: searchers == 0 && asleep -> asleep = false; searchers++; woke = true
+		:: else
+		fi
+	}
+	if
+	:: atomic { woke -> woke = false; awake = true }
+	:: else
+	fi
+}
+
+proctype producer(byte me)
+{
+	byte node;
+	bool woke;
+
+	atomic { DRAINED(me) -> node = tail; tail++ }
+	STORE(me, node, 1);
+	announce(me)
+}
+
+/* Takes up to max nodes: n of them. */
+inline take(me, max)
+{
+	n = 0;
+	again = true;
+	do
+	:: again && n < max && head != tail ->
+		again = false;
+		blocked = false;
+		if
+#ifdef BROKEN_NO_MARK
+		:: atomic { consumers > 0 -> break }
+#else
+		:: atomic { DRAINED(me) && consumers > 0 -> consumers = 2; break }
+#endif
+		:: atomic { DRAINED(me) && consumers == 0 -> consumers = 1 }
+		fi;
+		do
+		:: n < max && head != tail && cell[head] -> atomic { assert(cell[head]); head++; n++ }
+		:: n < max && head != tail && !cell[head] -> blocked = true; break
+		:: n == max || head == tail -> break
+		od;
+		atomic {
+			DRAINED(me) -> again = consumers > 1;
+			consumers = 0
+		}
+#ifdef BROKEN_BLOCKED_IS_ENOUGH
+		again = again && !blocked;
+#endif
+#ifdef BROKEN_NO_LOOK_AGAIN
+		again = false;
+#endif
+	:: else -> break
+	od;
+	blocked = false;
+	again = false
+}
+
+/* What from_injection() does with what it took: runs one, keeps the others where they can be stolen (here: starts them, too). */
+inline from_injection(me, max)
+{
+	if
+	:: head != tail ->
+		take(me, max);
+		started = started + n;
+#ifndef BROKEN_NO_ANNOUNCE
+		if
+		:: n > 0 && (n > 1 || head != tail) -> announce(me)
+		:: else
+		fi
+#endif
+	:: else
+	fi
+}
+
+proctype holder(byte max)
+{
+	bool woke, again, blocked;
+	byte n;
+
+	from_injection(HOLDER, max);
+	n = 0;
+	started == PRODUCERS /* computes */
+}
+
+/* weft__get_up() */
+inline get_up(me)
+{
+	if
+	:: atomic { DRAINED(me) && asleep -> asleep = false; searchers++ }
+	:: !asleep -> awake
+	fi
+}
+
+proctype sleeper()
+{
+	bool woke, again, blocked, searching;
+	byte n;
+
+	do
+	:: started == PRODUCERS -> break
+	:: started < PRODUCERS ->
+		from_injection(SLEEPER, PRODUCERS);
+		if
+		:: n > 0 -> goto run_it
+		:: else
+		fi;
+		/* weft__sleep_announce() */
+		atomic {
+			DRAINED(SLEEPER) -> asleep = true;
+			awake = false;
+			searchers = searchers - searching;
+			searching = false
+		}
+#ifndef BROKEN_NO_HEAVY
+		heavy_fence(SLEEPER);
+#endif
+		from_injection(SLEEPER, 1);
+		if
+		:: n > 0 -> get_up(SLEEPER)
+		:: n == 0 && awake
+		:: n == 0 && started == PRODUCERS -> break
+		fi;
+		searching = true;
+run_it:		n = 0;
+		/* It may go to sleep again as a searcher, or have found something, and cease to be one. */
+		if
+		:: searching
+		:: searching -> searchers--; searching = false
+		:: !searching
+		fi
+	od
+}
+
+init {
+	atomic {
+		run producer(0);
+		run producer(1);
+		if
+		:: run holder(1)
+		:: run holder(2)
+		fi;
+		run sleeper()
+	}
+}

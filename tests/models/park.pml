@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Workers that sleep and are woken: no task is left in a queue while a worker sleeps that could run it, and a closing runtime
+ * ends.
+ *
+ * Mirrors: sched/core/park.c push_sleeper_locked(), take_sleeper_locked(), rouse(), wake_one(), weft__announce(),
+ * weft__announce_slot(), weft__nudge(), weft__wake_all(), weft__search_start(), look_at_workers(),
+ * weft__search_stop(), weft__sleep_announce(), weft__get_up(), watch_slots(), stop_watching(), stop_if_over(),
+ * must_get_up(), weft__sleep(); sched/core/find.c weft__find(), look_around(), search(), from_injection();
+ * sched/core/ready.c weft__ready(), weft__ready_tail(), weft__inject(), to_inbox(); sched/core/workers.c
+ * weft__all_ended(); sched/core/runtime.c weft_runtime_destroy(), weft__stop().
+ *
+ * The actors: WORKERS workers, of which the first runs a task that makes another one visible (PUT: in its ring, its next slot, the
+ * injection queue, its slot for the second time; or any) and, with PINNED, one more in the last worker's inbox; a plain thread that injects OUTSIDE
+ * tasks and then, with CLOSING, destroys the runtime. All unpinned tasks compute until all of them have started: each
+ * needs a worker of its own.
+ *
+ * Invariants: a state in which nobody can go on is a deadlock unless all tasks have started and, with CLOSING, all workers have
+ * ended. When the runtime is stopped nothing is live. What is taken off the list of sleepers once is roused once.
+ *
+ * Bounds: as above; 3 workers; at most SEARCHERS of them search at a time (may be exceeded, as in the C).
+ *
+ * Plain stores that go through store buffers: the ring's tail, the filling of a slot, the links of injection queue and
+ * inbox, the counts of ended tasks, `closing`, `watching` becoming 0. idle and the exchanges of a slot are locked instructions, as
+ * is what a lock's holder does: a section under idle_lock is one step. The list of sleepers is a set: any of
+ * them is woken, not only the last one. The ring and the injection queue are taken from in one step (ring.pml, inject.pml).
+ * Naps may end at any time. A watcher takes a filled slot at its second look or goes on watching, without a count of picks.
+ * Not here: timers and their keeper, workers that retire, starvation for stacks.
+ *
+ * Broken: NO_HEAVY: going to sleep without the heavy fence. NO_RECHECK: without the last look at the workers' queues.
+ * NO_RECHECK_INBOX: at inbox and injection queue. LOOK_FIRST: the look comes before the sleeper is announced.
+ * ANNOUNCE_FIRST: idle is read before the task is stored. NO_LOOK_AROUND: the last searcher that finds something
+ * looks no further. NO_LOOK_FENCE: it looks without the heavy fence. LEAVE_LATE: a searcher that goes to sleep leaves the searchers'
+ * count only after its last look. NO_WATCH: no sleeper watches the slots. WATCH_NO_LOOK: who stops watching does not look again.
+ * NUDGE_FIRST: asleep is read before the inbox is filled. NOT_OVER: a worker that goes to sleep does not look whether a closing
+ * runtime is over. STARTS_FIRST: starts are counted before ends.
+ */
+#ifndef WORKERS
+#define WORKERS 3 /* or 2 */
+#endif
+
+#ifndef SEARCHERS
+#define SEARCHERS 1
+#endif
+#ifndef OUTSIDE
+#define OUTSIDE 1
+#endif
+#define UNPINNED (2 + OUTSIDE)
+
+#define STORERS   4
+#define FENCERS   4
+#define DEPTH     2
+#define THREAD    3 /* the plain thread's store buffer */
+#define TAIL(w)   (w)
+#define SLOT(w)   (3 + (w))
+#define LINK(i)   (6 + (i))
+#define INBOX     9 /* of the last worker */
+#define WATCHING  10
+#define CLOSED    11
+#define ENDED(w)  (12 + (w))
+#define SPAWNED   15 /* by worker 0 */
+#define FENCERS_STORE
+#define CELLS     16
+#define PIN       (WORKERS - 1)
+#ifdef PINNED
+#define HAS_PINNED 1
+#else
+#define HAS_PINNED 0
+#endif
+
+#include "tso.h"
+
+byte head[3];
+byte inj_head, inj_tail;
+bool inbox_taken;
+byte searchers;
+bool asleep[3], awake[3];
+bool stopped;
+byte submitted = 1; /* injected_spawned: worker 0 has a task from the beginning */
+byte started = 1;   /* ghost */
+byte live = 1;      /* ghost */
+
+#define SLEEPERS (asleep[0] || asleep[1] || asleep[2])
+
+inline wake_one(me)
+{
+	atomic {
+		DRAINED(me) ->
+		if
+		:: searchers == 0 && asleep[0] -> target = 1
+		:: searchers == 0 && asleep[1] -> target = 2
+		:: searchers == 0 && asleep[2] -> target = 3
+		:: else
+		fi;
+		if
+		:: target -> asleep[target - 1] = false; searchers++
+		:: else
+		fi
+	}
+	rouse()
+}
+
+inline rouse()
+{
+	if
+	:: atomic { target -> assert(!awake[target - 1]); awake[target - 1] = true; target = 0 }
+	:: !target
+	fi
+}
+
+inline announce(me)
+{
+	LIGHT_FENCE;
+	if
+	:: SLEEPERS && searchers == 0 -> wake_one(me)
+	:: else
+	fi
+}
+
+inline announce_slot(me)
+{
+	LIGHT_FENCE;
+	if
+	:: SLEEPERS && searchers == 0 && !cell[WATCHING] -> wake_one(me)
+	:: else
+	fi
+}
+
+inline nudge(me, w)
+{
+	LIGHT_FENCE;
+	if
+	:: asleep[w] ->
+		atomic {
+			DRAINED(me) ->
+			if
+			:: asleep[w] -> asleep[w] = false; searchers++; target = w + 1
+			:: else
+			fi
+		}
+		rouse()
+	:: else
+	fi
+}
+
+inline wake_all(me)
+{
+	atomic {
+		DRAINED(me) -> searchers = searchers + asleep[0] + asleep[1] + asleep[2];
+		awake[0] = awake[0] || asleep[0];
+		awake[1] = awake[1] || asleep[1];
+		awake[2] = awake[2] || asleep[2];
+		asleep[0] = false;
+		asleep[1] = false;
+		asleep[2] = false
+	}
+}
+
+inline inject(me)
+{
+	atomic { DRAINED(me) -> i = inj_tail; inj_tail++ };
+	atomic { STORE(me, LINK(i), 1); i = 0 };
+	announce(me)
+}
+
+/* The task that worker 0 runs at first: makes others runnable, then computes. */
+inline first_task()
+{
+	if
+#if !defined(PUT) || PUT == 0
+	:: true ->
+#ifdef BROKEN_ANNOUNCE_FIRST
+		announce(me);
+#endif
+		mytail++;
+		STORE(me, TAIL(me), mytail);
+#ifndef BROKEN_ANNOUNCE_FIRST
+		announce(me)
+#endif
+#endif
+#if !defined(PUT) || PUT == 1
+	:: true -> STORE(me, SLOT(me), 1); announce_slot(me)
+#endif
+#if !defined(PUT) || PUT == 3
+	:: true ->
+		STORE(me, SLOT(me), 1);
+		announce_slot(me);
+		/* Picks it again by itself, unless a watcher was faster; its short task makes the next one runnable. */
+		t = 0;
+		from_slot();
+		if
+		:: t -> STORE(me, SLOT(me), 1); announce_slot(me)
+		:: else
+		fi;
+		t = 1
+#endif
+#if !defined(PUT) || PUT == 2
+	:: true -> inject(me)
+#endif
+	fi;
+#ifdef PINNED
+#ifdef BROKEN_NUDGE_FIRST
+	nudge(me, PIN);
+#endif
+	atomic { DRAINED(me) -> STORE(me, INBOX, 1) };
+#ifndef BROKEN_NUDGE_FIRST
+	nudge(me, PIN);
+#endif
+#endif
+	skip
+}
+
+/* Each sets t to what it took: 1, an unpinned task; 2, the pinned one. */
+inline from_slot()
+{
+	atomic {
+		DRAINED(me) ->
+		if
+		:: cell[SLOT(me)] -> cell[SLOT(me)] = 0; t = 1
+		:: else
+		fi
+	}
+}
+
+inline from_ring()
+{
+	atomic {
+		DRAINED(me) ->
+		if
+		:: head[me] != mytail -> head[me]++; t = 1
+		:: else
+		fi
+	}
+}
+
+inline from_inbox()
+{
+#ifdef PINNED
+	d_step {
+		if
+		:: t == 0 && me == PIN && cell[INBOX] && !inbox_taken -> inbox_taken = true; t = 2
+		:: else
+		fi
+	}
+#else
+	skip
+#endif
+}
+
+inline from_injection(batch)
+{
+	if
+	:: t == 0 && inj_head != inj_tail ->
+		atomic {
+			DRAINED(me) ->
+			if
+			:: inj_head != inj_tail && cell[LINK(inj_head)] -> inj_head++; t = 1
+			:: else
+			fi;
+			if
+			:: batch && t && inj_head != inj_tail && cell[LINK(inj_head)] ->
+				inj_head++;
+				mytail++;
+				STORE(me, TAIL(me), mytail);
+				i = 1
+			:: else
+			fi
+		}
+		if
+		:: t && (i || inj_head != inj_tail) -> i = 0; announce(me)
+		:: else
+		fi
+	:: else
+	fi
+}
+
+inline look_at_workers()
+{
+	ready = false;
+	slot = false;
+	i = 0;
+	do
+	:: atomic {
+		i < WORKERS && !ready ->
+		ready = (cell[TAIL(i)] != head[i]);
+		slot = slot || cell[SLOT(i)];
+		i++
+	}
+	:: else -> break
+	od;
+	i = 0
+}
+
+inline search_stop()
+{
+	atomic {
+		DRAINED(me) -> last = (searchers == 1 && SLEEPERS);
+		searchers--;
+		searching = false
+	}
+#ifndef BROKEN_NO_LOOK_AROUND
+	if
+	:: last ->
+		last = false;
+#ifndef BROKEN_NO_LOOK_FENCE
+		heavy_fence(me);
+#endif
+		look_at_workers();
+		if
+		:: ready || inj_head != inj_tail || (slot && !cell[WATCHING]) -> wake_one(me)
+		:: else
+		fi;
+		atomic { ready = false; slot = false }
+	:: else
+	fi
+#endif
+	last = false
+}
+
+inline await_rouse()
+{
+	atomic { awake[me] -> awake[me] = false; searching = true }
+}
+
+inline get_up()
+{
+	if
+	:: atomic { DRAINED(me) && asleep[me] -> asleep[me] = false; searchers++; searching = true }
+	:: atomic { !asleep[me] -> skip };
+		await_rouse()
+	fi
+}
+
+inline stop_watching()
+{
+	STORE(me, WATCHING, 0);
+#ifndef BROKEN_WATCH_NO_LOOK
+	heavy_fence(me);
+#endif
+	watching = false
+}
+
+inline stop_if_over()
+{
+#if defined(CLOSING) && !defined(BROKEN_NOT_OVER)
+	if
+	:: cell[CLOSED] ->
+#ifdef BROKEN_STARTS_FIRST
+		sum = submitted + cell[SPAWNED];
+#endif
+		i = 0;
+		do
+		:: atomic { i < WORKERS -> count = count + cell[ENDED(i)]; i++ }
+		:: else -> break
+		od;
+		i = 0;
+#ifndef BROKEN_STARTS_FIRST
+		sum = submitted + cell[SPAWNED];
+#endif
+		if
+		:: count == sum ->
+			atomic { assert(live == 0); stopped = true };
+			wake_all(me)
+		:: else
+		fi;
+		atomic { count = 0; sum = 0 }
+	:: else
+	fi
+#else
+	skip
+#endif
+}
+
+proctype worker(byte me)
+{
+	byte t, i, start, mytail, target, count, sum, ends;
+	bool searching, ready, slot, last, watching;
+
+	if
+	:: me == 0 ->
+		t = 1;
+#ifdef CLOSING
+		atomic { nfull(buffer[0]) -> STORE(me, SPAWNED, 1 + HAS_PINNED); live = live + 1 + HAS_PINNED };
+#endif
+		first_task();
+		goto compute
+	:: else
+	fi;
+find:
+	if
+	:: stopped -> goto out
+	:: else
+	fi;
+	from_slot();
+	if
+	:: t == 0 -> from_ring()
+	:: else
+	fi;
+	from_inbox();
+	from_injection(true);
+	if
+	:: t -> goto found
+	:: else
+	fi;
+	/* search() */
+	if
+	:: !searching && searchers >= SEARCHERS -> goto going_to_sleep
+	:: !searching && searchers < SEARCHERS -> atomic { DRAINED(me) -> searchers++; searching = true }
+	:: searching
+	fi;
+again:	select (start : 0 .. WORKERS - 1);
+	do
+	:: i < WORKERS && t == 0 ->
+		atomic {
+			DRAINED(me) ->
+			if
+			:: start != me && cell[TAIL(start)] != head[start] -> head[start]++; t = 1
+			:: else
+			fi;
+			start = (start + 1) % WORKERS;
+			i++
+		}
+	:: else -> break
+	od;
+	atomic { i = 0; start = 0 };
+	from_inbox();
+	from_injection(true);
+	if
+	:: t -> goto found
+	:: !t -> goto again
+	:: !t
+	fi;
+going_to_sleep:
+#ifdef BROKEN_LOOK_FIRST
+	look_at_workers();
+#endif
+	atomic {
+		DRAINED(me) -> asleep[me] = true;
+#ifndef BROKEN_LEAVE_LATE
+		searchers = searchers - searching;
+		searching = false
+#endif
+	}
+#ifndef BROKEN_NO_HEAVY
+	heavy_fence(me);
+#endif
+#ifndef BROKEN_NO_RECHECK_INBOX
+	from_inbox();
+	from_injection(false);
+#endif
+#ifdef BROKEN_LEAVE_LATE
+	if
+	:: t -> atomic { DRAINED(me) -> searchers = searchers - searching; searching = false }
+	:: else
+	fi;
+#endif
+	if
+	:: t -> get_up(); goto found
+	:: else
+	fi;
+#if !defined(BROKEN_LOOK_FIRST) && !defined(BROKEN_NO_RECHECK)
+	look_at_workers();
+#endif
+#ifdef BROKEN_LEAVE_LATE
+	atomic { DRAINED(me) -> searchers = searchers - searching; searching = false };
+#endif
+	stop_if_over();
+	if
+	:: stopped || ready -> atomic { ready = false; slot = false }; get_up(); goto find
+	:: else
+	fi;
+#ifndef BROKEN_NO_WATCH
+	if
+	:: slot -> atomic {
+			DRAINED(me) ->
+			slot = false;
+			if
+			:: !cell[WATCHING] -> cell[WATCHING] = 1; watching = true
+			:: else
+			fi
+		}
+	:: else
+	fi;
+#endif
+	atomic { ready = false; slot = false };
+	do
+	:: awake[me] ->
+		await_rouse();
+		break
+	:: watching -> /* the nap is over */
+		select (start : 0 .. WORKERS - 1);
+		do
+		:: i == WORKERS || t -> break
+		:: i < WORKERS && !t ->
+			atomic {
+				DRAINED(me) ->
+				if
+				:: cell[SLOT(start)] && start != me -> cell[SLOT(start)] = 0; t = 1
+				:: cell[SLOT(start)] && start != me -> slot = true
+				:: else
+				fi;
+				start = (start + 1) % WORKERS;
+				i++
+			}
+		od;
+		atomic { i = 0; start = 0 };
+		if
+		:: t -> get_up(); break
+		:: !t && slot -> slot = false
+		:: !t && !slot ->
+			stop_watching();
+#ifndef BROKEN_WATCH_NO_LOOK
+			look_at_workers();
+			if
+			:: ready || slot -> atomic { ready = false; slot = false }; get_up(); break
+			:: else
+			fi
+#endif
+		fi
+#ifndef CLOSING
+	:: started == UNPINNED && (inbox_taken || !HAS_PINNED) -> goto out
+#endif
+	od;
+	slot = false;
+	if
+	:: watching -> stop_watching()
+	:: else
+	fi;
+	if
+	:: t -> goto found
+	:: else -> goto find
+	fi;
+found:
+	if
+	:: searching -> search_stop()
+	:: else
+	fi;
+	atomic { started = started + (t == 1) };
+compute:
+	if
+	:: t == 1 -> started == UNPINNED
+	:: else
+	fi;
+#ifdef CLOSING
+	atomic { ends++; live-- };
+	STORE(me, ENDED(me), ends);
+#endif
+	t = 0;
+	goto find;
+out:
+	skip
+}
+
+proctype thread()
+{
+	byte i, n, target;
+
+	do
+	:: n < OUTSIDE ->
+		n++;
+		atomic { submitted++; live++ };
+		inject(THREAD)
+	:: n == OUTSIDE -> break
+	od;
+#ifdef CLOSING
+	STORE(THREAD, CLOSED, 1);
+	wake_all(THREAD);
+	atomic { stopped -> assert(live == 0) }
+#endif
+}
+
+init {
+	atomic {
+		run worker(0);
+		run worker(1);
+#if WORKERS == 3
+		run worker(2);
+#endif
+		run thread()
+	}
+}

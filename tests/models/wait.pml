@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The wait node: one claim among wake, timeout and cancel; the switch; and that nobody looks at a dead frame.
+ *
+ * Mirrors: sched/core/wait.c weft__wait_begin(), weft__wait_claim(), weft__wait_wake(), wait_task(), wait_thread(),
+ * cancel_watch(), cancel_unwatch(), suspend_until_woken(), weft__expire(); sched/core/execute.c settle(); sched/core/cancel.c
+ * weft_cancel(); sched/core/timer.c weft__timer_arm(), weft__timer_disarm(); sched/sync/queue.h sync_wait_unlock(),
+ * sync_take_locked(), sync_leave().
+ *
+ * Invariants: the waiter is looked at only while its frame lives; a task is made runnable once for each suspension, and is
+ * resumed only after its context was saved; each wait ends by wake, deadline or cancel if one of these comes, also if it comes
+ * before the switch (else a deadlock).
+ *
+ * Bounds: one waiter that waits ROUNDS times, with the same task; each time with or without deadline and cancellation. `sure`
+ * is the one source that is certain to come; the others may. With THREAD the waiter is a plain thread: no switch, no
+ * cancellation, a futex.
+ *
+ * The task's stores of `waiting` go through its thread's store buffer, which the compare-and-swap after the switch drains: it may
+ * go on elsewhere. The rest is acquire and release, or under a lock, and sequentially consistent here. A lock's section is one
+ * step where it has one access, else the lock is a variable. `sched_yield` loops are waits. A futex wait blocks while the word
+ * is unchanged, as each change is followed by a wake.
+ *
+ * Broken: PUBLISH_EARLY: a waker that finds SUSPENDING makes the task runnable. PARK_STORES: PARKED is stored, without a
+ * compare-and-swap. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK, NO_DISARM, NO_UNWATCH: the node stays in the
+ * queue, the heap, the task. UNWATCH_NO_WAIT: the frame ends under a busy canceller. NO_RECHECK: the task does not look for a
+ * request after it has become visible to cancellers. WATCH_LATE: it looks before. NO_HEAVY: the canceller's fence is
+ * light. BUSY_EARLY: it gives its lock back before it claims. TWO_CLAIMS: a claim is a load and a store. WAKE_ANYWAY:
+ * a claimer that has lost wakes all the same. SIGNAL_LATE (THREAD): a waker touches the frame after it has signalled.
+ */
+#ifndef ROUNDS
+#define ROUNDS 2
+#endif
+
+#define TASK    0
+#define STORERS 1
+#define FENCERS 1
+#define DEPTH   2
+#define CELLS   1
+#define WAITING 0 /* the waiter that cancellers see: the number of the round, 0: none */
+
+#include "tso.h"
+
+mtype = { RUNNING, SUSPENDING, PARKED, NOTIFIED };           /* park */
+mtype = { PENDING, WOKEN, TIMEDOUT, CANCELLED };             /* outcome */
+mtype = { WAKE, DEADLINE, CANCEL };                          /* sure */
+
+mtype park = RUNNING;
+mtype outcome = PENDING;
+mtype sure;
+bool signalled;
+byte queued, armed;         /* in the primitive's queue, in the heap: the round's number */
+bool queue_lock, heap_lock;
+bool requested, busy;       /* struct task.cancel */
+byte alive;                 /* ghost: the round whose frame lives */
+bool left, saved, runnable; /* on the way out; ghost: the context is saved; in some queue */
+bool over;
+
+inline lock(l)
+{
+	atomic { !l -> l = true }
+}
+
+/* round: whose waiter the claimer holds. */
+inline claim(round, as)
+{
+#ifdef BROKEN_TWO_CLAIMS
+	atomic { assert(alive == round); claimed = (outcome == PENDING) };
+	if
+	:: claimed -> outcome = as
+	:: else
+	fi
+#else
+	d_step {
+		assert(alive == round);
+		claimed = (outcome == PENDING);
+		outcome = (claimed -> as : outcome)
+	}
+#endif
+}
+
+inline make_runnable()
+{
+	atomic { assert(!runnable); runnable = true }
+}
+
+inline wake(round)
+{
+	if
+#ifdef BROKEN_WAKE_ANYWAY
+	:: true ->
+#else
+	:: claimed ->
+#endif
+#ifdef THREAD
+		atomic { assert(alive == round); signalled = true };
+#ifdef BROKEN_SIGNAL_LATE
+		assert(alive == round);
+#endif
+#else
+		d_step { was = park; park = NOTIFIED };
+		if
+#ifdef BROKEN_PUBLISH_EARLY
+		:: was == PARKED || was == SUSPENDING -> make_runnable()
+#else
+		:: was == PARKED -> make_runnable()
+#endif
+		:: else
+		fi;
+		was = 0;
+#endif
+		claimed = false
+	:: else
+	fi
+}
+
+/* What runs next on the thread that the task leaves: settle(). The thread's buffer is the task's. */
+active proctype next()
+{
+end:	do
+	:: left ->
+		d_step { left = false; saved = true };
+#ifdef BROKEN_PARK_STORES
+		atomic { DRAINED(TASK) -> park = PARKED }
+#else
+		if
+		:: atomic { DRAINED(TASK) && park == SUSPENDING -> park = PARKED }
+		:: atomic { DRAINED(TASK) && park != SUSPENDING -> make_runnable() }
+		fi
+#endif
+	od
+}
+
+inline wait_task()
+{
+	if
+	:: true -> watched = true
+	:: sure != CANCEL
+	fi;
+	if
+	:: watched ->
+#ifdef BROKEN_WATCH_LATE
+		alone = requested;
+		STORE(TASK, WAITING, round);
+#else
+		STORE(TASK, WAITING, round);
+		LIGHT_FENCE;
+#ifndef BROKEN_NO_RECHECK
+		alone = requested;
+#endif
+#endif
+		if
+		:: alone -> claim(round, CANCELLED); alone = claimed; claimed = false
+		:: else
+		fi
+	:: else
+	fi;
+	if
+	:: !alone -> claim(round, TIMEDOUT); alone = claimed; claimed = false /* it has passed */
+	:: !alone -> timed = true; atomic { !heap_lock -> armed = round }
+	:: alone || sure != DEADLINE
+	fi;
+	if
+	:: alone -> park = RUNNING
+	:: else ->
+		if
+		:: park == NOTIFIED
+		:: park != NOTIFIED ->
+			left = true;
+			atomic { runnable -> assert(saved); runnable = false; saved = false }
+		fi;
+		park = RUNNING
+	fi;
+	if
+	:: timed ->
+#ifndef BROKEN_NO_DISARM
+		atomic { !heap_lock -> armed = 0 };
+#endif
+		timed = false
+	:: else
+	fi;
+	if
+	:: watched ->
+#ifndef BROKEN_NO_UNWATCH
+		STORE(TASK, WAITING, 0);
+#endif
+		LIGHT_FENCE;
+#ifndef BROKEN_UNWATCH_NO_WAIT
+		!busy;
+#endif
+		watched = false
+	:: else
+	fi;
+	alone = false
+}
+
+inline wait_thread()
+{
+	if
+	:: sure != DEADLINE -> timed = true /* there is none */
+	:: true
+	fi;
+	do
+	:: signalled -> break
+	:: !timed ->
+		claim(round, TIMEDOUT);
+		if
+		:: claimed -> claimed = false; break
+		:: else -> timed = true
+		fi
+	od;
+	timed = false
+}
+
+active proctype waiter()
+{
+	byte round;
+	bool watched, timed, alone, claimed;
+
+	if
+	:: sure = WAKE
+	:: sure = DEADLINE
+#ifndef THREAD
+	:: sure = CANCEL
+#endif
+	fi;
+	do
+	:: round < ROUNDS ->
+		atomic { round++; alive = round; outcome = PENDING; signalled = false; park = SUSPENDING };
+		/* Its thread's locked instruction. */
+		atomic { DRAINED(TASK) && !queue_lock -> queued = round };
+#ifdef THREAD
+		wait_thread();
+#else
+		wait_task();
+#endif
+#ifndef BROKEN_NO_UNLINK
+		if
+		:: outcome != WOKEN -> atomic { DRAINED(TASK) && !queue_lock -> queued = 0 }
+		:: else
+		fi;
+#endif
+		assert(outcome != PENDING);
+		alive = 0
+	:: round == ROUNDS -> break
+	od;
+	over = true
+}
+
+active proctype waker()
+{
+	byte round;
+	bool claimed;
+	mtype was;
+
+end:	do
+	:: queued ->
+		lock(queue_lock);
+		atomic { round = queued; queued = 0 };
+		if
+		:: round ->
+#ifdef BROKEN_CLAIM_LATE
+			queue_lock = false;
+			claim(round, WOKEN);
+#else
+			claim(round, WOKEN);
+			queue_lock = false;
+#endif
+			wake(round)
+		:: else -> queue_lock = false
+		fi;
+		d_step { round = 0; claimed = false }
+	:: over -> break
+	:: sure && sure != WAKE -> break
+	od
+}
+
+#ifndef THREAD
+active proctype expirer()
+{
+	byte round;
+	bool claimed;
+	mtype was;
+
+end:	do
+	:: armed ->
+		lock(heap_lock);
+		atomic { round = armed; armed = 0 };
+		if
+		:: round -> claim(round, TIMEDOUT)
+		:: else
+		fi;
+		heap_lock = false;
+		wake(round);
+		d_step { round = 0; claimed = false }
+	:: over -> break
+	:: sure && sure != DEADLINE -> break
+	od
+}
+
+active proctype canceller()
+{
+	byte round;
+	bool claimed;
+	mtype was;
+
+	if
+	:: sure ->
+		atomic { requested = true; busy = true };
+#ifndef BROKEN_NO_HEAVY
+		heavy_fence(0);
+#endif
+		round = cell[WAITING];
+#ifdef BROKEN_BUSY_EARLY
+		busy = false;
+#endif
+		if
+		:: round -> claim(round, CANCELLED)
+		:: else
+		fi;
+		busy = false;
+		wake(round)
+	:: sure && sure != CANCEL
+	fi
+}
+#endif

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * fork() in a process with a runtime: _exit() and exec() work in the child, any call of Weft's in
+ * it returns or aborts with one line; the parent notices nothing. Without a live runtime the child
+ * is a process like any other.
+ */
+#include "leaks.h"
+#include "tests/sched/core/harness.h"
+
+#include "src/lock.h"
+
+#include <pthread.h>
+#include <weft/coro.h>
+#include <weft/sync.h>
+
+#define EXITED(code)   (code)
+#define KILLED(signal) (100 + (signal))
+
+/* What the forked process does. Its return is that of the task, or of the thread, that forked. */
+static void (*act)(void);
+static weft_runtime *runtime;
+static weft_task *stuck;
+static weft_coro *generator;
+static weft_mutex held = WEFT_MUTEX_INIT;
+static flag holding;
+
+static void forked_and_awaited(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		alarm(60); /* a hang is a failure */
+		expect_leaks();
+		act();
+		return;
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		_exit(99);
+	/* The runtime is whole still. */
+	weft_task *task = NULL;
+	if (weft_submit(runtime, give_back, NULL, &task) != 0 || weft_join(task, NULL) != 0)
+		_exit(98);
+	_exit(WIFEXITED(status) ? EXITED(WEXITSTATUS(status)) : KILLED(WTERMSIG(status)));
+}
+
+static void *fork_in_task(void *arg)
+{
+	forked_and_awaited();
+	return arg;
+}
+
+static void *fork_in_inline_fork(void *arg)
+{
+	weft_task storage;
+
+	weft_fork(&storage, fork_in_task, arg);
+	return weft_fork_join(&storage);
+}
+
+static void *generate(void *in)
+{
+	return weft_coro_yield(in);
+}
+
+static void *hold(void *arg)
+{
+	weft_mutex_lock(&held);
+	raise_flag(&holding);
+	weft_sleep_until(WEFT_FOREVER);
+	return arg;
+}
+
+/* Somebody has to be in the way: a task that never ends and holds a mutex. */
+static void with_runtime(void)
+{
+	struct weft_options options = {.workers = 3};
+
+	weft_runtime_create(&options, &runtime);
+	weft_submit(runtime, hold, NULL, &stuck);
+	spin_for(&holding, 1);
+	/* Not in the child: a worker may hold the lock of the stacks just when the process forks. */
+	weft_coro_create(generate, 0, &generator);
+}
+
+static void in_task(void *fn)
+{
+	weft_task *task = NULL;
+
+	with_runtime();
+	weft_submit(runtime, *(weft_fn **)fn, NULL, &task);
+	weft_join(task, NULL);
+	_exit(97);
+}
+
+static void on_thread(void *unused)
+{
+	(void)unused;
+	with_runtime();
+	forked_and_awaited();
+	_exit(96);
+}
+
+static struct child child;
+
+static void assert_works(void (*how)(void), int code)
+{
+	weft_fn *fn = fork_in_task;
+
+	act = how;
+	child_run(&child, in_task, &fn);
+	assert_true(child_exited_with(&child, code));
+	assert_int_equal(child_lines(&child), 0);
+	child_run(&child, on_thread, NULL);
+	assert_true(child_exited_with(&child, code));
+	assert_int_equal(child_lines(&child), 0);
+}
+
+static void assert_refused_here(void (*where)(void *), weft_fn *fn, void (*how)(void))
+{
+	act = how;
+	child_run(&child, where, &fn);
+	assert_true(child_exited_with(&child, KILLED(SIGABRT)));
+	assert_int_equal(child_lines(&child), 1);
+	assert_non_null(strstr(child.said, "was forked while a Weft runtime was alive"));
+}
+
+static void assert_refused(void (*how)(void))
+{
+	assert_refused_here(in_task, fork_in_task, how);
+	assert_refused_here(on_thread, NULL, how);
+}
+
+static void exit_at_once(void)
+{
+	_exit(7);
+}
+
+static void exit_in_order(void)
+{
+	exit(8);
+}
+
+static void execute(void)
+{
+	execl("/bin/sh", "sh", "-c", "exit 9", (char *)NULL);
+}
+
+static void test_exit_and_exec_work(void **state)
+{
+	(void)state;
+	assert_works(exit_at_once, 7);
+	assert_works(exit_in_order, 8);
+	assert_works(execute, 9);
+}
+
+static int own_value;
+
+static void *store_value(void *arg)
+{
+	own_value++;
+	return arg;
+}
+
+#define FAIL_UNLESS(condition)                                                          \
+	do {                                                                            \
+		if (!(condition)) {                                                     \
+			fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition); \
+			_exit(1);                                                       \
+		}                                                                       \
+	} while (0)
+
+/* As on a plain thread of a process where no runtime can be. */
+static void call_what_returns(void)
+{
+	weft_runtime *rt = NULL;
+	weft_mutex mutex = WEFT_MUTEX_INIT;
+	weft_task storage;
+	void *out = NULL;
+
+	FAIL_UNLESS(!weft_self() && weft_worker_id() == -1 && weft_worker_count(NULL) == 0);
+	FAIL_UNLESS(weft_run(give_back, NULL, NULL) == -EPERM);
+	FAIL_UNLESS(weft_runtime_create(NULL, &rt) == -EPERM && !rt);
+	FAIL_UNLESS(weft_runtime_destroy(runtime) == -EPERM);
+	FAIL_UNLESS(weft_submit(runtime, give_back, NULL, NULL) == -EPERM);
+	FAIL_UNLESS(weft_submit(NULL, give_back, NULL, NULL) == -EPERM);
+	FAIL_UNLESS(weft_spawn(give_back, NULL, NULL) == -EPERM);
+	FAIL_UNLESS(weft_set_workers(runtime, 2) == -EPERM);
+	FAIL_UNLESS(weft_set_workers(NULL, 2) == -EPERM);
+	FAIL_UNLESS(weft_join_until(stuck, weft_after(1000), NULL) == -ETIMEDOUT);
+	FAIL_UNLESS(weft_sleep(1000) == 0);
+	FAIL_UNLESS(!weft_cancelled());
+	weft_yield();
+	weft_mutex_lock(&mutex);
+	weft_mutex_unlock(&mutex);
+	FAIL_UNLESS(weft_mutex_trylock(&held) == -EBUSY);
+	weft_fork(&storage, store_value, &own_value);
+	FAIL_UNLESS(weft_fork_join(&storage) == &own_value && own_value == 1);
+	FAIL_UNLESS(weft_coro_enter(generator, &own_value, &out) == 0 && out == &own_value);
+	_exit(0);
+}
+
+static void test_calls_return(void **state)
+{
+	(void)state;
+	assert_works(call_what_returns, 0);
+}
+
+static void join_what_never_ends(void)
+{
+	weft_join(stuck, NULL);
+}
+
+static void lock_what_is_held(void)
+{
+	weft_mutex_lock(&held);
+}
+
+/* One that another thread held when this one forked. */
+static void lock_inside(void)
+{
+	struct weft__lock lock = WEFT__LOCK_INIT;
+
+	weft__lock(&lock);
+	weft__lock(&lock);
+}
+
+static void nothing(void)
+{
+}
+
+static void test_calls_that_would_wait_for_ever_abort(void **state)
+{
+	(void)state;
+	assert_refused(join_what_never_ends);
+	assert_refused(lock_what_is_held);
+	assert_refused(lock_inside);
+}
+
+static void test_a_task_cannot_end_in_the_child(void **state)
+{
+	(void)state;
+	assert_refused_here(in_task, fork_in_task, nothing);
+	assert_refused_here(in_task, fork_in_inline_fork, nothing);
+}
+
+static void *spawn_some(void *arg)
+{
+	weft_task *tasks[10];
+
+	for (int i = 0; i < 10; i++)
+		CHECK(weft_spawn(give_back, NULL, &tasks[i]) == 0);
+	for (int i = 0; i < 10; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	return arg;
+}
+
+static void run_some(void *nested)
+{
+	alarm(60);
+	set_number("WEFT_WORKERS", 3);
+	int rc = weft_run(spawn_some, NULL, NULL);
+	/* And its children may, since it has ended. (ThreadSanitizer refuses to: there have been threads.) */
+	if (!nested && !CHILD_TSAN) {
+		struct child grandchild;
+		child_run(&grandchild, run_some, &own_value);
+		if (!child_exited_with(&grandchild, 0))
+			_exit(2);
+	}
+	exit(rc == 0 && checks_failed() == 0 ? 0 : 1);
+}
+
+static void assert_child_may_run(void)
+{
+	child_run(&child, run_some, NULL);
+	assert_true(child_exited_with(&child, 0));
+}
+
+/* Must be the first: no runtime has been there yet. */
+static void test_a_child_without_a_runtime_may_have_its_own(void **state)
+{
+	(void)state;
+	assert_child_may_run();
+	if (CHILD_TSAN)
+		return;
+	assert_run(3, spawn_some, NULL);
+	assert_child_may_run();
+	weft_runtime *rt = assert_create(2);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_child_may_run();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_child_without_a_runtime_may_have_its_own),
+		cmocka_unit_test(test_exit_and_exec_work),
+		cmocka_unit_test(test_calls_return),
+		cmocka_unit_test(test_calls_that_would_wait_for_ever_abort),
+		cmocka_unit_test(test_a_task_cannot_end_in_the_child),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

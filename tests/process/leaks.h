@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process that ends while tasks run leaves their memory behind. LeakSanitizer looks for pointers
+ * on the stacks that the threads run on just then; that of a thread whose task calls exit() is the
+ * task's, and main()'s own is not seen.
+ */
+#ifndef WEFT_TESTS_PROCESS_LEAKS_H
+#define WEFT_TESTS_PROCESS_LEAKS_H
+
+#include "tests/src/child.h"
+
+#include <stdbool.h>
+
+#if CHILD_ASAN
+static bool leaks_expected;
+
+int __lsan_is_turned_off(void);
+
+int __lsan_is_turned_off(void)
+{
+	return leaks_expected;
+}
+#endif
+
+/* From here on this process, which is a child that is to end abnormally, need not free what it has. */
+static inline void expect_leaks(void)
+{
+#if CHILD_ASAN
+	leaks_expected = true;
+#endif
+}
+
+#endif

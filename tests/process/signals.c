@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals that arrive all the time, on every thread, without SA_RESTART: each system call that can
+ * be interrupted is, and nothing is lost, repeated or returned too early. And a process that is
+ * stopped and continued at any moment.
+ */
+#include "work.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+
+#define ROUNDS weft_test_scale(60)
+#define STOPS  weft_test_scale(60)
+
+/* relaxed everywhere: counts only. */
+static _Atomic unsigned arrived, on_workers;
+static _Atomic bool pestering;
+
+/* It may arrive in the midst of a task: errno is the task's. */
+static void on_signal(int sig)
+{
+	int saved = errno;
+
+	(void)sig;
+	atomic_fetch_add_explicit(&arrived, 1, memory_order_relaxed);
+	if (weft_worker_id() >= 0)
+		atomic_fetch_add_explicit(&on_workers, 1, memory_order_relaxed);
+	errno = saved + 1;
+	errno = saved;
+}
+
+/* The timer's signals mostly go to the main thread: this sees to the others. */
+static void *pester(void *arg)
+{
+	pid_t self = (pid_t)syscall(SYS_gettid);
+	sigset_t set;
+
+	sigfillset(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	while (atomic_load_explicit(&pestering, memory_order_relaxed)) {
+		DIR *dir = opendir("/proc/self/task");
+		struct dirent *entry;
+		while (dir && (entry = readdir(dir))) {
+			long thread = strtol(entry->d_name, NULL, 10);
+			if (thread > 0 && thread != self)
+				syscall(SYS_tgkill, getpid(), thread, SIGALRM);
+		}
+		if (dir)
+			closedir(dir);
+		usleep(1000);
+	}
+	return arg;
+}
+
+static void test_signals_disturb_nothing(void **state)
+{
+	const struct itimerval often = {.it_interval.tv_usec = 1000, .it_value.tv_usec = 1000};
+	const struct itimerval never = {0};
+	struct sigaction action = {.sa_handler = on_signal}, before;
+	pthread_t thread;
+
+	(void)state;
+	sigaction(SIGALRM, &action, &before);
+	atomic_store_explicit(&pestering, true, memory_order_relaxed);
+	assert_int_equal(pthread_create(&thread, NULL, pester, NULL), 0);
+	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+	bool well = work_all(ROUNDS);
+	assert_int_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+	atomic_store_explicit(&pestering, false, memory_order_relaxed);
+	pthread_join(thread, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	assert_true(well);
+	/* It was a test of something. */
+	assert_true(atomic_load_explicit(&arrived, memory_order_relaxed) > 10);
+	assert_true(atomic_load_explicit(&on_workers, memory_order_relaxed) > 0);
+}
+
+/* Works until its parent has seen enough, and at least one round. */
+static void work_on(void *ends)
+{
+	int *pipe_ends = ends;
+	unsigned rounds = 0;
+	char c;
+
+	close(pipe_ends[1]);
+	do {
+		if (!work_all(1))
+			_exit(1);
+		rounds++;
+	} while (read(pipe_ends[0], &c, 1) < 0); /* EAGAIN: nothing yet; 0: closed */
+	_exit(0);
+}
+
+/* As child_run() does, but somebody stops the child again and again. */
+static void test_a_stopped_process_goes_on(void **state)
+{
+	int ends[2], status = 0;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		alarm(250); /* a hang is a failure */
+		work_on(ends);
+	}
+	for (unsigned i = 0; i < STOPS; i++) {
+		assert_int_equal(kill(pid, SIGSTOP), 0);
+		assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+		assert_true(WIFSTOPPED(status));
+		assert_int_equal(kill(pid, SIGCONT), 0);
+		/* So long that it gets somewhere, each time somewhere else. */
+		usleep(500 + i * 137 % 3000);
+	}
+	close(ends[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		/* First: a process that had threads may not fork and start new ones under ThreadSanitizer. */
+		cmocka_unit_test(test_a_stopped_process_goes_on),
+		cmocka_unit_test(test_signals_disturb_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

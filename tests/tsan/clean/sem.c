@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* A semaphore as a mutex, and two that hand a value to and fro. */
+#include "../tsan.h"
+
+static weft_sem mutex = WEFT_SEM_INIT(1), ping = WEFT_SEM_INIT(0), pong = WEFT_SEM_INIT(0);
+static long counter, ball;
+
+static void *count(void *arg)
+{
+	for (int i = 0; i < 30; i++) {
+		MUST(weft_sem_acquire(&mutex) == 0);
+		counter++;
+		weft_yield();
+		weft_sem_release(&mutex, 1);
+	}
+	return arg;
+}
+
+static void *play(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		MUST(weft_sem_acquire(arg ? &ping : &pong) == 0);
+		ball++;
+		weft_sem_release(arg ? &pong : &ping, 1);
+	}
+	return arg;
+}
+
+static void *start(void *arg)
+{
+	weft_task *tasks[4] = {spawn(count, NULL), spawn(count, NULL), spawn(play, NULL),
+			       spawn(play, &ball)};
+
+	ball = 0;
+	weft_sem_release(&ping, 1);
+	for (int i = 0; i < 4; i++)
+		join(tasks[i]);
+	return arg;
+}
+
+int main(void)
+{
+	run(start);
+	return counter != 60 || ball != 40;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads what a task leaves behind as soon as it has cancelled it. */
+/* races: wind_up, collect */
+#include "../tsan.h"
+
+static int state;
+
+KEPT static void wind_up(void)
+{
+	state = 1;
+}
+
+KEPT static int collect(void)
+{
+	return state;
+}
+
+static void *worker(void *arg)
+{
+	MUST(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	wind_up();
+	return arg;
+}
+
+static void *start(void *arg)
+{
+	weft_task *task = spawn(worker, NULL);
+
+	weft_cancel(task);
+	printf("%d\n", collect());
+	join(task);
+	return arg;
+}
+
+int main(void)
+{
+	run(start);
+	return state != 1;
+}

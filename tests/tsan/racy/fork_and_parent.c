@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* A parent goes on with what it has given to a fork. */
+/* races: half, other_half */
+#include "../tsan.h"
+
+static long sum;
+
+KEPT static void *half(void *arg)
+{
+	sum += 1;
+	return arg;
+}
+
+KEPT static void other_half(void)
+{
+	sum += 2;
+}
+
+static void *start(void *arg)
+{
+	weft_task fork;
+
+	weft_fork(&fork, half, NULL);
+	other_half();
+	weft_fork_join(&fork);
+	return arg;
+}
+
+int main(void)
+{
+	run(start);
+	return sum != 3;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* Publishes a value by an atomic flag, without release and acquire. */
+/* races: produce, consume */
+#include "../tsan.h"
+
+static long value;
+static _Atomic bool published;
+
+KEPT static void *produce(void *arg)
+{
+	value = 7;
+	atomic_store_explicit(&published, true, memory_order_relaxed);
+	return arg;
+}
+
+KEPT static void consume(void)
+{
+	MUST(value == 7);
+}
+
+static void *consumer(void *arg)
+{
+	while (!atomic_load_explicit(&published, memory_order_relaxed))
+		weft_yield();
+	consume();
+	return arg;
+}
+
+static void *start(void *arg)
+{
+	weft_task *first = spawn(consumer, NULL), *second = spawn(produce, NULL);
+
+	join(first);
+	join(second);
+	return arg;
+}
+
+int main(void)
+{
+	run(start);
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* Two receive into the same variable. */
+/* races: receive_first, receive_second */
+#include "../tsan.h"
+
+static weft_chan *ch;
+static char line[24];
+
+KEPT static void *receive_first(void *arg)
+{
+	MUST(weft_chan_recv(ch, line) == 0);
+	return arg;
+}
+
+KEPT static void *receive_second(void *arg)
+{
+	MUST(weft_chan_recv(ch, line) == 0);
+	return arg;
+}
+
+static void *start(void *arg)
+{
+	static const char lines[2][sizeof line] = {"one", "two"};
+	weft_task *first = spawn(receive_first, NULL), *second = spawn(receive_second, NULL);
+
+	for (int i = 0; i < 2; i++)
+		MUST(weft_chan_send(ch, lines[i]) == 0);
+	join(first);
+	join(second);
+	return arg;
+}
+
+int main(void)
+{
+	ch = chan_new(sizeof line, 2);
+	run(start);
+	printf("%s\n", line);
+	weft_chan_destroy(ch);
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* Who selects is ordered after the one whose send it took, not after the other one. */
+/* races: fill_slow, read_both */
+#include "../tsan.h"
+
+static weft_chan *fast, *slow;
+static int values[2];
+
+static void *send_fast(void *arg)
+{
+	values[0] = 1;
+	MUST(weft_chan_send(fast, NULL) == 0);
+	return arg;
+}
+
+KEPT static void fill_slow(void)
+{
+	values[1] = 1;
+}
+
+static void *send_slow(void *arg)
+{
+	fill_slow();
+	weft_chan_send(slow, NULL); /* nobody takes it */
+	return arg;
+}
+
+KEPT static int read_both(void)
+{
+	return values[0] + values[1];
+}
+
+static void *start(void *arg)
+{
+	weft_task *first = spawn(send_fast, NULL), *second = spawn(send_slow, NULL);
+	/* A case without a channel is never ready. */
+	struct weft_case cases[] = {{WEFT_RECV, NULL, NULL, 0}, {WEFT_RECV, fast, NULL, 0}};
+
+	MUST(weft_select(cases, 2, WEFT_FOREVER) == 1);
+	printf("%d\n", read_both());
+	join(first);
+	join(second);
+	return arg;
+}
+
+int main(void)
+{
+	fast = chan_new(0, 0);
+	slow = chan_new(0, 1);
+	run(start);
+	weft_chan_destroy(fast);
+	weft_chan_destroy(slow);
+	return 0;
+}
