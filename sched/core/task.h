@@ -30,7 +30,7 @@ struct worker;
 enum park {
 	PARK_RUNNING,    /* no wait under way */
 	PARK_SUSPENDING, /* a wait node is out, the context not saved yet */
-	PARK_PARKED,     /* the context is saved */
+	PARK_PARKED,     /* the context is saved; also once it is runnable again, until it runs */
 	PARK_NOTIFIED,   /* the wake has come */
 };
 

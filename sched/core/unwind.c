@@ -7,24 +7,11 @@
 #include "worker.h"
 
 #include <stdint.h>
-#include <unwind.h>
-
-/* Known by name to the assembler only, which link-time optimization must be told. */
-#if defined(__clang__)
-#define FOR_ASSEMBLER __attribute__((used))
-#else
-#define FOR_ASSEMBLER __attribute__((used, externally_visible))
-#endif
 
 _Unwind_Reason_Code weft__exception_personality(int version, _Unwind_Action actions,
 						_Unwind_Exception_Class class,
 						struct _Unwind_Exception *exception,
-						struct _Unwind_Context *context);
-
-FOR_ASSEMBLER _Unwind_Reason_Code weft__exception_personality(int version, _Unwind_Action actions,
-							      _Unwind_Exception_Class class,
-							      struct _Unwind_Exception *exception,
-							      struct _Unwind_Context *context)
+						struct _Unwind_Context *context)
 {
 	const struct worker *w = weft__worker();
 	const struct task *t = w ? w->task : NULL;

@@ -16,13 +16,27 @@
 #ifndef WEFT_CORE_UNWIND_H
 #define WEFT_CORE_UNWIND_H
 
+#include <unwind.h>
+
+/*
+ * Only the unwinder calls it. Declared hidden, which -fvisibility does for definitions only: its
+ * address is a constant then, also in a shared library.
+ */
+__attribute__((visibility("hidden"))) _Unwind_Reason_Code
+weft__exception_personality(int version, _Unwind_Action actions, _Unwind_Exception_Class class,
+			    struct _Unwind_Exception *exception, struct _Unwind_Context *context);
+
 /*
  * Right before the call, in the function that makes it (or that it is inlined in). 0x1b: the
- * address is relative and has 32 bits. Elsewhere the end of the stack is the end.
+ * address is relative and has 32 bits. It is an operand, so that link-time optimization and archives
+ * know of the reference. Elsewhere the end of the stack is the end.
  */
-#if (defined(__x86_64__) || defined(__aarch64__)) && defined(__GCC_HAVE_DWARF2_CFI_ASM)
+#if defined(__x86_64__) && defined(__GCC_HAVE_DWARF2_CFI_ASM)
 #define WEFT__NO_EXCEPTION_LEAVES() \
-	__asm__ volatile(".cfi_personality 0x1b, weft__exception_personality")
+	__asm__ volatile(".cfi_personality 0x1b, %c0" : : "i"(weft__exception_personality))
+#elif defined(__aarch64__) && defined(__GCC_HAVE_DWARF2_CFI_ASM)
+#define WEFT__NO_EXCEPTION_LEAVES() \
+	__asm__ volatile(".cfi_personality 0x1b, %c0" : : "S"(weft__exception_personality))
 #else
 #define WEFT__NO_EXCEPTION_LEAVES() ((void)0)
 #endif

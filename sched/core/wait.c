@@ -52,6 +52,12 @@ void weft__wait_wake(struct wakeup wakeup)
 		weft__futex_wake(wakeup.signal, 1);
 		return;
 	}
+	/* Parked already, mostly: only we, who claimed it, move it on from there, so nothing need be exchanged. acquire: the
+	 * saved context, released by settle() with PARKED. */
+	if (atomic_load_explicit(&wakeup.task->park, memory_order_acquire) == PARK_PARKED) {
+		weft__ready(wakeup.task);
+		return;
+	}
 	/* acquire: the saved context, released by settle() with PARKED. release: what was done before the wake, for
 	 * settle()'s failing compare-and-swap or the check in wait_task(). */
 	if (atomic_exchange_explicit(&wakeup.task->park, PARK_NOTIFIED, memory_order_acq_rel) ==
