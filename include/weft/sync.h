@@ -83,7 +83,8 @@ typedef struct weft_event {
  *
  * A waiter spins for a moment if the holder is running, then waits in line. A mutex that becomes free is taken by
  * whoever comes first, but a waiter that has lost for more than a millisecond is handed it by the next unlock, so
- * nobody starves, as long as those who hold it unlock it.
+ * nobody starves, as long as those who hold it unlock it, and whoever is next in line is not kept from running (a task
+ * pinned to a worker that computes holds up those behind it until then).
  */
 WEFT_API void weft_mutex_init(weft_mutex *mutex);
 WEFT_API void weft_mutex_fini(weft_mutex *mutex);

@@ -252,6 +252,11 @@ static struct task *search(struct worker *w)
 			t = from_injection(w, INJECTION_BATCH, false);
 		if (t || spin == 0)
 			return t;
+		/* What waits for a time does not wait for the search's end; it is woken into our slot. */
+		run_timers(w);
+		t = from_slot(w);
+		if (t)
+			return t;
 		int64_t now = weft__clock_now();
 		if (give_up == 0)
 			give_up = now + spin;

@@ -61,15 +61,9 @@ int weft_join(weft_task *task, void **ret_result)
 	return weft_join_until(task, WEFT_FOREVER, ret_result);
 }
 
-int weft_join_until(weft_task *task, int64_t deadline, void **ret_result)
+/* Joins t, which is not the caller. */
+static int join(struct task *t, int64_t deadline, void **ret_result)
 {
-	struct task *t = task_of_handle(task);
-	struct worker *w = weft__worker();
-
-	if (!t)
-		return -EINVAL;
-	if (w && w->task == t)
-		return -EDEADLK;
 	/* acquire: the result, released by end_task(). */
 	if (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE) {
 		if (deadline <= 0)
@@ -81,9 +75,28 @@ int weft_join_until(weft_task *task, int64_t deadline, void **ret_result)
 	san_acquire(t);
 	if (ret_result)
 		*ret_result = t->value;
-	w = weft__worker(); /* anew: the wait may have hopped */
+	struct worker *w = weft__worker();
 	weft__task_pool_free(w ? &w->tasks : NULL, t);
 	return 0;
+}
+
+int weft_join_until(weft_task *task, int64_t deadline, void **ret_result)
+{
+	struct task *t = task_of_handle(task);
+	struct worker *w = weft__worker();
+
+	if (!t)
+		return -EINVAL;
+	if (w && w->task == t)
+		return -EDEADLK;
+	if (w && w->rt == t->rt)
+		return join(t, deadline, ret_result);
+	/* t may be the runtime's last task: its end must not free what we still look at. */
+	struct weft_runtime *rt = t->rt;
+	visit_begin(rt);
+	int rc = join(t, deadline, ret_result);
+	visit_end(rt);
+	return rc;
 }
 
 int weft_detach(weft_task *task)

@@ -25,9 +25,14 @@
  * it is woken: a burst of announcements wakes one worker, which wakes the next.
  *
  * The next slots are not stolen from while their owners pick: that would tear pairs of tasks apart. But an owner may
- * compute for a second. So filling a slot while others sleep wakes one of them if none watches yet; a watcher sleeps
- * for WATCH_NS at a time and takes a slot's task when its owner has made no pick since. When it sees no filled slot it
- * ceases to watch.
+ * compute for a second. So filling a slot while others sleep wakes one of them if none watches yet. It watches from the
+ * moment it is woken (else each fill before it is there would wake one more), also while it searches, until it finds work. A
+ * watcher naps, and takes a slot's task when its owner has made no pick for WATCH_NS. While owners pick its naps double,
+ * up to WATCH_MAX_NS; when nobody picks and no slot is filled it ceases to watch. A slot is thus taken WATCH_MAX_NS +
+ * WATCH_NS after its owner's last pick at the latest.
+ *
+ * A retiring worker looks for no work, so it does not count as a sleeper and is woken for none: it is on the list
+ * for those who nudge it, and may be the keeper.
  *
  * Deadlines. One sleeper, the keeper, waits for the earliest one. `keeper_deadline` says until when it sleeps.
  *
@@ -50,13 +55,24 @@
 
 #include <errno.h>
 
-#define WATCH_NS  ((int64_t)100000)
-#define STARVE_NS ((int64_t)5000000) /* how often a worker asks again for a stack (starve.c) */
+#define WATCH_NS \
+	((int64_t)100000) /* how long an owner may leave its slot alone before it is taken */
+#define WATCH_MAX_NS ((int64_t)800000)  /* a watcher's longest nap, while the owners pick */
+#define STARVE_NS    ((int64_t)5000000) /* how often a worker asks again for a stack (starve.c) */
 
 #define SEARCHER     UINT64_C(1)
 #define SLEEPER      (UINT64_C(1) << 32)
 #define SEARCHERS(i) ((uint32_t)(i))
 #define SLEEPERS(i)  ((uint32_t)((i) >> 32))
+
+/*
+ * What w counts as while it sleeps. One that retires would not look for work: it is woken by nudges only, and by
+ * itself. (w->retires does not change while w is on the list.)
+ */
+static uint64_t as_sleeper(const struct worker *w)
+{
+	return w->retires ? 0 : SLEEPER;
+}
 
 static void push_sleeper_locked(struct worker *w)
 {
@@ -67,12 +83,9 @@ static void push_sleeper_locked(struct worker *w)
 	atomic_store_explicit(&w->awake, 0, memory_order_relaxed);
 	/* relaxed: nudge() reads it after its fence; our heavy fence follows. */
 	atomic_store_explicit(&w->asleep, 1, memory_order_relaxed);
-	if (w->searching) {
-		w->searching = false;
-		atomic_fetch_add_explicit(&rt->idle, SLEEPER - SEARCHER, memory_order_seq_cst);
-	} else {
-		atomic_fetch_add_explicit(&rt->idle, SLEEPER, memory_order_seq_cst);
-	}
+	atomic_fetch_add_explicit(&rt->idle, as_sleeper(w) - (w->searching ? SEARCHER : 0),
+				  memory_order_seq_cst);
+	w->searching = false;
 }
 
 /* Takes w, which is on the list, off it. It is a searcher from now on. */
@@ -89,7 +102,7 @@ static void take_sleeper_locked(struct weft_runtime *rt, struct worker *w)
 		/* relaxed: read with idle, after a fence, by those who arm. */
 		atomic_store_explicit(&rt->keeper_deadline, WEFT_FOREVER, memory_order_relaxed);
 	}
-	atomic_fetch_add_explicit(&rt->idle, SEARCHER - SLEEPER, memory_order_seq_cst);
+	atomic_fetch_add_explicit(&rt->idle, SEARCHER - as_sleeper(w), memory_order_seq_cst);
 }
 
 static void rouse(struct worker *w)
@@ -100,16 +113,22 @@ static void rouse(struct worker *w)
 }
 
 /* Wakes the worker that went to sleep last; unless, for `searchers_do`, somebody searches by now. */
-static void wake_one(struct weft_runtime *rt, bool searchers_do)
+static void wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 {
 	struct worker *w = NULL;
 
 	weft__lock(&rt->idle_lock);
 	/* relaxed: only changed to more sleepers or from sleeper to searcher under the lock we hold. */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	if (!(searchers_do && SEARCHERS(idle) > 0) && rt->sleepers) {
-		w = rt->sleepers;
-		take_sleeper_locked(rt, w);
+	if (!(searchers_do && SEARCHERS(idle) > 0)) {
+		for (w = rt->sleepers; w && w->retires;)
+			w = w->sleep_next;
+		if (w)
+			take_sleeper_locked(rt, w);
+		/* It watches from now on, so that no more slots wake it or another one before it is there. */
+		if (w && to_watch &&
+		    !atomic_exchange_explicit(&rt->watching, 1, memory_order_relaxed))
+			w->to_watch = true;
 	}
 	weft__unlock(&rt->idle_lock);
 	if (w)
@@ -121,7 +140,7 @@ void weft__announce(struct weft_runtime *rt)
 	weft__fence_light(); /* store-load race with weft__sleep(): see above */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0)
-		wake_one(rt, true);
+		wake_one(rt, true, false);
 }
 
 void weft__announce_slot(struct weft_runtime *rt)
@@ -130,7 +149,7 @@ void weft__announce_slot(struct weft_runtime *rt)
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0 &&
 	    !atomic_load_explicit(&rt->watching, memory_order_relaxed))
-		wake_one(rt, true);
+		wake_one(rt, true, true);
 }
 
 void weft__announce_timer(struct worker *w)
@@ -143,7 +162,7 @@ void weft__announce_timer(struct worker *w)
 	if (SLEEPERS(idle) > 0 &&
 	    atomic_load_explicit(&w->timers.earliest, memory_order_relaxed) <
 		    atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
-		wake_one(rt, false);
+		wake_one(rt, false, false);
 }
 
 void weft__nudge(struct worker *w)
@@ -251,6 +270,10 @@ void weft__search_stop(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	w->searching = false;
+	if (w->watches) {
+		w->watches = false;
+		atomic_store_explicit(&rt->watching, 0, memory_order_relaxed);
+	}
 	uint64_t idle = atomic_fetch_sub_explicit(&rt->idle, SEARCHER, memory_order_seq_cst);
 	if (SEARCHERS(idle) > 1 || SLEEPERS(idle) == 0)
 		return;
@@ -260,7 +283,7 @@ void weft__search_stop(struct worker *w)
 	bool unwatched =
 		(seen & SEEN_SLOT) && !atomic_load_explicit(&rt->watching, memory_order_relaxed);
 	if (work || unwatched || deadline_unkept(rt))
-		wake_one(rt, true);
+		wake_one(rt, true, unwatched);
 }
 
 void weft__sleep_announce(struct worker *w)
@@ -285,6 +308,8 @@ static void await_rouse(struct worker *w)
 	while (!atomic_load_explicit(&w->awake, memory_order_acquire))
 		weft__futex_wait(&w->awake, 0, WEFT_FOREVER);
 	w->searching = true;
+	w->watches |= w->to_watch;
+	w->to_watch = false;
 	counter_add(&w->counters.nudges, 1);
 }
 
@@ -328,6 +353,8 @@ static int64_t keep_time(struct worker *w)
 struct watch {
 	struct worker *owner; /* NULL: it saw none */
 	uint32_t picks;
+	uint32_t all_picks; /* of all workers */
+	bool moved;         /* somebody has picked since the look before */
 };
 
 /* The task of the slot watched, if its owner has made no pick since; else watches another filled slot. */
@@ -349,11 +376,16 @@ static struct task *watch_slots(struct worker *w, struct watch *watch)
 	weft__rcu_lock();
 	struct worker_table *table = worker_table(w->rt);
 	uint32_t start = weft__random_below(&w->random, table->count);
-	for (unsigned i = 0; i < table->count && !watch->owner; i++) {
+	uint32_t all_picks = 0;
+	for (unsigned i = 0; i < table->count; i++) {
 		struct worker *candidate = table->workers[(start + i) % table->count];
-		if (candidate != w && atomic_load_explicit(&candidate->slot, memory_order_relaxed))
+		all_picks += atomic_load_explicit(&candidate->picks, memory_order_relaxed);
+		if (!watch->owner && candidate != w &&
+		    atomic_load_explicit(&candidate->slot, memory_order_relaxed))
 			watch->owner = candidate;
 	}
+	watch->moved = all_picks != watch->all_picks;
+	watch->all_picks = all_picks;
 	if (watch->owner)
 		watch->picks = atomic_load_explicit(&watch->owner->picks, memory_order_relaxed);
 	weft__rcu_unlock();
@@ -386,7 +418,7 @@ void weft__sign_off(struct worker *w)
 	weft__fence_heavy(); /* store-load race with weft_runtime_destroy() and with who becomes the keeper */
 	stop_if_over(rt);
 	if (deadline_unkept(rt))
-		wake_one(rt, false);
+		wake_one(rt, false, false);
 }
 
 /* Whether a worker in the list of sleepers must get up at once. After the heavy fence. */
@@ -422,15 +454,17 @@ struct task *weft__sleep(struct worker *w)
 		until = again < until ? again : until;
 	}
 	/* relaxed: one flag, which publishes nothing. */
-	bool watching =
-		!w->retires && (seen & SEEN_SLOT) &&
-		atomic_compare_exchange_strong_explicit(&rt->watching, &unwatched, 1,
-							memory_order_relaxed, memory_order_relaxed);
-	if (watching)
+	if (!w->watches && !w->retires && (seen & SEEN_SLOT) &&
+	    atomic_compare_exchange_strong_explicit(&rt->watching, &unwatched, 1,
+						    memory_order_relaxed, memory_order_relaxed))
+		w->watches = true;
+	int64_t watch_ns = WATCH_NS;
+	if (w->watches)
 		watch_slots(w, &watch);
 
 	for (;;) {
-		int64_t nap = watching ? weft__clock_now() + WATCH_NS : until;
+		int64_t nap = w->watches ? weft__clock_now() + (watch.owner ? WATCH_NS : watch_ns)
+					 : until;
 		if (nap > until)
 			nap = until;
 		int rc = weft__futex_wait(&w->awake, 0, nap);
@@ -441,14 +475,18 @@ struct task *weft__sleep(struct worker *w)
 		}
 		if (rc != -ETIMEDOUT)
 			continue;
-		if (watching)
+		if (w->watches)
 			found = watch_slots(w, &watch);
 		if (found || nap == until) {
 			weft__get_up(w);
 			break;
 		}
-		if (watching && !watch.owner) {
-			watching = false;
+		/* While the owners pick, no slot is left alone for long, and it need not look so often. */
+		watch_ns = watch.moved ? 2 * watch_ns : WATCH_NS;
+		if (watch_ns > WATCH_MAX_NS)
+			watch_ns = WATCH_MAX_NS;
+		if (w->watches && !watch.owner && !watch.moved) {
+			w->watches = false;
 			stop_watching(rt);
 			if (look_at_workers(rt) != SEEN_NOTHING) {
 				weft__get_up(w);
@@ -456,7 +494,5 @@ struct task *weft__sleep(struct worker *w)
 			}
 		}
 	}
-	if (watching)
-		stop_watching(rt);
 	return found;
 }

@@ -51,7 +51,7 @@ struct weft_runtime {
 
 	/* sleeping workers: see park.c */
 	_Alignas(64) _Atomic uint64_t idle; /* searchers and sleepers, written together */
-	_Atomic uint32_t watching;          /* a sleeper watches the next slots */
+	_Atomic uint32_t watching;          /* a worker watches the next slots */
 	_Atomic int64_t
 		keeper_deadline; /* until when the timekeeper sleeps; WEFT_FOREVER: there is none */
 	struct weft__lock idle_lock;

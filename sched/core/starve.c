@@ -24,7 +24,9 @@ void weft__note_stack(struct worker *w, bool got)
 {
 	struct weft_runtime *rt = w->rt;
 
-	w->starving = !got;
+	/* One task that waits may need more than what was got: who could not start it goes on sleeping in between. */
+	if (!got || atomic_load_explicit(&rt->starved_count, memory_order_relaxed) == 0)
+		w->starving = !got;
 	/* relaxed, all: a hint; what it leads to is decided by asking for a stack. */
 	if (!got) {
 		if (!atomic_exchange_explicit(&rt->starving, 1, memory_order_relaxed))
@@ -90,9 +92,8 @@ struct task *weft__starved_take(struct worker *w)
 	if (found)
 		atomic_fetch_sub_explicit(&rt->starved_count, 1, memory_order_relaxed);
 	weft__unlock(&rt->starved_lock);
-	if (!found)
-		w->starving =
-			true; /* there is something that it cannot run: it looks again after a while */
+	w->starving =
+		!found; /* if there is something that it cannot run it looks again after a while */
 	return found;
 }
 

@@ -51,6 +51,7 @@ struct worker {
 	bool starving;     /* was refused a stack when it last asked (starve.c) */
 	bool retires;      /* what it last saw of .retiring */
 	bool timer_armed;  /* a deadline was added since sleepers were last told */
+	bool watches;      /* runtime.watching is its */
 	bool searching;    /* counted in runtime.idle's searchers */
 	uint8_t fair_turn; /* which source the next fair pick tries first */
 	struct task *leaving;
@@ -75,6 +76,7 @@ struct worker {
 
 	/* under runtime.idle_lock */
 	struct worker *sleep_next;
+	bool to_watch; /* who took it off the list made it the watcher (then its own, once it is awake) */
 	_Atomic uint32_t
 		asleep; /* in the list of sleepers (written under the lock; nudgers read) */
 

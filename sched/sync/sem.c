@@ -78,7 +78,8 @@ static bool take_or_queue_locked(struct sem *s)
 static void drop_flag_locked(struct sem *s)
 {
 	/* relaxed: publishes nothing. While it is QUEUED only holders of the lock change it. */
-	if (!sync_first(&s->queue))
+	if (!sync_first(&s->queue) &&
+	    atomic_load_explicit(&s->word, memory_order_relaxed) == QUEUED)
 		atomic_store_explicit(&s->word, 0, memory_order_relaxed);
 }
 
@@ -148,6 +149,11 @@ static unsigned hand_out_locked(struct sem *s, unsigned n, struct sync_node **re
 		given++;
 	}
 	*end = NULL;
+	/* What is left over too, before the first one wakes: it may free the semaphore. release: as in weft_sem_release(). */
+	if (given > 0 && !sync_first(&s->queue)) {
+		atomic_store_explicit(&s->word, n - given, memory_order_release);
+		given = n;
+	}
 	drop_flag_locked(s);
 	*ret_list = first;
 	return given;
