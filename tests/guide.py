@@ -53,7 +53,7 @@ def mask(text):
 def problem(mark, expected, sanitize, result):
     """What is wrong with how the program ended, or None."""
     if mark == 'races' and sanitize == 'thread':
-        return None if 'WARNING: ThreadSanitizer: data race' in result.stderr else 'no race was found'
+        return None if 'WARNING: ThreadSanitizer: data race' in result.stderr else 'shows no race'
     if mark == 'aborts':
         # A wrapper, an emulator for instance, reports it as a shell does.
         if result.returncode not in (-signal.SIGABRT, 128 + signal.SIGABRT):
@@ -71,6 +71,7 @@ def problem(mark, expected, sanitize, result):
 
 def main():
     guide, include, library, sanitize = sys.argv[1:5]
+    library = os.path.abspath(library)
     compiler = sys.argv[5:]
     wrapper = shlex.split(os.environ.get('MESON_EXE_WRAPPER', ''))
     flags = ['-std=c11', '-O1', '-g', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-I' + include]

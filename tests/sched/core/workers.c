@@ -226,6 +226,67 @@ static void test_a_retiring_worker_keeps_its_pinned_tasks(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
+/*
+ * Workers that retire and keep a pinned task sleep like the others, but are of no use for new ones: each wake that goes
+ * to one of them is one too many. The limit is far above what is needed and far below what was seen when they woke each
+ * other in turn (tens of thousands).
+ */
+#define RETIRING  7
+#define WAKES_MAX 20
+
+static flag kept, probed;
+static weft_event let_go = WEFT_EVENT_INIT;
+
+static void *wait_pinned(void *arg)
+{
+	raise_flag(&kept);
+	CHECK(weft_event_wait(&let_go) == 0);
+	return arg;
+}
+
+static void *leave_one_pinned(void *arg)
+{
+	static _Atomic unsigned there; /* a bit for each worker that has one */
+	const struct weft_task_options pinned = {.pinned = true};
+	unsigned own = 1u << weft_worker_id();
+
+	/* relaxed: counted by kept. */
+	if (!(atomic_fetch_or_explicit(&there, own, memory_order_relaxed) & own))
+		CHECK(weft_spawn_with(&pinned, wait_pinned, NULL, NULL) == 0);
+	return arg;
+}
+
+static void *note_probe(void *arg)
+{
+	raise_flag(&probed);
+	return arg;
+}
+
+static void test_retiring_workers_are_not_woken_for_new_tasks(void **state)
+{
+	const unsigned probes = 20;
+	weft_runtime *rt = assert_create(RETIRING + 1);
+	struct weft_stats before, after;
+
+	(void)state;
+	while (!is_raised(&kept, RETIRING + 1)) {
+		meet_on(rt, RETIRING + 1);
+		for (unsigned i = 0; i < 4 * RETIRING; i++)
+			assert_int_equal(weft_submit(rt, leave_one_pinned, NULL, NULL), 0);
+	}
+	assert_int_equal(weft_set_workers(rt, 1), 0);
+	assert_int_equal(weft_stats(rt, &before), 0);
+	for (unsigned i = 0; i < probes; i++) {
+		assert_int_equal(weft_submit(rt, note_probe, NULL, NULL), 0);
+		assert_true(spin_for(&probed, i + 1));
+	}
+	assert_int_equal(weft_stats(rt, &after), 0);
+	weft_event_set(&let_go);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_in_range(after.nudges - before.nudges, 0, probes * WAKES_MAX);
+	assert_int_equal(checks_failed(), 0);
+}
+
 static void *see_own_worker(void *arg)
 {
 	CHECK(weft_worker_id() >= 0);
@@ -257,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_no_task_is_lost),
 		cmocka_unit_test(test_resizing_from_many_threads),
 		cmocka_unit_test(test_a_retiring_worker_keeps_its_pinned_tasks),
+		cmocka_unit_test(test_retiring_workers_are_not_woken_for_new_tasks),
 		cmocka_unit_test(test_worker_ids),
 	};
 

@@ -3,6 +3,7 @@
 #include "crew.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define ROUNDS 4000
 
@@ -315,6 +316,56 @@ static void test_sem_may_be_freed_by_who_took_it(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
+/* Of two counts the waiter takes the first, and does with the semaphore's memory what it likes. */
+#define SCRIBBLE 0xee
+
+struct bait {
+	_Atomic(weft_sem *) sem; /* acquire and release: the semaphore's initial state, its end */
+	flag scribbled;
+	unsigned rounds;
+};
+
+static void *take_and_scribble(void *arg)
+{
+	struct bait *bait = arg;
+
+	for (unsigned i = 0; i < bait->rounds; i++) {
+		weft_sem *sem;
+
+		while (!(sem = atomic_exchange_explicit(&bait->sem, NULL, memory_order_acquire)))
+			sched_yield();
+		CHECK(weft_sem_acquire(sem) == 0);
+		memset((void *)sem, SCRIBBLE, sizeof(*sem));
+		raise_flag(&bait->scribbled);
+	}
+	return NULL;
+}
+
+static void test_sem_release_of_more_lets_go_of_it(void **state)
+{
+	struct bait bait = {.rounds = weft_test_scale(20000)};
+	pthread_t waiter;
+	weft_sem sem;
+
+	(void)state;
+	assert_int_equal(pthread_create(&waiter, NULL, take_and_scribble, &bait), 0);
+	for (unsigned i = 0; i < bait.rounds; i++) {
+		const unsigned char *bytes = (const unsigned char *)&sem;
+
+		weft_sem_init(&sem, 0);
+		atomic_store_explicit(&bait.sem, &sem, memory_order_release);
+		for (unsigned pause = i % 400; pause > 0;
+		     pause--) /* so that it waits, or not yet */
+			is_raised(&bait.scribbled, i + 1);
+		weft_sem_release(&sem, 2);
+		CHECK(spin_for(&bait.scribbled, i + 1));
+		for (size_t at = 0; at < sizeof(sem); at++)
+			CHECK(bytes[at] == SCRIBBLE);
+	}
+	pthread_join(waiter, NULL);
+	assert_int_equal(checks_failed(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -324,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_sem_is_a_cancellation_point),
 		cmocka_unit_test(test_sem_loses_no_count),
 		cmocka_unit_test(test_sem_may_be_freed_by_who_took_it),
+		cmocka_unit_test(test_sem_release_of_more_lets_go_of_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
