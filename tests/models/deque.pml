@@ -2,26 +2,30 @@
 /*
  * The deque of unstarted tasks: the owner's end against two thieves, and growth.
  *
- * Mirrors: sched/queue/deque.h weft__deque_push(), weft__deque_put(), weft__deque_lower(), weft__deque_pop(),
- * weft__deque_pop_if(); sched/queue/deque.c weft__deque_push_full(), grow(), weft__deque_take_last(),
- * weft__deque_steal().
+ * Mirrors: sched/queue/deque.h weft__deque_push(), weft__deque_put(), weft__deque_lower(),
+ * weft__deque_pop(), weft__deque_pop_if(); sched/queue/deque.c weft__deque_push_full(), grow(),
+ * weft__deque_take_last(), weft__deque_steal().
  *
- * Invariants: each element that a push accepted is taken exactly once; nothing is taken that was not pushed (an unwritten slot
- * reads as 0); pop and pop_if say "none" only if it is so; nobody reads a buffer that is not there.
+ * Invariants: each element that a push accepted is taken exactly once; nothing is taken that was
+ * not pushed (an unwritten slot reads as 0); pop and pop_if say "none" only if it is so; nobody
+ * reads a buffer that is not there.
  *
- * Bounds: OPS operations of the owner in any order, then pops until it is empty; two thieves with STEALS_1 and STEALS_2
- * attempts;
- * capacity 2, which grows to 4 or, without memory, does not: slots are reused either way.
+ * Bounds: OPS operations of the owner in any order, then pops until it is empty; two thieves with
+ * STEALS_1 and STEALS_2 attempts; capacity 2, which grows to 4 or, without memory, does not: slots
+ * are reused either way.
  *
- * The owner's stores of bottom, buffer and slots go through its store buffer. Its loads of these are from local copies. Thieves
- * store nothing plainly; their loads are in program order, as x86 does it and as their acquires say (twins reorder them). A
- * new buffer's mask is not modelled: it is immutable and published with the slots.
+ * The owner's stores of bottom, buffer and slots go through its store buffer. Its loads of these
+ * are from local copies. Thieves store nothing plainly; their loads are in program order, as x86
+ * does it and as their acquires say (twins reorder them). A new buffer's mask is not modelled: it
+ * is immutable and published with the slots.
  *
- * Broken: NO_HEAVY: the thief's fence is a light one. NO_LIGHT: the owner's compiler has read top before it lowers bottom.
- * BOTTOM_FIRST: the thief reads bottom before top (its acquire of top, or its fence, is missing). PUBLISH_EARLY: bottom is
- * stored before the slot (its release is missing). BUFFER_LATE: the new buffer is published after the element in it. FREE_OLD:
- * the outgrown buffer is freed at once. NO_COPY: growing copies nothing. NO_CAS: pop takes the last element without one.
- * READ_LATE: the thief reads the slot after its CAS. OVERWRITE: push takes the room for what it was before.
+ * Broken: NO_HEAVY: the thief's fence is a light one. NO_LIGHT: the owner's compiler has read top
+ * before it lowers bottom. BOTTOM_FIRST: the thief reads bottom before top (its acquire of top, or
+ * its fence, is missing). PUBLISH_EARLY: bottom is stored before the slot (its release is missing).
+ * BUFFER_LATE: the new buffer is published after the element in it. FREE_OLD: the outgrown buffer
+ * is freed at once. NO_COPY: growing copies nothing. NO_CAS: pop takes the last element without
+ * one. READ_LATE: the thief reads the slot after its CAS. OVERWRITE: push takes the room for what
+ * it was before.
  */
 #define STORERS 1
 #define FENCERS 2
@@ -133,7 +137,7 @@ inline push()
 	seen = 0
 }
 
-/* weft__deque_lower() and what follows; lowered is the index of the element. got: 0 if it had gone. */
+/* weft__deque_lower() and what follows. lowered: the element's index. got: 0 if it had gone. */
 inline lower_and_take()
 {
 #ifdef BROKEN_NO_LIGHT

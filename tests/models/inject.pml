@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The injection queue's consumers: the trylock with a mark for those who are turned away, and what a consumer owes the others.
+ * The injection queue's consumers: the trylock with a mark for those who are turned away, and what
+ * a consumer owes the others.
  *
- * Mirrors: sched/queue/urcu.c weft__wfcq_enqueue(), weft__wfcq_take(), take_locked(), weft__wfcq_empty(); what of
- * sched/core/find.c from_injection() and weft__find() calls them; of sched/core/park.c weft__announce(),
- * weft__sleep_announce() and search_stop().
+ * Mirrors: sched/queue/urcu.c weft__wfcq_enqueue(), weft__wfcq_take(), take_locked(),
+ * weft__wfcq_empty(); what of sched/core/find.c from_injection() and weft__find() calls them; of
+ * sched/core/park.c weft__announce(), weft__sleep_announce(), weft__get_up(), weft__search_stop().
  *
- * The actors: PRODUCERS plain threads that each inject one task; one holder that looks into the queue between two other tasks,
- * is no searcher, and then computes for as long as any task is not started (it has found another task elsewhere); one
- * worker that goes to sleep.
+ * The actors: PRODUCERS plain threads that each inject one task; one holder that looks into the
+ * queue between two other tasks, is no searcher, and then computes for as long as any task is not
+ * started (it has found another task elsewhere); one worker that goes to sleep.
  *
- * Invariant: no task stays in the queue while the second worker sleeps: that would be a deadlock. A task is taken once.
+ * Invariant: no task stays in the queue while the second worker sleeps: that would be a deadlock.
  *
- * Bounds: 2 producers; batches of 1 and 2. The link that a producer stores after its exchange of the tail goes through
- * its store buffer. Abstracted: idle_lock's sections are one step; a worker that is woken and finds a task computes as long;
- * what is sequentially consistent is said to be so by the locked instructions of the C.
+ * Bounds: 2 producers; batches of 1 and 2. The link that a producer stores after its exchange of
+ * the tail goes through its store buffer. Abstracted: idle_lock's sections are one step; what the
+ * sleeper finds is short; what was taken besides the one that is run counts as started (park.pml
+ * has the rings); all but the links is changed by locked instructions.
  *
- * Broken: NO_LOOK_AGAIN: the holder does not look again for those whom it turned away. BLOCKED_IS_ENOUGH: it does not if it saw a
- * producer between its two steps. NO_ANNOUNCE: it tells nobody of what it leaves. NO_HEAVY: the sleeper's fence is light.
- * NO_MARK: those who are turned away leave no trace (a plain trylock).
+ * Broken: NO_LOOK_AGAIN: the holder does not look again for those whom it turned away.
+ * BLOCKED_IS_ENOUGH: it does not if it saw a producer between its two steps. NO_ANNOUNCE: it tells
+ * nobody of what it leaves. NO_HEAVY: the sleeper's fence is light. NO_MARK: those who are turned
+ * away leave no trace (a plain trylock).
  */
 #define PRODUCERS 2
 #define HOLDER    2
@@ -90,7 +93,7 @@ inline take(me, max)
 		:: atomic { DRAINED(me) && consumers == 0 -> consumers = 1 }
 		fi;
 		do
-		:: n < max && head != tail && cell[head] -> atomic { assert(cell[head]); head++; n++ }
+		:: n < max && head != tail && cell[head] -> atomic { head++; n++ }
 		:: n < max && head != tail && !cell[head] -> blocked = true; break
 		:: n == max || head == tail -> break
 		od;
@@ -110,7 +113,8 @@ inline take(me, max)
 	again = false
 }
 
-/* What from_injection() does with what it took: runs one, keeps the others where they can be stolen (here: starts them, too). */
+/* Of what it took from_injection() runs one and keeps the others where they can be stolen. Here it
+ * starts them, too. */
 inline from_injection(me, max)
 {
 	if
@@ -177,7 +181,7 @@ proctype sleeper()
 		fi;
 		searching = true;
 run_it:		n = 0;
-		/* It may go to sleep again as a searcher, or have found something, and cease to be one. */
+		/* It goes to sleep again as a searcher, or ceases to be one. */
 		if
 		:: searching
 		:: searching -> searchers--; searching = false

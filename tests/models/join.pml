@@ -2,21 +2,25 @@
 /*
  * The join word: a queue of one with its own lock in it, between a task's end and its joiner.
  *
- * Mirrors: sched/core/join.c weft_join_until(), wait_for_end(), await_done(), weft_detach(); sched/core/execute.c end_task();
- * of sched/core/wait.c weft__wait_claim() and weft__wait_wake().
+ * Mirrors: sched/core/join.c weft_join_until(), wait_for_end(), await_done(), weft_detach();
+ * sched/core/execute.c end_task(); of sched/core/wait.c weft__wait_claim() and weft__wait_wake().
  *
- * Invariants: the joiner gets the published result; the memory is freed once, and nobody touches it afterwards; the end looks at
- * the waiter only while its frame lives; a joiner is not left waiting (a deadlock).
+ * Invariants: the joiner gets the published result; the memory is freed once, and nobody touches it
+ * afterwards; the end looks at the waiter only while its frame lives; a joiner is not left waiting
+ * (a deadlock).
  *
- * Bounds: one task; its joiner joins up to three times, where all but the last may time out or be cancelled at any moment,
- * or gives up and detaches it. The waiter's wait itself is in wait.pml: here it is a claim, a wake, and a source of timeouts.
+ * Bounds: one task; its joiner joins up to three times, where all but the last may time out or be
+ * cancelled at any moment, or gives up and detaches it. The waiter's wait itself is in wait.pml:
+ * here it is a claim, a wake, and a source of timeouts.
  *
- * All is acquire and release, with no store-load race: sequentially consistent here. Loops with sched_yield are waits; the
- * compare-and-swap of the weak kind repeats only when the word has changed.
+ * All is acquire and release, with no store-load race: sequentially consistent here. Loops with
+ * sched_yield are waits; the compare-and-swap of the weak kind repeats only when the word has
+ * changed.
  *
- * Broken: DONE_EARLY: the end stores DONE before it claims. NO_BUSY: it claims while the waiter is in the word.
- * NO_AWAIT: a joiner that gives up does not wait for who is busy with it. GIVE_UP_STORES: it stores NOBODY. END_STORES: the end
- * stores DONE where it has read NOBODY. RESULT_LATE: the result after the word. TOUCH_LATE: the end looks at the task after DONE.
+ * Broken: DONE_EARLY: the end stores DONE before it claims. NO_BUSY: it claims while the waiter is
+ * in the word. NO_AWAIT: a joiner that gives up does not wait for who is busy with it.
+ * GIVE_UP_STORES: it stores NOBODY. END_STORES: the end stores DONE where it has read NOBODY.
+ * RESULT_LATE: the result after the word. TOUCH_LATE: the end looks at the task after DONE.
  */
 #define NOBODY   0
 #define DONE     1
@@ -100,7 +104,11 @@ proctype interrupter()
 	byte left = ATTEMPTS - 1;
 
 end:	do
-	:: atomic { left > 0 && alive && alive < ATTEMPTS && outcome == PENDING -> outcome = GAVE_UP; left-- };
+	:: atomic {
+		left > 0 && alive && alive < ATTEMPTS && outcome == PENDING ->
+		outcome = GAVE_UP;
+		left--
+	}
 		woken = true
 	:: freed -> break
 	od
@@ -136,7 +144,8 @@ proctype joiner()
 #ifdef BROKEN_NO_AWAIT
 			:: join != WAITER + attempt
 #else
-			:: atomic { join != WAITER + attempt -> assert(join == BUSY || join == DONE) };
+			:: join != WAITER + attempt ->
+				assert(join == BUSY || join == DONE);
 				join == DONE;
 				alive = 0;
 				break

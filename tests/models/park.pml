@@ -1,39 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers that sleep and are woken: no task is left in a queue while a worker sleeps that could run it, and a closing runtime
- * ends.
+ * Workers that sleep and are woken: no task is left in a queue while a worker sleeps that could run
+ * it, and a closing runtime ends.
  *
- * Mirrors: sched/core/park.c push_sleeper_locked(), take_sleeper_locked(), rouse(), wake_one(), weft__announce(),
- * weft__announce_slot(), weft__nudge(), weft__wake_all(), weft__search_start(), look_at_workers(),
- * weft__search_stop(), weft__sleep_announce(), weft__get_up(), watch_slots(), stop_watching(), stop_if_over(),
- * must_get_up(), weft__sleep(); sched/core/find.c weft__find(), look_around(), search(), from_injection();
- * sched/core/ready.c weft__ready(), weft__ready_tail(), weft__inject(), to_inbox(); sched/core/workers.c
- * weft__all_ended(); sched/core/runtime.c weft_runtime_destroy(), weft__stop().
+ * Mirrors: sched/core/park.c push_sleeper_locked(), take_sleeper_locked(), rouse(), wake_one(),
+ * weft__announce(), weft__announce_slot(), weft__nudge(), weft__wake_all(), weft__search_start(),
+ * look_at_workers(), weft__search_stop(), weft__sleep_announce(), weft__get_up(), watch_slots(),
+ * stop_watching(), stop_if_over(), must_get_up(), weft__sleep(); sched/core/find.c weft__find(),
+ * look_around(), search(), from_injection(); sched/core/ready.c weft__ready(), weft__ready_tail(),
+ * weft__inject(), to_inbox(); sched/core/workers.c weft__all_ended(); sched/core/runtime.c
+ * weft_runtime_destroy(), weft__stop().
  *
- * The actors: WORKERS workers, of which the first runs a task that makes another one visible (PUT: in its ring, its next slot, the
- * injection queue, its slot for the second time; or any) and, with PINNED, one more in the last worker's inbox; a plain thread that injects OUTSIDE
- * tasks and then, with CLOSING, destroys the runtime. All unpinned tasks compute until all of them have started: each
- * needs a worker of its own.
+ * The actors: WORKERS workers, of which the first runs a task that makes another one visible (PUT:
+ * in its ring, its next slot, the injection queue, its slot for the second time; or any) and, with
+ * PINNED, one more in the last worker's inbox; a plain thread that injects OUTSIDE tasks and then,
+ * with CLOSING, destroys the runtime. All unpinned tasks compute until all of them have started:
+ * each needs a worker of its own.
  *
- * Invariants: a state in which nobody can go on is a deadlock unless all tasks have started and, with CLOSING, all workers have
- * ended. When the runtime is stopped nothing is live. What is taken off the list of sleepers once is roused once.
+ * Invariants: a state in which nobody can go on is a deadlock unless all tasks have started and,
+ * with CLOSING, all workers have ended. When the runtime is stopped nothing is live. What is taken
+ * off the list of sleepers once is roused once.
  *
- * Bounds: as above; 3 workers; at most SEARCHERS of them search at a time (may be exceeded, as in the C).
+ * Bounds: as above; 3 workers; at most SEARCHERS of them search at a time (may be exceeded, as in
+ * the C).
  *
- * Plain stores that go through store buffers: the ring's tail, the filling of a slot, the links of injection queue and
- * inbox, the counts of ended tasks, `closing`, `watching` becoming 0. idle and the exchanges of a slot are locked instructions, as
- * is what a lock's holder does: a section under idle_lock is one step. The list of sleepers is a set: any of
- * them is woken, not only the last one. The ring and the injection queue are taken from in one step (ring.pml, inject.pml).
- * Naps may end at any time. A watcher takes a filled slot at its second look or goes on watching, without a count of picks.
- * Not here: timers and their keeper, workers that retire, starvation for stacks.
+ * Plain stores that go through store buffers: the ring's tail, the filling of a slot, the links of
+ * injection queue and inbox, the counts of ended tasks, `closing`, `watching` becoming 0. idle and
+ * the exchanges of a slot are locked instructions, as is what a lock's holder does: a section under
+ * idle_lock is one step. The list of sleepers is a set: any of them is woken, not only the last
+ * one. The ring and the injection queue are taken from in one step (ring.pml, inject.pml). Naps may
+ * end at any time. A watcher takes a filled slot at its second look or goes on watching, without a
+ * count of picks. Not here: timers and their keeper, workers that retire, starvation for stacks;
+ * what is counted when a runtime closes (end.pml).
  *
- * Broken: NO_HEAVY: going to sleep without the heavy fence. NO_RECHECK: without the last look at the workers' queues.
- * NO_RECHECK_INBOX: at inbox and injection queue. LOOK_FIRST: the look comes before the sleeper is announced.
- * ANNOUNCE_FIRST: idle is read before the task is stored. NO_LOOK_AROUND: the last searcher that finds something
- * looks no further. NO_LOOK_FENCE: it looks without the heavy fence. LEAVE_LATE: a searcher that goes to sleep leaves the searchers'
- * count only after its last look. NO_WATCH: no sleeper watches the slots. WATCH_NO_LOOK: who stops watching does not look again.
- * NUDGE_FIRST: asleep is read before the inbox is filled. NOT_OVER: a worker that goes to sleep does not look whether a closing
- * runtime is over. STARTS_FIRST: starts are counted before ends.
+ * Broken: NO_HEAVY: going to sleep without the heavy fence. NO_RECHECK: without the last look at
+ * the workers' queues. NO_RECHECK_INBOX: at inbox and injection queue. LOOK_FIRST: the look comes
+ * before the sleeper is announced. ANNOUNCE_FIRST: idle is read before the task is stored.
+ * NO_LOOK_AROUND: the last searcher that finds something looks no further. NO_LOOK_FENCE: it looks
+ * without the heavy fence. LEAVE_LATE: a searcher that goes to sleep leaves the searchers' count
+ * only after its last look. NO_WATCH: no sleeper watches the slots. WATCH_NO_LOOK: who stops
+ * watching does not look again. NUDGE_FIRST: asleep is read before the inbox is filled. NOT_OVER: a
+ * worker that goes to sleep does not look whether a closing runtime is over.
  */
 #ifndef WORKERS
 #define WORKERS 3 /* or 2 */
@@ -185,7 +192,8 @@ inline first_task()
 	:: true ->
 		STORE(me, SLOT(me), 1);
 		announce_slot(me);
-		/* Picks it again by itself, unless a watcher was faster; its short task makes the next one runnable. */
+		/* Picks it again by itself, unless a watcher was faster; it is short, and then
+		 * comes the next one. */
 		t = 0;
 		from_slot();
 		if
@@ -210,69 +218,7 @@ inline first_task()
 	skip
 }
 
-/* Each sets t to what it took: 1, an unpinned task; 2, the pinned one. */
-inline from_slot()
-{
-	atomic {
-		DRAINED(me) ->
-		if
-		:: cell[SLOT(me)] -> cell[SLOT(me)] = 0; t = 1
-		:: else
-		fi
-	}
-}
-
-inline from_ring()
-{
-	atomic {
-		DRAINED(me) ->
-		if
-		:: head[me] != mytail -> head[me]++; t = 1
-		:: else
-		fi
-	}
-}
-
-inline from_inbox()
-{
-#ifdef PINNED
-	d_step {
-		if
-		:: t == 0 && me == PIN && cell[INBOX] && !inbox_taken -> inbox_taken = true; t = 2
-		:: else
-		fi
-	}
-#else
-	skip
-#endif
-}
-
-inline from_injection(batch)
-{
-	if
-	:: t == 0 && inj_head != inj_tail ->
-		atomic {
-			DRAINED(me) ->
-			if
-			:: inj_head != inj_tail && cell[LINK(inj_head)] -> inj_head++; t = 1
-			:: else
-			fi;
-			if
-			:: batch && t && inj_head != inj_tail && cell[LINK(inj_head)] ->
-				inj_head++;
-				mytail++;
-				STORE(me, TAIL(me), mytail);
-				i = 1
-			:: else
-			fi
-		}
-		if
-		:: t && (i || inj_head != inj_tail) -> i = 0; announce(me)
-		:: else
-		fi
-	:: else
-	fi
-}
+#include "park_queues.h"
 
 inline look_at_workers()
 {
@@ -345,18 +291,13 @@ inline stop_if_over()
 #if defined(CLOSING) && !defined(BROKEN_NOT_OVER)
 	if
 	:: cell[CLOSED] ->
-#ifdef BROKEN_STARTS_FIRST
-		sum = submitted + cell[SPAWNED];
-#endif
 		i = 0;
 		do
 		:: atomic { i < WORKERS -> count = count + cell[ENDED(i)]; i++ }
 		:: else -> break
 		od;
 		i = 0;
-#ifndef BROKEN_STARTS_FIRST
 		sum = submitted + cell[SPAWNED];
-#endif
 		if
 		:: count == sum ->
 			atomic { assert(live == 0); stopped = true };
@@ -380,7 +321,11 @@ proctype worker(byte me)
 	:: me == 0 ->
 		t = 1;
 #ifdef CLOSING
-		atomic { nfull(buffer[0]) -> STORE(me, SPAWNED, 1 + HAS_PINNED); live = live + 1 + HAS_PINNED };
+		atomic {
+			nfull(buffer[0]) ->
+			STORE(me, SPAWNED, 1 + HAS_PINNED);
+			live = live + 1 + HAS_PINNED
+		};
 #endif
 		first_task();
 		goto compute
@@ -405,7 +350,8 @@ find:
 	/* search() */
 	if
 	:: !searching && searchers >= SEARCHERS -> goto going_to_sleep
-	:: !searching && searchers < SEARCHERS -> atomic { DRAINED(me) -> searchers++; searching = true }
+	:: !searching && searchers < SEARCHERS ->
+		atomic { DRAINED(me) -> searchers++; searching = true }
 	:: searching
 	fi;
 again:	select (start : 0 .. WORKERS - 1);

@@ -2,22 +2,25 @@
 /*
  * The ready ring: the owner's push and pop against two thieves that take half.
  *
- * Mirrors: sched/queue/ring.h weft__ring_push(), weft__ring_pop(); sched/queue/ring.c weft__ring_steal().
+ * Mirrors: sched/queue/ring.h weft__ring_push(), weft__ring_pop(); sched/queue/ring.c
+ * weft__ring_steal().
  *
- * Invariants: what is taken from index i is what was pushed there, so each element is taken once and in order; nothing is
- * lost; push says "full" only if there are as many as the capacity when it looks; pop says "none" only if there is
- * none; a steal that says so has seen none.
+ * Invariants: what is taken from index i is what was pushed there, so each element is taken once
+ * and in order; nothing is lost; push says "full" only if there are as many as the capacity when it
+ * looks; pop says "none" only if there is none; a steal that says so has seen none.
  *
- * Bounds: capacity 2 and 4 (CAPACITY), PUSHES pushes and pops in any order and then pops until it is empty; two thieves with
- * STEALS attempts each, max 1 and 2.
+ * Bounds: CAPACITY 2 and 4, PUSHES pushes and pops in any order and then pops until it is empty;
+ * two thieves with STEALS attempts each, max 1 and 2.
  *
- * The owner's stores of tail and the slots go through its store buffer. Thieves load in program order, as their acquires say,
- * and change head by CAS only: no store-load race is here, so there is no fence. The compare-and-swap of the weak kind
- * that fails for nothing only repeats, and is left out.
+ * The owner's stores of tail and the slots go through its store buffer. Thieves load in program
+ * order, as their acquires say, and change head by CAS only: no store-load race is here, so there
+ * is no fence. The compare-and-swap of the weak kind that fails for nothing only repeats, and is
+ * left out.
  *
- * Broken: PUBLISH_EARLY: tail before the slot (its release is missing). READ_LATE: a thief reads the slots after its CAS.
- * OVERWRITE: push takes the ring for empty when its bound is reached, without a look at head. POP_STORES: the owner moves
- * head by load and store. STEAL_STORES: thieves do.
+ * Broken: PUBLISH_EARLY: tail before the slot (its release is missing). READ_LATE: a thief reads
+ * the slots after its CAS. OVERWRITE: push takes the ring for empty when its bound is reached,
+ * without a look at head. POP_STORES: the owner moves head by load and store. STEAL_STORES: thieves
+ * do.
  */
 #define STORERS 1
 #define FENCERS 1
@@ -100,7 +103,10 @@ next:		skip
 			atomic {
 				DRAINED(OWNER) ->
 				if
-				:: head == seen -> head++; got = true; take(seen, copies[seen & (CAPACITY - 1)])
+				:: head == seen ->
+					head++;
+					got = true;
+					take(seen, copies[seen & (CAPACITY - 1)])
 				:: else -> seen = head
 				fi
 			}

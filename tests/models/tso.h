@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Total store order for the models: each process that stores plainly has a store buffer, first in first out, which the process
- * `memory` empties at any time. A load of what the process itself may have buffered is taken from a local copy instead, so
- * only the owner of a cell stores to it plainly. This is x86's model, and the effect of aarch64 that the fences are there
- * for; other reorderings of weak machines are modelled by hand, as broken twins, where an acquire or release forbids them.
+ * Total store order for the models: each process that stores plainly has a store buffer, first in
+ * first out, which the process `memory` empties at any time. A load of what the process itself may
+ * have buffered is taken from a local copy instead, so only the owner of a cell stores to it
+ * plainly. This is x86's model, and the effect of aarch64 that the fences are there for; other
+ * reorderings of weak machines are modelled by hand, as broken twins, where an acquire or release
+ * forbids them.
  *
- * A heavy fence ends once each buffer was empty at some moment since it began: exactly what it guarantees. So it notes
- * at its begin which are not, and `memory` strikes them off as it empties them.
+ * A heavy fence ends once each buffer was empty at some moment since it began: exactly what it
+ * guarantees. So it notes at its begin which are not, and `memory` strikes them off as it empties
+ * them.
  *
- * Before the inclusion: STORERS, how many processes store; FENCERS, how many fence heavily; CELLS, how many cells; DEPTH, a
- * buffer's length; FENCERS_STORE, if the n-th who fences is also the n-th who stores.
+ * Before the inclusion: STORERS, how many processes store; FENCERS, how many fence heavily; CELLS,
+ * how many cells; DEPTH, a buffer's length; FENCERS_STORE, if the n-th who fences is also the n-th
+ * who stores.
  */
 byte cell[CELLS];
 chan buffer[STORERS] = [DEPTH] of { byte, byte };
@@ -45,7 +49,8 @@ byte fence[FENCERS]; /* the buffers that a process's heavy fence waits for: a bi
 #define ENTERS_KERNEL(fencer) true
 #endif
 
-/* weft__fence_heavy(): membarrier. A full barrier of the caller's own comes before it reaches the others. */
+/* weft__fence_heavy(): membarrier. A full barrier of the caller's own comes before it reaches the
+ * others. */
 inline heavy_fence(fencer)
 {
 	atomic {

@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The wait node: one claim among wake, timeout and cancel; the switch; and that nobody looks at a dead frame.
+ * The wait node: one claim among wake, timeout and cancel; the switch; and that nobody looks at a
+ * dead frame.
  *
- * Mirrors: sched/core/wait.c weft__wait_begin(), weft__wait_claim(), weft__wait_wake(), wait_task(), wait_thread(),
- * cancel_watch(), cancel_unwatch(), suspend_until_woken(), weft__expire(); sched/core/execute.c settle(); sched/core/cancel.c
- * weft_cancel(); sched/core/timer.c weft__timer_arm(), weft__timer_disarm(); sched/sync/queue.h sync_wait_unlock(),
- * sync_take_locked(), sync_leave().
+ * Mirrors: sched/core/wait.c weft__wait_begin(), weft__wait_claim(), weft__wait_wake(),
+ * wait_task(), wait_thread(), cancel_watch(), cancel_unwatch(), suspend_until_woken(),
+ * weft__expire(); sched/core/execute.c settle(); sched/core/cancel.c weft_cancel();
+ * sched/core/timer.c weft__timer_arm(), weft__timer_disarm(); sched/sync/queue.h
+ * sync_wait_unlock(), sync_take_locked(), sync_leave().
  *
- * Invariants: the waiter is looked at only while its frame lives; a task is made runnable once for each suspension, and is
- * resumed only after its context was saved; each wait ends by wake, deadline or cancel if one of these comes, also if it comes
- * before the switch (else a deadlock).
+ * Invariants: the waiter is looked at only while its frame lives; a task is made runnable once for
+ * each suspension, and is resumed only after its context was saved; each wait ends by wake,
+ * deadline or cancel if one of these comes, also if it comes before the switch (else a deadlock).
  *
- * Bounds: one waiter that waits ROUNDS times, with the same task; each time with or without deadline and cancellation. `sure`
- * is the one source that is certain to come; the others may. With THREAD the waiter is a plain thread: no switch, no
- * cancellation, a futex.
+ * Bounds: one waiter that waits ROUNDS times, with the same task; each time with or without
+ * deadline and cancellation. `sure` is the one source that is certain to come; the others may. With
+ * THREAD the waiter is a plain thread: no switch, no cancellation, a futex.
  *
- * The task's stores of `waiting` go through its thread's store buffer, which the compare-and-swap after the switch drains: it may
- * go on elsewhere. The rest is acquire and release, or under a lock, and sequentially consistent here. A lock's section is one
- * step where it has one access, else the lock is a variable. `sched_yield` loops are waits. A futex wait blocks while the word
- * is unchanged, as each change is followed by a wake.
+ * The task's stores of `waiting` go through its thread's store buffer, which the compare-and-swap
+ * after the switch drains: it may go on elsewhere. The rest is acquire and release, or under a
+ * lock, and sequentially consistent here. A lock's section is one step where it has one access,
+ * else the lock is a variable. `sched_yield` loops are waits. A futex wait blocks while the word is
+ * unchanged, as each change is followed by a wake.
  *
- * Broken: PUBLISH_EARLY: a waker that finds SUSPENDING makes the task runnable. PARK_STORES: PARKED is stored, without a
- * compare-and-swap. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK, NO_DISARM, NO_UNWATCH: the node stays in the
- * queue, the heap, the task. UNWATCH_NO_WAIT: the frame ends under a busy canceller. NO_RECHECK: the task does not look for a
- * request after it has become visible to cancellers. WATCH_LATE: it looks before. NO_HEAVY: the canceller's fence is
- * light. BUSY_EARLY: it gives its lock back before it claims. TWO_CLAIMS: a claim is a load and a store. WAKE_ANYWAY:
- * a claimer that has lost wakes all the same. SIGNAL_LATE (THREAD): a waker touches the frame after it has signalled.
+ * Broken: PUBLISH_EARLY: a waker that finds SUSPENDING makes the task runnable. PARK_STORES: PARKED
+ * is stored, without a compare-and-swap. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK,
+ * NO_DISARM, NO_UNWATCH: the node stays in the queue, the heap, the task. UNWATCH_NO_WAIT: the
+ * frame ends under a busy canceller. NO_RECHECK: the task does not look for a request after it has
+ * become visible to cancellers. WATCH_LATE: it looks before. NO_HEAVY: the canceller's fence is
+ * light. BUSY_EARLY: it gives its lock back before it claims. TWO_CLAIMS: a claim is a load and a
+ * store. WAKE_ANYWAY: a claimer that has lost wakes all the same. SIGNAL_LATE (THREAD): a waker
+ * touches the frame after it has signalled.
  */
 #ifndef ROUNDS
 #define ROUNDS 2
@@ -113,7 +118,8 @@ inline wake(round)
 	fi
 }
 
-/* What runs next on the thread that the task leaves: settle(). The thread's buffer is the task's. */
+/* What runs next on the thread that the task leaves: settle(). The thread's buffer is the
+ * task's. */
 active proctype next()
 {
 end:	do
@@ -225,7 +231,13 @@ active proctype waiter()
 	fi;
 	do
 	:: round < ROUNDS ->
-		atomic { round++; alive = round; outcome = PENDING; signalled = false; park = SUSPENDING };
+		atomic {
+			round++;
+			alive = round;
+			outcome = PENDING;
+			signalled = false;
+			park = SUSPENDING
+		};
 		/* Its thread's locked instruction. */
 		atomic { DRAINED(TASK) && !queue_lock -> queued = round };
 #ifdef THREAD

@@ -1,0 +1,174 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Checks the models of this folder exhaustively with SPIN, and that it rejects the broken twins of each.
+
+  run.py [--cc CC] [--keep DIR] [MODEL ...]      without a name: all of them
+
+For each model: its opening comment must name files and functions that exist, and list exactly the BROKEN_ twins that the file
+has and that MODELS below runs. The model itself must be verified within each of its bounds, with every state visited; each
+twin must be rejected, by an assertion or by a state in which nobody can go on (for a lost wake). A twin differs from the
+model by one preprocessor definition. A table is printed; 0 if all is as it should be, 1 if not, 77 if there is no spin.
+"""
+import argparse
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+MEMORY_MIB = 900
+DEPTH = 200000
+
+# Per model: the bounds in which it must be verified, then the bounds in which its twins must be rejected.
+PARK = {
+    'ring': 'PUT=0',
+    'slot': 'PUT=1',
+    'again': 'PUT=3 OUTSIDE=0',
+    'pinned': 'OUTSIDE=0 SEARCHERS=2 PINNED',
+    'closing': 'WORKERS=2 OUTSIDE=0 PINNED CLOSING',
+}
+MODELS = {
+    'park': (PARK.values(), {
+        PARK['ring']: 'NO_HEAVY NO_RECHECK NO_RECHECK_INBOX LOOK_FIRST ANNOUNCE_FIRST NO_LOOK_AROUND NO_LOOK_FENCE '
+                      'LEAVE_LATE',
+        PARK['again']: 'NO_WATCH WATCH_NO_LOOK',
+        PARK['pinned']: 'NUDGE_FIRST',
+        PARK['closing']: 'NOT_OVER',
+    }),
+    'end': ([''], {'': 'STARTS_FIRST STALE_COUNT COUNT_LATE NO_HEAVY'}),
+    'inject': ([''], {'': 'BLOCKED_IS_ENOUGH NO_LOOK_AGAIN NO_ANNOUNCE NO_HEAVY NO_MARK'}),
+    'deque': ([''], {
+        '': 'NO_HEAVY NO_LIGHT BOTTOM_FIRST PUBLISH_EARLY BUFFER_LATE FREE_OLD NO_COPY NO_CAS READ_LATE OVERWRITE',
+    }),
+    'ring': (['', 'CAPACITY=4 PUSHES=6'], {'': 'PUBLISH_EARLY READ_LATE OVERWRITE POP_STORES STEAL_STORES'}),
+    'wait': (['', 'THREAD'], {
+        '': 'PUBLISH_EARLY PARK_STORES CLAIM_LATE NO_UNLINK NO_DISARM NO_UNWATCH UNWATCH_NO_WAIT NO_RECHECK WATCH_LATE '
+            'NO_HEAVY BUSY_EARLY TWO_CLAIMS WAKE_ANYWAY',
+        'THREAD': 'SIGNAL_LATE CLAIM_LATE NO_UNLINK TWO_CLAIMS',
+    }),
+    'join': ([''], {'': 'DONE_EARLY NO_BUSY NO_AWAIT GIVE_UP_STORES END_STORES RESULT_LATE TOUCH_LATE'}),
+}
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+
+def stale_comment(name):
+    """What is wrong with the opening comment of a model: yields lines."""
+    with open(os.path.join(HERE, name + '.pml'), encoding='utf-8') as file:
+        text = file.read()
+    comment = text[text.index('/*\n', text.index('SPDX')) + 3:]
+    comment = comment[:comment.index(' */\n')]
+    paragraphs = {}
+    for paragraph in comment.split('\n *\n'):
+        title, _, rest = re.sub(r'\s*\n \* ', ' ', paragraph).strip(' *').partition(':')
+        paragraphs[title] = rest
+    if 'Mirrors' not in paragraphs or 'Broken' not in paragraphs or 'Bounds' not in paragraphs:
+        yield '%s: the opening comment lacks a paragraph Mirrors, Bounds or Broken' % name
+        return
+
+    path, source, named = None, '', 0
+    for word in re.findall(r'sched/\S+\.[ch]|\w+\(\)', paragraphs['Mirrors']):
+        if not word.endswith('()'):
+            path = word
+            with open(os.path.join(ROOT, path), encoding='utf-8') as file:
+                source = file.read()
+        elif not re.search(r'^\w.*\b' + re.escape(word[:-1]), source, re.MULTILINE):
+            yield '%s: there is no %s in %s' % (name, word, path)
+        else:
+            named += 1
+    if named == 0:
+        yield '%s: names nothing that it mirrors' % name
+
+    in_file = set(re.findall(r'\bBROKEN_([A-Z_]+)', text))
+    listed = set(re.findall(r'\b[A-Z][A-Z_]{2,}(?= \(THREAD\):|[:,])', paragraphs['Broken']))
+    run = set(' '.join(MODELS[name][1].values()).split())
+    for what, twins in (('in the comment', listed), ('run', run)):
+        for twin in sorted(in_file ^ twins):
+            yield '%s: BROKEN_%s is in the file or %s, but not both' % (name, twin, what)
+
+
+def call(command, folder):
+    done = subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+def check(name, bounds, twin, cc, folder):
+    """Runs SPIN once. Returns the verdict, whether it is the one wanted, and the number of states."""
+    for entry in os.listdir(HERE):
+        if entry.endswith(('.pml', '.h')):
+            shutil.copy(os.path.join(HERE, entry), folder)
+    defines = ['-D' + d for d in bounds.split()] + (['-DBROKEN_' + twin] if twin else [])
+    optimise = ['-O0'] if twin else ['-O1']
+
+    code, output = call(['spin', '-a'] + defines + [name + '.pml'], folder)
+    if code != 0 or 'Error' in output:
+        return 'spin: ' + output.strip(), False, 0
+    # SAFETY: assertions and invalid end states. COLLAPSE: lossless compression of states; no hashing in their place.
+    code, output = call(cc + optimise + ['-w', '-DSAFETY', '-DCOLLAPSE', '-DMEMLIM=%d' % MEMORY_MIB, '-o', 'pan', 'pan.c'],
+                        folder)
+    if code != 0:
+        return 'cc: ' + output.strip(), False, 0
+    code, output = call(['./pan', '-m%d' % DEPTH], folder)
+
+    states = re.search(r'^\s*([0-9.e+]+) states, stored', output, re.MULTILINE)
+    errors = re.search(r'errors: (\d+)$', output, re.MULTILINE)
+    count = int(float(states.group(1))) if states else 0
+    complete = (code == 0 and errors and 'Full statespace search' in output and not
+                re.search('not completed|max search depth|out of memory|MEMLIM bound|vector too large', output))
+    failed = re.search(r'^pan:1: (.*?) \(at depth', output, re.MULTILINE)
+    if failed:
+        known = failed.group(1).startswith(('assertion violated', 'invalid end state'))
+        return failed.group(1), bool(twin) and known, count
+    if complete and errors.group(1) == '0':
+        return 'verified', not twin, count
+    return 'not finished:\n' + output, False, count
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.strip().split('\n')[0])
+    parser.add_argument('--cc', default=os.environ.get('CC', 'cc'), help='the C compiler for the verifiers')
+    parser.add_argument('--keep', help='a folder to leave each verifier and its trail in')
+    parser.add_argument('models', nargs='*', metavar='MODEL', help=', '.join(MODELS))
+    options = parser.parse_args()
+    if not shutil.which('spin'):
+        print('there is no spin (Debian package spin)')
+        return 77
+    unknown = [name for name in options.models if name not in MODELS]
+    if unknown:
+        parser.error('no such model: ' + ', '.join(unknown))
+
+    wrong = 0
+    print('%-8s %-18s %-30s %9s %7s  %s' % ('model', 'twin', 'bounds', 'states', 'seconds', 'verdict'))
+    for name in options.models or MODELS:
+        for line in stale_comment(name):
+            print(line)
+            wrong += 1
+        verified, twins = MODELS[name]
+        runs = [(bounds, '') for bounds in verified]
+        runs += [(bounds, twin) for bounds, list_ in twins.items() for twin in list_.split()]
+        for bounds, twin in runs:
+            if options.keep:
+                folder = os.path.join(options.keep, '-'.join([name] + bounds.split() + twin.split()))
+                os.makedirs(folder, exist_ok=True)
+            else:
+                folder = tempfile.mkdtemp(prefix='weft-model-')
+            begin = time.monotonic()
+            try:
+                verdict, right, states = check(name, bounds, twin, shlex.split(options.cc), folder)
+            finally:
+                if not options.keep:
+                    shutil.rmtree(folder)
+            print('%-8s %-18s %-30s %9d %7.1f  %s%s' % (name, twin or '-', bounds or '-', states, time.monotonic() - begin,
+                                                       verdict, '' if right else '   <-- WRONG'), flush=True)
+            wrong += not right
+    print('%s' % ('all as it should be' if wrong == 0 else '%d wrong' % wrong))
+    return 1 if wrong else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
