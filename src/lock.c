@@ -2,6 +2,7 @@
 /* The slow paths of lock.h. */
 #include "lock.h"
 
+#include "orphan.h"
 #include "tls.h"
 
 #include <errno.h>
@@ -40,8 +41,10 @@ WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 	 *
 	 * acquire: as in weft__trylock().
 	 */
-	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
+	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0) {
+		weft__orphan_check();
 		syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+	}
 	errno = saved;
 }
 

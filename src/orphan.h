@@ -14,7 +14,7 @@
 #include <stdbool.h>
 
 /* relaxed everywhere: written only while the process has one thread, in the child of a fork. */
-extern _Atomic bool weft__orphaned;
+extern _Atomic bool weft__orphaned __attribute__((visibility("hidden")));
 
 static inline bool weft__is_orphan(void)
 {

@@ -9,6 +9,7 @@
 #include "runtime.h"
 #include "sched/os/membarrier.h"
 #include "src/fatal.h"
+#include "src/orphan.h"
 #include "wait.h"
 
 #include <weft/task.h>
@@ -27,6 +28,7 @@ int weft_cancel(weft_task *task)
 	uint32_t cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
 	do {
 		while (cancel & CANCEL_BUSY) {
+			weft__orphan_check();
 			sched_yield();
 			cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
 		}

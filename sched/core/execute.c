@@ -17,6 +17,8 @@
  */
 #include "chaos.h"
 #include "runtime.h"
+#include "src/orphan.h"
+#include "unwind.h"
 #include "wait.h"
 
 /* How many coroutines without a task a worker keeps ready. */
@@ -129,7 +131,9 @@ static struct worker *run_task(struct worker *w)
 
 	void *outer = san_task_begin();
 	san_acquire(t);
+	WEFT__NO_EXCEPTION_LEAVES();
 	void *result = t->fn(t->value);
+	weft__orphan_check(); /* it may have forked (process.c) */
 	task_run_end(t);
 	w = weft__worker(); /* anew: it may have hopped */
 	end_task(w, t, result);

@@ -13,6 +13,8 @@
  */
 #include "runtime.h"
 #include "src/fatal.h"
+#include "src/orphan.h"
+#include "unwind.h"
 #include "wait.h"
 
 #include <weft/fork.h>
@@ -54,7 +56,9 @@ static void *run_inline(struct worker *w, struct task *t)
 
 	void *outer = san_task_begin();
 	san_acquire(t);
+	WEFT__NO_EXCEPTION_LEAVES();
 	void *result = t->fn(t->value);
+	weft__orphan_check(); /* it may have forked (process.c) */
 	task_run_end(t);
 	san_release(t);
 	san_task_end(outer);
@@ -145,6 +149,7 @@ static void *run_range(void *arg)
 	struct range range = *(const struct range *)arg;
 
 	if (range.end - range.begin <= range.grain) {
+		WEFT__NO_EXCEPTION_LEAVES();
 		range.body(range.begin, range.end, range.ctx);
 		return NULL;
 	}

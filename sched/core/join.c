@@ -13,6 +13,7 @@
  */
 #include "runtime.h"
 #include "src/fatal.h"
+#include "src/orphan.h"
 #include "wait.h"
 
 #include <weft/task.h>
@@ -23,8 +24,10 @@
 static void await_done(struct task *t)
 {
 	/* acquire: the result, released by end_task(). */
-	while (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE)
+	while (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE) {
+		weft__orphan_check();
 		sched_yield();
+	}
 }
 
 /* Waits for the end of t. 0, or why it gave up. */

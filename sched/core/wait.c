@@ -5,6 +5,7 @@
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
 #include "sched/os/membarrier.h"
+#include "src/orphan.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -145,6 +146,8 @@ static enum wait_outcome wait_thread(struct waiter *waiter, int64_t deadline)
 	/* No wake is lost: the futex call sleeps only while signal is 0, and the waker stores 1 before it wakes. */
 	/* acquire: what the waker did before weft__wait_wake(). */
 	while (!atomic_load_explicit(&waiter->signal, memory_order_acquire)) {
+		if (deadline == WEFT_FOREVER)
+			weft__orphan_check();
 		if (weft__futex_wait(&waiter->signal, 0, deadline) == -ETIMEDOUT) {
 			if (claim_itself(waiter, WAIT_TIMEDOUT))
 				break;

@@ -5,6 +5,7 @@
 #include "sched/os/clock.h"
 #include "sched/os/cpu_relax.h"
 #include "sched/os/futex.h"
+#include "src/orphan.h"
 
 #include <sched.h>
 
@@ -27,6 +28,7 @@ void weft__chan_lock_slow(struct chan_lock *lock)
 		} else if (looks < LOOKS + YIELDS) {
 			sched_yield();
 		} else {
+			weft__orphan_check();
 			weft__futex_wait(&nobody_wakes, 0, weft__clock_now() + NAP_NS);
 		}
 		/* relaxed: only a hint that trying is worth a write to the line. */

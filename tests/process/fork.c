@@ -196,7 +196,9 @@ static void call_what_returns(void)
 	FAIL_UNLESS(weft_mutex_trylock(&held) == -EBUSY);
 	weft_fork(&storage, store_value, &own_value);
 	FAIL_UNLESS(weft_fork_join(&storage) == &own_value && own_value == 1);
-	FAIL_UNLESS(weft_coro_enter(generator, &own_value, &out) == 0 && out == &own_value);
+	/* After such a fork ThreadSanitizer sees no edges any more, and the coroutine's every read is a race. */
+	if (!CHILD_TSAN)
+		FAIL_UNLESS(weft_coro_enter(generator, &own_value, &out) == 0 && out == &own_value);
 	_exit(0);
 }
 
