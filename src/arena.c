@@ -55,7 +55,7 @@ static bool guard_at_once(char *base, size_t bytes, size_t stride, uint32_t coun
 #endif
 }
 
-/* Tries what the mechanisms need on a mapping of its own. */
+/* Tries what the mechanisms need on a mapping of its own. STACK_GUARD_UNKNOWN: there is none to be had. */
 static enum stack_guard_mechanism probe(void)
 {
 	enum stack_guard_mechanism result = STACK_GUARD_MPROTECT;
@@ -64,7 +64,7 @@ static enum stack_guard_mechanism probe(void)
 		mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (area == MAP_FAILED)
-		return result;
+		return STACK_GUARD_UNKNOWN;
 	/* Success alone proves nothing: emulators (qemu-user) answer 0 to advice that they do not know. A guard that is
 	 * one cannot be populated. */
 	if (madvise(area, page, MADV_GUARD_INSTALL) == 0 &&
@@ -84,6 +84,8 @@ enum stack_guard_mechanism weft__stack_guard_mechanism(void)
 
 	if (mechanism == STACK_GUARD_UNKNOWN) {
 		mechanism = probe();
+		if (mechanism == STACK_GUARD_UNKNOWN)
+			return STACK_GUARD_MPROTECT; /* this time: the shortage may pass */
 		atomic_store_explicit(&mechanism_in_use, mechanism, memory_order_relaxed);
 	}
 	return (enum stack_guard_mechanism)mechanism;

@@ -23,8 +23,8 @@
  * scheduler build.
  *
  * fork(): the child inherits the kernel's registration with the address space, hence the mode stays
- * right in it. exec() drops both. A seccomp filter must be installed before the first runtime
- * starts, or must allow membarrier().
+ * right in it. exec() drops both. A seccomp filter must be there when the program is loaded (liburcu
+ * decides then, and ends the process where membarrier() fails later), or must allow membarrier().
  */
 #ifndef WEFT_SCHED_OS_MEMBARRIER_H
 #define WEFT_SCHED_OS_MEMBARRIER_H

@@ -2,9 +2,9 @@
 /*
  * Which calls are to fail, and the counts. See faults.h.
  *
- * Whether a call is Weft's is told by its return address. Hence liburcu, the C library and the program itself get what
- * they ask for: what is tested is what Weft makes of a failure, and liburcu, for one, ends the process where a membarrier
- * fails that it has registered for.
+ * Whether a call is Weft's is told by its return address. Hence liburcu, the C library and the program
+ * itself get what they ask for: what is tested is what Weft makes of a failure, and liburcu, for one, ends
+ * the process where a membarrier fails that it has registered for.
  */
 #include "faults.h"
 
@@ -35,8 +35,8 @@ static const struct {
 	const char *name;
 	int how;
 } hows[] = {
-	{"ENOMEM", ENOMEM}, {"EAGAIN", EAGAIN}, {"EINVAL", EINVAL}, {"ENOSYS", ENOSYS},
-	{"EPERM", EPERM},   {"EINTR", EINTR},   {"EMFILE", EMFILE}, {"EIO", EIO},
+	{"ENOMEM", ENOMEM}, {"EAGAIN", EAGAIN},   {"EINVAL", EINVAL},   {"ENOSYS", ENOSYS},
+	{"EPERM", EPERM},   {"EINTR", EINTR},     {"EMFILE", EMFILE},   {"EIO", EIO},
 	{"EACCES", EACCES}, {"stray", HOW_STRAY}, {"short", HOW_SHORT},
 };
 

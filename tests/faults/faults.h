@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making calls of the system fail. preload.c takes the place of the C library's functions in a program (LD_PRELOAD) and
- * lets the n-th call of one kind that Weft makes fail (faults.c); held.c keeps the books of what Weft holds. Two variables
- * say what is to fail:
+ * Making calls of the system fail. preload.c takes the place of the C library's functions in a program
+ * (LD_PRELOAD) and lets the n-th call of one kind that Weft makes fail (faults.c); held.c keeps the books
+ * of what Weft holds. Two variables say what is to fail:
  *
- *   FAULTS_NTH=KIND:FIRST:COUNT:HOW   the calls FIRST to FIRST + COUNT - 1 that libweft.so makes while armed. HOW is the
- *                                     name of an error; `stray`: a futex wait returns 0 at once; `short`: of several areas
- *                                     the first is dealt with.
- *   FAULTS_ALWAYS=KIND=HOW,...        every call of the kind, whoever makes it, from the program's start. For madvise:
- *                                     MADV_GUARD_INSTALL only, as in kernels before 6.13.
+ *   FAULTS_NTH=KIND:FIRST:COUNT:HOW   the calls FIRST to FIRST + COUNT - 1 that libweft.so makes
+ *                                     while armed. HOW is the name of an error; `stray`: a futex wait
+ *                                     returns 0 at once; `short`: of several areas the first is dealt
+ *                                     with.
+ *   FAULTS_ALWAYS=KIND=HOW,...        every call of the kind, whoever makes it, from the program's
+ *                                     start. For madvise: MADV_GUARD_INSTALL only, as in kernels
+ *                                     before 6.13.
  *
  * The program calls what is declared here, which is there if the library is preloaded.
  */
@@ -47,12 +49,12 @@ struct faults_counts {
 	uint64_t calls[FAULTS_KINDS];  /* of libweft.so's while armed */
 	uint64_t failed;               /* of these, by FAULTS_NTH */
 	uint64_t denied[FAULTS_KINDS]; /* of anybody's, by FAULTS_ALWAYS */
-	uint64_t expedited;            /* membarriers of anybody's that succeeded and were more than a query */
-	uint64_t odd;                  /* unmappings of something else than what was mapped */
+	uint64_t expedited; /* membarriers of anybody's that succeeded and were more than a query */
+	uint64_t odd;       /* unmappings of something else than what was mapped */
 };
 
 #define FAULTS_EXPORT __attribute__((visibility("default")))
-#define FAULTS_WEAK __attribute__((weak, visibility("default")))
+#define FAULTS_WEAK   __attribute__((weak, visibility("default")))
 
 extern const char *const faults_names[FAULTS_KINDS] FAULTS_WEAK;
 void faults_arm(void) FAULTS_WEAK;
@@ -71,9 +73,10 @@ size_t faults_read_held(enum held_kind kind, size_t *sizes, size_t max) FAULTS_W
 enum how { HOW_NOT = 0, HOW_STRAY = -1, HOW_SHORT = -2 };
 
 bool faults_is_wefts(const void *caller);
-bool faults_keeps_books(void);                     /* libweft.so is there */
-int faults_denied(enum faults_kind kind);          /* how it always fails, or HOW_NOT */
-int faults_due(enum faults_kind kind, bool wefts); /* counts a call; how this one fails, or HOW_NOT */
+bool faults_keeps_books(void);            /* libweft.so is there */
+int faults_denied(enum faults_kind kind); /* how it always fails, or HOW_NOT */
+int faults_due(enum faults_kind kind,
+	       bool wefts); /* counts a call; how this one fails, or HOW_NOT */
 bool faults_mappings_refused(void);
 void faults_count_expedited(void);
 void faults_count_odd(void);

@@ -33,9 +33,9 @@ void __libc_free(void *block);
 #define WEFTS faults_is_wefts(__builtin_return_address(0))
 
 /* The function that ours hides. */
-#define REAL(name)                                                        \
+#define REAL(name)                                                           \
 	((__typeof__(&name))(__atomic_load_n(&real_##name, __ATOMIC_RELAXED) \
-				     ? real_##name                        \
+				     ? real_##name                           \
 				     : find_real(&real_##name, #name)))
 #define REAL_OF(name) static void *real_##name
 
@@ -66,7 +66,8 @@ FAULTS_EXPORT void *malloc(size_t size)
 {
 	bool wefts = WEFTS;
 
-	return faults_due(FAULTS_MALLOC, wefts) ? no_memory() : booked(wefts, __libc_malloc(size), size);
+	return faults_due(FAULTS_MALLOC, wefts) ? no_memory()
+						: booked(wefts, __libc_malloc(size), size);
 }
 
 FAULTS_EXPORT void *calloc(size_t count, size_t size)
@@ -208,7 +209,8 @@ REAL_OF(pthread_create);
 REAL_OF(pthread_join);
 REAL_OF(pthread_detach);
 
-FAULTS_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+FAULTS_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attr, void *(*fn)(void *),
+				 void *arg)
 {
 	bool wefts = WEFTS;
 	int how = faults_due(FAULTS_THREAD, wefts);

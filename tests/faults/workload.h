@@ -23,27 +23,29 @@
 bool must_at(bool ok, const char *what, const char *file, int line);
 
 /*
- * Looks at what a call returned. true: it failed as documented, while faults are armed, and is to be tried again (after a
- * while). Any other failure is wrong.
+ * Looks at what a call returned. true: it failed as documented, while faults are armed, and is to be tried
+ * again (after a while, which has passed). Any other failure is wrong, and ends the program.
  */
 bool refused_at(int rc, unsigned may, unsigned tries, const char *what, const char *file, int line);
 
 #define MUST(condition) must_at((condition), #condition, __FILE__, __LINE__)
 
 /* Calls until it succeeds. */
-#define CALL(may, call)                                                                       \
+#define CALL(may, call)                                                                         \
 	for (unsigned tries_ = 0; refused_at((call), (may), tries_, #call, __FILE__, __LINE__); \
-	     tries_++)                                                                        \
+	     tries_++)                                                                          \
 		;
 
 /* As CALL(), of a call that writes a pointer to out. */
-#define CALL_FOR(out, may, call)                                                                     \
-	for (unsigned tries_ = 0;                                                                    \
-	     (out) = UNTOUCHED, refused_at((call), (may), tries_, #call, __FILE__, __LINE__); tries_++) \
-		MUST((void *)(out) == UNTOUCHED)
+#define CALL_FOR(out, may, call)                                                              \
+	for (unsigned tries_ = 0;                                                             \
+	     (out) = UNTOUCHED, refused_at((call), (may), tries_, #call, __FILE__, __LINE__); \
+	     tries_++)                                                                        \
+	MUST((void *)(out) == UNTOUCHED)
 
 /* The workloads: each runs from begin to end, and leaves nothing behind. On the main thread. */
 void workload_tasks(void);
+void workload_forks(void);
 void workload_stacks(void);
 void workload_runtime(void);
 void workload_sync(void);

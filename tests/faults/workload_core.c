@@ -16,7 +16,7 @@ static void *give_back(void *arg)
 
 /* --- tasks: a bit of everything --------------------------------------------------------------------------- */
 
-#define MANY_FORKS 600 /* more than a deque holds at first */
+#define MANY_FORKS 5000 /* more than a deque holds at first */
 
 static void *nap(void *arg)
 {
@@ -63,7 +63,9 @@ static void spawn_and_join(weft_fn *fn, bool cancel)
 static void spawn_with_options(void)
 {
 	static const struct weft_task_options options[] = {
-		{.name = "named"}, {.stack_size = 65536}, {.pinned = true},
+		{.name = "named"},
+		{.stack_size = 65536},
+		{.pinned = true},
 		{.name = "all", .stack_size = 32768, .pinned = true},
 	};
 	weft_task *task;
@@ -83,14 +85,15 @@ static void sum_range(size_t low, size_t high, void *ctx)
 		atomic_fetch_add_explicit((_Atomic size_t *)ctx, i, memory_order_relaxed);
 }
 
-static void fork_and_join(void)
+/* weft_fork_join() has no error to return: a fork for which the deque has no room is run all the same. */
+static void fork_and_join(size_t count)
 {
 	static weft_task forks[MANY_FORKS];
 	_Atomic size_t sum = 0;
 
-	for (size_t i = 0; i < MANY_FORKS; i++)
-		weft_fork(&forks[i], i % 50 ? give_back : nap, &forks[i]);
-	for (size_t i = MANY_FORKS; i-- > 0;)
+	for (size_t i = 0; i < count; i++)
+		weft_fork(&forks[i], i % 500 ? give_back : nap, &forks[i]);
+	for (size_t i = count; i-- > 0;)
 		MUST(weft_fork_join(&forks[i]) == &forks[i]);
 	MUST(weft_for(0, 1000, 10, sum_range, &sum) == 0);
 	MUST(atomic_load_explicit(&sum, memory_order_relaxed) == 499500);
@@ -132,7 +135,7 @@ static void *tasks_main(void *arg)
 	spawn_and_join(nap, false);
 	spawn_and_join(sleep_for_ever, true);
 	spawn_with_options();
-	fork_and_join();
+	fork_and_join(60);
 	use_generator();
 	return arg;
 }
@@ -156,14 +159,36 @@ void workload_tasks(void)
 	MUST(atomic_load_explicit(&ended, memory_order_relaxed) == 20);
 }
 
+/* --- forks: more than a deque holds, with nobody there to steal some ----------------------------------------- */
+
+static void *forks_main(void *arg)
+{
+	_Atomic unsigned *ended = arg;
+
+	fork_and_join(MANY_FORKS);
+	for (int i = 0; i < MANY_FORKS; i++)
+		CALL(MAY_LACK_MEMORY, weft_spawn(count_up, ended, NULL));
+	return NULL;
+}
+
+void workload_forks(void)
+{
+	_Atomic unsigned ended;
+
+	atomic_init(&ended, 0);
+	setenv("WEFT_WORKERS", "1", 1);
+	CALL(MAY_LACK_MEMORY | MAY_LACK_THREADS, weft_run(forks_main, &ended, NULL));
+	MUST(atomic_load_explicit(&ended, memory_order_relaxed) == MANY_FORKS);
+}
+
 /* --- stacks: so many at a time that some are given back ---------------------------------------------------- */
 
 #define COMMON_STACKS 20
 #define LARGE_STACKS  160
 #define LARGE_STACK   ((size_t)8 << 20) /* of so large ones few are kept */
 
-#define COMMON_STACK  ((size_t)256 << 10)
-#define INTO_GUARD    ((size_t)32 << 10)
+#define COMMON_STACK ((size_t)256 << 10)
+#define INTO_GUARD   ((size_t)32 << 10)
 
 struct stacks {
 	weft_event early, late;

@@ -22,7 +22,7 @@ struct shared {
 	weft_latch latch;
 	weft_event event;
 	weft_local key;
-	unsigned turn;	  /* under mutex */
+	unsigned turn;    /* under mutex */
 	unsigned written; /* under rwlock */
 	unsigned once_ran;
 	_Atomic unsigned destroyed;
@@ -190,8 +190,7 @@ static void *consume(void *arg)
 	struct weft_case cases[CASES];
 
 	for (unsigned i = 0; i < CASES; i++)
-		cases[i] = (struct weft_case){
-			.op = WEFT_RECV, .chan = p->chan[i], .elem = &item};
+		cases[i] = (struct weft_case){.op = WEFT_RECV, .chan = p->chan[i], .elem = &item};
 	while (open > 0) {
 		int taken = -1;
 		for (unsigned tries = 0;; tries++) {
