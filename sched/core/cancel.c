@@ -24,7 +24,7 @@ int weft_cancel(weft_task *task)
 
 	if (!t)
 		return -EINVAL;
-	/* relaxed: the exchange below orders. */
+	/* relaxed: the compare-and-swap below orders. */
 	uint32_t cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
 	do {
 		while (cancel & CANCEL_BUSY) {

@@ -10,7 +10,6 @@
 #include <weft/stats.h>
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -27,9 +26,6 @@ static void runtime_free(struct weft_runtime *rt)
 		if (a)
 			a->end(a);
 	}
-	/* acquire: pairs with visit_end(). */
-	while (atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0)
-		sched_yield();
 	weft__workers_join(rt);
 	weft__task_pool_fini(&rt->outside_tasks);
 	free(rt);
@@ -132,7 +128,7 @@ int weft_runtime_destroy(weft_runtime *rt)
 		return -EDEADLK;
 	if (weft__is_orphan())
 		return -EPERM;
-	/* release: pairs with the acquire in must_get_up(). Each worker that sleeps is woken and looks, before it sleeps
+	/* release: pairs with the acquire in stop_if_over(). Each worker that sleeps is woken and looks, before it sleeps
 	 * again, whether anything is live: the last one to do so stops the runtime. */
 	atomic_store_explicit(&rt->closing, true, memory_order_release);
 	weft__fence_light(); /* store-load race with weft__sleep() and weft__sign_off(): closing, then the sleepers */

@@ -156,13 +156,13 @@ static inline bool out_of_stacks(struct weft_runtime *rt, struct worker *w)
  */
 static inline void visit_begin(struct weft_runtime *rt)
 {
-	/* relaxed: the queue publishes it before the task can end. */
+	/* relaxed: published, before the task can end, by the queue or by who registers as its joiner. */
 	atomic_fetch_add_explicit(&rt->visitors, 1, memory_order_relaxed);
 }
 
 static inline void visit_end(struct weft_runtime *rt)
 {
-	/* release: our last look at the runtime, for runtime_free()'s acquire. */
+	/* release: our last look at the runtime, for the acquire in weft__workers_join(). */
 	atomic_fetch_sub_explicit(&rt->visitors, 1, memory_order_release);
 }
 
@@ -231,7 +231,7 @@ void weft__worker_loop(struct worker *w);
 /* Takes a retiring worker, whose queues are empty, out of the runtime. false: it is to stay. */
 bool weft__worker_leave(struct worker *w);
 
-/* Waits for all threads to end and frees the records. */
+/* Waits for all threads to end and all visitors to leave, and frees the records. */
 void weft__workers_join(struct weft_runtime *rt);
 
 /* Whether no task is live. */

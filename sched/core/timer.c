@@ -53,7 +53,7 @@ static struct timer *meld_siblings(struct timer *first)
 
 static void publish_earliest(struct timers *timers)
 {
-	/* release: pairs with the acquire of whoever expires or goes to sleep; only a hint, the lock decides. */
+	/* release: pairs with the acquire of weft__expire(); only a hint, the lock decides. */
 	atomic_store_explicit(&timers->earliest,
 			      timers->root ? timers->root->deadline : WEFT_FOREVER,
 			      memory_order_release);

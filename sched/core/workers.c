@@ -304,6 +304,9 @@ void weft__workers_join(struct weft_runtime *rt)
 		if (has_thread)
 			pthread_join(w->thread, NULL);
 	}
+	/* After the threads' ends: these have seen whoever was let go by a task's end. acquire: pairs with visit_end(). */
+	while (atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0)
+		sched_yield();
 	for (unsigned id = 0; id < count; id++)
 		worker_free(rt->records[id]);
 	free_tables(rt->retired_tables);

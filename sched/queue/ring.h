@@ -83,7 +83,7 @@ static inline bool weft__ring_push(struct weft__ring *r, void *element)
 	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 
 	if (__builtin_expect(tail == r->full, 0)) {
-		/* acquire: pairs with the CAS of pop and steal; what they read from the slots that
+		/* acquire: pairs with the CAS of steal; what it read from the slots that
 		 * we are about to reuse is read before. */
 		r->full = atomic_load_explicit(&r->head, memory_order_acquire) + r->mask + 1;
 		if (tail == r->full)
