@@ -77,8 +77,15 @@ void weft__san_fiber_free(void *fiber);
 #ifdef WEFT_TSAN_USER
 void __tsan_java_alloc(unsigned long addr, unsigned long size);
 void __tsan_java_free(unsigned long addr, unsigned long size);
+void __tsan_mutex_destroy(void *addr, unsigned flags);
+void __tsan_func_entry(void *call);
+void __tsan_func_exit(void *unused);
+void __tsan_read_range(void *addr, long size);
+void __tsan_write_range(void *addr, long size);
 void AnnotateIgnoreWritesBegin(const char *file, int line);
 void AnnotateIgnoreWritesEnd(const char *file, int line);
+void AnnotateIgnoreSyncBegin(const char *file, int line);
+void AnnotateIgnoreSyncEnd(const char *file, int line);
 
 void weft__san_forget_stack(char *low, char *top);
 void *weft__san_task_begin(void);
@@ -122,12 +129,20 @@ static inline void san_acquire(void *addr)
 #endif
 }
 
-/* The memory will be used for something else: the edges that were made with addresses in it, and the locks that the
- * program had there, are gone. Accesses are not forgotten. Both arguments are multiples of 8. */
+/*
+ * The memory will be used for something else: the edges that were made with addresses in it are gone. Accesses are not
+ * forgotten. Both arguments are multiples of 8. It may lie on the heap. (Rejected: __tsan_java_free(). At the beginning
+ * of a block of malloc() it makes the tool forget that there is one: realloc() then copies nothing, and free() forgets
+ * no edges.)
+ */
 static inline void san_forget(void *addr, size_t size)
 {
 #ifdef WEFT_TSAN_USER
-	__tsan_java_free((unsigned long)addr, size);
+	/* Each would count as a write to what is destroyed. */
+	AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+	for (size_t i = 0; i < size; i += 8)
+		__tsan_mutex_destroy((char *)addr + i, 0);
+	AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
 #else
 	(void)addr;
 	(void)size;
@@ -151,19 +166,59 @@ static inline void san_errno_passes_on(int *location)
 /*
  * Around calls of malloc, free, mmap and the like for the library's own objects. ThreadSanitizer takes each of
  * these for a write by the calling fiber; two of them on the same block, ordered by a lock that it does not see,
- * would be reported. Must not span a switch.
+ * would be reported. Also around calls that lock or make and join threads, liburcu's among them: these would order
+ * strangers. Must not span a switch.
  */
 static inline void san_ignore_begin(void)
 {
 #ifdef WEFT_TSAN_USER
 	AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+	AnnotateIgnoreSyncBegin(__FILE__, __LINE__);
 #endif
 }
 
 static inline void san_ignore_end(void)
 {
 #ifdef WEFT_TSAN_USER
+	AnnotateIgnoreSyncEnd(__FILE__, __LINE__);
 	AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+#endif
+}
+
+/*
+ * The program reads or writes memory, or uses an object of the library as one that nobody else may use meanwhile, in a
+ * call that it makes. `call` is where: SAN_CALL in the public function. It is what a report shows of the program, since
+ * the library's own frames are not instrumented.
+ */
+#ifdef WEFT_TSAN_USER
+#define SAN_CALL __builtin_return_address(0)
+#else
+#define SAN_CALL NULL
+#endif
+
+static inline void san_reads(const void *addr, size_t size, void *call)
+{
+#ifdef WEFT_TSAN_USER
+	__tsan_func_entry(call);
+	__tsan_read_range((void *)(unsigned long)addr, (long)size);
+	__tsan_func_exit(NULL);
+#else
+	(void)addr;
+	(void)size;
+	(void)call;
+#endif
+}
+
+static inline void san_writes(void *addr, size_t size, void *call)
+{
+#ifdef WEFT_TSAN_USER
+	__tsan_func_entry(call);
+	__tsan_write_range(addr, (long)size);
+	__tsan_func_exit(NULL);
+#else
+	(void)addr;
+	(void)size;
+	(void)call;
 #endif
 }
 

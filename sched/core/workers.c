@@ -81,7 +81,6 @@ static void publish_table_locked(struct weft_runtime *rt, struct worker_table *t
 {
 	struct worker_table *old = worker_table(rt); /* only we store it */
 
-	san_release(table);
 	weft__rcu_store(&rt->table, table);
 	old->retired_next = rt->retired_tables;
 	rt->retired_tables = old;
@@ -91,8 +90,9 @@ static void free_tables(struct worker_table *table)
 {
 	while (table) {
 		struct worker_table *next = table->retired_next;
-		san_acquire(table); /* of publish_table_locked() */
+		san_ignore_begin();
 		free(table);
+		san_ignore_end();
 		table = next;
 	}
 }
@@ -178,13 +178,17 @@ static int start_locked(struct weft_runtime *rt, unsigned id)
 		atomic_store_explicit(&rt->record_count, id + 1, memory_order_release);
 	}
 	if (w->state == WORKER_GONE) {
+		san_ignore_begin();
 		pthread_join(w->thread, NULL); /* it is past its last use of any lock */
+		san_ignore_end();
 		w->state = WORKER_NEW;
 	}
 	bool retiring = atomic_load_explicit(&w->retiring, memory_order_relaxed);
 	atomic_store_explicit(&w->retiring, false, memory_order_relaxed);
 	if (!(rt->borrowed && id == 0)) {
+		san_ignore_begin();
 		int err = pthread_create(&w->thread, NULL, worker_thread, w);
+		san_ignore_end();
 		if (err) {
 			atomic_store_explicit(&w->retiring, retiring, memory_order_relaxed);
 			return -err;

@@ -184,8 +184,10 @@ static void join_ended(struct blocker *b)
 {
 	while (b) {
 		struct blocker *next = b->next;
+		san_ignore_begin();
 		pthread_join(b->thread, NULL);
 		free(b);
+		san_ignore_end();
 		b = next;
 	}
 }
@@ -230,11 +232,12 @@ static bool start_thread(struct pool *pool)
 	if (!b)
 		return false;
 	b->pool = pool;
-	if (pthread_create(&thread, NULL, blocker_main, b) != 0) {
+	san_ignore_begin();
+	int err = pthread_create(&thread, NULL, blocker_main, b);
+	san_ignore_end();
+	if (err)
 		free(b);
-		return false;
-	}
-	return true;
+	return !err;
 }
 
 static void pool_end(struct attachment *attachment)

@@ -5,6 +5,7 @@
 #include "sched/queue/urcu.h"
 
 #include "sched/os/membarrier.h"
+#include "src/sanitizer.h"
 
 #include <stddef.h>
 #include <urcu/urcu-memb.h>
@@ -135,12 +136,16 @@ bool weft__wfcq_empty(struct weft__wfcq *q)
 
 void weft__rcu_register(void)
 {
+	san_ignore_begin();
 	urcu_memb_register_thread();
+	san_ignore_end();
 }
 
 void weft__rcu_unregister(void)
 {
+	san_ignore_begin();
 	urcu_memb_unregister_thread();
+	san_ignore_end();
 }
 
 /* Read-side sections release to it, weft__rcu_synchronize() acquires from it. Only its address is
@@ -160,6 +165,8 @@ void weft__rcu_unlock(void)
 
 void weft__rcu_synchronize(void)
 {
+	san_ignore_begin();
 	urcu_memb_synchronize_rcu();
+	san_ignore_end();
 	TSAN_ACQUIRE(&grace_period);
 }

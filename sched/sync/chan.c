@@ -266,13 +266,13 @@ static int wait_locked(weft_chan *ch, enum weft_op op, void *elem, int64_t deadl
 	return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
 }
 
-static inline int send_until(weft_chan *ch, const void *elem, int64_t deadline)
+static inline int send_until(weft_chan *ch, const void *elem, int64_t deadline, void *call)
 {
 	struct chan_step step;
 
 	if (__builtin_expect(!ch || (!elem && ch->elem_size > 0), 0))
 		return -EINVAL;
-	san_read(elem, ch->elem_size);
+	san_reads(elem, ch->elem_size, call);
 	step_begin(&step);
 	chan_lock(&ch->lock);
 	if (__builtin_expect(send_locked(ch, elem, &step), 1)) {
@@ -287,7 +287,7 @@ static inline int send_until(weft_chan *ch, const void *elem, int64_t deadline)
 	return wait_locked(ch, WEFT_SEND, (void *)elem, deadline);
 }
 
-static inline int recv_until(weft_chan *ch, void *ret_elem, int64_t deadline)
+static inline int recv_until(weft_chan *ch, void *ret_elem, int64_t deadline, void *call)
 {
 	struct chan_step step;
 	int rc;
@@ -308,43 +308,43 @@ static inline int recv_until(weft_chan *ch, void *ret_elem, int64_t deadline)
 		rc = wait_locked(ch, WEFT_RECV, ret_elem, deadline);
 	}
 	if (rc == 0 && ret_elem)
-		san_write(ret_elem, size);
+		san_writes(ret_elem, size, call);
 	return rc;
 }
 
 int weft_chan_send(weft_chan *ch, const void *elem)
 {
-	return send_until(ch, elem, WEFT_FOREVER);
+	return send_until(ch, elem, WEFT_FOREVER, SAN_CALL);
 }
 
 int weft_chan_send_until(weft_chan *ch, const void *elem, int64_t deadline)
 {
-	return send_until(ch, elem, deadline);
+	return send_until(ch, elem, deadline, SAN_CALL);
 }
 
 int weft_chan_try_send(weft_chan *ch, const void *elem)
 {
 	if (ch && chan_accepts(ch, WEFT_SEND, elem) && !chan_looks_ready(ch, WEFT_SEND))
 		return -EAGAIN;
-	int rc = send_until(ch, elem, 0);
+	int rc = send_until(ch, elem, 0, SAN_CALL);
 	return rc == -ETIMEDOUT ? -EAGAIN : rc;
 }
 
 int weft_chan_recv(weft_chan *ch, void *ret_elem)
 {
-	return recv_until(ch, ret_elem, WEFT_FOREVER);
+	return recv_until(ch, ret_elem, WEFT_FOREVER, SAN_CALL);
 }
 
 int weft_chan_recv_until(weft_chan *ch, void *ret_elem, int64_t deadline)
 {
-	return recv_until(ch, ret_elem, deadline);
+	return recv_until(ch, ret_elem, deadline, SAN_CALL);
 }
 
 int weft_chan_try_recv(weft_chan *ch, void *ret_elem)
 {
 	if (ch && !chan_looks_ready(ch, WEFT_RECV))
 		return -EAGAIN;
-	int rc = recv_until(ch, ret_elem, 0);
+	int rc = recv_until(ch, ret_elem, 0, SAN_CALL);
 	return rc == -ETIMEDOUT ? -EAGAIN : rc;
 }
 

@@ -25,33 +25,9 @@
 
 #ifdef WEFT_TSAN_USER
 #define SAN_EDGES 1
-void __tsan_read_range(void *addr, long size);
-void __tsan_write_range(void *addr, long size);
 #else
 #define SAN_EDGES 0
 #endif
-
-/* The caller reads or writes its program's memory in a call of the library, or has had that done
- * by another. */
-static inline void san_read(const void *addr, size_t size)
-{
-#if SAN_EDGES
-	__tsan_read_range((void *)(unsigned long)addr, (long)size);
-#else
-	(void)addr;
-	(void)size;
-#endif
-}
-
-static inline void san_write(void *addr, size_t size)
-{
-#if SAN_EDGES
-	__tsan_write_range(addr, (long)size);
-#else
-	(void)addr;
-	(void)size;
-#endif
-}
 
 #if SAN_EDGES
 

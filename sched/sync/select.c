@@ -73,25 +73,25 @@ static int choose(const struct weft_case *cases, size_t n)
 	return chosen;
 }
 
-static void announce_access(const struct weft_case *c)
+static void announce_access(const struct weft_case *c, void *call)
 {
 	if (c->ret_status < 0 || !c->elem)
 		return;
 	if (c->op == WEFT_SEND)
-		san_read(c->elem, c->chan->elem_size);
+		san_reads(c->elem, c->chan->elem_size, call);
 	else
-		san_write(c->elem, c->chan->elem_size);
+		san_writes(c->elem, c->chan->elem_size, call);
 }
 
-static void finish(struct weft_case *c, const struct chan_step *step)
+static void finish(struct weft_case *c, const struct chan_step *step, void *call)
 {
 	weft__chan_finish(step, c->op, c->elem);
 	c->ret_status = step->status;
-	announce_access(c);
+	announce_access(c, call);
 }
 
 /* Carries out a case that is ready: its index; -1: none is. */
-static int take_ready(struct weft_case *cases, size_t n)
+static int take_ready(struct weft_case *cases, size_t n, void *call)
 {
 	int i;
 
@@ -104,7 +104,7 @@ static int take_ready(struct weft_case *cases, size_t n)
 		bool done = weft__chan_step_locked(c->chan, c->op, c->elem, &step);
 		chan_unlock(&c->chan->lock);
 		if (done) {
-			finish(c, &step);
+			finish(c, &step, call);
 			return i;
 		}
 	}
@@ -208,7 +208,7 @@ static void dequeue_all(struct weft_case *cases, struct select_node *nodes, size
 }
 
 static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes,
-			int64_t deadline)
+			int64_t deadline, void *call)
 {
 	struct chan_wait wait;
 	struct chan_step step;
@@ -218,7 +218,7 @@ static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *n
 	int i = take_or_enqueue_locked(cases, n, nodes, &wait, &step);
 	unlock_all(cases, nodes, count);
 	if (i >= 0) {
-		finish(&cases[i], &step);
+		finish(&cases[i], &step, call);
 		return i;
 	}
 	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
@@ -228,7 +228,7 @@ static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *n
 		return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
 	i = (int)((struct select_node *)taken - nodes);
 	cases[i].ret_status = taken->status;
-	announce_access(&cases[i]);
+	announce_access(&cases[i], call);
 	return i;
 }
 
@@ -236,21 +236,21 @@ int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
 {
 	if (!valid(cases, n))
 		return -EINVAL;
-	int i = take_ready(cases, n);
+	int i = take_ready(cases, n, SAN_CALL);
 	if (i >= 0)
 		return i;
 	if (deadline <= 0)
 		return -ETIMEDOUT;
 	if (n <= FEW) {
 		struct select_node few[FEW];
-		return wait_for_one(cases, n, few, deadline);
+		return wait_for_one(cases, n, few, deadline, SAN_CALL);
 	}
 	san_ignore_begin();
 	struct select_node *many = malloc(n * sizeof *many);
 	san_ignore_end();
 	if (!many)
 		return -ENOMEM;
-	i = wait_for_one(cases, n, many, deadline);
+	i = wait_for_one(cases, n, many, deadline, SAN_CALL);
 	san_ignore_begin();
 	free(many);
 	san_ignore_end();

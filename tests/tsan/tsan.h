@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* A function that keeps its name in reports: it is not inlined, nor are its accesses moved to its caller. */
 #if defined(__clang__)
@@ -75,8 +76,7 @@ static inline pthread_t thread_start(void *(*fn)(void *arg), void *arg)
 }
 
 /*
- * An order that ThreadSanitizer does not see. It makes sure that a race can be reported (that one access does not happen
- * to come before an edge that orders it, or in the very moment of the other), and makes it no less of one. Not
+ * Orders that ThreadSanitizer does not see. They make sure that a race can be reported, and make it no less of one. Not
  * instrumented, also because what polls would fill the tool's short memory of where earlier accesses were made.
  */
 #if defined(__clang__)
@@ -85,20 +85,45 @@ static inline pthread_t thread_start(void *(*fn)(void *arg), void *arg)
 #define UNSEEN __attribute__((noinline, unused, no_sanitize_thread))
 #endif
 
+/*
+ * One of the accesses that race. It is never made in the very moment of another one: of those the tool misses a few. So
+ * each race is reported in each run. Not around what may suspend.
+ */
+#define RACE(access)             \
+	do {                     \
+		unseen_lock();   \
+		access;          \
+		unseen_unlock(); \
+	} while (0)
+
+static atomic_flag unseen_held = ATOMIC_FLAG_INIT;
+
+static UNSEEN void unseen_lock(void)
+{
+	/* acquire, release below: the accesses do follow each other. */
+	while (atomic_flag_test_and_set_explicit(&unseen_held, memory_order_acquire))
+		weft_yield();
+}
+
+static UNSEEN void unseen_unlock(void)
+{
+	atomic_flag_clear_explicit(&unseen_held, memory_order_release);
+}
+
 struct unseen {
 	_Atomic int count;
 };
 
-/* relaxed, here and below: the order of the two is all that is wanted. */
+/* release, acquire: what comes before the signal is done before what comes after the wait. */
 static UNSEEN void unseen_signal(struct unseen *u)
 {
-	atomic_fetch_add_explicit(&u->count, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&u->count, 1, memory_order_release);
 }
 
 /* From a task or a plain thread. */
 static UNSEEN void unseen_await(struct unseen *u, int count)
 {
-	while (atomic_load_explicit(&u->count, memory_order_relaxed) < count)
+	while (atomic_load_explicit(&u->count, memory_order_acquire) < count)
 		weft_yield();
 }
 

@@ -7,10 +7,11 @@ static long balance = 100;
 
 KEPT static void *withdraw(void *arg)
 {
-	long now = balance;
+	long now;
 
+	RACE(now = balance);
 	weft_yield();
-	balance = now - 10;
+	RACE(balance = now - 10);
 	return arg;
 }
 

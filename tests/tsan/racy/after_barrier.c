@@ -8,12 +8,15 @@ static long places[2];
 
 KEPT static void fill_in(void)
 {
-	places[1] = 5;
+	RACE(places[1] = 5);
 }
 
 KEPT static long sum_up(void)
 {
-	return places[0] + places[1];
+	long seen;
+
+	RACE(seen = places[1]);
+	return places[0] + seen;
 }
 
 static void *filler(void *arg)

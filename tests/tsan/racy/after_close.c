@@ -9,13 +9,16 @@ static long total;
 KEPT static void *finish(void *arg)
 {
 	weft_chan_close(done);
-	total = 3;
+	RACE(total = 3);
 	return arg;
 }
 
 KEPT static long read_total(void)
 {
-	return total;
+	long seen;
+
+	RACE(seen = total);
+	return seen;
 }
 
 static void *start(void *arg)

@@ -13,14 +13,15 @@ KEPT static void publish(void)
 	version = 1;
 	weft_rwlock_downgrade(&lock);
 	unseen_signal(&downgraded);
-	version = 2;
+	RACE(version = 2);
 	weft_rwlock_unlock(&lock);
 }
 
 KEPT static int read_version(void)
 {
 	weft_rwlock_rdlock(&lock);
-	int seen = version;
+	int seen;
+	RACE(seen = version);
 	weft_rwlock_unlock(&lock);
 	return seen;
 }

@@ -11,12 +11,15 @@ static weft_chan *jobs;
 
 KEPT static void reuse(struct job *job)
 {
-	job->number = 2;
+	RACE(job->number = 2);
 }
 
 KEPT static void print_job(const struct job *job)
 {
-	printf("%d\n", job->number);
+	int number;
+
+	RACE(number = job->number);
+	printf("%d\n", number);
 }
 
 static void *printer(void *arg)

@@ -10,13 +10,13 @@ static struct unseen locked_once;
 KEPT static void take(void)
 {
 	weft_mutex_lock(&mutex);
-	taken++;
+	RACE(taken++);
 	weft_mutex_unlock(&mutex);
 }
 
 KEPT static void report(void)
 {
-	reported = taken;
+	RACE(reported = taken);
 }
 
 static void *take_and_report(void *arg)

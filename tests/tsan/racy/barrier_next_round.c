@@ -11,12 +11,15 @@ static int step;
 
 KEPT static void set_step(int value)
 {
-	step = value;
+	RACE(step = value);
 }
 
 KEPT static int get_step(void)
 {
-	return step;
+	int seen;
+
+	RACE(seen = step);
+	return seen;
 }
 
 static void *leader(void *arg)

@@ -7,13 +7,16 @@ static long result;
 
 KEPT static void *compute(void *arg)
 {
-	result = 42;
+	RACE(result = 42);
 	return arg;
 }
 
 KEPT static long peek(void)
 {
-	return result;
+	long seen;
+
+	RACE(seen = result);
+	return seen;
 }
 
 static void *start(void *arg)

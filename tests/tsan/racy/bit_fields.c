@@ -10,13 +10,13 @@ static struct {
 
 KEPT static void *set_open(void *arg)
 {
-	flags.open = 1;
+	RACE(flags.open = 1);
 	return arg;
 }
 
 KEPT static void *set_dirty(void *arg)
 {
-	flags.dirty = 1;
+	RACE(flags.dirty = 1);
 	return arg;
 }
 

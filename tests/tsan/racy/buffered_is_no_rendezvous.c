@@ -8,12 +8,15 @@ static int prepared;
 
 KEPT static void prepare(void)
 {
-	prepared = 1;
+	RACE(prepared = 1);
 }
 
 KEPT static int look(void)
 {
-	return prepared;
+	int seen;
+
+	RACE(seen = prepared);
+	return seen;
 }
 
 static void *receiver(void *arg)

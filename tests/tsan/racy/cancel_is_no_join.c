@@ -7,12 +7,15 @@ static int state;
 
 KEPT static void wind_up(void)
 {
-	state = 1;
+	RACE(state = 1);
 }
 
 KEPT static int collect(void)
 {
-	return state;
+	int seen;
+
+	RACE(seen = state);
+	return seen;
 }
 
 static void *worker(void *arg)

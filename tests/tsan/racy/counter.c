@@ -7,7 +7,7 @@ static long counter;
 
 KEPT static void *bump(void *arg)
 {
-	counter++;
+	RACE(counter++);
 	return arg;
 }
 

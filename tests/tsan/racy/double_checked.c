@@ -9,16 +9,16 @@ static const char *settings;
 KEPT static const char *settings_load(void)
 {
 	weft_mutex_lock(&mutex);
-	if (!settings)
-		settings = "loaded";
+	RACE(settings = "loaded");
 	weft_mutex_unlock(&mutex);
 	return "loaded";
 }
 
 KEPT static const char *settings_get(void)
 {
-	const char *found = settings;
+	const char *found;
 
+	RACE(found = settings);
 	return found ? found : settings_load();
 }
 

@@ -8,13 +8,13 @@ static long element = 1;
 
 KEPT static void *send_it(void *arg)
 {
-	MUST(weft_chan_send(ch, &element) == 0);
+	RACE(MUST(weft_chan_send(ch, &element) == 0));
 	return arg;
 }
 
 KEPT static void *change_it(void *arg)
 {
-	element = 2;
+	RACE(element = 2);
 	return arg;
 }
 

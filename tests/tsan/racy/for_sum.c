@@ -10,7 +10,7 @@ KEPT static void add_range(size_t lo, size_t hi, void *ctx)
 	const long *numbers = ctx;
 
 	for (size_t i = lo; i < hi; i++)
-		sum += numbers[i];
+		RACE(sum += numbers[i]);
 }
 
 static void *start(void *arg)

@@ -7,13 +7,13 @@ static long sum;
 
 KEPT static void *half(void *arg)
 {
-	sum += 1;
+	RACE(sum += 1);
 	return arg;
 }
 
 KEPT static void other_half(void)
 {
-	sum += 2;
+	RACE(sum += 2);
 }
 
 static void *start(void *arg)

@@ -7,7 +7,7 @@ static long leaves;
 
 KEPT static void count_leaf(void)
 {
-	leaves++;
+	RACE(leaves++);
 }
 
 static void *descend(void *arg)

@@ -7,13 +7,13 @@ static long last;
 
 KEPT static void *write_left(void *arg)
 {
-	last = 1;
+	RACE(last = 1);
 	return arg;
 }
 
 KEPT static void *write_right(void *arg)
 {
-	last = 2;
+	RACE(last = 2);
 	return arg;
 }
 

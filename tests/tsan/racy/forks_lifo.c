@@ -7,7 +7,7 @@ static long visits;
 
 KEPT static void *visit(void *arg)
 {
-	visits++;
+	RACE(visits++);
 	return arg;
 }
 

@@ -7,12 +7,12 @@ static long number;
 
 KEPT static void next_number(void)
 {
-	number++;
+	RACE(number++);
 }
 
 KEPT static void *reset(void *arg)
 {
-	number = 0;
+	RACE(number = 0);
 	return arg;
 }
 

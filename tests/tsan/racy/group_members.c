@@ -7,7 +7,7 @@ static int pages;
 
 KEPT static void *crawl(void *arg)
 {
-	pages++;
+	RACE(pages++);
 	return arg;
 }
 

@@ -8,14 +8,17 @@ static struct unseen inspected;
 
 KEPT static void *build(void *arg)
 {
-	built = 1;
+	RACE(built = 1);
 	unseen_await(&inspected, 1);
 	return arg;
 }
 
 KEPT static int inspect(void)
 {
-	return built;
+	int seen;
+
+	RACE(seen = built);
+	return seen;
 }
 
 static void *start(void *arg)

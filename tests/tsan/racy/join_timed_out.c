@@ -8,14 +8,17 @@ static struct unseen taken;
 
 KEPT static void *produce(void *arg)
 {
-	product = 1;
+	RACE(product = 1);
 	unseen_await(&taken, 1);
 	return arg;
 }
 
 KEPT static int take_early(void)
 {
-	return product;
+	int seen;
+
+	RACE(seen = product);
+	return seen;
 }
 
 static void *start(void *arg)

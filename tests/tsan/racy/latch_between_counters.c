@@ -8,7 +8,7 @@ static int tallied;
 
 KEPT static void tally(void)
 {
-	tallied++;
+	RACE(tallied++);
 }
 
 static void *counter(void *arg)

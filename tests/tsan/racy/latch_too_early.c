@@ -9,13 +9,16 @@ static int prepared;
 KEPT static void *prepare(void *arg)
 {
 	weft_latch_count_down(&latch, 1);
-	prepared = 1;
+	RACE(prepared = 1);
 	return arg;
 }
 
 KEPT static int use(void)
 {
-	return prepared;
+	int seen;
+
+	RACE(seen = prepared);
+	return seen;
 }
 
 static void *user(void *arg)

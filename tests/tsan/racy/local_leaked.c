@@ -7,12 +7,12 @@ static weft_local key;
 
 KEPT static void use_own(void)
 {
-	++*(long *)weft_local_get(key);
+	RACE(++*(long *)weft_local_get(key));
 }
 
 KEPT static void *use_leaked(void *arg)
 {
-	++*(long *)arg;
+	RACE(++*(long *)arg);
 	return NULL;
 }
 

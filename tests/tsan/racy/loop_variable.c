@@ -5,14 +5,19 @@
 
 KEPT static void *print_number(void *arg)
 {
-	printf("%d\n", *(int *)arg);
+	int number;
+
+	RACE(number = *(int *)arg);
+	printf("%d\n", number);
 	return arg;
 }
 
 KEPT static void spawn_all(weft_task **tasks, int *i)
 {
-	for (*i = 0; *i < 3; (*i)++)
-		tasks[*i] = spawn(print_number, i);
+	for (int next = 0; next < 3; next++) {
+		RACE(*i = next);
+		tasks[next] = spawn(print_number, i);
+	}
 }
 
 static void *start(void *arg)

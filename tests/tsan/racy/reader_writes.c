@@ -9,7 +9,7 @@ static long hits;
 KEPT static void *look_up(void *arg)
 {
 	weft_rwlock_rdlock(&lock);
-	hits++;
+	RACE(hits++);
 	weft_rwlock_unlock(&lock);
 	return arg;
 }

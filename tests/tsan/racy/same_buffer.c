@@ -7,7 +7,7 @@ static char buffer[32];
 
 KEPT static const char *format(long number)
 {
-	snprintf(buffer, sizeof buffer, "number %ld", number);
+	RACE(snprintf(buffer, sizeof buffer, "number %ld", number));
 	return buffer;
 }
 

@@ -15,7 +15,7 @@ static void *send_fast(void *arg)
 
 KEPT static void fill_slow(void)
 {
-	values[1] = 1;
+	RACE(values[1] = 1);
 }
 
 static void *send_slow(void *arg)
@@ -27,7 +27,10 @@ static void *send_slow(void *arg)
 
 KEPT static int read_both(void)
 {
-	return values[0] + values[1];
+	int seen;
+
+	RACE(seen = values[1]);
+	return values[0] + seen;
 }
 
 static void *start(void *arg)

@@ -8,13 +8,16 @@ static int text;
 
 KEPT static void *answer(void *arg)
 {
-	text = 1;
+	RACE(text = 1);
 	return arg;
 }
 
 KEPT static int read_anyway(void)
 {
-	return text;
+	int seen;
+
+	RACE(seen = text);
+	return seen;
 }
 
 static void *start(void *arg)

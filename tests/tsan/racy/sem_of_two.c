@@ -10,7 +10,7 @@ static struct unseen in;
 KEPT static void *inside(void *arg)
 {
 	MUST(weft_sem_acquire(&sem) == 0);
-	used++;
+	RACE(used++);
 	unseen_signal(&in);
 	unseen_await(&in, 2);
 	weft_sem_release(&sem, 1);

@@ -7,14 +7,17 @@ static double temperature;
 
 KEPT static void *measure(void *arg)
 {
-	temperature = 21.5;
+	RACE(temperature = 21.5);
 	return arg;
 }
 
 KEPT static void *display(void *arg)
 {
+	double seen;
+
 	weft_sleep(2000000);
-	printf("%.1f\n", temperature);
+	RACE(seen = temperature);
+	printf("%.1f\n", seen);
 	return arg;
 }
 

@@ -8,14 +8,14 @@ KEPT static void *fill_lower(void *arg)
 	int *array = arg;
 
 	for (int i = 0; i <= 4; i++)
-		array[i] = i;
+		RACE(array[i] = i);
 	return NULL;
 }
 
 KEPT static void fill_upper(int *array)
 {
 	for (int i = 4; i < 8; i++)
-		array[i] = i;
+		RACE(array[i] = i);
 }
 
 static void *start(void *arg)

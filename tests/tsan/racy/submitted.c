@@ -7,7 +7,7 @@ static long lines;
 
 KEPT static void *log_line(void *arg)
 {
-	lines++;
+	RACE(lines++);
 	return arg;
 }
 

@@ -7,12 +7,15 @@ static int argument = 1;
 
 KEPT static void *read_argument(void *arg)
 {
-	return *(int *)arg ? arg : NULL;
+	int seen;
+
+	RACE(seen = *(int *)arg);
+	return seen ? arg : NULL;
 }
 
 KEPT static void change_argument(void)
 {
-	argument = 2;
+	RACE(argument = 2);
 }
 
 int main(void)

@@ -7,13 +7,13 @@ static long hits;
 
 KEPT static void *from_task(void *arg)
 {
-	hits++;
+	RACE(hits++);
 	return arg;
 }
 
 KEPT static void *from_thread(void *arg)
 {
-	hits++;
+	RACE(hits++);
 	return arg;
 }
 

@@ -10,7 +10,7 @@ static struct unseen held, done;
 KEPT static void *patient(void *arg)
 {
 	weft_mutex_lock(&mutex);
-	value++;
+	RACE(value++);
 	unseen_signal(&held);
 	unseen_await(&done, 1);
 	weft_mutex_unlock(&mutex);
@@ -21,7 +21,7 @@ KEPT static void *hasty(void *arg)
 {
 	unseen_await(&held, 1);
 	int rc = weft_mutex_trylock(&mutex);
-	value++;
+	RACE(value++);
 	unseen_signal(&done);
 	if (rc == 0)
 		weft_mutex_unlock(&mutex);

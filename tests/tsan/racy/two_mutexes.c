@@ -9,7 +9,7 @@ static long sum;
 KEPT static void *add_left(void *arg)
 {
 	weft_mutex_lock(&left);
-	sum += 1;
+	RACE(sum += 1);
 	weft_mutex_unlock(&left);
 	return arg;
 }
@@ -17,7 +17,7 @@ KEPT static void *add_left(void *arg)
 KEPT static void *add_right(void *arg)
 {
 	weft_mutex_lock(&right);
-	sum += 2;
+	RACE(sum += 2);
 	weft_mutex_unlock(&right);
 	return arg;
 }

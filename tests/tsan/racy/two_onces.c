@@ -9,7 +9,7 @@ static int table[4];
 KEPT static void fill_table(void *arg)
 {
 	(void)arg;
-	table[0] += 1;
+	RACE(table[0] += 1);
 }
 
 static void *user(void *arg)

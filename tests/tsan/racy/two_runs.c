@@ -34,6 +34,7 @@ static void *run_last(void *arg)
 
 int main(void)
 {
+	run(nothing); /* all coroutines come after the first one's creator */
 	pthread_t first = thread_start(run_first, NULL), last = thread_start(run_last, NULL);
 
 	pthread_join(first, NULL);

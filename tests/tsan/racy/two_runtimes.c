@@ -7,13 +7,13 @@ static long swings;
 
 KEPT static void *tick(void *arg)
 {
-	swings++;
+	RACE(swings++);
 	return arg;
 }
 
 KEPT static void *tock(void *arg)
 {
-	swings++;
+	RACE(swings++);
 	return arg;
 }
 

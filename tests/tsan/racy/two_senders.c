@@ -8,7 +8,10 @@ static int next;
 
 KEPT static int number_next(void)
 {
-	return ++next;
+	int number;
+
+	RACE(number = ++next);
+	return number;
 }
 
 static void *sender(void *arg)

@@ -9,14 +9,17 @@ static long balance;
 KEPT static void *deposit(void *arg)
 {
 	weft_mutex_lock(&mutex);
-	balance += 10;
+	RACE(balance += 10);
 	weft_mutex_unlock(&mutex);
 	return arg;
 }
 
 KEPT static void *glance(void *arg)
 {
-	printf("%ld\n", balance);
+	long seen;
+
+	RACE(seen = balance);
+	printf("%ld\n", seen);
 	return arg;
 }
 

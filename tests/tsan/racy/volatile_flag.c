@@ -8,14 +8,17 @@ static struct unseen raised;
 
 KEPT static void *stop(void *arg)
 {
-	flag = true;
+	RACE(flag = true);
 	unseen_signal(&raised);
 	return arg;
 }
 
 KEPT static bool stopped(void)
 {
-	return flag;
+	bool seen;
+
+	RACE(seen = flag);
+	return seen;
 }
 
 static void *serve(void *arg)
