@@ -37,7 +37,7 @@ REVIEWED = {
     'on_fault': 'a signal handler: what it calls by pointer is another one, which returns on the same thread',
     'weft__config_load': 'link-time optimization puts weft__cpus_usable() into it',
 }
-NO_RETURN = ('weft__fatal', 'abort', '__stack_chk_fail', '__assert_fail')
+NO_RETURN = ('weft__fatal', 'weft__orphan_refuse', 'abort', '__stack_chk_fail', '__assert_fail')
 
 X86_CANARY = '%fs:0x28'
 TLS_RELOCATION = re.compile(r'_TLS|TPOFF|DTPMOD|DTPOFF')
