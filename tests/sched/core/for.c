@@ -3,7 +3,7 @@
 #include "harness.h"
 
 #if CHILD_TSAN /* each range is a task, each task a fiber */
-#define SPAN 200
+#define SPAN 100
 #else
 #define SPAN 3000
 #endif

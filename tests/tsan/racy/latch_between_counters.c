@@ -5,6 +5,7 @@
 
 static weft_latch latch = WEFT_LATCH_INIT(2);
 static int tallied;
+static struct unseen counted;
 
 KEPT static void tally(void)
 {
@@ -20,11 +21,14 @@ static void *counter(void *arg)
 static void *tally_first(void *arg)
 {
 	tally();
-	return counter(arg);
+	counter(arg);
+	unseen_signal(&counted);
+	return arg;
 }
 
 static void *tally_last(void *arg)
 {
+	unseen_await(&counted, 1);
 	counter(arg);
 	tally();
 	return arg;

@@ -8,14 +8,17 @@ static _Atomic bool published;
 
 KEPT static void *produce(void *arg)
 {
-	value = 7;
+	RACE(value = 7);
 	atomic_store_explicit(&published, true, memory_order_relaxed);
 	return arg;
 }
 
 KEPT static void consume(void)
 {
-	MUST(value == 7);
+	long seen;
+
+	RACE(seen = value);
+	MUST(seen == 7);
 }
 
 static void *consumer(void *arg)

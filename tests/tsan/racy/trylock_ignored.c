@@ -11,6 +11,8 @@ KEPT static void *patient(void *arg)
 {
 	weft_mutex_lock(&mutex);
 	RACE(value++);
+	weft_mutex_unlock(&mutex);
+	weft_mutex_lock(&mutex);
 	unseen_signal(&held);
 	unseen_await(&done, 1);
 	weft_mutex_unlock(&mutex);
