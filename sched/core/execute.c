@@ -89,6 +89,9 @@ static void end_task(struct worker *w, struct task *t, void *result)
 	t->value = result;
 	if (t->pin != TASK_UNPINNED)
 		w->pinned--;
+	/* Everything happens before the runtime's end, which may come once this end is counted. */
+	san_release(t);
+	san_release(w->rt);
 	if (!(t->flags & TASK_FORK)) {
 		/* release: whoever counts this end has seen the task's spawn, and those that it spawned
 		 * (weft__all_ended()). */
@@ -97,9 +100,6 @@ static void end_task(struct worker *w, struct task *t, void *result)
 			atomic_load_explicit(&w->counters.completed, memory_order_relaxed) + 1,
 			memory_order_release);
 	}
-	san_release(t);
-	san_release(w->rt); /* everything happens before the runtime's end */
-
 	/* acquire, on failure and below: the waiter's fields, released by the joiner. */
 	uintptr_t join = atomic_load_explicit(&t->join, memory_order_acquire);
 	for (;;) {

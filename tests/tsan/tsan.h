@@ -87,7 +87,8 @@ static inline pthread_t thread_start(void *(*fn)(void *arg), void *arg)
 
 /*
  * One of the accesses that race. It is never made in the very moment of another one: of those the tool misses a few. So
- * each race is reported in each run. Not around what may suspend.
+ * each race is reported in each run. For the same reason nothing else that runs at the same time uses the same 8 bytes.
+ * Not around what may suspend.
  */
 #define RACE(access)             \
 	do {                     \

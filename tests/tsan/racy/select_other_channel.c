@@ -4,7 +4,7 @@
 #include "../tsan.h"
 
 static weft_chan *fast, *slow;
-static int values[2];
+static long values[2];
 
 static void *send_fast(void *arg)
 {
@@ -25,9 +25,9 @@ static void *send_slow(void *arg)
 	return arg;
 }
 
-KEPT static int read_both(void)
+KEPT static long read_both(void)
 {
-	int seen;
+	long seen;
 
 	RACE(seen = values[1]);
 	return values[0] + seen;
@@ -40,7 +40,7 @@ static void *start(void *arg)
 	struct weft_case cases[] = {{WEFT_RECV, NULL, NULL, 0}, {WEFT_RECV, fast, NULL, 0}};
 
 	MUST(weft_select(cases, 2, WEFT_FOREVER) == 1);
-	printf("%d\n", read_both());
+	printf("%ld\n", read_both());
 	join(first);
 	join(second);
 	return arg;
