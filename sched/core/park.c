@@ -55,8 +55,7 @@
 
 #include <errno.h>
 
-#define WATCH_NS \
-	((int64_t)100000) /* how long an owner may leave its slot alone before it is taken */
+#define WATCH_NS     ((int64_t)100000)  /* after how long without a pick a slot is taken */
 #define WATCH_MAX_NS ((int64_t)800000)  /* a watcher's longest nap, while the owners pick */
 #define STARVE_NS    ((int64_t)5000000) /* how often a worker asks again for a stack (starve.c) */
 
@@ -83,6 +82,8 @@ static void push_sleeper_locked(struct worker *w)
 	atomic_store_explicit(&w->awake, 0, memory_order_relaxed);
 	/* relaxed: nudge() reads it after its fence; our heavy fence follows. */
 	atomic_store_explicit(&w->asleep, 1, memory_order_relaxed);
+	/* seq_cst, here and below: not needed for the races, which the heavy fences decide; it keeps them simple to
+	 * read, as in the models. */
 	atomic_fetch_add_explicit(&rt->idle, as_sleeper(w) - (w->searching ? SEARCHER : 0),
 				  memory_order_seq_cst);
 	w->searching = false;
@@ -125,7 +126,8 @@ static void wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 			w = w->sleep_next;
 		if (w)
 			take_sleeper_locked(rt, w);
-		/* It watches from now on, so that no more slots wake it or another one before it is there. */
+		/* It watches from now on, so that no more slots wake it or another one before it is there.
+		 * relaxed: a flag that publishes nothing. */
 		if (w && to_watch &&
 		    !atomic_exchange_explicit(&rt->watching, 1, memory_order_relaxed))
 			w->to_watch = true;
@@ -271,6 +273,7 @@ void weft__search_stop(struct worker *w)
 
 	w->searching = false;
 	if (w->watches) {
+		/* relaxed: before the heavy fence, which is followed by a look at the slots. */
 		w->watches = false;
 		atomic_store_explicit(&rt->watching, 0, memory_order_relaxed);
 	}

@@ -92,8 +92,8 @@ struct task *weft__starved_take(struct worker *w)
 	if (found)
 		atomic_fetch_sub_explicit(&rt->starved_count, 1, memory_order_relaxed);
 	weft__unlock(&rt->starved_lock);
-	w->starving =
-		!found; /* if there is something that it cannot run it looks again after a while */
+	/* If there is something that it cannot run it looks again after a while. */
+	w->starving = !found;
 	return found;
 }
 

@@ -28,8 +28,7 @@ static_assert(WEFT_LOCAL_MAX <= 1 << SLOT_BITS, "a key has room for its slot");
 typedef void destructor_fn(void *value);
 
 struct slot {
-	/* stored under the lock; release when a key is created, for the acquire of those who use
-	 * it */
+	/* stored under the lock; read relaxed, where it matters after an acquire of destructor */
 	_Atomic uint64_t generation;
 	/* stored under the lock, while the generation is even */
 	_Atomic(destructor_fn *) destructor;
@@ -80,9 +79,8 @@ static destructor_fn *destructor_of(weft_local key)
 {
 	struct slot *slot = &slots[SLOT_OF(key)];
 
-	/* acquire: the generation below is read after it. If the slot has a new key whose
-	 * destructor we read, then we read that key's generation too, or a later one: both are
-	 * released in that order. */
+	/* acquire: the generation below is read after it. If what we read is the destructor of a
+	 * later key in the slot, then we see that ours was deleted before, by its generation. */
 	destructor_fn *fn = atomic_load_explicit(&slot->destructor, memory_order_acquire);
 	return is_key(key) ? fn : NULL;
 }
