@@ -12,6 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+
 #if defined(__SANITIZE_THREAD__)
 #define CHILD_TSAN 1
 #elif defined(__has_feature)
@@ -60,6 +64,10 @@ static inline void child_run(struct child *child, void (*fn)(void *arg), void *a
 	if (pid == 0) {
 		close(ends[0]);
 		dup2(ends[1], STDERR_FILENO);
+#ifdef VALGRIND_CLO_CHANGE
+		/* It would read whole arenas, a fault for each page of a guard; and the child is about to die. */
+		VALGRIND_CLO_CHANGE("--leak-check=no");
+#endif
 		setrlimit(RLIMIT_CORE, &no_core);
 		signal(SIGSEGV, SIG_DFL);
 		signal(SIGABRT, SIG_DFL);
