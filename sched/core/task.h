@@ -45,7 +45,8 @@ enum park {
 #define CANCEL_BUSY      2u /* the lock under which a canceller may look at .waiting */
 
 /* struct task.flags */
-#define TASK_FORK 1u /* the memory is the forker's, who joins it and cannot give up */
+#define TASK_FORK   1u /* the memory is the forker's, who joins it and cannot give up */
+#define TASK_MEMBER 2u /* runs as a task of a group, which is .value until it ends */
 
 #define TASK_UNPINNED ((int16_t)-1)
 #define TASK_NO_HOME  UINT16_MAX

@@ -148,6 +148,9 @@ static void *member_main(void *arg)
 	struct member self = {.task = task_handle(t)};
 
 	free(arg);
+	/* Ours while we run: so that weft_group_wait_until() knows whose task calls. */
+	t->flags |= TASK_MEMBER;
+	t->value = g;
 	weft__lock(&g->lock);
 	bool cancelled = g->cancelled;
 	member_add_locked(cancelled ? &g->old : &g->new, &self);
@@ -233,6 +236,15 @@ static enum wait_outcome await_end_locked(struct group *g, int64_t deadline, boo
 	return outcome;
 }
 
+/* Whether the caller is a task of the group, whose wait for it would be one for itself. */
+static bool is_member(const struct group *g)
+{
+	const struct worker *w = weft__worker();
+	const struct task *t = w ? w->task : NULL;
+
+	return t && t->flags & TASK_MEMBER && t->value == g;
+}
+
 int weft_group_wait_until(weft_group *group, int64_t deadline)
 {
 	struct group *g = (struct group *)group;
@@ -241,6 +253,8 @@ int weft_group_wait_until(weft_group *group, int64_t deadline)
 
 	if (!g)
 		return -EINVAL;
+	if (is_member(g))
+		return -EDEADLK;
 	weft__lock(&g->lock);
 	while (g->running > 0) {
 		if (deadline <= 0) {
