@@ -39,11 +39,12 @@ int weft_cancel(weft_task *task)
 		&t->cancel, &cancel, CANCEL_REQUESTED | CANCEL_BUSY, memory_order_acquire,
 		memory_order_relaxed));
 
-	/* Store-load races with cancel_watch() and cancel_unwatch(): both bits are set, then `waiting` is read. */
+	/* Store-load races with cancel_watch(), cancel_unwatch() and weft__wait_claim(): both bits are set, then `waiting`
+	 * and the waiter's `given` are read. */
 	weft__fence_heavy();
 	/* acquire: the waiter's fields, released by cancel_watch(). */
 	struct waiter *waiter = atomic_load_explicit(&t->waiting, memory_order_acquire);
-	bool wake = waiter && weft__wait_claim(waiter, WAIT_CANCELLED, &wakeup);
+	bool wake = waiter && weft__wait_claim_cancelled(waiter, &wakeup);
 	/* release: our last look at the waiter, for cancel_unwatch(). The task itself may end as soon as it is woken, or
 	 * now, if it was not waiting. */
 	atomic_fetch_and_explicit(&t->cancel, ~CANCEL_BUSY, memory_order_release);

@@ -117,7 +117,7 @@ static void end_task(struct worker *w, struct task *t, void *result)
 		return; /* the memory is the joiner's now */
 
 	/* BUSY is the lock under which we claim: a joiner that gives up waits for DONE (join.c). */
-	wake = weft__wait_claim((struct waiter *)join, WAIT_WOKEN, &wakeup);
+	wake = weft__wait_claim((struct waiter *)join, &wakeup);
 	/* release: the result, and our last look at the waiter. */
 	atomic_store_explicit(&t->join, JOIN_DONE, memory_order_release);
 	if (wake)

@@ -4,7 +4,6 @@
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
-#include "sched/os/membarrier.h"
 #include "src/orphan.h"
 
 #include <errno.h>
@@ -13,17 +12,24 @@
 /* How many expired deadlines are claimed under one hold of a heap's lock. */
 #define EXPIRE_BATCH 64
 
-void weft__wait_begin(struct waiter *waiter)
+void weft__wait_begin(struct waiter *waiter, bool lone)
 {
 	struct worker *w = weft__worker();
+	struct task *t = w ? w->task : NULL;
 
-	waiter->task = w ? w->task : NULL;
+	waiter->task = t;
 	waiter->timer.timers = NULL;
 	/* relaxed, all: the waiter becomes visible later, through a lock or a release. */
 	atomic_store_explicit(&waiter->outcome, WAIT_PENDING, memory_order_relaxed);
 	atomic_store_explicit(&waiter->signal, 0, memory_order_relaxed);
-	if (waiter->task)
-		atomic_store_explicit(&waiter->task->park, PARK_SUSPENDING, memory_order_relaxed);
+	atomic_store_explicit(&waiter->given, false, memory_order_relaxed);
+	if (t) {
+		/* relaxed: only spares a fence to come, see cancel_watch(). */
+		if (atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED)
+			lone = false;
+		atomic_store_explicit(&t->park, PARK_SUSPENDING, memory_order_relaxed);
+	}
+	waiter->lone = lone;
 }
 
 void weft__wait_abandon(struct waiter *waiter)
@@ -32,17 +38,14 @@ void weft__wait_abandon(struct waiter *waiter)
 		atomic_store_explicit(&waiter->task->park, PARK_RUNNING, memory_order_relaxed);
 }
 
-bool weft__wait_claim(struct waiter *waiter, enum wait_outcome outcome, struct wakeup *ret)
+bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret)
 {
-	uint32_t pending = WAIT_PENDING;
-
-	/* relaxed: decides a race and publishes nothing; what the wake publishes goes by weft__wait_wake(). */
-	if (!atomic_compare_exchange_strong_explicit(&waiter->outcome, &pending, outcome,
-						     memory_order_relaxed, memory_order_relaxed))
-		return false;
 	ret->task = waiter->task;
 	ret->signal = &waiter->signal;
-	return true;
+	/* Store-load race with weft__wait_claim(), relaxed after the heavy fence: see wait.h. */
+	if (waiter->lone && atomic_load_explicit(&waiter->given, memory_order_relaxed))
+		return false;
+	return wait_claim_contended(waiter, WAIT_CANCELLED);
 }
 
 void weft__wait_wake(struct wakeup wakeup)
@@ -95,12 +98,15 @@ static void cancel_unwatch(struct task *t)
 		sched_yield();
 }
 
-/* For a waiter that has found by itself that it need not wait: true if nobody else was faster. */
-static bool claim_itself(struct waiter *waiter, enum wait_outcome outcome)
+/* For a task that has found itself cancelled: true if no waker was faster. */
+static bool cancel_itself(struct waiter *waiter)
 {
 	struct wakeup unused;
 
-	return weft__wait_claim(waiter, outcome, &unused);
+	/* It was not when the wait began, else the waiter would not be lone: this is rare. */
+	if (waiter->lone)
+		weft__fence_heavy(); /* store-load race with weft__wait_claim(): see wait.h */
+	return weft__wait_claim_cancelled(waiter, &unused);
 }
 
 static void suspend_until_woken(struct worker *w, struct task *t)
@@ -120,10 +126,11 @@ static enum wait_outcome wait_task(struct waiter *waiter, int64_t deadline, bool
 	bool alone = false; /* we claimed ourselves: no wake will come */
 
 	if (watched && !cancel_watch(t, waiter))
-		alone = claim_itself(waiter, WAIT_CANCELLED);
+		alone = cancel_itself(waiter);
 	if (!alone && deadline != WEFT_FOREVER) {
+		assert(!waiter->lone);
 		if (deadline <= weft__clock_now()) {
-			alone = claim_itself(waiter, WAIT_TIMEDOUT);
+			alone = wait_claim_contended(waiter, WAIT_TIMEDOUT);
 		} else {
 			weft__timer_arm(&w->timers, &waiter->timer, deadline);
 			w->timer_armed = true;
@@ -149,7 +156,7 @@ static enum wait_outcome wait_thread(struct waiter *waiter, int64_t deadline)
 		if (deadline == WEFT_FOREVER)
 			weft__orphan_check();
 		if (weft__futex_wait(&waiter->signal, 0, deadline) == -ETIMEDOUT) {
-			if (claim_itself(waiter, WAIT_TIMEDOUT))
+			if (wait_claim_contended(waiter, WAIT_TIMEDOUT))
 				break;
 			deadline = WEFT_FOREVER; /* claimed by somebody, who will signal */
 		}
@@ -179,8 +186,8 @@ unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now)
 				break;
 			struct waiter *waiter =
 				(struct waiter *)((char *)t - offsetof(struct waiter, timer));
-			if (weft__wait_claim(waiter, WAIT_TIMEDOUT, &wakeups[count]))
-				count++;
+			if (wait_claim_contended(waiter, WAIT_TIMEDOUT))
+				wakeups[count++] = (struct wakeup){waiter->task, &waiter->signal};
 		}
 		weft__unlock(&timers->lock);
 

@@ -49,7 +49,7 @@ int weft_barrier_wait(weft_barrier *barrier)
 
 	if (b->n == 0)
 		weft__sync_misuse("weft_barrier_wait", "barrier", b, "is for nobody");
-	weft__wait_begin(&node.waiter);
+	weft__wait_begin(&node.waiter, true);
 	weft__lock(&b->queue.lock);
 	/* A round's calls are ordered by that round's address: with one for all, who comes early to the next
 	 * round would seem to be ordered before who returns late from this one. */

@@ -104,7 +104,7 @@ static inline struct chan_node *claim_first(struct chan_queue *queue, int status
 
 	while ((node = queue_first(queue))) {
 		queue_remove(queue, node);
-		if (weft__wait_claim(&node->wait->waiter, WAIT_WOKEN, ret)) {
+		if (weft__wait_claim(&node->wait->waiter, ret)) {
 			node->wait->taken = node;
 			node->status = status;
 			return node;
@@ -251,7 +251,7 @@ static int wait_locked(weft_chan *ch, enum weft_op op, void *elem, int64_t deadl
 
 	node.wait = &wait;
 	node.elem = elem;
-	weft__wait_begin(&wait.waiter);
+	weft__wait_begin(&wait.waiter, deadline == WEFT_FOREVER);
 	weft__chan_enqueue_locked(ch, op, &node);
 	chan_unlock(&ch->lock);
 	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);

@@ -45,7 +45,7 @@ static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const c
 	if (mutex_holder(atomic_load_explicit(&m->word, memory_order_relaxed)) != self)
 		weft__sync_misuse(call, "mutex", m, "is not held by the caller");
 	mutex_node_init(&node, self);
-	weft__wait_begin(&node.n.waiter);
+	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
 	weft__lock(&c->queue.lock);
 	if (sync_first(&c->queue) && c->mutex != m)
 		weft__sync_misuse(call, "condition", c, "is waited for with another mutex");

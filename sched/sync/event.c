@@ -60,7 +60,7 @@ static int wait_for_set(struct event *e, int64_t deadline)
 {
 	struct sync_node node;
 
-	weft__wait_begin(&node.waiter);
+	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
 	weft__lock(&e->queue.lock);
 	/* relaxed: the lock orders. No wake is lost: a set comes before this, or finds us in the queue. */
 	if (atomic_load_explicit(&e->set, memory_order_relaxed)) {

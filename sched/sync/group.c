@@ -118,7 +118,7 @@ static void leave(struct group *g)
 		while (g->waits) {
 			struct group_wait *wait = g->waits;
 			wait_remove_locked(wait);
-			if (weft__wait_claim(&wait->waiter, WAIT_WOKEN, &wakeup)) {
+			if (weft__wait_claim(&wait->waiter, &wakeup)) {
 				wait->next = claimed; /* its links are ours until it is woken */
 				claimed = wait;
 			}
@@ -226,7 +226,7 @@ static enum wait_outcome await_end_locked(struct group *g, int64_t deadline, boo
 {
 	struct group_wait wait;
 
-	weft__wait_begin(&wait.waiter);
+	weft__wait_begin(&wait.waiter, deadline == WEFT_FOREVER);
 	wait_add_locked(g, &wait);
 	weft__unlock(&g->lock);
 	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, cancellable);

@@ -81,7 +81,7 @@ static int wait_until_open(struct latch *l, int64_t deadline)
 {
 	struct sync_node node;
 
-	weft__wait_begin(&node.waiter);
+	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
 	weft__lock(&l->queue.lock);
 	/* relaxed: it becomes 0 under the lock only. No wake is lost: it opens before this, or finds us in the queue. */
 	if (atomic_load_explicit(&l->left, memory_order_relaxed) == 0) {

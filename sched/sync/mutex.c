@@ -97,7 +97,7 @@ int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uintptr_t self, int
 	if (deadline <= 0)
 		return -ETIMEDOUT;
 	mutex_node_init(&node, self);
-	weft__wait_begin(&node.n.waiter);
+	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
 	weft__lock(&m->queue.lock);
 	if (take_or_queue_locked(m, self, 0)) {
 		weft__unlock(&m->queue.lock);
@@ -139,7 +139,7 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 		/* Somebody else was faster. Its unlock will wake us again: we are still the first. */
 		node->state = MUTEX_ASLEEP;
 		node->overdue = weft__clock_now() - node->since > PATIENCE_NS;
-		weft__wait_begin(&node->n.waiter);
+		weft__wait_begin(&node->n.waiter, deadline == WEFT_FOREVER);
 		weft__unlock(&m->queue.lock);
 		outcome = weft__wait(&node->n.waiter, deadline, false);
 	}

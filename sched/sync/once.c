@@ -57,7 +57,7 @@ static void wait_until_done(struct once *o)
 {
 	struct sync_node node;
 
-	weft__wait_begin(&node.waiter);
+	weft__wait_begin(&node.waiter, true);
 	weft__lock(&o->queue.lock);
 	/* relaxed: it becomes DONE under the lock. No wake is lost: that comes before this, or finds us in the queue. */
 	if (atomic_load_explicit(&o->word, memory_order_relaxed) == DONE) {

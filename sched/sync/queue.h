@@ -92,7 +92,7 @@ static inline void sync_remove_locked(struct sync_queue *q, struct sync_node *no
 /* Claims a node of whatever queue the caller has the lock of. false: it has given up by itself. */
 static inline bool sync_claim_locked(struct sync_node *node)
 {
-	return weft__wait_claim(&node->waiter, WAIT_WOKEN, &node->wakeup);
+	return weft__wait_claim(&node->waiter, &node->wakeup);
 }
 
 /* Takes out the first one that has not given up, claimed; NULL: there is none, and the queue is empty. */

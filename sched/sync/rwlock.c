@@ -155,7 +155,7 @@ static int enter_slow(struct rwlock *rw, bool write, uintptr_t self, int64_t dea
 				  "is held for writing by the caller already");
 	if (deadline <= 0)
 		return -ETIMEDOUT;
-	weft__wait_begin(&node.n.waiter);
+	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
 	weft__lock(&rw->queue.lock);
 	if (enter_or_queue_locked(rw, write, self)) {
 		weft__unlock(&rw->queue.lock);

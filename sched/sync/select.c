@@ -172,7 +172,7 @@ static int take_or_enqueue_locked(struct weft_case *cases, size_t n, struct sele
 		if (weft__chan_step_locked(cases[i].chan, cases[i].op, cases[i].elem, step))
 			return i;
 	}
-	weft__wait_begin(&wait->waiter);
+	weft__wait_begin(&wait->waiter, false);
 	for (size_t k = 0; k < n; k++) {
 		struct weft_case *c = &cases[k];
 		if (!c->chan)

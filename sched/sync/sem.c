@@ -87,7 +87,7 @@ static int wait_for_count(struct sem *s, int64_t deadline)
 {
 	struct sync_node node;
 
-	weft__wait_begin(&node.waiter);
+	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
 	weft__lock(&s->queue.lock);
 	bool taken = take_or_queue_locked(s);
 	if (!taken)
