@@ -2,10 +2,7 @@
 /*
  * The lock of a channel: for critical sections of some ten nanoseconds that follow each other
  * closely. Unlocking is a plain store, half the price of a lock that must find out whether somebody
- * sleeps. So nobody sleeps on it: who finds it held looks again after pauses that grow, during
- * which the holder's worker can take many steps with the line in its own cache; then gives the
- * processor away; and when the holder has been preempted for long, sleeps for a moment, so that one
- * of lower priority gets to run.
+ * sleeps. So nobody sleeps on it (sched/os/pause.h).
  *
  * Not fair. Never held across a switch.
  */
