@@ -32,16 +32,10 @@ static void settle(struct worker *w)
 	switch (leave) {
 	case LEAVE_NOTHING:
 		break;
-	case LEAVE_PARK: {
-		uint32_t suspending = PARK_SUSPENDING;
-		/* release: the saved context, for the waker's acquire in weft__wait_wake(). Failure, acquire: the
-		 * wake has come in the meantime, and what was done before it must go with the task. */
-		if (!atomic_compare_exchange_strong_explicit(&w->leaving->park, &suspending,
-							     PARK_PARKED, memory_order_acq_rel,
-							     memory_order_acquire))
-			weft__ready_tail(w, w->leaving);
+	case LEAVE_PARK:
+		/* release: the saved context, for the waker's acquire in weft__wait_wake(). */
+		atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
 		break;
-	}
 	case LEAVE_YIELD:
 		weft__ready_tail(w, w->leaving);
 		break;

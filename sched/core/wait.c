@@ -4,6 +4,7 @@
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
+#include "sched/os/pause.h"
 #include "src/orphan.h"
 
 #include <errno.h>
@@ -56,17 +57,11 @@ void weft__wait_wake(struct wakeup wakeup)
 		weft__futex_wake(wakeup.signal, 1);
 		return;
 	}
-	/* Parked already, mostly: only we, who claimed it, move it on from there, so nothing need be exchanged. acquire: the
-	 * saved context, released by settle() with PARKED. */
-	if (atomic_load_explicit(&wakeup.task->park, memory_order_acquire) == PARK_PARKED) {
-		weft__ready(wakeup.task);
-		return;
-	}
-	/* acquire: the saved context, released by settle() with PARKED. release: what was done before the wake, for
-	 * settle()'s failing compare-and-swap or the check in wait_task(). */
-	if (atomic_exchange_explicit(&wakeup.task->park, PARK_NOTIFIED, memory_order_acq_rel) ==
-	    PARK_PARKED)
-		weft__ready(wakeup.task);
+	/* acquire: the saved context, released by settle() with PARKED. */
+	for (unsigned looks = 0;
+	     atomic_load_explicit(&wakeup.task->park, memory_order_acquire) != PARK_PARKED; looks++)
+		weft__pause(looks);
+	weft__ready(wakeup.task);
 }
 
 /*
@@ -112,9 +107,7 @@ static bool cancel_itself(struct waiter *waiter)
 static void suspend_until_woken(struct worker *w, struct task *t)
 {
 	counter_add(&w->counters.parks, 1);
-	/* acquire: pairs with the release of the waker's exchange; it has come already, so no switch at all. */
-	if (atomic_load_explicit(&t->park, memory_order_acquire) != PARK_NOTIFIED)
-		weft__suspend(w, LEAVE_PARK, weft__pick_local(w, false));
+	weft__suspend(w, LEAVE_PARK, weft__pick_local(w, false));
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 }
 

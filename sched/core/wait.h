@@ -39,10 +39,12 @@
  * A waiter that finds itself cancelled is a canceller, fence and all. It finds that rarely: a task that has been cancelled
  * before it begins to wait is not lone, so that its waits cost no fence.
  *
- * No wake is lost between the decision to wait and the switch: the waiter sets park SUSPENDING before any waker can
- * see its node. A waker exchanges park for NOTIFIED. If it finds SUSPENDING, the context is not saved yet, and it
- * leaves; the compare-and-swap SUSPENDING → PARKED that the next one on that thread does after the switch then fails,
- * and makes the task runnable (execute.c). If it finds PARKED, the context is saved, and it makes the task runnable.
+ * A waiting task can be made runnable once its context is saved, which is after the switch: whoever runs next on its
+ * thread then stores PARKED (settle() in execute.c), and the waker waits for that, if it is so early. No wake is lost:
+ * it is the waker alone that makes the task runnable. (Rejected: the waker leaves a note for who would store PARKED. One of
+ * the two must then be a read-modify-write on each side, for all waits, for the sake of those few that are woken
+ * within the nanoseconds before the switch.) Nobody waits in a circle: between weft__wait_begin() and PARKED a thread
+ * wakes nobody, except that a condition's waiter unlocks its mutex then, and who waits for a mutex wakes nobody there.
  */
 #ifndef WEFT_CORE_WAIT_H
 #define WEFT_CORE_WAIT_H

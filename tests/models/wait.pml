@@ -18,15 +18,15 @@
  * deadline and cancellation, and lone or not where it may be lone. `sure` is the one source that is certain to come; the others may. With
  * THREAD the waiter is a plain thread: no switch, no cancellation, a futex.
  *
- * The task's stores of `waiting` go through its thread's store buffer, which the compare-and-swap
- * after the switch drains: it may go on elsewhere. So does the waker's store of `given`, the
+ * The task's stores of `waiting` go through its thread's store buffer, and the store of PARKED after
+ * the switch comes after them: the task may go on elsewhere. So does the waker's store of `given`, the
  * round's number where the code has a flag in each frame. The rest is acquire and release, or under a
  * lock, and sequentially consistent here. A lock's section is one step where it has one access,
  * else the lock is a variable. `sched_yield` loops are waits. A futex wait blocks while the word is
  * unchanged, as each change is followed by a wake.
  *
- * Broken: PUBLISH_EARLY: a waker that finds SUSPENDING makes the task runnable. PARK_STORES: PARKED
- * is stored, without a compare-and-swap. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK,
+ * Broken: PUBLISH_EARLY: a waker does not wait for PARKED. PARK_EARLY: it is stored before the
+ * switch. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK,
  * NO_DISARM, NO_UNWATCH: the node stays in the queue, the heap, the task. UNWATCH_NO_WAIT: the
  * frame ends under a busy canceller. NO_RECHECK: the task does not look for a request after it has
  * become visible to cancellers. WATCH_LATE: it looks before. NO_HEAVY: the canceller's fence is
@@ -52,7 +52,7 @@
 
 #include "tso.h"
 
-mtype = { RUNNING, SUSPENDING, PARKED, NOTIFIED };           /* park */
+mtype = { RUNNING, SUSPENDING, PARKED };                     /* park */
 mtype = { PENDING, WOKEN, TIMEDOUT, CANCELLED };             /* outcome */
 mtype = { WAKE, DEADLINE, CANCEL };                          /* sure */
 
@@ -159,16 +159,10 @@ inline wake(round)
 		assert(alive == round);
 #endif
 #else
-		d_step { was = park; park = NOTIFIED };
-		if
-#ifdef BROKEN_PUBLISH_EARLY
-		:: was == PARKED || was == SUSPENDING -> make_runnable()
-#else
-		:: was == PARKED -> make_runnable()
+#ifndef BROKEN_PUBLISH_EARLY
+		park == PARKED;
 #endif
-		:: else
-		fi;
-		was = 0;
+		make_runnable();
 #endif
 		claimed = false
 	:: else
@@ -182,14 +176,7 @@ active proctype next()
 end:	do
 	:: left ->
 		d_step { left = false; saved = true };
-#ifdef BROKEN_PARK_STORES
 		atomic { DRAINED(TASK) -> park = PARKED }
-#else
-		if
-		:: atomic { DRAINED(TASK) && park == SUSPENDING -> park = PARKED }
-		:: atomic { DRAINED(TASK) && park != SUSPENDING -> make_runnable() }
-		fi
-#endif
 	od
 }
 
@@ -240,12 +227,11 @@ inline wait_task()
 	if
 	:: alone -> park = RUNNING
 	:: else ->
-		if
-		:: park == NOTIFIED
-		:: park != NOTIFIED ->
-			left = true;
-			atomic { runnable -> assert(saved); runnable = false; saved = false }
-		fi;
+#ifdef BROKEN_PARK_EARLY
+		park = PARKED;
+#endif
+		left = true;
+		atomic { runnable -> assert(saved); runnable = false; saved = false };
 		park = RUNNING
 	fi;
 	if
@@ -339,7 +325,6 @@ active proctype waker()
 {
 	byte round;
 	bool claimed, asked;
-	mtype was;
 
 end:	do
 	:: queued ->
@@ -368,7 +353,6 @@ active proctype expirer()
 {
 	byte round;
 	bool claimed;
-	mtype was;
 
 end:	do
 	:: armed ->
@@ -390,7 +374,6 @@ active proctype canceller()
 {
 	byte round;
 	bool claimed;
-	mtype was;
 
 	if
 	:: sure ->
