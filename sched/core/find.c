@@ -23,6 +23,7 @@
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/cpu_relax.h"
+#include "sched/os/membarrier.h"
 #include "wait.h"
 
 #define LEADER_EVERY    64
@@ -62,8 +63,22 @@ static struct task *from_slot(struct worker *w)
 	/* relaxed: only we fill the slot. */
 	if (!atomic_load_explicit(&w->slot, memory_order_relaxed))
 		return NULL;
-	/* acq_rel: against a watcher, who may take it at the same time. */
-	return atomic_exchange_explicit(&w->slot, NULL, memory_order_acq_rel);
+	/* Store-load race with raid() in park.c: taking, then raided. relaxed: the fences order. */
+	atomic_store_explicit(&w->taking, true, memory_order_relaxed);
+	weft__fence_light();
+	struct task *t;
+	/* acquire: what the last watcher left in the slot. */
+	if (__builtin_expect(!atomic_load_explicit(&w->raided, memory_order_acquire), 1)) {
+		/* relaxed, both: it is ours alone, and only we fill it. */
+		t = atomic_load_explicit(&w->slot, memory_order_relaxed);
+		atomic_store_explicit(&w->slot, NULL, memory_order_relaxed);
+	} else {
+		/* acq_rel: against the watcher's exchange. */
+		t = atomic_exchange_explicit(&w->slot, NULL, memory_order_acq_rel);
+	}
+	/* release: that it is empty, for raid(). */
+	atomic_store_explicit(&w->taking, false, memory_order_release);
+	return t;
 }
 
 static struct task *from_deque(struct worker *w, bool have_stack)

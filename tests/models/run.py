@@ -26,6 +26,7 @@ DEPTH = 200000
 # Per model: the bounds in which it must be verified, then the bounds in which its twins must be rejected.
 PARK = {
     'ring': 'PUT=0',
+    'slot': 'PUT=1',
     'again': 'PUT=3 OUTSIDE=0',
     'pinned': 'OUTSIDE=0 SEARCHERS=2 PINNED',
     'closing': 'WORKERS=2 OUTSIDE=0 PINNED CLOSING',
@@ -44,6 +45,7 @@ MODELS = {
         '': 'NO_HEAVY NO_LIGHT BOTTOM_FIRST PUBLISH_EARLY BUFFER_LATE FREE_OLD NO_COPY NO_CAS READ_LATE OVERWRITE',
     }),
     'ring': (['', 'CAPACITY=4 PUSHES=6'], {'': 'PUBLISH_EARLY READ_LATE OVERWRITE POP_STORES STEAL_STORES'}),
+    'slot': ([''], {'': 'NO_HEAVY LOOK_FIRST IGNORE_TAKING PLAIN RAIDED_EARLY TAKING_EARLY'}),
     'wait': (['', 'THREAD'], {
         '': 'PUBLISH_EARLY PARK_EARLY CLAIM_LATE NO_UNLINK NO_DISARM NO_UNWATCH UNWATCH_NO_WAIT NO_RECHECK WATCH_LATE '
             'NO_HEAVY BUSY_EARLY TWO_CLAIMS WAKE_ANYWAY GIVEN_LATE NO_LOOK NO_GIVEN SELF_NO_HEAVY LONE_TIMED',
