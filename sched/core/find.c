@@ -58,7 +58,7 @@ static struct task *startable(struct worker *w, struct task *t, bool have_stack)
 	return NULL;
 }
 
-static struct task *from_slot(struct worker *w)
+static inline __attribute__((always_inline)) struct task *from_slot(struct worker *w)
 {
 	/* relaxed: only we fill the slot. */
 	if (!atomic_load_explicit(&w->slot, memory_order_relaxed))

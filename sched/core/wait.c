@@ -13,26 +13,6 @@
 /* How many expired deadlines are claimed under one hold of a heap's lock. */
 #define EXPIRE_BATCH 64
 
-void weft__wait_begin(struct waiter *waiter, bool lone)
-{
-	struct worker *w = weft__worker();
-	struct task *t = w ? w->task : NULL;
-
-	waiter->task = t;
-	waiter->timer.timers = NULL;
-	/* relaxed, all: the waiter becomes visible later, through a lock or a release. */
-	atomic_store_explicit(&waiter->outcome, WAIT_PENDING, memory_order_relaxed);
-	atomic_store_explicit(&waiter->signal, 0, memory_order_relaxed);
-	atomic_store_explicit(&waiter->given, false, memory_order_relaxed);
-	if (t) {
-		/* relaxed: only spares a fence to come, see cancel_watch(). */
-		if (atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED)
-			lone = false;
-		atomic_store_explicit(&t->park, PARK_SUSPENDING, memory_order_relaxed);
-	}
-	waiter->lone = lone;
-}
-
 void weft__wait_abandon(struct waiter *waiter)
 {
 	if (waiter->task)
@@ -104,37 +84,41 @@ static bool cancel_itself(struct waiter *waiter)
 	return weft__wait_claim_cancelled(waiter, &unused);
 }
 
-static void suspend_until_woken(struct worker *w, struct task *t)
+static inline void suspend_until_woken(struct worker *w, struct task *t)
 {
 	counter_add(&w->counters.parks, 1);
 	weft__suspend(w, LEAVE_PARK, weft__pick_local(w, false));
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 }
 
-static enum wait_outcome wait_task(struct waiter *waiter, int64_t deadline, bool cancellable)
+/* Arms the waiter's timer, unless the deadline has passed and the task has claimed itself: false. */
+static bool arm(struct worker *w, struct waiter *waiter, int64_t deadline)
+{
+	assert(!waiter->lone);
+	if (deadline <= weft__clock_now())
+		return !wait_claim_contended(waiter, WAIT_TIMEDOUT);
+	weft__timer_arm(&w->timers, &waiter->timer, deadline);
+	w->timer_armed = true;
+	return true;
+}
+
+static inline enum wait_outcome wait_task(struct waiter *waiter, int64_t deadline, bool cancellable)
 {
 	struct worker *w = weft__worker();
 	struct task *t = waiter->task;
 	bool watched = cancellable && t->mask == 0;
 	bool alone = false; /* we claimed ourselves: no wake will come */
 
-	if (watched && !cancel_watch(t, waiter))
+	if (watched && __builtin_expect(!cancel_watch(t, waiter), 0))
 		alone = cancel_itself(waiter);
-	if (!alone && deadline != WEFT_FOREVER) {
-		assert(!waiter->lone);
-		if (deadline <= weft__clock_now()) {
-			alone = wait_claim_contended(waiter, WAIT_TIMEDOUT);
-		} else {
-			weft__timer_arm(&w->timers, &waiter->timer, deadline);
-			w->timer_armed = true;
-		}
-	}
-	if (alone)
+	if (__builtin_expect(deadline != WEFT_FOREVER, 0) && !alone)
+		alone = !arm(w, waiter, deadline);
+	if (__builtin_expect(alone, 0))
 		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 	else
 		suspend_until_woken(w, t);
 
-	if (waiter->timer.timers)
+	if (__builtin_expect(waiter->timer.timers != NULL, 0))
 		weft__timer_disarm(&waiter->timer);
 	if (watched)
 		cancel_unwatch(t);

@@ -52,6 +52,7 @@
 #include "sched/os/membarrier.h"
 #include "task.h"
 #include "timer.h"
+#include "worker.h"
 
 enum wait_outcome { WAIT_PENDING, WAIT_WOKEN, WAIT_TIMEDOUT, WAIT_CANCELLED };
 
@@ -75,7 +76,25 @@ struct wakeup {
  *
  * @lone  it will be in one queue only, and the deadline is WEFT_FOREVER.
  */
-void weft__wait_begin(struct waiter *waiter, bool lone);
+static inline void weft__wait_begin(struct waiter *waiter, bool lone)
+{
+	struct worker *w = weft__worker();
+	struct task *t = w ? w->task : NULL;
+
+	waiter->task = t;
+	waiter->timer.timers = NULL;
+	/* relaxed, all: the waiter becomes visible later, through a lock or a release. */
+	atomic_store_explicit(&waiter->outcome, WAIT_PENDING, memory_order_relaxed);
+	atomic_store_explicit(&waiter->signal, 0, memory_order_relaxed);
+	atomic_store_explicit(&waiter->given, false, memory_order_relaxed);
+	if (t) {
+		/* relaxed: only spares a fence to come, see cancel_watch(). */
+		if (atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED)
+			lone = false;
+		atomic_store_explicit(&t->park, PARK_SUSPENDING, memory_order_relaxed);
+	}
+	waiter->lone = lone;
+}
 
 /* Takes weft__wait_begin() back, when nobody has seen the waiter. */
 void weft__wait_abandon(struct waiter *waiter);

@@ -244,7 +244,8 @@ void weft__chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node 
 }
 
 /* Waits in the channel, whose lock the caller holds and which is released here. */
-static int wait_locked(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
+static inline __attribute__((always_inline)) int wait_locked(weft_chan *ch, enum weft_op op,
+							     void *elem, int64_t deadline)
 {
 	struct chan_wait wait;
 	struct chan_node node;

@@ -3,10 +3,10 @@
  * The wait node: one claim among wake, timeout and cancel; the switch; and that nobody looks at a
  * dead frame.
  *
- * Mirrors: sched/core/wait.h weft__wait_claim(), wait_claim_contended(); sched/core/wait.c
- * weft__wait_begin(), weft__wait_claim_cancelled(), weft__wait_wake(), wait_task(), wait_thread(),
- * cancel_watch(), cancel_itself(), cancel_unwatch(), suspend_until_woken(), weft__expire();
- * sched/core/execute.c settle(); sched/core/cancel.c weft_cancel();
+ * Mirrors: sched/core/wait.h weft__wait_begin(), weft__wait_claim(), wait_claim_contended();
+ * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), wait_task(), arm(),
+ * wait_thread(), cancel_watch(), cancel_itself(), cancel_unwatch(), suspend_until_woken(),
+ * weft__expire(); sched/core/execute.c settle(); sched/core/cancel.c weft_cancel();
  * sched/core/timer.c weft__timer_arm(), weft__timer_disarm(); sched/sync/queue.h
  * sync_wait_unlock(), sync_take_locked(), sync_leave().
  *
