@@ -145,6 +145,13 @@ bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret);
 void weft__wait_wake(struct wakeup wakeup);
 
 /*
+ * Cancels n tasks, at most WEFT__CANCEL_SOME, with one fence for all. Returns how many of their waits it has claimed, which the
+ * caller must wake: these tasks live until then. Nobody else may cancel several of them at once.
+ */
+#define WEFT__CANCEL_SOME 32
+unsigned weft__cancel_some(struct task *const *tasks, unsigned n, struct wakeup *ret_wakeups);
+
+/*
  * Waits until somebody has claimed and woken the waiter, or the deadline has passed, or (cancellable, outside of a
  * masked region) the task is cancelled. A task may be on another worker afterwards.
  */
