@@ -33,7 +33,7 @@ static void settle(struct worker *w)
 	case LEAVE_NOTHING:
 		break;
 	case LEAVE_PARK:
-		/* release: the saved context, for the waker's acquire in weft__wait_wake(). */
+		/* release: the saved context, for the waker's acquire in parked() (wait.c). */
 		atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
 		break;
 	case LEAVE_YIELD:

@@ -34,6 +34,8 @@
 #define RING_BATCH      128
 #define SEARCH_PAUSES   128
 
+static_assert(RING_EVERY % DEQUE_OFFSET == 0 && LEADER_EVERY % DEQUE_OFFSET == 0,
+	      "the others may take the slot without a look at the number");
 static_assert(WEFT__FAIR_BOUND == LEADER_EVERY * FAIR_SOURCES, "what the documentation promises");
 
 /* Counts a pick; the watcher sees by the count that this worker still picks. */
@@ -140,9 +142,10 @@ static struct task *from_ring(struct worker *w, bool have_stack)
 	return t;
 }
 
-struct task *weft__pick_local(struct worker *w, bool have_stack)
+/* The pick of that number, in the whole order. */
+static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint32_t pick,
+							 bool have_stack)
 {
-	uint32_t pick = count_pick(w);
 	bool chaos = w->rt->config.chaos.on;
 	struct task *t = NULL;
 
@@ -166,7 +169,21 @@ struct task *weft__pick_local(struct worker *w, bool have_stack)
 	return t;
 }
 
-/* What the order of pick_local() neglects; each source comes first in its turn. */
+struct task *weft__pick_local(struct worker *w, bool have_stack)
+{
+	uint32_t pick = count_pick(w);
+
+	/* Between those picks that take another order the slot comes first: the way of tasks that talk to each other. What is in
+	 * the slot has started. */
+	if (__builtin_expect(pick % DEQUE_OFFSET != 0 && !w->rt->config.chaos.on, 1)) {
+		struct task *t = from_slot(w);
+		if (t)
+			return t;
+	}
+	return pick_local(w, pick, have_stack);
+}
+
+/* What the order of weft__pick_local() neglects; each source comes first in its turn. */
 static struct task *pick_fair(struct worker *w)
 {
 	struct task *t = NULL;

@@ -29,6 +29,19 @@ bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret)
 	return wait_claim_contended(waiter, WAIT_CANCELLED);
 }
 
+static inline bool parked(struct task *t)
+{
+	/* acquire: the saved context, released by settle() with PARKED. */
+	return atomic_load_explicit(&t->park, memory_order_acquire) == PARK_PARKED;
+}
+
+/* It is about to be: its thread is on the way from weft__wait_begin() to its switch. */
+static __attribute__((noinline, cold)) void await_parked(struct task *t)
+{
+	for (unsigned looks = 0; !parked(t); looks++)
+		weft__pause(looks);
+}
+
 void weft__wait_wake(struct wakeup wakeup)
 {
 	if (!wakeup.task) {
@@ -37,10 +50,8 @@ void weft__wait_wake(struct wakeup wakeup)
 		weft__futex_wake(wakeup.signal, 1);
 		return;
 	}
-	/* acquire: the saved context, released by settle() with PARKED. */
-	for (unsigned looks = 0;
-	     atomic_load_explicit(&wakeup.task->park, memory_order_acquire) != PARK_PARKED; looks++)
-		weft__pause(looks);
+	if (__builtin_expect(!parked(wakeup.task), 0))
+		await_parked(wakeup.task);
 	weft__ready(wakeup.task);
 }
 

@@ -4,10 +4,10 @@
  * dead frame.
  *
  * Mirrors: sched/core/wait.h weft__wait_begin(), weft__wait_claim(), wait_claim_contended();
- * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), wait_task(), arm(),
+ * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), parked(), wait_task(), arm(),
  * wait_thread(), cancel_watch(), cancel_itself(), cancel_unwatch(), suspend_until_woken(),
- * weft__expire(); sched/core/execute.c settle(); sched/core/cancel.c weft_cancel(), request(), claim();
- * sched/core/timer.c weft__timer_arm(), weft__timer_disarm(); sched/sync/queue.h
+ * weft__expire(); sched/core/execute.c settle(); sched/core/cancel.c weft_cancel(), request(),
+ * claim(); sched/core/timer.c weft__timer_arm(), weft__timer_disarm(); sched/sync/queue.h
  * sync_wait_unlock(), sync_take_locked(), sync_leave().
  *
  * Invariants: the waiter is looked at only while its frame lives, and claimed once; a task is made runnable once for
@@ -15,8 +15,9 @@
  * deadline or cancel if one of these comes, also if it comes before the switch (else a deadlock).
  *
  * Bounds: one waiter that waits ROUNDS times, with the same task; each time with or without
- * deadline and cancellation, and lone or not where it may be lone. `sure` is the one source that is certain to come; the others may. With
- * THREAD the waiter is a plain thread: no switch, no cancellation, a futex.
+ * deadline and cancellation, and lone or not where it may be lone. `sure` is the one source that is
+ * certain to come; the others may. With THREAD the waiter is a plain thread: no switch, no
+ * cancellation, a futex.
  *
  * The task's stores of `waiting` go through its thread's store buffer, and the store of PARKED after
  * the switch comes after them: the task may go on elsewhere. So does the waker's store of `given`, the
@@ -26,16 +27,16 @@
  * unchanged, as each change is followed by a wake.
  *
  * Broken: PUBLISH_EARLY: a waker does not wait for PARKED. PARK_EARLY: it is stored before the
- * switch. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK,
- * NO_DISARM, NO_UNWATCH: the node stays in the queue, the heap, the task. UNWATCH_NO_WAIT: the
- * frame ends under a busy canceller. NO_RECHECK: the task does not look for a request after it has
- * become visible to cancellers. WATCH_LATE: it looks before. NO_HEAVY: the canceller's fence is
- * light. BUSY_EARLY: it gives its lock back before it claims. TWO_CLAIMS: a claim is a load and a
- * store. WAKE_ANYWAY: a claimer that has lost wakes all the same. SIGNAL_LATE (THREAD): a waker
- * touches the frame after it has signalled. GIVEN_LATE: the waker of a lone waiter looks for a request
- * before it stores `given`. NO_LOOK: it does not look. NO_GIVEN: cancellers do not look at `given`.
- * SELF_NO_HEAVY: the task that finds itself cancelled does so without a fence. LONE_TIMED: a waiter
- * with a deadline is taken for a lone one.
+ * switch. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK, NO_DISARM, NO_UNWATCH: the node
+ * stays in the queue, the heap, the task. UNWATCH_NO_WAIT: the frame ends under a busy canceller.
+ * NO_RECHECK: the task does not look for a request after it has become visible to cancellers.
+ * WATCH_LATE: it looks before. NO_HEAVY: the canceller's fence is light. BUSY_EARLY: it gives its
+ * lock back before it claims. TWO_CLAIMS: a claim is a load and a store. WAKE_ANYWAY: a claimer
+ * that has lost wakes all the same. SIGNAL_LATE (THREAD): a waker touches the frame after it has
+ * signalled. GIVEN_LATE: the waker of a lone waiter looks for a request before it stores `given`.
+ * NO_LOOK: it does not look. NO_GIVEN: cancellers do not look at `given`. SELF_NO_HEAVY: the task
+ * that finds itself cancelled does so without a fence. LONE_TIMED: a waiter with a deadline is
+ * taken for a lone one.
  */
 #ifndef ROUNDS
 #define ROUNDS 2
