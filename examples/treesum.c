@@ -68,15 +68,16 @@ static void print_stats(void)
 {
 	unsigned workers = weft_worker_count(NULL);
 	struct weft_stats s;
+	uint64_t files;
+	uint64_t bytes;
 
 	if (weft_stats(NULL, &s) != 0)
 		return;
 	fprintf(stderr, "tasks %" PRIu64 "\nsteals %" PRIu64 "\nhops %" PRIu64 "\n",
 		s.spawned + s.forked, s.steals, s.hops);
+	read_counters(OTHER_THREADS, &files, &bytes);
+	fprintf(stderr, "from disk: files %" PRIu64 ", bytes %" PRIu64 "\n", files, bytes);
 	for (unsigned i = 0; i < workers; i++) {
-		uint64_t files;
-		uint64_t bytes;
-
 		if (weft_worker_stats(NULL, i, &s) != 0)
 			continue;
 		read_counters(i, &files, &bytes);

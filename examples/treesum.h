@@ -79,7 +79,8 @@ void progress_fini(void);
 void count_found(size_t files);
 void count_hashed(size_t files, size_t bytes);
 
-/* What the worker has hashed. */
+/* What the worker has hashed; or, for OTHER_THREADS, those that are no workers. */
+enum { OTHER_THREADS = 1024 };
 void read_counters(unsigned worker, uint64_t *ret_files, uint64_t *ret_bytes);
 
 /* Says on stderr what is wrong with the path, in one line. Any thread. */

@@ -2,11 +2,13 @@
 /*
  * The digest of a file, which is read in pieces.
  *
- * Hashing does not suspend its task, and it opens one file and closes it again: so a worker has at most one file open,
- * however many tasks there are.
+ * What is in the page cache is read and hashed by the task's worker. The file that is not would keep a worker waiting, and
+ * with two workers the disk two requests: such a file is read and hashed by a thread for calls that block. Either
+ * way nothing suspends between opening a file and closing it, so there are at most as many open as there are workers and such
+ * threads, however many tasks.
  *
  * A hasher (libcrypto's context and the buffer) is made when it is needed and kept for the next file: on a shelf for
- * each worker, so that two of them seldom meet there. Two tasks of one worker are not ordered by that, so a hasher is
+ * each worker, and one for all other threads, so that two of them seldom meet there. Two tasks of one worker are not ordered by that, so a hasher is
  * taken and put back by atomic exchanges; where two meet after all, one makes a new hasher, or frees one too many.
  */
 #include "treesum.h"
@@ -22,12 +24,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define READ_SIZE ((size_t)128 << 10)
 #define SHELVES   1024
 
-enum { NOT_REGULAR = -1 };
+enum { NOT_REGULAR = -1, NOT_CACHED = -2 };
 
 struct hasher {
 	EVP_MD_CTX *context;
@@ -36,7 +39,7 @@ struct hasher {
 
 static struct shelf {
 	alignas(64) _Atomic(struct hasher *) spare; /* taken and put back by exchange; owned */
-} shelves[SHELVES];
+} shelves[SHELVES + 1]; /* the last one is for threads that are no workers */
 
 static EVP_MD *sha256; /* set before the first task */
 
@@ -44,7 +47,7 @@ static _Atomic(struct hasher *) *my_shelf(void)
 {
 	int id = weft_worker_id();
 
-	return &shelves[id > 0 ? id % SHELVES : 0].spare;
+	return &shelves[id >= 0 ? id % SHELVES : SHELVES].spare;
 }
 
 static void hasher_destroy(struct hasher *h)
@@ -91,8 +94,17 @@ static int open_file(const char *path, int *ret_fd)
 	return *ret_fd < 0 ? errno : 0;
 }
 
-/* The digest of an open file. 0, the error, or NOT_REGULAR. */
-static int hash_fd(struct hasher *h, int fd, unsigned char *ret_digest)
+/* As read(), but fails with EAGAIN if nothing can be read without waiting, where the system can tell. */
+static ssize_t read_cached(int fd, void *buffer, size_t size)
+{
+	struct iovec piece = {buffer, size};
+	ssize_t n = preadv2(fd, &piece, 1, -1, RWF_NOWAIT);
+
+	return n < 0 && errno != EAGAIN ? read(fd, buffer, size) : n;
+}
+
+/* The digest of an open file, if need be only if it begins in the cache. 0, the error, NOT_REGULAR or NOT_CACHED. */
+static int hash_fd(struct hasher *h, int fd, bool cached, unsigned char *ret_digest)
 {
 	uint64_t left;
 	struct stat st;
@@ -106,10 +118,14 @@ static int hash_fd(struct hasher *h, int fd, unsigned char *ret_digest)
 	if (!EVP_DigestInit_ex2(h->context, NULL, NULL))
 		return ENOMEM;
 	for (;;) {
-		ssize_t n = read(fd, h->buffer, READ_SIZE);
+		ssize_t n = cached ? read_cached(fd, h->buffer, READ_SIZE)
+				   : read(fd, h->buffer, READ_SIZE);
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && cached && errno == EAGAIN)
+			return NOT_CACHED;
+		cached = false; /* the system reads ahead from now on */
 		if (n < 0)
 			return errno;
 		if (n == 0)
@@ -127,27 +143,49 @@ static int hash_fd(struct hasher *h, int fd, unsigned char *ret_digest)
 	return EVP_DigestFinal_ex(h->context, ret_digest, NULL) ? 0 : ENOMEM;
 }
 
-void hash_file(struct entry *entry)
+static int hash_path(const char *path, bool cached, unsigned char *ret_digest)
 {
 	struct hasher *h = hasher_take();
 	int err = ENOMEM;
 	int fd;
 
-	entry->kind = KIND_FAILED;
 	if (h) {
-		err = open_file(entry->path, &fd);
+		err = open_file(path, &fd);
 		if (!err) {
-			err = hash_fd(h, fd, entry->digest);
+			err = hash_fd(h, fd, cached, ret_digest);
 			close(fd);
 		}
 		hasher_give(h);
 	}
+	return err;
+}
+
+static void *hash_from_disk(void *arg)
+{
+	struct entry *entry = arg;
+	int err = hash_path(entry->path, false, entry->digest);
+
+	count_hashed(1, 0);
+	return (void *)(intptr_t)err;
+}
+
+void hash_file(struct entry *entry)
+{
+	int err = hash_path(entry->path, true, entry->digest);
+
+	if (err == NOT_CACHED) {
+		void *result;
+		weft_blocking(hash_from_disk, entry, &result);
+		err = (int)(intptr_t)result;
+	} else {
+		count_hashed(1, 0);
+	}
+	entry->kind = KIND_FAILED;
 	if (err)
 		report(entry->path,
 		       err == NOT_REGULAR ? "no regular file any more" : strerror(err));
 	else
 		entry->kind = KIND_HASHED;
-	count_hashed(1, 0);
 	progress_draw();
 }
 
@@ -159,7 +197,7 @@ bool hash_init(void)
 
 void hash_fini(void)
 {
-	for (size_t i = 0; i < SHELVES; i++)
+	for (size_t i = 0; i <= SHELVES; i++)
 		/* acquire: what its last task did to it. */
 		hasher_destroy(atomic_load_explicit(&shelves[i].spare, memory_order_acquire));
 	EVP_MD_free(sha256);

@@ -5,8 +5,8 @@
  * Whoever hashes draws the bar, when it is due: a task that slept in between would have to wait for a free worker.
  * How many files there are is found out on the way, so at the beginning the bar is too optimistic.
  *
- * All counters are relaxed: they are sums for the eye, and nothing is read because of them. Each worker has its own,
- * which are atomic nevertheless since the bar is drawn by any.
+ * All counters are relaxed: they are sums for the eye, and nothing is read because of them. Each worker has its own, and all
+ * other threads have some together, which are atomic nevertheless since the bar is drawn by any.
  */
 #include "treesum.h"
 
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #define PERIOD  100000000 /* nanoseconds */
-#define WORKERS 1024
+#define WORKERS 1024      /* the most there can be */
 
 struct counters {
 	alignas(64) _Atomic uint64_t found;
@@ -29,7 +29,7 @@ struct counters {
 	_Atomic uint64_t bytes;
 };
 
-static struct counters all[WORKERS];
+static struct counters all[WORKERS + 1];
 static atomic_bool some_reported;
 static _Atomic int64_t next_draw;
 static int64_t started; /* this and the next: set before the first task */
@@ -49,7 +49,7 @@ static struct counters *mine(void)
 {
 	int id = weft_worker_id();
 
-	return &all[id > 0 ? id % WORKERS : 0];
+	return &all[id >= 0 ? id % WORKERS : WORKERS];
 }
 
 void count_found(size_t files)
@@ -69,8 +69,10 @@ void count_hashed(size_t files, size_t bytes)
 
 void read_counters(unsigned worker, uint64_t *ret_files, uint64_t *ret_bytes)
 {
-	*ret_files = get(&all[worker % WORKERS].files);
-	*ret_bytes = get(&all[worker % WORKERS].bytes);
+	struct counters *c = &all[worker < WORKERS ? worker : WORKERS];
+
+	*ret_files = get(&c->files);
+	*ret_bytes = get(&c->bytes);
 }
 
 /* One write to stderr. Where that fails there is nobody left to tell. */
@@ -117,14 +119,13 @@ static void draw(int64_t now)
 	uint64_t files = 0;
 	uint64_t bytes = 0;
 	double seconds = (double)(now - started) / 1e9;
-	unsigned workers = weft_worker_count(NULL);
 	char line[160];
 	char amount[32];
 	char rate[32];
 	int done;
 	int len;
 
-	for (unsigned i = 0; i < workers && i < WORKERS; i++) {
+	for (unsigned i = 0; i <= WORKERS; i++) {
 		found += get(&all[i].found);
 		files += get(&all[i].files);
 		bytes += get(&all[i].bytes);

@@ -105,6 +105,12 @@ for workers in 1 2 5; do
     same out wanted "the output differs with WEFT_WORKERS=$workers"
 done
 
+# From the disk, where the file system has one behind it and lets go of what it keeps: by the threads that may block.
+find tree -type f -exec sync -d {} + -exec dd if={} iflag=nocache count=0 status=none \; 2>/dev/null
+WEFT_BLOCKING_THREADS=3 status 0 treesum --stats tree
+same out wanted 'the output differs for files that are not in the cache'
+grep -q '^from disk: files ' err || fail 'the statistics do not say what came from the disk'
+
 # --- arguments -------------------------------------------------------------------------------------------------
 
 status 0 treesum tree/

@@ -17,15 +17,12 @@
 #include <errno.h>
 #include <sched.h>
 
-int weft_cancel(weft_task *task)
+/* Marks t. true: it was not, and the caller, who has BUSY now, is to fence and to call claim(). */
+static bool request(struct task *t)
 {
-	struct task *t = task_of_handle(task);
-	struct wakeup wakeup;
-
-	if (!t)
-		return -EINVAL;
 	/* relaxed: the compare-and-swap below orders. */
 	uint32_t cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
+
 	do {
 		while (cancel & CANCEL_BUSY) {
 			weft__orphan_check();
@@ -33,23 +30,61 @@ int weft_cancel(weft_task *task)
 			cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
 		}
 		if (cancel & CANCEL_REQUESTED)
-			return 0;
+			return false;
 		/* acquire: the last canceller's section. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&t->cancel, &cancel, CANCEL_REQUESTED | CANCEL_BUSY, memory_order_acquire,
 		memory_order_relaxed));
+	return true;
+}
 
-	/* Store-load races with cancel_watch() and cancel_unwatch(): both bits are set, then `waiting` is read. */
-	weft__fence_heavy();
+/*
+ * After request() and a heavy fence: claims the wait that is under way. true: the caller must wake it.
+ *
+ * Store-load races with cancel_watch(), cancel_unwatch() and weft__wait_claim(): both bits are set, then `waiting` and the
+ * waiter's `given` are read.
+ */
+static bool claim(struct task *t, struct wakeup *ret)
+{
 	/* acquire: the waiter's fields, released by cancel_watch(). */
 	struct waiter *waiter = atomic_load_explicit(&t->waiting, memory_order_acquire);
-	bool wake = waiter && weft__wait_claim(waiter, WAIT_CANCELLED, &wakeup);
+	bool wake = waiter && weft__wait_claim_cancelled(waiter, ret);
+
 	/* release: our last look at the waiter, for cancel_unwatch(). The task itself may end as soon as it is woken, or
 	 * now, if it was not waiting. */
 	atomic_fetch_and_explicit(&t->cancel, ~CANCEL_BUSY, memory_order_release);
-	if (wake)
+	return wake;
+}
+
+int weft_cancel(weft_task *task)
+{
+	struct task *t = task_of_handle(task);
+	struct wakeup wakeup;
+
+	if (!t)
+		return -EINVAL;
+	if (!request(t))
+		return 0;
+	weft__fence_heavy();
+	if (claim(t, &wakeup))
 		weft__wait_wake(wakeup);
 	return 0;
+}
+
+unsigned weft__cancel_some(struct task *const *tasks, unsigned n, struct wakeup *ret_wakeups)
+{
+	struct task *requested[WEFT__CANCEL_SOME];
+	unsigned count = 0, claimed = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		if (request(tasks[i]))
+			requested[count++] = tasks[i];
+	}
+	if (count > 0)
+		weft__fence_heavy();
+	for (unsigned i = 0; i < count; i++)
+		claimed += claim(requested[i], &ret_wakeups[claimed]);
+	return claimed;
 }
 
 bool weft_cancelled(void)

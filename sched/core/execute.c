@@ -32,16 +32,10 @@ static void settle(struct worker *w)
 	switch (leave) {
 	case LEAVE_NOTHING:
 		break;
-	case LEAVE_PARK: {
-		uint32_t suspending = PARK_SUSPENDING;
-		/* release: the saved context, for the waker's acquire in weft__wait_wake(). Failure, acquire: the
-		 * wake has come in the meantime, and what was done before it must go with the task. */
-		if (!atomic_compare_exchange_strong_explicit(&w->leaving->park, &suspending,
-							     PARK_PARKED, memory_order_acq_rel,
-							     memory_order_acquire))
-			weft__ready_tail(w, w->leaving);
+	case LEAVE_PARK:
+		/* release: the saved context, for the waker's acquire in parked() (wait.c). */
+		atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
 		break;
-	}
 	case LEAVE_YIELD:
 		weft__ready_tail(w, w->leaving);
 		break;
@@ -81,6 +75,33 @@ void weft__allow_inlining_here(struct worker *w)
 		allow_inlining(w, co);
 }
 
+/* What to switch to for t to run on w next. */
+static inline __attribute__((always_inline)) struct coro *take_up(struct worker *w, struct task *t)
+{
+	struct coro *co = t->coro;
+
+	if (!co) {
+		co = w->idle_coros; /* there is one: the pickers made sure */
+		w->idle_coros = co->next;
+		w->idle_coro_count--;
+	} else if (t->home != w->id) {
+		counter_add(&w->counters.hops, 1);
+	}
+	w->task = t;
+	allow_inlining(w, co);
+	counter_add(&w->counters.switches, 1);
+	if (w->timer_armed)
+		weft__announce_timer(w);
+	return co;
+}
+
+/* What to switch to for the leader to run. */
+static inline struct coro *step_down(struct worker *w)
+{
+	w->task = NULL;
+	return w->leader;
+}
+
 static void end_task(struct worker *w, struct task *t, void *result)
 {
 	struct wakeup wakeup;
@@ -117,7 +138,7 @@ static void end_task(struct worker *w, struct task *t, void *result)
 		return; /* the memory is the joiner's now */
 
 	/* BUSY is the lock under which we claim: a joiner that gives up waits for DONE (join.c). */
-	wake = weft__wait_claim((struct waiter *)join, WAIT_WOKEN, &wakeup);
+	wake = weft__wait_claim((struct waiter *)join, &wakeup);
 	/* release: the result, and our last look at the waiter. */
 	atomic_store_explicit(&t->join, JOIN_DONE, memory_order_release);
 	if (wake)
@@ -161,7 +182,7 @@ void weft__task_main(void *value)
 		}
 		w->leave = common ? LEAVE_IDLE : LEAVE_FREE;
 		w->leaving_coro = weft__thread()->current;
-		struct coro *to = next ? weft__take_up(w, next) : weft__step_down(w);
+		struct coro *to = next ? take_up(w, next) : step_down(w);
 		w = weft__coro_switch(to, w);
 		weft__coro_reset_environment(); /* the switch restored what the last task left */
 	}
@@ -224,31 +245,6 @@ void weft__drop_idle_coros(struct worker *w)
 	w->idle_coro_count = 0;
 }
 
-struct coro *weft__take_up(struct worker *w, struct task *t)
-{
-	struct coro *co = t->coro;
-
-	if (!co) {
-		co = w->idle_coros; /* there is one: the pickers made sure */
-		w->idle_coros = co->next;
-		w->idle_coro_count--;
-	} else if (t->home != w->id) {
-		counter_add(&w->counters.hops, 1);
-	}
-	w->task = t;
-	allow_inlining(w, co);
-	counter_add(&w->counters.switches, 1);
-	if (w->timer_armed)
-		weft__announce_timer(w);
-	return co;
-}
-
-struct coro *weft__step_down(struct worker *w)
-{
-	w->task = NULL;
-	return w->leader;
-}
-
 struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next)
 {
 	struct task *t = w->task;
@@ -257,7 +253,7 @@ struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *ne
 	t->home = w->id;
 	w->leave = leave;
 	w->leaving = t;
-	struct coro *to = next ? weft__take_up(w, next) : weft__step_down(w);
+	struct coro *to = next ? take_up(w, next) : step_down(w);
 	w = weft__coro_switch(to, w);
 	settle(w);
 	return w;
@@ -265,6 +261,6 @@ struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *ne
 
 void weft__execute(struct worker *w, struct task *t)
 {
-	weft__coro_switch(weft__take_up(w, t), w);
+	weft__coro_switch(take_up(w, t), w);
 	settle(w);
 }

@@ -23,6 +23,7 @@
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/cpu_relax.h"
+#include "sched/os/membarrier.h"
 #include "wait.h"
 
 #define LEADER_EVERY    64
@@ -33,6 +34,8 @@
 #define RING_BATCH      128
 #define SEARCH_PAUSES   128
 
+static_assert(RING_EVERY % DEQUE_OFFSET == 0 && LEADER_EVERY % DEQUE_OFFSET == 0,
+	      "the others may take the slot without a look at the number");
 static_assert(WEFT__FAIR_BOUND == LEADER_EVERY * FAIR_SOURCES, "what the documentation promises");
 
 /* Counts a pick; the watcher sees by the count that this worker still picks. */
@@ -57,13 +60,27 @@ static struct task *startable(struct worker *w, struct task *t, bool have_stack)
 	return NULL;
 }
 
-static struct task *from_slot(struct worker *w)
+static inline __attribute__((always_inline)) struct task *from_slot(struct worker *w)
 {
 	/* relaxed: only we fill the slot. */
 	if (!atomic_load_explicit(&w->slot, memory_order_relaxed))
 		return NULL;
-	/* acq_rel: against a watcher, who may take it at the same time. */
-	return atomic_exchange_explicit(&w->slot, NULL, memory_order_acq_rel);
+	/* Store-load race with raid() in park.c: taking, then raided. relaxed: the fences order. */
+	atomic_store_explicit(&w->taking, true, memory_order_relaxed);
+	weft__fence_light();
+	struct task *t;
+	/* acquire: what the last watcher left in the slot. */
+	if (__builtin_expect(!atomic_load_explicit(&w->raided, memory_order_acquire), 1)) {
+		/* relaxed, both: it is ours alone, and only we fill it. */
+		t = atomic_load_explicit(&w->slot, memory_order_relaxed);
+		atomic_store_explicit(&w->slot, NULL, memory_order_relaxed);
+	} else {
+		/* acq_rel: against the watcher's exchange. */
+		t = atomic_exchange_explicit(&w->slot, NULL, memory_order_acq_rel);
+	}
+	/* release: that it is empty, for raid(). */
+	atomic_store_explicit(&w->taking, false, memory_order_release);
+	return t;
 }
 
 static struct task *from_deque(struct worker *w, bool have_stack)
@@ -125,9 +142,10 @@ static struct task *from_ring(struct worker *w, bool have_stack)
 	return t;
 }
 
-struct task *weft__pick_local(struct worker *w, bool have_stack)
+/* The pick of that number, in the whole order. */
+static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint32_t pick,
+							 bool have_stack)
 {
-	uint32_t pick = count_pick(w);
 	bool chaos = w->rt->config.chaos.on;
 	struct task *t = NULL;
 
@@ -151,7 +169,21 @@ struct task *weft__pick_local(struct worker *w, bool have_stack)
 	return t;
 }
 
-/* What the order of pick_local() neglects; each source comes first in its turn. */
+struct task *weft__pick_local(struct worker *w, bool have_stack)
+{
+	uint32_t pick = count_pick(w);
+
+	/* Between those picks that take another order the slot comes first: the way of tasks that talk to each other. What is in
+	 * the slot has started. */
+	if (__builtin_expect(pick % DEQUE_OFFSET != 0 && !w->rt->config.chaos.on, 1)) {
+		struct task *t = from_slot(w);
+		if (t)
+			return t;
+	}
+	return pick_local(w, pick, have_stack);
+}
+
+/* What the order of weft__pick_local() neglects; each source comes first in its turn. */
 static struct task *pick_fair(struct worker *w)
 {
 	struct task *t = NULL;

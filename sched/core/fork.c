@@ -89,7 +89,7 @@ static void await_end(struct task *t)
 	struct waiter waiter;
 	uintptr_t join = JOIN_NOBODY;
 
-	weft__wait_begin(&waiter);
+	weft__wait_begin(&waiter, true);
 	/* release: the waiter's fields, for end_task(). acquire, on failure: the result. */
 	if (atomic_compare_exchange_strong_explicit(&t->join, &join, (uintptr_t)&waiter,
 						    memory_order_release, memory_order_acquire))

@@ -36,7 +36,7 @@ static int wait_for_end(struct task *t, int64_t deadline)
 	struct waiter waiter;
 	uintptr_t join = JOIN_NOBODY;
 
-	weft__wait_begin(&waiter);
+	weft__wait_begin(&waiter, deadline == WEFT_FOREVER);
 	/* release: the waiter's fields. acquire, on failure: the result. */
 	if (!atomic_compare_exchange_strong_explicit(&t->join, &join, (uintptr_t)&waiter,
 						     memory_order_release, memory_order_acquire)) {

@@ -31,6 +31,9 @@
  * up to WATCH_MAX_NS; when nobody picks and no slot is filled it ceases to watch. A slot is thus taken WATCH_MAX_NS +
  * WATCH_NS after its owner's last pick at the latest.
  *
+ * An owner takes from its slot all the time, and a watcher hardly ever: so the owner loads and stores, and the watcher does
+ * the fence that keeps the two apart (raid()).
+ *
  * A retiring worker looks for no work, so it does not count as a sleeper and is woken for none: it is on the list
  * for those who nudge it, and may be the keeper.
  *
@@ -360,6 +363,28 @@ struct watch {
 	bool moved;         /* somebody has picked since the look before */
 };
 
+/*
+ * Takes the task out of a slot, unless the owner does so just now: NULL then, and if there is none.
+ *
+ * Store-load race with from_slot() in find.c: we store raided, then read taking; it stores taking, then reads raided. The
+ * heavy side is ours: it is the owner who takes from its slot all the time. Either we find it taking, and leave the slot
+ * alone, or it finds us, and does not touch the slot but by an exchange, until we are done.
+ */
+static struct task *raid(struct worker *owner)
+{
+	struct task *t = NULL;
+
+	atomic_store_explicit(&owner->raided, true, memory_order_relaxed);
+	weft__fence_heavy();
+	/* acquire: that the owner has emptied the slot. */
+	if (!atomic_load_explicit(&owner->taking, memory_order_acquire))
+		/* acq_rel: the task, released by weft__ready(); against the owner's exchange. */
+		t = atomic_exchange_explicit(&owner->slot, NULL, memory_order_acq_rel);
+	/* release: how we leave the slot, for the owner. */
+	atomic_store_explicit(&owner->raided, false, memory_order_release);
+	return t;
+}
+
 /* The task of the slot watched, if its owner has made no pick since; else watches another filled slot. */
 static struct task *watch_slots(struct worker *w, struct watch *watch)
 {
@@ -367,8 +392,7 @@ static struct task *watch_slots(struct worker *w, struct watch *watch)
 
 	if (owner && atomic_load_explicit(&owner->slot, memory_order_relaxed) &&
 	    atomic_load_explicit(&owner->picks, memory_order_relaxed) == watch->picks) {
-		/* acq_rel: the task, released by weft__ready(); against the owner's exchange. */
-		struct task *t = atomic_exchange_explicit(&owner->slot, NULL, memory_order_acq_rel);
+		struct task *t = raid(owner);
 		if (t) {
 			counter_add(&w->counters.steals, 1);
 			counter_add(&w->counters.stolen, 1);

@@ -94,10 +94,6 @@ struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *ne
 /* Runs t on w, from its leader, until the leader is switched to again. */
 void weft__execute(struct worker *w, struct task *t);
 
-/* What to switch to for t to run on w next; for the leader to run. */
-struct coro *weft__take_up(struct worker *w, struct task *t);
-struct coro *weft__step_down(struct worker *w);
-
 /* Whether w can start a task of the common stack size: has a stack ready, or gets one now. */
 bool weft__can_start(struct worker *w);
 

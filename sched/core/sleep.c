@@ -32,6 +32,6 @@ int weft_sleep_until(int64_t deadline)
 
 	if (deadline <= weft__clock_now())
 		return 0;
-	weft__wait_begin(&waiter);
+	weft__wait_begin(&waiter, false);
 	return weft__wait(&waiter, deadline, true) == WAIT_CANCELLED ? -ECANCELED : 0;
 }

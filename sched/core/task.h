@@ -8,8 +8,8 @@
  *   unstarted   coro NULL; in a deque, injection queue or inbox. Whoever takes it out of there runs it.
  *   running     worker->task of one worker, or a frame below an inline fork on that worker's stack.
  *   suspending  park SUSPENDING: still on its stack, its wait node visible. Only its own thread moves it on: the
- *               next one to run there sets PARKED, or finds NOTIFIED and makes it runnable.
- *   parked      park PARKED: context saved. The one waker whose exchange returns PARKED owns it.
+ *               next one to run there sets PARKED. Who has claimed its wait waits for that.
+ *   parked      park PARKED: context saved. Whoever has claimed its wait owns it.
  *   runnable    coro set; in a next slot, ready ring, injection queue or inbox. Whoever takes it resumes it.
  *   ended       join DONE: the memory is the joiner's (fork: the forker's), or freed if it was detached.
  */
@@ -31,7 +31,6 @@ enum park {
 	PARK_RUNNING,    /* no wait under way */
 	PARK_SUSPENDING, /* a wait node is out, the context not saved yet */
 	PARK_PARKED,     /* the context is saved; also once it is runnable again, until it runs */
-	PARK_NOTIFIED,   /* the wake has come */
 };
 
 /* What struct task.join holds besides a waiter's address. */
@@ -45,7 +44,8 @@ enum park {
 #define CANCEL_BUSY      2u /* the lock under which a canceller may look at .waiting */
 
 /* struct task.flags */
-#define TASK_FORK 1u /* the memory is the forker's, who joins it and cannot give up */
+#define TASK_FORK   1u /* the memory is the forker's, who joins it and cannot give up */
+#define TASK_MEMBER 2u /* runs as a task of a group, which is .value until it ends */
 
 #define TASK_UNPINNED ((int16_t)-1)
 #define TASK_NO_HOME  UINT16_MAX

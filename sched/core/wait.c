@@ -4,7 +4,7 @@
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
-#include "sched/os/membarrier.h"
+#include "sched/os/pause.h"
 #include "src/orphan.h"
 
 #include <errno.h>
@@ -13,36 +13,33 @@
 /* How many expired deadlines are claimed under one hold of a heap's lock. */
 #define EXPIRE_BATCH 64
 
-void weft__wait_begin(struct waiter *waiter)
-{
-	struct worker *w = weft__worker();
-
-	waiter->task = w ? w->task : NULL;
-	waiter->timer.timers = NULL;
-	/* relaxed, all: the waiter becomes visible later, through a lock or a release. */
-	atomic_store_explicit(&waiter->outcome, WAIT_PENDING, memory_order_relaxed);
-	atomic_store_explicit(&waiter->signal, 0, memory_order_relaxed);
-	if (waiter->task)
-		atomic_store_explicit(&waiter->task->park, PARK_SUSPENDING, memory_order_relaxed);
-}
-
 void weft__wait_abandon(struct waiter *waiter)
 {
 	if (waiter->task)
 		atomic_store_explicit(&waiter->task->park, PARK_RUNNING, memory_order_relaxed);
 }
 
-bool weft__wait_claim(struct waiter *waiter, enum wait_outcome outcome, struct wakeup *ret)
+bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret)
 {
-	uint32_t pending = WAIT_PENDING;
-
-	/* relaxed: decides a race and publishes nothing; what the wake publishes goes by weft__wait_wake(). */
-	if (!atomic_compare_exchange_strong_explicit(&waiter->outcome, &pending, outcome,
-						     memory_order_relaxed, memory_order_relaxed))
-		return false;
 	ret->task = waiter->task;
 	ret->signal = &waiter->signal;
-	return true;
+	/* Store-load race with weft__wait_claim(), relaxed after the heavy fence: see wait.h. */
+	if (waiter->lone && atomic_load_explicit(&waiter->given, memory_order_relaxed))
+		return false;
+	return wait_claim_contended(waiter, WAIT_CANCELLED);
+}
+
+static inline bool parked(struct task *t)
+{
+	/* acquire: the saved context, released by settle() with PARKED. */
+	return atomic_load_explicit(&t->park, memory_order_acquire) == PARK_PARKED;
+}
+
+/* It is about to be: its thread is on the way from weft__wait_begin() to its switch. */
+static __attribute__((noinline, cold)) void await_parked(struct task *t)
+{
+	for (unsigned looks = 0; !parked(t); looks++)
+		weft__pause(looks);
 }
 
 void weft__wait_wake(struct wakeup wakeup)
@@ -53,17 +50,9 @@ void weft__wait_wake(struct wakeup wakeup)
 		weft__futex_wake(wakeup.signal, 1);
 		return;
 	}
-	/* Parked already, mostly: only we, who claimed it, move it on from there, so nothing need be exchanged. acquire: the
-	 * saved context, released by settle() with PARKED. */
-	if (atomic_load_explicit(&wakeup.task->park, memory_order_acquire) == PARK_PARKED) {
-		weft__ready(wakeup.task);
-		return;
-	}
-	/* acquire: the saved context, released by settle() with PARKED. release: what was done before the wake, for
-	 * settle()'s failing compare-and-swap or the check in wait_task(). */
-	if (atomic_exchange_explicit(&wakeup.task->park, PARK_NOTIFIED, memory_order_acq_rel) ==
-	    PARK_PARKED)
-		weft__ready(wakeup.task);
+	if (__builtin_expect(!parked(wakeup.task), 0))
+		await_parked(wakeup.task);
+	weft__ready(wakeup.task);
 }
 
 /*
@@ -95,46 +84,52 @@ static void cancel_unwatch(struct task *t)
 		sched_yield();
 }
 
-/* For a waiter that has found by itself that it need not wait: true if nobody else was faster. */
-static bool claim_itself(struct waiter *waiter, enum wait_outcome outcome)
+/* For a task that has found itself cancelled: true if no waker was faster. */
+static bool cancel_itself(struct waiter *waiter)
 {
 	struct wakeup unused;
 
-	return weft__wait_claim(waiter, outcome, &unused);
+	/* It was not when the wait began, else the waiter would not be lone: this is rare. */
+	if (waiter->lone)
+		weft__fence_heavy(); /* store-load race with weft__wait_claim(): see wait.h */
+	return weft__wait_claim_cancelled(waiter, &unused);
 }
 
-static void suspend_until_woken(struct worker *w, struct task *t)
+static inline void suspend_until_woken(struct worker *w, struct task *t)
 {
 	counter_add(&w->counters.parks, 1);
-	/* acquire: pairs with the release of the waker's exchange; it has come already, so no switch at all. */
-	if (atomic_load_explicit(&t->park, memory_order_acquire) != PARK_NOTIFIED)
-		weft__suspend(w, LEAVE_PARK, weft__pick_local(w, false));
+	weft__suspend(w, LEAVE_PARK, weft__pick_local(w, false));
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 }
 
-static enum wait_outcome wait_task(struct waiter *waiter, int64_t deadline, bool cancellable)
+/* Arms the waiter's timer, unless the deadline has passed and the task has claimed itself: false. */
+static bool arm(struct worker *w, struct waiter *waiter, int64_t deadline)
+{
+	assert(!waiter->lone);
+	if (deadline <= weft__clock_now())
+		return !wait_claim_contended(waiter, WAIT_TIMEDOUT);
+	weft__timer_arm(&w->timers, &waiter->timer, deadline);
+	w->timer_armed = true;
+	return true;
+}
+
+static inline enum wait_outcome wait_task(struct waiter *waiter, int64_t deadline, bool cancellable)
 {
 	struct worker *w = weft__worker();
 	struct task *t = waiter->task;
 	bool watched = cancellable && t->mask == 0;
 	bool alone = false; /* we claimed ourselves: no wake will come */
 
-	if (watched && !cancel_watch(t, waiter))
-		alone = claim_itself(waiter, WAIT_CANCELLED);
-	if (!alone && deadline != WEFT_FOREVER) {
-		if (deadline <= weft__clock_now()) {
-			alone = claim_itself(waiter, WAIT_TIMEDOUT);
-		} else {
-			weft__timer_arm(&w->timers, &waiter->timer, deadline);
-			w->timer_armed = true;
-		}
-	}
-	if (alone)
+	if (watched && __builtin_expect(!cancel_watch(t, waiter), 0))
+		alone = cancel_itself(waiter);
+	if (__builtin_expect(deadline != WEFT_FOREVER, 0) && !alone)
+		alone = !arm(w, waiter, deadline);
+	if (__builtin_expect(alone, 0))
 		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 	else
 		suspend_until_woken(w, t);
 
-	if (waiter->timer.timers)
+	if (__builtin_expect(waiter->timer.timers != NULL, 0))
 		weft__timer_disarm(&waiter->timer);
 	if (watched)
 		cancel_unwatch(t);
@@ -149,7 +144,7 @@ static enum wait_outcome wait_thread(struct waiter *waiter, int64_t deadline)
 		if (deadline == WEFT_FOREVER)
 			weft__orphan_check();
 		if (weft__futex_wait(&waiter->signal, 0, deadline) == -ETIMEDOUT) {
-			if (claim_itself(waiter, WAIT_TIMEDOUT))
+			if (wait_claim_contended(waiter, WAIT_TIMEDOUT))
 				break;
 			deadline = WEFT_FOREVER; /* claimed by somebody, who will signal */
 		}
@@ -179,8 +174,8 @@ unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now)
 				break;
 			struct waiter *waiter =
 				(struct waiter *)((char *)t - offsetof(struct waiter, timer));
-			if (weft__wait_claim(waiter, WAIT_TIMEDOUT, &wakeups[count]))
-				count++;
+			if (wait_claim_contended(waiter, WAIT_TIMEDOUT))
+				wakeups[count++] = (struct wakeup){waiter->task, &waiter->signal};
 		}
 		weft__unlock(&timers->lock);
 

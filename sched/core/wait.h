@@ -13,7 +13,8 @@
  *   lock; dequeue the node if still in; unlock
  *
  * Invariants.
- *  1. A waiter is claimed once: by the one compare-and-swap that moves `outcome` away from PENDING. Others lose.
+ *  1. A waiter is claimed once: by the one compare-and-swap that moves `outcome` away from PENDING, or, if it is
+ *     lone, as below. Others lose.
  *  2. A claim is attempted only under the lock of what holds the pointer, and the waiter takes each of these locks,
  *     to unlink, before its frame ends. So nobody looks at a dead frame. (A node that was taken out by the successful
  *     claimer needs no unlinking: that claimer is done with the frame when it wakes.)
@@ -23,16 +24,35 @@
  *     futex word, after whose store nothing else of the frame is touched. A FUTEX_WAKE on a dead frame's address is a
  *     stray wake for somebody else, and every futex wait here tolerates those.
  *
- * No wake is lost between the decision to wait and the switch: the waiter sets park SUSPENDING before any waker can
- * see its node. A waker exchanges park for NOTIFIED. If it finds SUSPENDING, the context is not saved yet, and it
- * leaves; the compare-and-swap SUSPENDING → PARKED that the next one on that thread does after the switch then fails,
- * and makes the task runnable (execute.c). If it finds PARKED, the context is saved, and it makes the task runnable.
+ * A lone waiter is in one queue and has no deadline. The holder of that queue's lock and a canceller are then the only
+ * ones that may want it, and the waker, who comes often, needs no read-modify-write:
+ *
+ *   waker                                  canceller
+ *   store given = true                     set CANCEL_REQUESTED
+ *   light fence                            heavy fence
+ *   load cancel                            load given
+ *   not requested: it is mine              given: it is the waker's
+ *   requested: compare-and-swap            else: compare-and-swap
+ *
+ * Store-load race: at least one sees the other. Both may, and then the waker has it, since a canceller that sees `given`
+ * does not try. Neither can be missing: the waker takes it by the store only if the canceller is yet to look at `given`.
+ * A waiter that finds itself cancelled is a canceller, fence and all. It finds that rarely: a task that has been cancelled
+ * before it begins to wait is not lone, so that its waits cost no fence.
+ *
+ * A waiting task can be made runnable once its context is saved, which is after the switch: whoever runs next on its
+ * thread then stores PARKED (settle() in execute.c), and the waker waits for that, if it is so early. No wake is lost:
+ * it is the waker alone that makes the task runnable. (Rejected: the waker leaves a note for who would store PARKED. One of
+ * the two must then be a read-modify-write on each side, for all waits, for the sake of those few that are woken
+ * within the nanoseconds before the switch.) Nobody waits in a circle: between weft__wait_begin() and PARKED a thread
+ * wakes nobody, except that a condition's waiter unlocks its mutex then, and who waits for a mutex wakes nobody there.
  */
 #ifndef WEFT_CORE_WAIT_H
 #define WEFT_CORE_WAIT_H
 
+#include "sched/os/membarrier.h"
 #include "task.h"
 #include "timer.h"
+#include "worker.h"
 
 enum wait_outcome { WAIT_PENDING, WAIT_WOKEN, WAIT_TIMEDOUT, WAIT_CANCELLED };
 
@@ -40,6 +60,8 @@ struct waiter {
 	struct task *task;        /* immutable; NULL: a plain thread */
 	_Atomic uint32_t outcome; /* enum wait_outcome: the claim */
 	_Atomic uint32_t signal;  /* of a thread: 1 once it is woken (futex) */
+	bool lone;                /* immutable: in one queue, without a deadline */
+	_Atomic bool given;       /* lone: its queue's waker wants it, or has it */
 	struct timer timer;
 };
 
@@ -49,17 +71,85 @@ struct wakeup {
 	_Atomic uint32_t *signal;
 };
 
-/* Makes ready to wait. Must come before anybody can see the waiter. */
-void weft__wait_begin(struct waiter *waiter);
+/*
+ * Makes ready to wait. Must come before anybody can see the waiter.
+ *
+ * @lone  it will be in one queue only, and the deadline is WEFT_FOREVER.
+ */
+static inline void weft__wait_begin(struct waiter *waiter, bool lone)
+{
+	struct worker *w = weft__worker();
+	struct task *t = w ? w->task : NULL;
+
+	waiter->task = t;
+	waiter->timer.timers = NULL;
+	/* relaxed, all: the waiter becomes visible later, through a lock or a release. */
+	atomic_store_explicit(&waiter->outcome, WAIT_PENDING, memory_order_relaxed);
+	atomic_store_explicit(&waiter->signal, 0, memory_order_relaxed);
+	atomic_store_explicit(&waiter->given, false, memory_order_relaxed);
+	if (t) {
+		/* relaxed: only spares a fence to come, see cancel_watch(). */
+		if (atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED)
+			lone = false;
+		atomic_store_explicit(&t->park, PARK_SUSPENDING, memory_order_relaxed);
+	}
+	waiter->lone = lone;
+}
 
 /* Takes weft__wait_begin() back, when nobody has seen the waiter. */
 void weft__wait_abandon(struct waiter *waiter);
 
-/* Claims the waiter. The caller holds the lock of what holds it. true: the caller must call weft__wait_wake(). */
-bool weft__wait_claim(struct waiter *waiter, enum wait_outcome outcome, struct wakeup *ret);
+/* The claim where others may attempt one as well, besides the holder of the lock. */
+static inline bool wait_claim_contended(struct waiter *waiter, enum wait_outcome outcome)
+{
+	uint32_t pending = WAIT_PENDING;
+
+	/* relaxed: decides a race and publishes nothing; what the wake publishes goes by weft__wait_wake(). */
+	return atomic_compare_exchange_strong_explicit(&waiter->outcome, &pending, outcome,
+						       memory_order_relaxed, memory_order_relaxed);
+}
+
+/*
+ * Claims the waiter for its waker. The caller holds the lock of the queue that holds it. true: the caller must call
+ * weft__wait_wake().
+ */
+static inline bool weft__wait_claim(struct waiter *waiter, struct wakeup *ret)
+{
+	struct task *t = waiter->task;
+
+	ret->task = t;
+	ret->signal = &waiter->signal;
+	if (!waiter->lone)
+		return wait_claim_contended(waiter, WAIT_WOKEN);
+	if (t) {
+		/* Store-load race with weft__wait_claim_cancelled(): see above. relaxed, all: the lock or the
+		 * canceller's fence orders. */
+		atomic_store_explicit(&waiter->given, true, memory_order_relaxed);
+		weft__fence_light();
+		if (__builtin_expect(atomic_load_explicit(&t->cancel, memory_order_relaxed) &
+					     CANCEL_REQUESTED,
+				     0))
+			return wait_claim_contended(waiter, WAIT_WOKEN);
+	}
+	atomic_store_explicit(&waiter->outcome, WAIT_WOKEN, memory_order_relaxed);
+	return true;
+}
+
+/*
+ * Claims the waiter because its task is cancelled, by the canceller or the task. After CANCEL_REQUESTED was set or seen, and
+ * then a heavy fence. As weft__wait_claim() otherwise.
+ */
+bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret);
 
 /* Wakes what was claimed. Without that lock. Any thread. */
 void weft__wait_wake(struct wakeup wakeup);
+
+/*
+ * Cancels n tasks, at most WEFT__CANCEL_SOME, with one fence for all. Returns how many of their waits it has claimed, which the
+ * caller must wake: these tasks live until then. Nobody else may cancel several of them at once.
+ */
+#define WEFT__CANCEL_SOME 32
+unsigned weft__cancel_some(struct task *const *tasks, unsigned n, struct wakeup *ret_wakeups);
 
 /*
  * Waits until somebody has claimed and woken the waiter, or the deadline has passed, or (cancellable, outside of a

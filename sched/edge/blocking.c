@@ -112,7 +112,7 @@ static void wake_caller(struct job *job)
 
 	/* Nothing else can claim it: no deadline, no cancellation. The job is gone after the
 	 * wake. */
-	weft__wait_claim(&job->waiter, WAIT_WOKEN, &wakeup);
+	weft__wait_claim(&job->waiter, &wakeup);
 	weft__wait_wake(wakeup);
 }
 
@@ -318,7 +318,7 @@ static void *run_in_pool(struct pool *pool, weft_fn *fn, void *arg)
 	struct blocker *idle;
 
 	san_release(&job.edge);
-	weft__wait_begin(&job.waiter);
+	weft__wait_begin(&job.waiter, true);
 	weft__lock(&pool->lock);
 	add_job_locked(pool, &job);
 	idle = pool->idle;

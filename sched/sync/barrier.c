@@ -49,8 +49,8 @@ int weft_barrier_wait(weft_barrier *barrier)
 
 	if (b->n == 0)
 		weft__sync_misuse("weft_barrier_wait", "barrier", b, "is for nobody");
-	weft__wait_begin(&node.waiter);
-	weft__lock(&b->queue.lock);
+	weft__wait_begin(&node.waiter, true);
+	sync_lock(&b->queue.lock);
 	/* A round's calls are ordered by that round's address: with one for all, who comes early to the next
 	 * round would seem to be ordered before who returns late from this one. */
 	void *edge = b->round % 2 ? &b->edge : &b->round;
@@ -60,7 +60,7 @@ int weft_barrier_wait(weft_barrier *barrier)
 		b->queue.spare = 0;
 		b->round++;
 		list = sync_take_all_locked(&b->queue);
-		weft__unlock(&b->queue.lock);
+		sync_unlock(&b->queue.lock);
 		weft__wait_abandon(&node.waiter);
 		sync_wake_all(list);
 	} else {

@@ -104,7 +104,7 @@ static inline struct chan_node *claim_first(struct chan_queue *queue, int status
 
 	while ((node = queue_first(queue))) {
 		queue_remove(queue, node);
-		if (weft__wait_claim(&node->wait->waiter, WAIT_WOKEN, ret)) {
+		if (weft__wait_claim(&node->wait->waiter, ret)) {
 			node->wait->taken = node;
 			node->status = status;
 			return node;
@@ -244,21 +244,22 @@ void weft__chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node 
 }
 
 /* Waits in the channel, whose lock the caller holds and which is released here. */
-static int wait_locked(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
+static inline __attribute__((always_inline)) int wait_locked(weft_chan *ch, enum weft_op op,
+							     void *elem, int64_t deadline)
 {
 	struct chan_wait wait;
 	struct chan_node node;
 
 	node.wait = &wait;
 	node.elem = elem;
-	weft__wait_begin(&wait.waiter);
+	weft__wait_begin(&wait.waiter, deadline == WEFT_FOREVER);
 	weft__chan_enqueue_locked(ch, op, &node);
-	chan_unlock(&ch->lock);
+	sync_unlock(&ch->lock);
 	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
 	if (outcome != WAIT_WOKEN) {
-		chan_lock(&ch->lock);
+		sync_lock(&ch->lock);
 		weft__chan_dequeue_locked(ch, op, &node);
-		chan_unlock(&ch->lock);
+		sync_unlock(&ch->lock);
 	}
 	edges_waited(&node.edges, outcome == WAIT_WOKEN);
 	if (outcome == WAIT_WOKEN)
@@ -274,14 +275,14 @@ static inline int send_until(weft_chan *ch, const void *elem, int64_t deadline, 
 		return -EINVAL;
 	san_reads(elem, ch->elem_size, call);
 	step_begin(&step);
-	chan_lock(&ch->lock);
+	sync_lock(&ch->lock);
 	if (__builtin_expect(send_locked(ch, elem, &step), 1)) {
-		chan_unlock(&ch->lock);
+		sync_unlock(&ch->lock);
 		weft__chan_finish(&step, WEFT_SEND, (void *)elem);
 		return step.status;
 	}
 	if (deadline <= 0) {
-		chan_unlock(&ch->lock);
+		sync_unlock(&ch->lock);
 		return -ETIMEDOUT;
 	}
 	return wait_locked(ch, WEFT_SEND, (void *)elem, deadline);
@@ -296,13 +297,13 @@ static inline int recv_until(weft_chan *ch, void *ret_elem, int64_t deadline, vo
 		return -EINVAL;
 	size_t size = ch->elem_size; /* the channel may be gone when the element is here */
 	step_begin(&step);
-	chan_lock(&ch->lock);
+	sync_lock(&ch->lock);
 	if (__builtin_expect(recv_locked(ch, ret_elem, &step), 1)) {
-		chan_unlock(&ch->lock);
+		sync_unlock(&ch->lock);
 		weft__chan_finish(&step, WEFT_RECV, ret_elem);
 		rc = step.status;
 	} else if (deadline <= 0) {
-		chan_unlock(&ch->lock);
+		sync_unlock(&ch->lock);
 		return -ETIMEDOUT;
 	} else {
 		rc = wait_locked(ch, WEFT_RECV, ret_elem, deadline);
@@ -380,7 +381,7 @@ void weft_chan_close(weft_chan *ch)
 
 	if (!ch)
 		return;
-	chan_lock(&ch->lock);
+	sync_lock(&ch->lock);
 	if (!chan_closed(ch)) {
 		atomic_store_explicit(&ch->closed, true, memory_order_relaxed);
 		san_release(&ch->closed);
@@ -392,7 +393,7 @@ void weft_chan_close(weft_chan *ch)
 			tail = &node->next;
 		}
 	}
-	chan_unlock(&ch->lock);
+	sync_unlock(&ch->lock);
 
 	for (node = claimed; node; node = next) {
 		next = node->next;
@@ -405,9 +406,9 @@ void weft_chan_destroy(weft_chan *ch)
 {
 	if (!ch)
 		return;
-	chan_lock(&ch->lock);
+	sync_lock(&ch->lock);
 	bool waited = queue_first(&ch->senders) || queue_first(&ch->receivers);
-	chan_unlock(&ch->lock);
+	sync_unlock(&ch->lock);
 	if (waited)
 		weft__sync_misuse("weft_chan_destroy", "channel", ch, "is waited in");
 	slot_edges_free(ch->edges, ch->capacity);

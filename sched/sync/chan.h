@@ -19,8 +19,8 @@
 #define WEFT_SYNC_CHAN_H
 
 #include "chan_edges.h"
-#include "chan_lock.h"
 #include "sched/core/wait.h"
+#include "sync_lock.h"
 
 #include <weft/chan.h>
 
@@ -49,7 +49,7 @@ struct chan_queue {
 };
 
 struct weft_chan {
-	struct chan_lock lock;
+	struct sync_lock lock;
 
 	/* under lock; peeked at without it */
 	_Atomic bool closed;

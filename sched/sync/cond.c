@@ -45,13 +45,13 @@ static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const c
 	if (mutex_holder(atomic_load_explicit(&m->word, memory_order_relaxed)) != self)
 		weft__sync_misuse(call, "mutex", m, "is not held by the caller");
 	mutex_node_init(&node, self);
-	weft__wait_begin(&node.n.waiter);
-	weft__lock(&c->queue.lock);
+	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
+	sync_lock(&c->queue.lock);
 	if (sync_first(&c->queue) && c->mutex != m)
 		weft__sync_misuse(call, "condition", c, "is waited for with another mutex");
 	c->mutex = m;
 	sync_push_locked(&c->queue, &node.n);
-	weft__unlock(&c->queue.lock);
+	sync_unlock(&c->queue.lock);
 
 	san_release(m);
 	if (!mutex_unlock_fast(m, self))
@@ -118,10 +118,10 @@ void weft_cond_signal(weft_cond *cond)
 	/* relaxed: whoever waits for what the caller has done under the mutex went in before that. */
 	if (!sync_first(&c->queue))
 		return;
-	weft__lock(&c->queue.lock);
+	sync_lock(&c->queue.lock);
 	struct sync_node *node = sync_take_locked(&c->queue);
 	struct mutex *m = c->mutex;
-	weft__unlock(&c->queue.lock);
+	sync_unlock(&c->queue.lock);
 	if (node) {
 		node->next = NULL;
 		wake(m, node);
@@ -135,10 +135,10 @@ void weft_cond_broadcast(weft_cond *cond)
 	/* relaxed: as in weft_cond_signal(). */
 	if (!sync_first(&c->queue))
 		return;
-	weft__lock(&c->queue.lock);
+	sync_lock(&c->queue.lock);
 	struct sync_node *list = sync_take_all_locked(&c->queue);
 	struct mutex *m = c->mutex;
-	weft__unlock(&c->queue.lock);
+	sync_unlock(&c->queue.lock);
 	if (list)
 		wake(m, list);
 }

@@ -37,12 +37,12 @@ void weft_event_set(weft_event *event)
 	struct event *e = (struct event *)event;
 
 	san_release(e);
-	weft__lock(&e->queue.lock);
+	sync_lock(&e->queue.lock);
 	/* release: what was done before, for the acquire in weft_event_wait_until(). An earlier set, which this one may
 	 * hide from a waiter, is ordered before it by the lock. */
 	atomic_store_explicit(&e->set, 1, memory_order_release);
 	struct sync_node *list = sync_take_all_locked(&e->queue);
-	weft__unlock(&e->queue.lock);
+	sync_unlock(&e->queue.lock);
 	sync_wake_all(list);
 }
 
@@ -50,21 +50,21 @@ void weft_event_reset(weft_event *event)
 {
 	struct event *e = (struct event *)event;
 
-	weft__lock(&e->queue.lock);
+	sync_lock(&e->queue.lock);
 	/* relaxed: publishes nothing. */
 	atomic_store_explicit(&e->set, 0, memory_order_relaxed);
-	weft__unlock(&e->queue.lock);
+	sync_unlock(&e->queue.lock);
 }
 
 static int wait_for_set(struct event *e, int64_t deadline)
 {
 	struct sync_node node;
 
-	weft__wait_begin(&node.waiter);
-	weft__lock(&e->queue.lock);
+	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
+	sync_lock(&e->queue.lock);
 	/* relaxed: the lock orders. No wake is lost: a set comes before this, or finds us in the queue. */
 	if (atomic_load_explicit(&e->set, memory_order_relaxed)) {
-		weft__unlock(&e->queue.lock);
+		sync_unlock(&e->queue.lock);
 		weft__wait_abandon(&node.waiter);
 		return 0;
 	}

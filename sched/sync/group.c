@@ -8,8 +8,8 @@
  * A member reaches its end under the lock, and whoever waits for the group looks at the count under
  * the lock: so the last member is done with the group when the wait returns.
  *
- * Cancelling calls weft_cancel() under the lock, a few members at a time: each is alive because it
- * would need the lock to leave.
+ * Cancelling requests it of some members at a time under the lock, and claims their waits: each is
+ * alive because it would need the lock to leave. They are woken after the unlock.
  */
 #include "sched/core/wait.h"
 #include "self.h"
@@ -20,13 +20,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define CANCEL_BATCH 8
-#define ERRNO_MAX    4095
+#define ERRNO_MAX 4095
 
 /* A running task of the group. In its frame. */
 struct member {
 	struct member *next, **link; /* under the group's lock */
-	weft_task *task;             /* immutable */
+	struct task *task;           /* immutable */
 };
 
 /* One who waits for the group. In its frame. */
@@ -91,19 +90,27 @@ static void wait_remove_locked(struct group_wait *wait)
 
 static void cancel_all(struct group *g)
 {
-	weft__lock(&g->lock);
-	g->cancelled = true;
-	while (g->new) {
-		for (unsigned i = 0; i < CANCEL_BATCH && g->new; i++) {
+	struct task *tasks[WEFT__CANCEL_SOME];
+	struct wakeup wakeups[WEFT__CANCEL_SOME];
+	bool more;
+
+	do {
+		unsigned count = 0;
+
+		weft__lock(&g->lock);
+		g->cancelled = true;
+		for (; count < WEFT__CANCEL_SOME && g->new; count++) {
 			struct member *m = g->new;
 			member_remove_locked(m);
 			member_add_locked(&g->old, m);
-			weft_cancel(m->task);
+			tasks[count] = m->task;
 		}
-		weft__unlock(&g->lock); /* for those who want to end */
-		weft__lock(&g->lock);
-	}
-	weft__unlock(&g->lock);
+		unsigned claimed = weft__cancel_some(tasks, count, wakeups);
+		more = g->new != NULL;
+		weft__unlock(&g->lock);
+		for (unsigned i = 0; i < claimed; i++)
+			weft__wait_wake(wakeups[i]);
+	} while (more);
 }
 
 /* One task less. The group may be gone afterwards. */
@@ -118,7 +125,7 @@ static void leave(struct group *g)
 		while (g->waits) {
 			struct group_wait *wait = g->waits;
 			wait_remove_locked(wait);
-			if (weft__wait_claim(&wait->waiter, WAIT_WOKEN, &wakeup)) {
+			if (weft__wait_claim(&wait->waiter, &wakeup)) {
 				wait->next = claimed; /* its links are ours until it is woken */
 				claimed = wait;
 			}
@@ -145,15 +152,18 @@ static void *member_main(void *arg)
 	struct start start = *(struct start *)arg;
 	struct group *g = start.g;
 	struct task *t = weft__worker()->task;
-	struct member self = {.task = task_handle(t)};
+	struct member self = {.task = t};
 
 	free(arg);
+	/* Ours while we run: so that weft_group_wait_until() knows whose task calls. */
+	t->flags |= TASK_MEMBER;
+	t->value = g;
 	weft__lock(&g->lock);
 	bool cancelled = g->cancelled;
 	member_add_locked(cancelled ? &g->old : &g->new, &self);
 	weft__unlock(&g->lock);
 	if (cancelled)
-		weft_cancel(self.task);
+		weft_cancel(task_handle(t));
 
 	int error = error_of(start.fn(start.arg));
 	task_run_end(t); /* before the group hears of it */
@@ -223,7 +233,7 @@ static enum wait_outcome await_end_locked(struct group *g, int64_t deadline, boo
 {
 	struct group_wait wait;
 
-	weft__wait_begin(&wait.waiter);
+	weft__wait_begin(&wait.waiter, deadline == WEFT_FOREVER);
 	wait_add_locked(g, &wait);
 	weft__unlock(&g->lock);
 	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, cancellable);
@@ -231,6 +241,15 @@ static enum wait_outcome await_end_locked(struct group *g, int64_t deadline, boo
 	if (outcome != WAIT_WOKEN && wait.link)
 		wait_remove_locked(&wait);
 	return outcome;
+}
+
+/* Whether the caller is a task of the group, whose wait for it would be one for itself. */
+static bool is_member(const struct group *g)
+{
+	const struct worker *w = weft__worker();
+	const struct task *t = w ? w->task : NULL;
+
+	return t && t->flags & TASK_MEMBER && t->value == g;
 }
 
 int weft_group_wait_until(weft_group *group, int64_t deadline)
@@ -241,6 +260,8 @@ int weft_group_wait_until(weft_group *group, int64_t deadline)
 
 	if (!g)
 		return -EINVAL;
+	if (is_member(g))
+		return -EDEADLK;
 	weft__lock(&g->lock);
 	while (g->running > 0) {
 		if (deadline <= 0) {

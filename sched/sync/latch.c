@@ -65,11 +65,11 @@ void weft_latch_count_down(weft_latch *latch, unsigned n)
 			continue;
 		}
 		struct sync_node *list = NULL;
-		weft__lock(&l->queue.lock);
+		sync_lock(&l->queue.lock);
 		bool opened = open_locked(l, n);
 		if (opened)
 			list = sync_take_all_locked(&l->queue);
-		weft__unlock(&l->queue.lock);
+		sync_unlock(&l->queue.lock);
 		sync_wake_all(list);
 		if (opened)
 			return;
@@ -81,11 +81,11 @@ static int wait_until_open(struct latch *l, int64_t deadline)
 {
 	struct sync_node node;
 
-	weft__wait_begin(&node.waiter);
-	weft__lock(&l->queue.lock);
+	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
+	sync_lock(&l->queue.lock);
 	/* relaxed: it becomes 0 under the lock only. No wake is lost: it opens before this, or finds us in the queue. */
 	if (atomic_load_explicit(&l->left, memory_order_relaxed) == 0) {
-		weft__unlock(&l->queue.lock);
+		sync_unlock(&l->queue.lock);
 		weft__wait_abandon(&node.waiter);
 		return 0;
 	}

@@ -97,17 +97,17 @@ int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uintptr_t self, int
 	if (deadline <= 0)
 		return -ETIMEDOUT;
 	mutex_node_init(&node, self);
-	weft__wait_begin(&node.n.waiter);
-	weft__lock(&m->queue.lock);
+	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
+	sync_lock(&m->queue.lock);
 	if (take_or_queue_locked(m, self, 0)) {
-		weft__unlock(&m->queue.lock);
+		sync_unlock(&m->queue.lock);
 		weft__wait_abandon(&node.n.waiter);
 		mutex_note_holder(m, w);
 		return 0;
 	}
 	sync_push_locked(&m->queue, &node.n);
 	node.since = weft__clock_now();
-	weft__unlock(&m->queue.lock);
+	sync_unlock(&m->queue.lock);
 	return weft__mutex_compete(m, &node, weft__wait(&node.n.waiter, deadline, false), deadline);
 }
 
@@ -117,13 +117,13 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 	for (;;) {
 		struct worker *w = weft__worker(); /* anew: the wait may have hopped */
 		bool taken = outcome == WAIT_WOKEN && spin(m, w, node->self);
-		weft__lock(&m->queue.lock);
+		sync_lock(&m->queue.lock);
 		if (!node->granted && outcome == WAIT_TIMEDOUT) {
 			if (node->n.queued) {
 				sync_remove_locked(&m->queue, &node->n);
 				drop_flags_locked(m, 0);
 			}
-			weft__unlock(&m->queue.lock);
+			sync_unlock(&m->queue.lock);
 			return -ETIMEDOUT;
 		}
 		if (!node->granted && (taken || take_or_queue_locked(m, node->self, MUTEX_WOKEN))) {
@@ -132,15 +132,15 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 			node->granted = true;
 		}
 		if (node->granted) {
-			weft__unlock(&m->queue.lock);
+			sync_unlock(&m->queue.lock);
 			mutex_note_holder(m, w);
 			return 0;
 		}
 		/* Somebody else was faster. Its unlock will wake us again: we are still the first. */
 		node->state = MUTEX_ASLEEP;
 		node->overdue = weft__clock_now() - node->since > PATIENCE_NS;
-		weft__wait_begin(&node->n.waiter);
-		weft__unlock(&m->queue.lock);
+		weft__wait_begin(&node->n.waiter, deadline == WEFT_FOREVER);
+		sync_unlock(&m->queue.lock);
 		outcome = weft__wait(&node->n.waiter, deadline, false);
 	}
 }
@@ -196,9 +196,9 @@ void weft__mutex_unlock_slow(struct mutex *m, uintptr_t self, const char *call)
 			struct wakeup wakeup;
 			bool wake = false;
 
-			weft__lock(&m->queue.lock);
+			sync_lock(&m->queue.lock);
 			bool done = pass_on_locked(m, &wakeup, &wake);
-			weft__unlock(&m->queue.lock);
+			sync_unlock(&m->queue.lock);
 			if (wake)
 				weft__wait_wake(wakeup);
 			if (done)
@@ -221,7 +221,7 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 	struct wakeup wakeup;
 	bool wake = false;
 
-	weft__lock(&m->queue.lock);
+	sync_lock(&m->queue.lock);
 	while (list) {
 		struct mutex_node *node = (struct mutex_node *)list;
 		list = list->next;
@@ -242,7 +242,7 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 		first->state = MUTEX_AWAKE;
 		wakeup = first->n.wakeup;
 	}
-	weft__unlock(&m->queue.lock);
+	sync_unlock(&m->queue.lock);
 	if (wake)
 		weft__wait_wake(wakeup);
 }

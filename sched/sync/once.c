@@ -45,11 +45,11 @@ static void run(struct once *o, void (*fn)(void *arg), void *arg)
 {
 	fn(arg);
 	san_release(o);
-	weft__lock(&o->queue.lock);
+	sync_lock(&o->queue.lock);
 	/* release: what fn did, for the acquires below. */
 	atomic_store_explicit(&o->word, DONE, memory_order_release);
 	struct sync_node *list = sync_take_all_locked(&o->queue);
-	weft__unlock(&o->queue.lock);
+	sync_unlock(&o->queue.lock);
 	sync_wake_all(list);
 }
 
@@ -57,11 +57,11 @@ static void wait_until_done(struct once *o)
 {
 	struct sync_node node;
 
-	weft__wait_begin(&node.waiter);
-	weft__lock(&o->queue.lock);
+	weft__wait_begin(&node.waiter, true);
+	sync_lock(&o->queue.lock);
 	/* relaxed: it becomes DONE under the lock. No wake is lost: that comes before this, or finds us in the queue. */
 	if (atomic_load_explicit(&o->word, memory_order_relaxed) == DONE) {
-		weft__unlock(&o->queue.lock);
+		sync_unlock(&o->queue.lock);
 		weft__wait_abandon(&node.waiter);
 		return;
 	}

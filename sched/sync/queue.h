@@ -15,7 +15,7 @@
 #define WEFT_SYNC_QUEUE_H
 
 #include "sched/core/wait.h"
-#include "src/lock.h"
+#include "sync_lock.h"
 
 #include <errno.h>
 
@@ -30,7 +30,7 @@ struct sync_node {
 };
 
 struct sync_queue {
-	struct weft__lock lock;
+	struct sync_lock lock;
 	uint32_t spare; /* for whoever embeds it, under what rule it likes */
 	_Atomic(struct sync_node *)
 		head; /* under lock; NULL: empty, which anyone may read as a hint */
@@ -39,7 +39,7 @@ struct sync_queue {
 static inline void sync_queue_init(struct sync_queue *q)
 {
 	/* relaxed, both: the caller publishes the object. */
-	atomic_store_explicit(&q->lock.word, 0, memory_order_relaxed);
+	atomic_store_explicit(&q->lock.held, 0, memory_order_relaxed);
 	q->spare = 0;
 	atomic_store_explicit(&q->head, NULL, memory_order_relaxed);
 }
@@ -92,7 +92,7 @@ static inline void sync_remove_locked(struct sync_queue *q, struct sync_node *no
 /* Claims a node of whatever queue the caller has the lock of. false: it has given up by itself. */
 static inline bool sync_claim_locked(struct sync_node *node)
 {
-	return weft__wait_claim(&node->waiter, WAIT_WOKEN, &node->wakeup);
+	return weft__wait_claim(&node->waiter, &node->wakeup);
 }
 
 /* Takes out the first one that has not given up, claimed; NULL: there is none, and the queue is empty. */
@@ -134,10 +134,10 @@ static inline void sync_wake_all(struct sync_node *list)
 /* Takes a node out whose wait was not woken, if it still is in. After the return nobody looks at it. */
 static inline void sync_leave(struct sync_queue *q, struct sync_node *node)
 {
-	weft__lock(&q->lock);
+	sync_lock(&q->lock);
 	if (node->queued)
 		sync_remove_locked(q, node);
-	weft__unlock(&q->lock);
+	sync_unlock(&q->lock);
 }
 
 /*
@@ -148,7 +148,7 @@ static inline enum wait_outcome sync_wait_unlock(struct sync_queue *q, struct sy
 						 int64_t deadline, bool cancellable)
 {
 	sync_push_locked(q, node);
-	weft__unlock(&q->lock);
+	sync_unlock(&q->lock);
 	enum wait_outcome outcome = weft__wait(&node->waiter, deadline, cancellable);
 	if (outcome != WAIT_WOKEN)
 		sync_leave(q, node);
@@ -162,10 +162,10 @@ static inline enum wait_outcome sync_wait_unlock(struct sync_queue *q, struct sy
  */
 static inline void sync_settle(struct sync_queue *q)
 {
-	/* acquire: its last touches come before what the caller does to the memory; pairs with weft__unlock(). */
-	if (atomic_load_explicit(&q->lock.word, memory_order_acquire) != 0) {
-		weft__lock(&q->lock);
-		weft__unlock(&q->lock);
+	/* acquire: its last touches come before what the caller does to the memory; pairs with sync_unlock(). */
+	if (atomic_load_explicit(&q->lock.held, memory_order_acquire) != 0) {
+		sync_lock(&q->lock);
+		sync_unlock(&q->lock);
 	}
 }
 

@@ -155,23 +155,23 @@ static int enter_slow(struct rwlock *rw, bool write, uintptr_t self, int64_t dea
 				  "is held for writing by the caller already");
 	if (deadline <= 0)
 		return -ETIMEDOUT;
-	weft__wait_begin(&node.n.waiter);
-	weft__lock(&rw->queue.lock);
+	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
+	sync_lock(&rw->queue.lock);
 	if (enter_or_queue_locked(rw, write, self)) {
-		weft__unlock(&rw->queue.lock);
+		sync_unlock(&rw->queue.lock);
 		weft__wait_abandon(&node.n.waiter);
 		return 0;
 	}
 	sync_push_locked(&rw->queue, &node.n);
-	weft__unlock(&rw->queue.lock);
+	sync_unlock(&rw->queue.lock);
 	enum wait_outcome outcome = weft__wait(&node.n.waiter, deadline, false);
 	if (outcome != WAIT_WOKEN) {
-		weft__lock(&rw->queue.lock);
+		sync_lock(&rw->queue.lock);
 		if (node.n.queued) {
 			sync_remove_locked(&rw->queue, &node.n);
 			list = after_leaving_locked(rw);
 		}
-		weft__unlock(&rw->queue.lock);
+		sync_unlock(&rw->queue.lock);
 		sync_wake_all(list);
 	}
 	return sync_errno(outcome);
@@ -237,9 +237,9 @@ static void leave(struct rwlock *rw, uint64_t held, const char *call)
 			continue;
 		}
 		struct sync_node *list;
-		weft__lock(&rw->queue.lock);
+		sync_lock(&rw->queue.lock);
 		bool left = leave_locked(rw, held, &list);
-		weft__unlock(&rw->queue.lock);
+		sync_unlock(&rw->queue.lock);
 		sync_wake_all(list);
 		if (left)
 			return;
@@ -329,8 +329,8 @@ void weft_rwlock_downgrade(weft_rwlock *rwlock)
 						    memory_order_relaxed))
 		return;
 	struct sync_node *list;
-	weft__lock(&rw->queue.lock);
+	sync_lock(&rw->queue.lock);
 	atomic_store_explicit(&rw->word, let_in_locked(rw, 1, &list), memory_order_release);
-	weft__unlock(&rw->queue.lock);
+	sync_unlock(&rw->queue.lock);
 	sync_wake_all(list);
 }

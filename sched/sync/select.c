@@ -100,9 +100,9 @@ static int take_ready(struct weft_case *cases, size_t n, void *call)
 	while ((i = choose(cases, n)) >= 0) {
 		struct weft_case *c = &cases[i];
 		struct chan_step step;
-		chan_lock(&c->chan->lock);
+		sync_lock(&c->chan->lock);
 		bool done = weft__chan_step_locked(c->chan, c->op, c->elem, &step);
-		chan_unlock(&c->chan->lock);
+		sync_unlock(&c->chan->lock);
 		if (done) {
 			finish(c, &step, call);
 			return i;
@@ -144,7 +144,7 @@ static void lock_all(const struct weft_case *cases, const struct select_node *no
 	for (size_t k = 0; k < count; k++) {
 		weft_chan *ch = cases[nodes[k].nth].chan;
 		if (ch != previous)
-			chan_lock(&ch->lock);
+			sync_lock(&ch->lock);
 		previous = ch;
 	}
 }
@@ -156,7 +156,7 @@ static void unlock_all(const struct weft_case *cases, const struct select_node *
 	for (size_t k = 0; k < count; k++) {
 		weft_chan *ch = cases[nodes[k].nth].chan;
 		if (ch != previous)
-			chan_unlock(&ch->lock);
+			sync_unlock(&ch->lock);
 		previous = ch;
 	}
 }
@@ -172,7 +172,7 @@ static int take_or_enqueue_locked(struct weft_case *cases, size_t n, struct sele
 		if (weft__chan_step_locked(cases[i].chan, cases[i].op, cases[i].elem, step))
 			return i;
 	}
-	weft__wait_begin(&wait->waiter);
+	weft__wait_begin(&wait->waiter, false);
 	for (size_t k = 0; k < n; k++) {
 		struct weft_case *c = &cases[k];
 		if (!c->chan)
@@ -195,16 +195,16 @@ static void dequeue_all(struct weft_case *cases, struct select_node *nodes, size
 		if (node != taken) {
 			if (c->chan != locked) {
 				if (locked)
-					chan_unlock(&locked->lock);
+					sync_unlock(&locked->lock);
 				locked = c->chan;
-				chan_lock(&locked->lock);
+				sync_lock(&locked->lock);
 			}
 			weft__chan_dequeue_locked(c->chan, c->op, node);
 		}
 		edges_waited(&node->edges, node == taken);
 	}
 	if (locked)
-		chan_unlock(&locked->lock);
+		sync_unlock(&locked->lock);
 }
 
 static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes,

@@ -1,24 +1,40 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The semaphore. The word is the count, or QUEUED while somebody waits; taking from a count and adding to one while
- * nobody waits is one compare-and-swap. While somebody waits a release hands its counts over to the first ones in
- * the queue, so the order is first come, first served, and the count stays 0.
+ * The semaphore. Its word is the count and two flags:
+ *
+ *   count             nobody waits; taking and adding is one compare-and-swap
+ *   QUEUED            somebody waits, and the count is 0
+ *   LOCKED | QUEUED   the same, and the lock of the queue is held
+ *   LOCKED            the count is 0, and somebody is about to queue
+ *
+ * While somebody waits a release hands its counts over to the first ones in the queue, so the order is first come, first
+ * served.
+ *
+ * The word is the queue's lock, so that who finds no count is in the queue after one compare-and-swap and one store, and a
+ * release out of it after as many. (Rejected: a lock beside the word. It costs both sides two more read-modify-writes,
+ * which is half of what two tasks that take turns pay.) Like a channel's, the lock is unlocked by a store, and nobody sleeps
+ * on it (sched/os/pause.h).
  *
  * Invariants.
- *  1. The word is QUEUED if and only if the queue is not empty; both change under the queue's lock.
- *  2. A node that is claimed has its count: one that gives up was not claimed, and has none.
- *  3. A release's last touch is its addition, or its unlock of the queue when it has handed over all that it had.
+ *  1. While the word is LOCKED nobody but who has locked it changes it; so the unlock is a store.
+ *  2. While it is not, it is QUEUED if and only if the queue is not empty.
+ *  3. A node that is claimed has its count: one that gives up was not claimed, and has none.
+ *  4. A release's last touch is its change of the word to one that is not LOCKED. (What it had may be taken then, and the
+ *     semaphore freed.)
  */
 #include "queue.h"
 #include "self.h"
 
+#include "sched/os/pause.h"
+
 #include <weft/sync.h>
 
-#define QUEUED ((uint64_t)1 << 63)
+#define LOCKED ((uint64_t)1 << 63)
+#define QUEUED ((uint64_t)1 << 62)
 
 struct sem {
 	_Atomic uint64_t word;
-	struct sync_queue queue;
+	struct sync_queue queue; /* under LOCKED; its own lock is not used */
 } __attribute__((may_alias));
 
 static_assert(sizeof(struct sem) <= sizeof(weft_sem), "a semaphore fits its public storage");
@@ -48,7 +64,7 @@ static inline bool take(struct sem *s)
 {
 	uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
 
-	while (word != 0 && word != QUEUED) {
+	while (word != 0 && !(word & (LOCKED | QUEUED))) {
 		/* acquire: what was done before the release that gave it. */
 		if (atomic_compare_exchange_weak_explicit(
 			    &s->word, &word, word - 1, memory_order_acquire, memory_order_relaxed))
@@ -57,55 +73,67 @@ static inline bool take(struct sem *s)
 	return false;
 }
 
-/* Takes one if there is one, else makes known that there will be a queue. */
-static bool take_or_queue_locked(struct sem *s)
+/* The word, when nobody has it locked. */
+static inline uint64_t await_unlocked(struct sem *s)
 {
-	uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
+	/* acquire: the last holder's look at our node, for leave_queue(); pairs with unlock(). */
+	uint64_t word = atomic_load_explicit(&s->word, memory_order_acquire);
 
-	for (;;) {
-		if (word == QUEUED)
-			return false;
-		uint64_t next = word == 0 ? QUEUED : word - 1;
-		/* acquire: as in take(). No wake is lost: a release comes before this, and we get the count, or
-		 * after it, and sees the queue. */
-		if (atomic_compare_exchange_weak_explicit(
-			    &s->word, &word, next, memory_order_acquire, memory_order_relaxed))
-			return next != QUEUED;
+	for (unsigned looks = 0; __builtin_expect(word & LOCKED, 0); looks++) {
+		weft__pause(looks);
+		word = atomic_load_explicit(&s->word, memory_order_acquire);
 	}
+	return word;
 }
 
-/* After nodes were taken out. */
-static void drop_flag_locked(struct sem *s)
+static inline bool lock_from(struct sem *s, uint64_t word)
 {
-	/* relaxed: publishes nothing. While it is QUEUED only holders of the lock change it. */
-	if (!sync_first(&s->queue) &&
-	    atomic_load_explicit(&s->word, memory_order_relaxed) == QUEUED)
-		atomic_store_explicit(&s->word, 0, memory_order_relaxed);
+	/* acquire: what the last holder wrote, and what came before the counts; pairs with unlock(). */
+	return atomic_compare_exchange_strong_explicit(&s->word, &word, word | LOCKED,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+/* count: not 0 only if the queue is empty. */
+static inline void unlock(struct sem *s, uint64_t count)
+{
+	/* release: the critical section, and what was done before the counts, for the acquires of take() and lock_from(). */
+	atomic_store_explicit(&s->word, sync_first(&s->queue) ? QUEUED : count,
+			      memory_order_release);
+}
+
+/* Takes a node out whose wait was not woken, if it still is in. After the return nobody looks at it. */
+static void leave_queue(struct sem *s, struct sync_node *node)
+{
+	/* Nobody may lock a count that others could take meanwhile; but then the queue is empty, and the node is not in it. */
+	while (await_unlocked(s) == QUEUED) {
+		if (!lock_from(s, QUEUED))
+			continue;
+		if (node->queued)
+			sync_remove_locked(&s->queue, node);
+		unlock(s, 0);
+		return;
+	}
 }
 
 static int wait_for_count(struct sem *s, int64_t deadline)
 {
 	struct sync_node node;
+	uint64_t word;
 
-	weft__wait_begin(&node.waiter);
-	weft__lock(&s->queue.lock);
-	bool taken = take_or_queue_locked(s);
-	if (!taken)
-		sync_push_locked(&s->queue, &node);
-	weft__unlock(&s->queue.lock);
-	if (taken) {
-		weft__wait_abandon(&node.waiter);
-		return 0;
-	}
-	enum wait_outcome outcome = weft__wait(&node.waiter, deadline, true);
-	if (outcome != WAIT_WOKEN) {
-		weft__lock(&s->queue.lock);
-		if (node.queued) {
-			sync_remove_locked(&s->queue, &node);
-			drop_flag_locked(s);
+	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
+	/* No wake is lost: a release comes before the lock, and we find its count, or after it, and finds us. */
+	do {
+		if (take(s)) {
+			weft__wait_abandon(&node.waiter);
+			return 0;
 		}
-		weft__unlock(&s->queue.lock);
-	}
+		word = await_unlocked(s);
+	} while ((word != 0 && word != QUEUED) || !lock_from(s, word));
+	sync_push_locked(&s->queue, &node);
+	unlock(s, 0);
+	enum wait_outcome outcome = weft__wait(&node.waiter, deadline, true);
+	if (outcome != WAIT_WOKEN)
+		leave_queue(s, &node);
 	return sync_errno(outcome);
 }
 
@@ -137,10 +165,12 @@ int weft_sem_try_acquire(weft_sem *sem)
 	return 0;
 }
 
-/* Hands out up to n counts; returns how many. The nodes that got one follow in *ret_list. */
+/*
+ * Hands out up to n counts; returns how many. The nodes that got one follow in *ret_list.
+ */
 static unsigned hand_out_locked(struct sem *s, unsigned n, struct sync_node **ret_list)
 {
-	struct sync_node *first = NULL, **end = &first, *node = NULL;
+	struct sync_node **end = ret_list, *node;
 	unsigned given = 0;
 
 	while (given < n && (node = sync_take_locked(&s->queue))) {
@@ -149,42 +179,33 @@ static unsigned hand_out_locked(struct sem *s, unsigned n, struct sync_node **re
 		given++;
 	}
 	*end = NULL;
-	/* What is left over too, before the first one wakes: it may free the semaphore. release: as in weft_sem_release(). */
-	if (given > 0 && !sync_first(&s->queue)) {
-		atomic_store_explicit(&s->word, n - given, memory_order_release);
-		given = n;
-	}
-	drop_flag_locked(s);
-	*ret_list = first;
 	return given;
 }
 
 void weft_sem_release(weft_sem *sem, unsigned n)
 {
 	struct sem *s = (struct sem *)sem;
-	uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
 
+	if (n == 0)
+		return;
 	san_release(s);
-	while (n > 0) {
-		if (word != QUEUED) {
-			if (word + n > UINT32_MAX)
-				weft__sync_misuse("weft_sem_release", "semaphore", s,
-						  "would count beyond 4294967295");
-			/* release: what was done before, for the acquire in take(). */
-			if (atomic_compare_exchange_weak_explicit(&s->word, &word, word + n,
-								  memory_order_release,
-								  memory_order_relaxed))
-				return;
-			continue;
+	for (;;) {
+		uint64_t word = await_unlocked(s);
+		if (word == QUEUED) {
+			struct sync_node *list;
+			if (!lock_from(s, word))
+				continue;
+			/* What is left over goes to the count: then the queue is empty. */
+			unlock(s, n - hand_out_locked(s, n, &list));
+			sync_wake_all(list);
+			return;
 		}
-		struct sync_node *list = NULL;
-		weft__lock(&s->queue.lock);
-		/* Under the lock: who waited may all have given up since. */
-		if (sync_first(&s->queue))
-			n -= hand_out_locked(s, n, &list);
-		weft__unlock(&s->queue.lock);
-		if (n > 0)
-			word = atomic_load_explicit(&s->word, memory_order_relaxed);
-		sync_wake_all(list);
+		if (word + n > UINT32_MAX)
+			weft__sync_misuse("weft_sem_release", "semaphore", s,
+					  "would count beyond 4294967295");
+		/* release: what was done before, for the acquire in take(). */
+		if (atomic_compare_exchange_weak_explicit(
+			    &s->word, &word, word + n, memory_order_release, memory_order_relaxed))
+			return;
 	}
 }

@@ -3,55 +3,64 @@
  * The wait node: one claim among wake, timeout and cancel; the switch; and that nobody looks at a
  * dead frame.
  *
- * Mirrors: sched/core/wait.c weft__wait_begin(), weft__wait_claim(), weft__wait_wake(),
- * wait_task(), wait_thread(), cancel_watch(), cancel_unwatch(), suspend_until_woken(),
- * weft__expire(); sched/core/execute.c settle(); sched/core/cancel.c weft_cancel();
- * sched/core/timer.c weft__timer_arm(), weft__timer_disarm(); sched/sync/queue.h
+ * Mirrors: sched/core/wait.h weft__wait_begin(), weft__wait_claim(), wait_claim_contended();
+ * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), parked(), wait_task(), arm(),
+ * wait_thread(), cancel_watch(), cancel_itself(), cancel_unwatch(), suspend_until_woken(),
+ * weft__expire(); sched/core/execute.c settle(); sched/core/cancel.c weft_cancel(), request(),
+ * claim(); sched/core/timer.c weft__timer_arm(), weft__timer_disarm(); sched/sync/queue.h
  * sync_wait_unlock(), sync_take_locked(), sync_leave().
  *
- * Invariants: the waiter is looked at only while its frame lives; a task is made runnable once for
+ * Invariants: the waiter is looked at only while its frame lives, and claimed once; a task is made runnable once for
  * each suspension, and is resumed only after its context was saved; each wait ends by wake,
  * deadline or cancel if one of these comes, also if it comes before the switch (else a deadlock).
  *
  * Bounds: one waiter that waits ROUNDS times, with the same task; each time with or without
- * deadline and cancellation. `sure` is the one source that is certain to come; the others may. With
- * THREAD the waiter is a plain thread: no switch, no cancellation, a futex.
+ * deadline and cancellation, and lone or not where it may be lone. `sure` is the one source that is
+ * certain to come; the others may. With THREAD the waiter is a plain thread: no switch, no
+ * cancellation, a futex.
  *
- * The task's stores of `waiting` go through its thread's store buffer, which the compare-and-swap
- * after the switch drains: it may go on elsewhere. The rest is acquire and release, or under a
+ * The task's stores of `waiting` go through its thread's store buffer, and the store of PARKED after
+ * the switch comes after them: the task may go on elsewhere. So does the waker's store of `given`, the
+ * round's number where the code has a flag in each frame. The rest is acquire and release, or under a
  * lock, and sequentially consistent here. A lock's section is one step where it has one access,
  * else the lock is a variable. `sched_yield` loops are waits. A futex wait blocks while the word is
  * unchanged, as each change is followed by a wake.
  *
- * Broken: PUBLISH_EARLY: a waker that finds SUSPENDING makes the task runnable. PARK_STORES: PARKED
- * is stored, without a compare-and-swap. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK,
- * NO_DISARM, NO_UNWATCH: the node stays in the queue, the heap, the task. UNWATCH_NO_WAIT: the
- * frame ends under a busy canceller. NO_RECHECK: the task does not look for a request after it has
- * become visible to cancellers. WATCH_LATE: it looks before. NO_HEAVY: the canceller's fence is
- * light. BUSY_EARLY: it gives its lock back before it claims. TWO_CLAIMS: a claim is a load and a
- * store. WAKE_ANYWAY: a claimer that has lost wakes all the same. SIGNAL_LATE (THREAD): a waker
- * touches the frame after it has signalled.
+ * Broken: PUBLISH_EARLY: a waker does not wait for PARKED. PARK_EARLY: it is stored before the
+ * switch. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK, NO_DISARM, NO_UNWATCH: the node
+ * stays in the queue, the heap, the task. UNWATCH_NO_WAIT: the frame ends under a busy canceller.
+ * NO_RECHECK: the task does not look for a request after it has become visible to cancellers.
+ * WATCH_LATE: it looks before. NO_HEAVY: the canceller's fence is light. BUSY_EARLY: it gives its
+ * lock back before it claims. TWO_CLAIMS: a claim is a load and a store. WAKE_ANYWAY: a claimer
+ * that has lost wakes all the same. SIGNAL_LATE (THREAD): a waker touches the frame after it has
+ * signalled. GIVEN_LATE: the waker of a lone waiter looks for a request before it stores `given`.
+ * NO_LOOK: it does not look. NO_GIVEN: cancellers do not look at `given`. SELF_NO_HEAVY: the task
+ * that finds itself cancelled does so without a fence. LONE_TIMED: a waiter with a deadline is
+ * taken for a lone one.
  */
 #ifndef ROUNDS
 #define ROUNDS 2
 #endif
 
 #define TASK    0
-#define STORERS 1
-#define FENCERS 1
+#define WAKER   1
+#define STORERS 2
+#define FENCERS 2
 #define DEPTH   2
-#define CELLS   1
+#define CELLS   2
 #define WAITING 0 /* the waiter that cancellers see: the number of the round, 0: none */
+#define GIVEN   1 /* the last lone waiter that the waker wants */
 
 #include "tso.h"
 
-mtype = { RUNNING, SUSPENDING, PARKED, NOTIFIED };           /* park */
+mtype = { RUNNING, SUSPENDING, PARKED };                     /* park */
 mtype = { PENDING, WOKEN, TIMEDOUT, CANCELLED };             /* outcome */
 mtype = { WAKE, DEADLINE, CANCEL };                          /* sure */
 
 mtype park = RUNNING;
 mtype outcome = PENDING;
 mtype sure;
+bool lone; /* the waiter's, immutable in a round */
 bool signalled;
 byte queued, armed;         /* in the primitive's queue, in the heap: the round's number */
 bool queue_lock, heap_lock;
@@ -83,6 +92,55 @@ inline claim(round, as)
 #endif
 }
 
+/* weft__wait_claim(): by the waker. */
+inline take(round)
+{
+	atomic {
+		assert(alive == round);
+		assert(outcome == PENDING);
+		outcome = WOKEN;
+		claimed = true
+	}
+}
+
+inline claim_to_wake(round)
+{
+	if
+	:: !lone -> claim(round, WOKEN)
+#ifdef THREAD
+	:: lone -> take(round)
+#else
+	:: lone ->
+#ifdef BROKEN_GIVEN_LATE
+		asked = requested;
+		STORE(WAKER, GIVEN, round);
+#else
+		STORE(WAKER, GIVEN, round);
+		LIGHT_FENCE;
+#ifndef BROKEN_NO_LOOK
+		asked = requested;
+#endif
+#endif
+		if
+		:: asked -> claim(round, WOKEN)
+		:: else -> take(round)
+		fi;
+		asked = false
+#endif
+	fi
+}
+
+/* weft__wait_claim_cancelled(), after the fence. */
+inline claim_cancelled(round)
+{
+	if
+#ifndef BROKEN_NO_GIVEN
+	:: lone && cell[GIVEN] == round -> assert(alive == round)
+#endif
+	:: else -> claim(round, CANCELLED)
+	fi
+}
+
 inline make_runnable()
 {
 	atomic { assert(!runnable); runnable = true }
@@ -102,16 +160,10 @@ inline wake(round)
 		assert(alive == round);
 #endif
 #else
-		d_step { was = park; park = NOTIFIED };
-		if
-#ifdef BROKEN_PUBLISH_EARLY
-		:: was == PARKED || was == SUSPENDING -> make_runnable()
-#else
-		:: was == PARKED -> make_runnable()
+#ifndef BROKEN_PUBLISH_EARLY
+		park == PARKED;
 #endif
-		:: else
-		fi;
-		was = 0;
+		make_runnable();
 #endif
 		claimed = false
 	:: else
@@ -125,16 +177,15 @@ active proctype next()
 end:	do
 	:: left ->
 		d_step { left = false; saved = true };
-#ifdef BROKEN_PARK_STORES
 		atomic { DRAINED(TASK) -> park = PARKED }
-#else
-		if
-		:: atomic { DRAINED(TASK) && park == SUSPENDING -> park = PARKED }
-		:: atomic { DRAINED(TASK) && park != SUSPENDING -> make_runnable() }
-		fi
-#endif
 	od
 }
+
+#ifdef BROKEN_LONE_TIMED
+#define MAY_TIME true
+#else
+#define MAY_TIME (!lone)
+#endif
 
 inline wait_task()
 {
@@ -155,25 +206,33 @@ inline wait_task()
 #endif
 #endif
 		if
-		:: alone -> claim(round, CANCELLED); alone = claimed; claimed = false
+		:: alone ->
+#ifndef BROKEN_SELF_NO_HEAVY
+			if
+			:: lone -> heavy_fence(0)
+			:: else
+			fi;
+#endif
+			claim_cancelled(round);
+			alone = claimed;
+			claimed = false
 		:: else
 		fi
 	:: else
 	fi;
 	if
-	:: !alone -> claim(round, TIMEDOUT); alone = claimed; claimed = false /* it has passed */
-	:: !alone -> timed = true; atomic { !heap_lock -> armed = round }
+	:: MAY_TIME && !alone -> claim(round, TIMEDOUT); alone = claimed; claimed = false /* it has passed */
+	:: MAY_TIME && !alone -> timed = true; atomic { !heap_lock -> armed = round }
 	:: alone || sure != DEADLINE
 	fi;
 	if
 	:: alone -> park = RUNNING
 	:: else ->
-		if
-		:: park == NOTIFIED
-		:: park != NOTIFIED ->
-			left = true;
-			atomic { runnable -> assert(saved); runnable = false; saved = false }
-		fi;
+#ifdef BROKEN_PARK_EARLY
+		park = PARKED;
+#endif
+		left = true;
+		atomic { runnable -> assert(saved); runnable = false; saved = false };
 		park = RUNNING
 	fi;
 	if
@@ -203,7 +262,7 @@ inline wait_thread()
 {
 	if
 	:: sure != DEADLINE -> timed = true /* there is none */
-	:: true
+	:: MAY_TIME
 	fi;
 	do
 	:: signalled -> break
@@ -236,8 +295,13 @@ active proctype waiter()
 			alive = round;
 			outcome = PENDING;
 			signalled = false;
-			park = SUSPENDING
+			park = SUSPENDING;
+			lone = false
 		};
+		if
+		:: sure != DEADLINE && !requested -> lone = true
+		:: true
+		fi;
 		/* Its thread's locked instruction. */
 		atomic { DRAINED(TASK) && !queue_lock -> queued = round };
 #ifdef THREAD
@@ -261,8 +325,7 @@ active proctype waiter()
 active proctype waker()
 {
 	byte round;
-	bool claimed;
-	mtype was;
+	bool claimed, asked;
 
 end:	do
 	:: queued ->
@@ -272,9 +335,9 @@ end:	do
 		:: round ->
 #ifdef BROKEN_CLAIM_LATE
 			queue_lock = false;
-			claim(round, WOKEN);
+			claim_to_wake(round);
 #else
-			claim(round, WOKEN);
+			claim_to_wake(round);
 			queue_lock = false;
 #endif
 			wake(round)
@@ -291,7 +354,6 @@ active proctype expirer()
 {
 	byte round;
 	bool claimed;
-	mtype was;
 
 end:	do
 	:: armed ->
@@ -313,20 +375,19 @@ active proctype canceller()
 {
 	byte round;
 	bool claimed;
-	mtype was;
 
 	if
 	:: sure ->
 		atomic { requested = true; busy = true };
 #ifndef BROKEN_NO_HEAVY
-		heavy_fence(0);
+		heavy_fence(1);
 #endif
 		round = cell[WAITING];
 #ifdef BROKEN_BUSY_EARLY
 		busy = false;
 #endif
 		if
-		:: round -> claim(round, CANCELLED)
+		:: round -> claim_cancelled(round)
 		:: else
 		fi;
 		busy = false;

@@ -266,6 +266,84 @@ static void test_cancel_races_with_the_deadline(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
+/*
+ * A wake and a cancellation at the same time, of a wait that has no deadline: one of them has it, and what the wake brings is
+ * taken or left.
+ *
+ *   the task              the waker, a thread     the canceller, a thread
+ *   acquire               release                 cancel
+ *                              (at about the same time, before, in or after the acquire)
+ *   0: the count is gone; -ECANCELED: it is there
+ */
+struct duel {
+	weft_sem sem;
+	flag round; /* raised by the canceller, */
+	flag done;  /* and by the waker */
+	unsigned rounds;
+};
+
+static void *acquire_one(void *arg)
+{
+	struct duel *duel = arg;
+
+	return (void *)(intptr_t)weft_sem_acquire(&duel->sem);
+}
+
+static void *release_in_each_round(void *arg)
+{
+	struct duel *duel = arg;
+
+	for (unsigned i = 1; i <= duel->rounds; i++) {
+		for (unsigned n = 1; !is_raised(&duel->round, i); n++) {
+			if (n % 1024 == 0)
+				sched_yield();
+		}
+		weft_sem_release(&duel->sem, 1);
+		raise_flag(&duel->done);
+	}
+	return NULL;
+}
+
+static void test_cancel_races_with_the_wake(void **state)
+{
+	struct duel duel = {.sem = WEFT_SEM_INIT(0), .rounds = weft_test_scale(20 * ROUNDS)};
+	weft_runtime *rt = assert_create(2);
+	unsigned woken = 0,
+		 head_start = 0; /* the waker's, such that each of the two is first as often */
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, release_in_each_round, &duel), 0);
+	for (unsigned i = 1; i <= duel.rounds; i++) {
+		weft_task *task;
+		void *result;
+
+		CHECK(weft_submit(rt, acquire_one, &duel, &task) == 0);
+		/* Mostly until it waits. */
+		for (unsigned n = 0; n < 40 + i % 16 * 40; n++)
+			weft_now();
+		raise_flag(&duel.round);
+		for (unsigned n = 0; n < head_start; n++)
+			is_raised(&duel.done, i);
+		CHECK(weft_cancel(task) == 0);
+		while (!is_raised(&duel.done, i))
+			sched_yield();
+		CHECK(weft_join(task, &result) == 0);
+		int rc = (int)(intptr_t)result;
+		CHECK(rc == 0 || rc == -ECANCELED);
+		CHECK(weft_sem_try_acquire(&duel.sem) == (rc == 0 ? -EAGAIN : 0));
+		woken += rc == 0;
+		if (rc == 0 && head_start > 0)
+			head_start -= head_start > 100 ? head_start / 50 : 1;
+		else if (rc != 0 && head_start < 100000)
+			head_start += 1 + head_start / 50;
+	}
+	pthread_join(thread, NULL);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+	print_message("woken in %u of %u rounds\n", woken, duel.rounds);
+}
+
 /* Several cancel the same task at once. */
 struct victim {
 	weft_task *task;
@@ -323,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_a_cancelled_joiner_keeps_its_handle),
 		cmocka_unit_test(test_masks),
 		cmocka_unit_test(test_cancel_races_with_the_deadline),
+		cmocka_unit_test(test_cancel_races_with_the_wake),
 		cmocka_unit_test(test_several_cancel_one),
 		cmocka_unit_test(test_outside_of_a_task),
 	};

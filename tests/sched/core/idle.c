@@ -153,6 +153,27 @@ static void test_a_long_task_does_not_strand_the_next_slot(void **state)
 	play(compute_after_a_wake);
 }
 
+/* The owner has taken from its slot before: a watcher must find that it no longer does. */
+static void *compute_after_a_second_wake(void *arg)
+{
+	struct scene *scene = arg;
+
+	CHECK(weft_spawn(wait_first, scene, NULL) == 0);
+	CHECK(weft_spawn(wait_second, scene, NULL) == 0);
+	CHECK(yield_for(&scene->parked, 2));
+	unpark(&scene->parker[0]);
+	CHECK(yield_for(&scene->done, 1));
+	unpark(&scene->parker[1]);
+	CHECK(spin_for(&scene->done, 2));
+	return NULL;
+}
+
+static void test_a_long_task_does_not_strand_a_slot_that_was_in_use(void **state)
+{
+	(void)state;
+	play(compute_after_a_second_wake);
+}
+
 static void *compute_after_a_late_wake(void *arg)
 {
 	struct scene *scene = arg;
@@ -331,6 +352,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_idle_runtime_uses_no_processor),
 		cmocka_unit_test(test_a_long_task_does_not_strand_the_next_slot),
+		cmocka_unit_test(test_a_long_task_does_not_strand_a_slot_that_was_in_use),
 		cmocka_unit_test(test_a_long_task_wakes_a_watcher_for_the_next_slot),
 		cmocka_unit_test(test_a_long_task_does_not_strand_its_ring),
 		cmocka_unit_test(test_a_long_task_does_not_strand_its_deque),

@@ -39,7 +39,7 @@ static inline enum wait_outcome park_until(struct parker *p, int64_t deadline, b
 {
 	struct waiter waiter;
 
-	weft__wait_begin(&waiter);
+	weft__wait_begin(&waiter, deadline == WEFT_FOREVER);
 	parker_lock(p);
 	bool token = p->token;
 	p->token = false;
@@ -70,7 +70,7 @@ static inline void unpark(struct parker *p)
 
 	parker_lock(p);
 	if (p->waiter)
-		wake = weft__wait_claim(p->waiter, WAIT_WOKEN, &wakeup);
+		wake = weft__wait_claim(p->waiter, &wakeup);
 	if (wake)
 		p->waiter = NULL;
 	else

@@ -23,12 +23,12 @@ UNSEEN unsigned chan_waiters(weft_chan *ch, enum weft_op op)
 {
 	unsigned count = 0;
 
-	chan_lock(&ch->lock);
+	sync_lock(&ch->lock);
 	struct chan_node *first = atomic_load_explicit(
 		op == WEFT_SEND ? &ch->senders.first : &ch->receivers.first, memory_order_relaxed);
 	for (struct chan_node *node = first; node; node = node->next == first ? NULL : node->next)
 		count++;
-	chan_unlock(&ch->lock);
+	sync_unlock(&ch->lock);
 	return count;
 }
 

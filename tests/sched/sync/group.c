@@ -343,6 +343,45 @@ static void test_thread_waits(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
+/* A task of a group that waits for it would wait for itself. */
+static void *wait_for_oneself(void *arg)
+{
+	struct count *count = arg;
+	weft_group inner;
+
+	CHECK(weft_group_wait(count->group) == -EDEADLK);
+	CHECK(weft_group_wait_until(count->group, weft_after(1000)) == -EDEADLK);
+	CHECK(weft_group_wait_until(count->group, 0) == -EDEADLK);
+	weft_group_init(&inner); /* for another one it may */
+	CHECK(weft_group_spawn(&inner, count_up, count) == 0);
+	CHECK(weft_group_wait(&inner) == 0);
+	weft_group_fini(&inner);
+	CHECK(weft_group_wait(count->group) == -EDEADLK);
+	return NULL;
+}
+
+static void *spawn_self_waiters(void *arg)
+{
+	struct count count = {0};
+	weft_group g;
+
+	weft_group_init(&g);
+	count.group = &g;
+	for (unsigned i = 0; i < 10; i++)
+		CHECK(weft_group_spawn(&g, wait_for_oneself, &count) == 0);
+	CHECK(weft_group_wait(&g) == 0);
+	CHECK(is_raised(&count.ended, 10));
+	weft_group_fini(&g);
+	return arg;
+}
+
+static void test_member_waits(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, spawn_self_waiters, NULL);
+}
+
 static void test_bad_arguments(void **state)
 {
 	weft_group g;
@@ -390,6 +429,7 @@ int main(void)
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_cancelled_waiter),
 		cmocka_unit_test(test_thread_waits),
+		cmocka_unit_test(test_member_waits),
 		cmocka_unit_test(test_bad_arguments),
 		cmocka_unit_test(test_fini_while_running),
 	};

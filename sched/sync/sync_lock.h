@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The lock of a channel, or of a queue of waits: for critical sections of some ten nanoseconds that follow each other closely.
+ * Unlocking is a plain store, half the price of a lock that must find out whether somebody sleeps. So nobody sleeps on
+ * it (sched/os/pause.h).
+ *
+ * Not fair. Never held across a switch.
+ */
+#ifndef WEFT_SYNC_SYNC_LOCK_H
+#define WEFT_SYNC_SYNC_LOCK_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct sync_lock {
+	_Atomic uint32_t held;
+};
+
+void weft__sync_lock_slow(struct sync_lock *lock);
+
+static inline bool sync_trylock(struct sync_lock *lock)
+{
+	uint32_t expected = 0;
+
+	/* acquire: what the last holder wrote; pairs with the release in sync_unlock(). */
+	return atomic_compare_exchange_strong_explicit(&lock->held, &expected, 1,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+static inline void sync_lock(struct sync_lock *lock)
+{
+	if (__builtin_expect(!sync_trylock(lock), 0))
+		weft__sync_lock_slow(lock);
+}
+
+static inline void sync_unlock(struct sync_lock *lock)
+{
+	/* release: publishes the critical section. */
+	atomic_store_explicit(&lock->held, 0, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The next slot: its owner takes by a load and a store, and a watcher takes what the owner leaves.
+ *
+ * Mirrors: sched/core/find.c from_slot(); sched/core/ready.c weft__ready(); sched/core/park.c
+ * raid(), watch_slots().
+ *
+ * Invariants: each task that is put into the slot is taken once, by the owner, by who displaces it,
+ * or by the watcher, or is there in the end.
+ *
+ * Bounds: TASKS tasks are put, and the owner takes as often as it likes in between; RAIDS raids.
+ * The owner's stores, to the slot as well, and the watcher's go through store buffers; the owner's
+ * own loads of the slot see what is in its buffer.
+ *
+ * Broken: NO_HEAVY: the watcher's fence is light. LOOK_FIRST: the owner looks for the watcher before
+ * it says that it takes. IGNORE_TAKING: the watcher does not look whether the owner takes. PLAIN: the
+ * owner takes by a load and a store also under a raid. RAIDED_EARLY: the watcher says that it is done
+ * before it takes. TAKING_EARLY: the owner says that it is done before it empties the slot.
+ */
+#ifndef TASKS
+#define TASKS 3
+#endif
+#ifndef RAIDS
+#define RAIDS 3
+#endif
+
+#define WATCHER 0
+#define OWNER   1
+#define FENCERS_STORE
+#define STORERS 2
+#define FENCERS 1
+#define DEPTH   4
+#define CELLS   3
+#define SLOT    0 /* a task's number; 0: empty */
+#define TAKING  1
+#define RAIDED  2
+
+#include "tso.h"
+
+bool taken[TASKS + 1]; /* ghost */
+byte over;             /* who is done */
+
+inline got(task)
+{
+	if
+	:: task -> atomic { assert(!taken[task]); taken[task] = true }
+	:: else
+	fi
+}
+
+inline exchange_slot(who, value)
+{
+	atomic { DRAINED(who) -> seen = cell[SLOT]; cell[SLOT] = value }
+}
+
+inline load_slot()
+{
+	d_step {
+		if
+		:: buffer[OWNER]??[SLOT,_] -> seen = mine
+		:: else -> seen = cell[SLOT]
+		fi
+	}
+}
+
+inline store_slot(value)
+{
+	atomic { STORE(OWNER, SLOT, value); mine = value }
+}
+
+inline put(task)
+{
+	load_slot();
+	if
+	:: seen == 0 -> store_slot(task)
+	:: else -> exchange_slot(OWNER, task); got(seen)
+	fi
+}
+
+inline take()
+{
+	load_slot();
+	if
+	:: seen ->
+#ifdef BROKEN_LOOK_FIRST
+		raided = cell[RAIDED];
+		STORE(OWNER, TAKING, 1);
+#else
+		STORE(OWNER, TAKING, 1);
+		LIGHT_FENCE;
+		raided = cell[RAIDED];
+#endif
+		if
+#ifdef BROKEN_PLAIN
+		:: true ->
+#else
+		:: !raided ->
+#endif
+			load_slot();
+#ifdef BROKEN_TAKING_EARLY
+			STORE(OWNER, TAKING, 0);
+#endif
+			store_slot(0);
+			got(seen)
+#ifndef BROKEN_PLAIN
+		:: else -> exchange_slot(OWNER, 0); got(seen)
+#endif
+		fi;
+		STORE(OWNER, TAKING, 0)
+	:: else
+	fi
+}
+
+active proctype owner()
+{
+	byte puts, seen, mine;
+	bool raided;
+
+	do
+	:: puts < TASKS -> puts++; put(puts)
+	:: take()
+	:: puts == TASKS -> break
+	od;
+	over++
+}
+
+active proctype watcher()
+{
+	byte raids, seen;
+	bool taking;
+
+	do
+	:: raids < RAIDS ->
+		raids++;
+		STORE(WATCHER, RAIDED, 1);
+#ifndef BROKEN_NO_HEAVY
+		heavy_fence(0);
+#endif
+#ifndef BROKEN_IGNORE_TAKING
+		taking = cell[TAKING];
+#endif
+#ifdef BROKEN_RAIDED_EARLY
+		STORE(WATCHER, RAIDED, 0);
+#endif
+		if
+		:: !taking -> exchange_slot(WATCHER, 0); got(seen)
+		:: else
+		fi;
+		STORE(WATCHER, RAIDED, 0);
+		taking = false
+	:: true -> break
+	od;
+	over++
+}
+
+active proctype audit()
+{
+	byte task = 1;
+
+	atomic {
+		over == 2 && DRAINED(OWNER) ->
+		do
+		:: task <= TASKS -> assert(taken[task] != (cell[SLOT] == task)); task++
+		:: else -> break
+		od
+	}
+}
