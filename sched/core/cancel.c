@@ -41,6 +41,7 @@ int weft_cancel(weft_task *task)
 
 	/* Store-load races with cancel_watch() and cancel_unwatch(): both bits are set, then `waiting` is read. */
 	weft__fence_heavy();
+	chaos_at(weft__worker(), CHAOS_CANCEL);
 	/* acquire: the waiter's fields, released by cancel_watch(). */
 	struct waiter *waiter = atomic_load_explicit(&t->waiting, memory_order_acquire);
 	bool wake = waiter && weft__wait_claim(waiter, WAIT_CANCELLED, &wakeup);

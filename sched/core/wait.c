@@ -103,13 +103,24 @@ static bool claim_itself(struct waiter *waiter, enum wait_outcome outcome)
 	return weft__wait_claim(waiter, outcome, &unused);
 }
 
+/* The wait is over, and t has not left w. */
+static void end_unsuspended(struct worker *w, struct task *t)
+{
+	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+	if (chaos_at(w, CHAOS_WAIT))
+		weft__suspend(w, LEAVE_YIELD, weft__pick_local(w, false));
+}
+
 static void suspend_until_woken(struct worker *w, struct task *t)
 {
 	counter_add(&w->counters.parks, 1);
 	/* acquire: pairs with the release of the waker's exchange; it has come already, so no switch at all. */
-	if (atomic_load_explicit(&t->park, memory_order_acquire) != PARK_NOTIFIED)
+	if (atomic_load_explicit(&t->park, memory_order_acquire) != PARK_NOTIFIED) {
 		weft__suspend(w, LEAVE_PARK, weft__pick_local(w, false));
-	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+	} else {
+		end_unsuspended(w, t);
+	}
 }
 
 static enum wait_outcome wait_task(struct waiter *waiter, int64_t deadline, bool cancellable)
@@ -130,7 +141,7 @@ static enum wait_outcome wait_task(struct waiter *waiter, int64_t deadline, bool
 		}
 	}
 	if (alone)
-		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+		end_unsuspended(w, t);
 	else
 		suspend_until_woken(w, t);
 

@@ -6,6 +6,7 @@
 #ifndef WEFT_CORE_WORKER_H
 #define WEFT_CORE_WORKER_H
 
+#include "chaos.h"
 #include "counters.h"
 #include "sched/os/random.h"
 #include "sched/queue/deque.h"
@@ -64,6 +65,7 @@ struct worker {
 
 	/* owner writes, others read */
 	struct counters counters;
+	struct chaos chaos;
 
 	/* shared, each with its own protocol */
 	struct weft__deque deque; /* unstarted tasks */
