@@ -104,7 +104,7 @@ static bool claim_itself(struct waiter *waiter, enum wait_outcome outcome)
 }
 
 /* The wait is over, and t has not left w. */
-static void end_unsuspended(struct worker *w, struct task *t)
+static __attribute__((noinline)) void end_unsuspended(struct worker *w, struct task *t)
 {
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 	if (chaos_at(w, CHAOS_WAIT))

@@ -65,7 +65,6 @@ struct worker {
 
 	/* owner writes, others read */
 	struct counters counters;
-	struct chaos chaos;
 
 	/* shared, each with its own protocol */
 	struct weft__deque deque; /* unstarted tasks */
@@ -89,6 +88,8 @@ struct worker {
 	enum worker_state state;
 	_Atomic bool retiring; /* state RETIRING, for the owner to see */
 	pthread_t thread;
+
+	struct chaos chaos; /* says itself whose it is */
 };
 
 #endif
