@@ -21,7 +21,6 @@ static const struct {
 #define PAUSES_MAX 500
 /* Of virtual time; what short deadlines are made of. */
 #define LOST_MAX_NS 20000
-#define PICK_NS     100
 
 /* Queues hold 2, 4, 8 or 16 tasks. */
 #define CAPACITY_LEAST 2
@@ -104,8 +103,6 @@ void weft__chaos_picked(struct worker *w, struct task *t)
 	c->schedule = (c->schedule ^ t->number) * UINT64_C(0x9e3779b97f4a7c15);
 	c->schedule ^= c->schedule >> 32;
 	counter_add(&c->picks, 1);
-	if (w->rt->config.chaos.virtual_time)
-		weft__clock_pass(PICK_NS);
 }
 
 unsigned weft__chaos_capacity(struct worker *w)

@@ -5,8 +5,8 @@
  * it may do what is allowed there and hardly ever happens. With "hop" every resume is on another worker than the
  * one the task was suspended on, whenever there are two. Queues are tiny, of a size by dice.
  *
- * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h): it passes at each pick and look at the clock,
- * where a point loses it, and, when nothing is left to do before the earliest deadline, at once. Then all that a schedule
+ * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h): it passes with each look at the clock, where a
+ * point loses some, and, when nothing is left to do before the earliest deadline, at once. Then all that a schedule
  * follows from is the program and the seed: the same two give the same schedule, as long as no other thread calls in.
  * weft__chaos_picked() keeps a hash of it, by which two can be compared.
  *
