@@ -62,8 +62,8 @@ static inline bool stress_one_in(struct weft__random *r, uint32_t sides)
 bool stress_chaos_hop(void);
 
 /*
- * Whether WEFT_CHAOS asks for virtual time: then tasks alone are at work, so that the schedule can be replayed. Threads that would be
- * at work beside them are left out.
+ * Whether WEFT_CHAOS asks for virtual time: threads that would be at work beside the tasks are left out then, so that the
+ * schedule can be replayed.
  */
 bool stress_alone(void);
 

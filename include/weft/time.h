@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time: int64_t nanoseconds. Deadlines are absolute on CLOCK_MONOTONIC. With WEFT_CHAOS=SEED,virtual tasks have a time of their own,
- * which begins anew with each runtime; what a task calls a deadline then says nothing to a plain thread.
+ * Time: int64_t nanoseconds. Deadlines are absolute on CLOCK_MONOTONIC. With WEFT_CHAOS=SEED,virtual tasks have a time
+ * of their own, which begins anew with each runtime; what is a deadline to a task then says nothing to a plain thread.
  */
 #ifndef WEFT_TIME_H
 #define WEFT_TIME_H

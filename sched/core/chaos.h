@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * WEFT_CHAOS: schedules that rarely happen by themselves, from a seed. At each of the points below the worker that comes
- * by rolls its dice: it may lose some time, so that others get between what it did before and what it does after, and
- * it may do what is allowed there and hardly ever happens. With "hop" every resume is on another worker than the
- * one the task was suspended on, whenever there are two. Queues are tiny, of a size by dice.
+ * by rolls its dice: it may lose some time, so that others get between what it did before and what it does after, and it
+ * may do what is allowed there and hardly ever happens. With "hop" every resume is on another worker than the one the
+ * task was suspended on, whenever there are two. Queues are tiny, of a size by dice.
  *
- * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h): it passes with each look at the clock, where a
- * point loses some, and, when nothing is left to do before the earliest deadline, at once. Then all that a schedule
- * follows from is the program and the seed: the same two give the same schedule, as long as no other thread calls in.
- * weft__chaos_picked() keeps a hash of it, by which two can be compared.
+ * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h): it passes with each look at the clock,
+ * where a point loses some, and, when nothing is left to do before the earliest deadline, at once. Then all that a
+ * schedule follows from is the program and the seed: the same two give the same schedule, as long as no other thread
+ * takes part. weft__chaos_picked() keeps a hash of it, by which two can be compared.
  *
- * Where chaos is off it costs nothing: the points are behind a look at one flag, off the paths that are measured. (Rejected: points in
- * fork, join, suspend and the primitives' fast paths. What would be decided there is decided at the picks.)
+ * Where chaos is off it costs nothing: the points are behind a look at one flag, off the paths that are measured.
+ * (Rejected: points in fork, join, suspend and the primitives' fast paths. What would be decided there is decided at
+ * the picks.)
  */
 #ifndef WEFT_CORE_CHAOS_H
 #define WEFT_CORE_CHAOS_H

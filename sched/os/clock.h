@@ -4,8 +4,9 @@
  *
  * One thread of the process can have virtual time: it begins at the same value each time and moves only when that thread
  * moves it, or looks at it, and so is the same in each run that does the same. The other threads have real time
- * meanwhile, and so their deadlines, and sleeps in the kernel, are what they always are. (Rejected: virtual time for the whole
- * process. A deadline that a plain thread has computed before, or from clock_gettime(), would then be another clock's.)
+ * meanwhile, and so their deadlines, and sleeps in the kernel, are what they always are. (Rejected: virtual time for the
+ * whole process. A deadline that a plain thread has computed before, or from clock_gettime(), would then be another
+ * clock's.)
  */
 #ifndef WEFT_SCHED_OS_CLOCK_H
 #define WEFT_SCHED_OS_CLOCK_H
