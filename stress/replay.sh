@@ -6,6 +6,7 @@
 # Runs a stress program with virtual time, twice for each of a few seeds of WEFT_CHAOS, and compares what was done and
 # the hash of the schedule. The same seed has to give the same, other seeds something else.
 set -u
+unset WEFT_WORKERS
 rounds=$1 program=$2
 said=
 

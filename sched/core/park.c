@@ -116,7 +116,7 @@ static void rouse(struct worker *w)
 /* The worker to wake: the one that went to sleep last, which has the warmest caches. */
 static struct worker *sleeper_locked(struct weft_runtime *rt)
 {
-	struct worker *self = weft__worker(), *w = NULL;
+	struct worker *self = rt->config.chaos.on ? weft__worker() : NULL, *w = NULL;
 	bool longest = self && self->rt == rt && chaos_at(self, CHAOS_ROUSE);
 
 	for (struct worker *s = rt->sleepers; s && (!w || longest); s = s->sleep_next) {

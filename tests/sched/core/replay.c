@@ -144,6 +144,7 @@ static int play_and_say(void)
 
 static void play_anew(void *chaos)
 {
+	unsetenv("WEFT_WORKERS");
 	setenv("WEFT_CHAOS", chaos, 1);
 	setenv("WEFT_STATS", "1", 1);
 	execl("/proc/self/exe", "replay", "play", (char *)NULL);
