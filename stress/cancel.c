@@ -228,8 +228,8 @@ static void play(struct weft__random *random)
 	if (weft_spawn(stress_one_in(random, 2) ? sleeper : joiner, &scene, &scene.victim) < 0)
 		return;
 	unsigned started = 0;
-	bool by_clerk =
-		cancellers > 0 && stress_one_in(random, 4) && cancel_by_clerk(random, scene.victim);
+	bool by_clerk = !stress_alone() && cancellers > 0 && stress_one_in(random, 4) &&
+			cancel_by_clerk(random, scene.victim);
 	while (!by_clerk && started < cancellers &&
 	       weft_spawn(canceller, &scene, &tasks[started]) == 0)
 		started++;
@@ -272,15 +272,16 @@ static void *storm(void *unused)
 
 int main(int argc, char **argv)
 {
-	unsigned started = 0;
+	unsigned started = 0, threads;
 
 	stress_begin(argc, argv,
 		     "Waits that are woken, time out and are cancelled at about the same moment.");
-	while (started < THREADS &&
+	threads = stress_alone() ? 0 : THREADS;
+	while (started < threads &&
 	       pthread_create(&clerks[started].thread, NULL, clerk_main, &clerks[started]) == 0)
 		started++;
-	stress_check(started == THREADS, "not all threads could be started");
-	if (started == THREADS)
+	stress_check(started == threads, "not all threads could be started");
+	if (started == threads)
 		stress_run(storm, NULL);
 	while (started-- > 0) {
 		atomic_store_explicit(&clerks[started].end, true, memory_order_relaxed);

@@ -125,7 +125,8 @@ static void play(struct weft__random *random)
 	struct actor actors[ACTORS_MAX];
 	unsigned senders = 1 + weft__random_below(random, ACTORS_MAX / 2);
 	unsigned all = senders + 1 + weft__random_below(random, ACTORS_MAX / 2 - 1);
-	bool threads = stress_one_in(random, 8), early = stress_one_in(random, 3);
+	bool threads = !stress_alone() && stress_one_in(random, 8),
+	     early = stress_one_in(random, 3);
 	unsigned started = 0;
 
 	int rc = weft_chan_create(sizeof(struct parcel), capacities[weft__random_below(random, 6)],

@@ -180,7 +180,7 @@ static void play(struct weft__random *random)
 	struct actor actors[ACTORS_MAX];
 	struct ledger ledgers[ACTORS_MAX + 1] = {{0}};
 	unsigned all = 2 + weft__random_below(random, ACTORS_MAX - 2), started = 0;
-	bool threads = stress_one_in(random, 8);
+	bool threads = !stress_alone() && stress_one_in(random, 8);
 
 	for (unsigned k = 0; k < scene.chan_count; k++) {
 		int rc = weft_chan_create(sizeof(struct parcel),

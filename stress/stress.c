@@ -25,6 +25,7 @@
 /* Immutable after stress_begin(). */
 static const char *program;
 static long seconds = 5;
+static uint64_t rounds; /* 0: as many as fit into the time */
 static long hang_seconds = 60;
 static uint64_t seed;
 static int64_t deadline;
@@ -34,6 +35,7 @@ static pthread_t monitor_thread;
 /* Relaxed, all: see stress.h. */
 static _Atomic uint64_t done;
 static _Atomic uint64_t failures;
+static _Atomic uint64_t asked;
 static _Atomic bool over;
 
 /* Under `mutex`. */
@@ -54,9 +56,10 @@ static int64_t now(void)
 static void usage(FILE *out, const char *what)
 {
 	fprintf(out,
-		"Usage: %s [--seconds N] [--seed S] [--hang N]\n"
+		"Usage: %s [--seconds N | --rounds N] [--seed S] [--hang N]\n"
 		"%s\n"
 		"  --seconds N  for about how long (default 5)\n"
+		"  --rounds N   until so many rounds have begun, however long that takes\n"
 		"  --seed S     what its chances follow from (default: the clock)\n"
 		"  --hang N     aborts after so many seconds without progress (default 60)\n"
 		"Exit status: 0; 1 when something was not as it must be, with what it saw; 2 for a "
@@ -89,13 +92,17 @@ static void print_command(FILE *out)
 		if (value)
 			fprintf(out, "%s=%s ", variables[i], value);
 	}
-	fprintf(out, "%s --seconds %ld --seed %llu\n", program, seconds, (unsigned long long)seed);
+	if (rounds)
+		fprintf(out, "%s --rounds %llu", program, (unsigned long long)rounds);
+	else
+		fprintf(out, "%s --seconds %ld", program, seconds);
+	fprintf(out, " --seed %llu\n", (unsigned long long)seed);
 }
 
 static void print_progress(int64_t elapsed)
 {
-	printf("%s%s: %lld of %ld s, %llu done%s", terminal ? "\r" : "", program,
-	       (long long)(elapsed / NS), seconds,
+	printf("%s%s: %lld s, %llu done%s", terminal ? "\r" : "", program,
+	       (long long)(elapsed / NS),
 	       (unsigned long long)atomic_load_explicit(&done, memory_order_relaxed),
 	       terminal ? " " : "\n");
 	fflush(stdout);
@@ -150,11 +157,14 @@ static void *monitor(void *unused)
 void stress_begin(int argc, char **argv, const char *what)
 {
 	static const struct option options[] = {
+		/* clang-format off */
 		{"seconds", required_argument, NULL, 's'},
+		{"rounds", required_argument, NULL, 'n'},
 		{"seed", required_argument, NULL, 'r'},
 		{"hang", required_argument, NULL, 'w'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
+		/* clang-format on */
 	};
 	pthread_condattr_t attr;
 	sigset_t all, before;
@@ -166,6 +176,9 @@ void stress_begin(int argc, char **argv, const char *what)
 		switch (c) {
 		case 's':
 			seconds = (long)parse("seconds", optarg, SECONDS_MAX);
+			break;
+		case 'n':
+			rounds = parse("rounds", optarg, UINT64_MAX);
 			break;
 		case 'r':
 			seed = parse("seed", optarg, UINT64_MAX);
@@ -187,7 +200,7 @@ void stress_begin(int argc, char **argv, const char *what)
 	}
 	deadline = now() + seconds * NS;
 	terminal = isatty(STDOUT_FILENO);
-	printf("%s: --seconds %ld --seed %llu\n", program, seconds, (unsigned long long)seed);
+	print_command(stdout);
 	fflush(stdout);
 
 	pthread_condattr_init(&attr);
@@ -229,7 +242,8 @@ bool stress_over(void)
 {
 	if (atomic_load_explicit(&over, memory_order_relaxed))
 		return true;
-	if (now() < deadline)
+	if (rounds ? atomic_fetch_add_explicit(&asked, 1, memory_order_relaxed) < rounds
+		   : now() < deadline)
 		return false;
 	atomic_store_explicit(&over, true, memory_order_relaxed);
 	return true;
@@ -271,6 +285,13 @@ bool stress_chaos_hop(void)
 	const char *chaos = getenv("WEFT_CHAOS");
 
 	return chaos && strstr(chaos, ",hop");
+}
+
+bool stress_alone(void)
+{
+	const char *chaos = getenv("WEFT_CHAOS");
+
+	return chaos && strstr(chaos, ",virtual");
 }
 
 static void replace_watched(weft_runtime *from, weft_runtime *to)

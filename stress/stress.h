@@ -27,13 +27,13 @@
 /* Whether a sanitizer slows everything down. */
 #define STRESS_SANITIZED (WEFT_TEST_SCALE_SANITIZER > 1)
 
-/* Reads the options (exits on a bad one and for --help), prints seconds and seed, starts the monitor. */
+/* Reads the options (exits on a bad one and for --help), prints them and the environment, starts the monitor. */
 void stress_begin(int argc, char **argv, const char *what);
 
 /* Stops the monitor and prints the verdict. The exit status: 0, 1 when something failed. */
 int stress_end(void);
 
-/* Whether the time is up or something has failed. Any context; does not suspend. */
+/* Whether the time is up, or --rounds have asked, or something has failed. Any context; does not suspend. */
 bool stress_over(void);
 
 /* Adds to what is shown as progress. At least one within a minute (--hang), else the program aborts. Any context. */
@@ -60,6 +60,12 @@ static inline bool stress_one_in(struct weft__random *r, uint32_t sides)
 
 /* Whether WEFT_CHAOS asks for a hop at every resume. */
 bool stress_chaos_hop(void);
+
+/*
+ * Whether WEFT_CHAOS asks for virtual time: threads that would be at work beside the tasks are left out then, so that the
+ * schedule can be replayed.
+ */
+bool stress_alone(void);
 
 /*
  * The runtimes whose state the monitor prints when nothing moves any more, at most 8: watched until their end, which may

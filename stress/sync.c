@@ -379,7 +379,7 @@ static void check_end(struct table *t)
 int main(int argc, char **argv)
 {
 	pthread_t threads[THREADS];
-	uintptr_t started = 0;
+	uintptr_t started = 0, wanted;
 
 	stress_begin(argc, argv,
 		     "Locks, conditions, semaphores and the like, from tasks and threads.");
@@ -391,10 +391,11 @@ int main(int argc, char **argv)
 		weft_cond_init(&tables[i].token_free);
 		tables[i].tokens = TOKENS;
 	}
-	while (started < THREADS &&
+	wanted = stress_alone() ? 0 : THREADS;
+	while (started < wanted &&
 	       pthread_create(&threads[started], NULL, thread_main, (void *)(started + 1000)) == 0)
 		started++;
-	stress_check(started == THREADS, "not all threads could be started");
+	stress_check(started == wanted, "not all threads could be started");
 	stress_run(storm, NULL);
 	while (started-- > 0)
 		pthread_join(threads[started], NULL);

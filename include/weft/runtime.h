@@ -105,9 +105,9 @@ WEFT_API int weft_worker_id(void);
  *
  * From any thread or task; concurrent calls are carried out one after the other.
  *
- * 0; -EINVAL: n is out of range; -EPERM: rt is NULL outside of a task, or the process was forked from one
- * with a runtime; -EAGAIN, -ENOMEM: not all threads could be
- * started, the count is what it was before the call.
+ * 0; -EINVAL: n is out of range, or not 1 with the virtual time of WEFT_CHAOS; -EPERM: rt is NULL outside of a task,
+ * or the process was forked from one with a runtime; -EAGAIN, -ENOMEM: not all threads could be started, the count is
+ * what it was before the call.
  */
 WEFT_API int weft_set_workers(weft_runtime *rt, unsigned n);
 

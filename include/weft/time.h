@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time: int64_t nanoseconds. Deadlines are absolute on CLOCK_MONOTONIC.
+ * Time: int64_t nanoseconds. Deadlines are absolute on CLOCK_MONOTONIC. With WEFT_CHAOS=SEED,virtual tasks have a time
+ * of their own, which begins anew with each runtime; what is a deadline to a task then says nothing to a plain thread.
  */
 #ifndef WEFT_TIME_H
 #define WEFT_TIME_H
@@ -9,7 +10,7 @@
 
 WEFT_BEGIN_DECLS
 
-/* The time on CLOCK_MONOTONIC. Any context. */
+/* The time on CLOCK_MONOTONIC; in a task perhaps virtual time, see above. Any context. */
 WEFT_API int64_t weft_now(void);
 
 /* The deadline ns from now: WEFT_FOREVER where that would overflow, now for a negative ns. Any context. */

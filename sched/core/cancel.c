@@ -46,6 +46,7 @@ static bool request(struct task *t)
  */
 static bool claim(struct task *t, struct wakeup *ret)
 {
+	chaos_at(weft__worker(), CHAOS_CANCEL);
 	/* acquire: the waiter's fields, released by cancel_watch(). */
 	struct waiter *waiter = atomic_load_explicit(&t->waiting, memory_order_acquire);
 	bool wake = waiter && weft__wait_claim_cancelled(waiter, ret);

@@ -2,30 +2,70 @@
 #include "chaos.h"
 
 #include "runtime.h"
+#include "sched/os/clock.h"
+#include "sched/os/cpu_relax.h"
 
 #include <sched.h>
 
-/* One in so many. */
-#define SEND_AWAY_ODDS 4
-#define FAIR_PICK_ODDS 4
-#define GIVE_WAY_ODDS  64
+/* One in so many passages of a point loses time, and one in so many strikes; 0: none. */
+static const struct {
+	uint16_t lose_time, strike;
+} odds[CHAOS_POINTS] = {
+	[CHAOS_PICK] = {64, 4},  [CHAOS_ORDER] = {0, 2},  [CHAOS_READY] = {64, 4},
+	[CHAOS_SPAWN] = {64, 4}, [CHAOS_WAIT] = {0, 2},   [CHAOS_LOCK] = {8, 4},
+	[CHAOS_CANCEL] = {4, 0}, [CHAOS_TIMERS] = {0, 4}, [CHAOS_STEAL] = {8, 4},
+	[CHAOS_SLEEP] = {4, 4},  [CHAOS_ROUSE] = {8, 2},
+};
 
-static uint32_t roll(struct worker *w, uint32_t sides)
+/* The processor's, at most; enough for what others do in a few hundred instructions. */
+#define PAUSES_MAX 500
+/* Of virtual time; what short deadlines are made of. */
+#define LOST_MAX_NS 20000
+
+/* Queues hold 2, 4, 8 or 16 tasks. */
+#define CAPACITY_LEAST 2
+#define CAPACITIES     4
+
+uint32_t weft__chaos_choose(struct worker *w, uint32_t n)
 {
-	return weft__random_below(&w->random, sides);
+	return weft__random_below(&w->random, n);
 }
 
-bool weft__chaos_send_away(struct worker *w, struct task *t)
+static bool one_in(struct worker *w, uint32_t n)
+{
+	return n > 0 && weft__chaos_choose(w, n) == 0;
+}
+
+static void lose_time(struct worker *w)
+{
+	if (w->rt->config.chaos.virtual_time) {
+		weft__clock_pass(weft__chaos_choose(w, LOST_MAX_NS));
+	} else if (one_in(w, 2)) {
+		sched_yield();
+	} else {
+		for (uint32_t i = weft__chaos_choose(w, PAUSES_MAX); i > 0; i--)
+			weft__cpu_relax();
+	}
+}
+
+bool weft__chaos_strikes(struct worker *w, enum chaos_point point)
+{
+	if (one_in(w, odds[point].lose_time))
+		lose_time(w);
+	if (!one_in(w, odds[point].strike))
+		return false;
+	counter_add(&w->chaos.struck[point], 1);
+	return true;
+}
+
+static bool send_to_other(struct worker *w, struct task *t)
 {
 	struct weft_runtime *rt = w->rt;
 	struct worker *target = NULL;
 
-	if (!rt->config.chaos.hop && roll(w, SEND_AWAY_ODDS) != 0)
-		return false;
-
 	weft__rcu_lock();
 	struct worker_table *table = worker_table(rt);
-	uint32_t start = roll(w, table->count);
+	uint32_t start = weft__chaos_choose(w, table->count);
 	for (unsigned i = 0; i < table->count && !target; i++) {
 		struct worker *candidate = table->workers[(start + i) % table->count];
 		/* relaxed: one that retires just now hands its inbox over once nobody can see it any more. */
@@ -41,9 +81,31 @@ bool weft__chaos_send_away(struct worker *w, struct task *t)
 	return target != NULL;
 }
 
-bool weft__chaos_pick(struct worker *w)
+bool weft__chaos_send_away(struct worker *w, struct task *t, enum chaos_point point)
 {
-	if (roll(w, GIVE_WAY_ODDS) == 0)
-		sched_yield();
-	return roll(w, FAIR_PICK_ODDS) == 0;
+	if (w->rt->config.chaos.hop && point == CHAOS_READY)
+		return send_to_other(w, t);
+	if (!weft__chaos_strikes(w, point))
+		return false;
+	if (one_in(w, 2) || !send_to_other(w, t))
+		weft__inject(w->rt, t);
+	return true;
+}
+
+void weft__chaos_picked(struct worker *w, struct task *t)
+{
+	struct chaos *c = &w->chaos;
+
+	if (!(t->flags & TASK_NUMBERED)) {
+		t->flags |= TASK_NUMBERED;
+		t->number = ++c->numbered;
+	}
+	c->schedule = (c->schedule ^ t->number) * UINT64_C(0x9e3779b97f4a7c15);
+	c->schedule ^= c->schedule >> 32;
+	counter_add(&c->picks, 1);
+}
+
+unsigned weft__chaos_capacity(struct worker *w)
+{
+	return CAPACITY_LEAST << weft__chaos_choose(w, CAPACITIES);
 }

@@ -1,18 +1,67 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WEFT_CHAOS: schedules that rarely happen by themselves, from a seed. At the scheduling points a worker rolls dice:
- * tasks are sent to other workers, picks take an unusual order, threads give their processor away. With "hop" every
- * resume is on another worker than the one the task was suspended on, whenever there are two.
+ * WEFT_CHAOS: schedules that rarely happen by themselves, from a seed. At each of the points below the worker that comes
+ * by rolls its dice: it may lose some time, so that others get between what it did before and what it does after, and it
+ * may do what is allowed there and hardly ever happens. With "hop" every resume is on another worker than the one the
+ * task was suspended on, whenever there are two. Queues are tiny, of a size by dice.
+ *
+ * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h): it passes with each look at the clock,
+ * where a point loses some, and, when nothing is left to do before the earliest deadline, at once. Then all that a
+ * schedule follows from is the program and the seed: the same two give the same schedule, as long as no other thread
+ * takes part. weft__chaos_picked() keeps a hash of it, by which two can be compared.
+ *
+ * Where chaos is off it costs nothing: the points are behind a look at one flag, off the paths that are measured.
+ * (Rejected: points in fork, join, suspend and the primitives' fast paths. What would be decided there is decided at
+ * the picks.)
  */
 #ifndef WEFT_CORE_CHAOS_H
 #define WEFT_CORE_CHAOS_H
 
-#include "worker.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 
-/* Sends a task that w makes runnable to another worker's inbox, perhaps: true. */
-bool weft__chaos_send_away(struct worker *w, struct task *t);
+struct task;
+struct worker;
 
-/* At a pick: loses time, perhaps. true: the pick is to be a fair one. */
-bool weft__chaos_pick(struct worker *w);
+enum chaos_point {
+	CHAOS_PICK, /* picking from the own queues: the leader makes a fair pick instead */
+	CHAOS_ORDER, /* the same: the queues are looked at in another order, the deque at its other end */
+	CHAOS_READY, /* making a task runnable: another worker's inbox, or the pool's queue */
+	CHAOS_SPAWN, /* spawning: likewise */
+	CHAOS_WAIT,  /* a wait that is over before the task has suspended: it yields */
+	CHAOS_LOCK, /* a mutex that is held: no spinning; who comes too late is handed it by the next unlock */
+	CHAOS_CANCEL, /* cancelling, between the request and the look at the wait: nothing but lost time */
+	CHAOS_TIMERS, /* looking for deadlines that have passed: none is found */
+	CHAOS_STEAL,  /* stealing: nothing is found */
+	CHAOS_SLEEP, /* a worker about to sleep, which others see as asleep: it gets up, woken for nothing */
+	CHAOS_ROUSE, /* waking a worker: the one that has slept longest instead of the last one */
+	CHAOS_POINTS
+};
+
+/* In each worker; its own but for the counts, which anybody may read. */
+struct chaos {
+	uint64_t schedule; /* hash of the tasks picked, in order */
+	uint32_t numbered; /* how many tasks it has given a number */
+	_Atomic uint64_t picks;
+	_Atomic uint64_t struck[CHAOS_POINTS]; /* how often what the point names was done */
+};
+
+/* The points are passed where the configuration says so: see chaos_at() in runtime.h. */
+
+/* Loses time, perhaps. true: what the point names is to be done. */
+bool weft__chaos_strikes(struct worker *w, enum chaos_point point);
+
+/* At CHAOS_READY and CHAOS_SPAWN: sends a task elsewhere, perhaps: true. */
+bool weft__chaos_send_away(struct worker *w, struct task *t, enum chaos_point point);
+
+/* One of n, by dice. */
+uint32_t weft__chaos_choose(struct worker *w, uint32_t n);
+
+/* Notes that w runs t next. */
+void weft__chaos_picked(struct worker *w, struct task *t);
+
+/* How many tasks the queues of a new worker hold. */
+unsigned weft__chaos_capacity(struct worker *w);
 
 #endif

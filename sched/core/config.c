@@ -26,6 +26,8 @@ _Static_assert(WEFT__CONFIG_WHY_SIZE == WEFT__CPUS_WHY_SIZE, "the reason fits");
 #define ACCEPTS_STACK   "bytes, with K or M as suffix, from 16K to 1024M"
 #define ACCEPTS_FLAG    "0 or 1"
 
+#define WHY_ONE_WORKER "the virtual time of WEFT_CHAOS is one worker's"
+
 /* How much of a bad value is shown. */
 #define SHOWN_MAX 64
 
@@ -63,7 +65,7 @@ static const struct setting {
 	[WEFT__SETTING_STATS] =
 		{"WEFT_STATS", ACCEPTS_FLAG, read_stats, show_stats},
 	[WEFT__SETTING_CHAOS] =
-		{"WEFT_CHAOS", "SEED or SEED,hop, where SEED is a number below 2^64", read_chaos,
+		{"WEFT_CHAOS", "SEED, SEED,hop or SEED,virtual, where SEED is a number below 2^64", read_chaos,
 		 show_chaos},
 	[WEFT__SETTING_PRINT_CONFIG] =
 		{"WEFT_PRINT_CONFIG", ACCEPTS_FLAG, read_print_config, show_print_config},
@@ -155,10 +157,15 @@ static bool read_chaos(const char *text, struct weft__config *ret)
 {
 	uint64_t seed;
 
-	if (!read_digits(&text, &seed) || (*text != '\0' && strcmp(text, ",hop") != 0))
+	if (!read_digits(&text, &seed))
 		return false;
-	ret->chaos = (struct weft__chaos){.on = true, .seed = seed, .hop = *text != '\0'};
-	return true;
+	ret->chaos = (struct weft__chaos){
+		.on = true,
+		.seed = seed,
+		.hop = strcmp(text, ",hop") == 0,
+		.virtual_time = strcmp(text, ",virtual") == 0,
+	};
+	return *text == '\0' || ret->chaos.hop || ret->chaos.virtual_time;
 }
 
 static bool read_print_config(const char *text, struct weft__config *ret)
@@ -210,7 +217,9 @@ static void show_chaos(const struct weft__config *config, char *ret_text)
 {
 	if (config->chaos.on)
 		snprintf(ret_text, VALUE_SIZE, "%" PRIu64 "%s", config->chaos.seed,
-			 config->chaos.hop ? ",hop" : "");
+			 config->chaos.hop            ? ",hop"
+			 : config->chaos.virtual_time ? ",virtual"
+						      : "");
 	else
 		snprintf(ret_text, VALUE_SIZE, "off");
 }
@@ -270,6 +279,36 @@ static int apply_options(struct weft__config *config, const struct weft_options 
 	return 0;
 }
 
+/* What follows from virtual time: one worker, who need not search, as nobody else makes work. */
+static int apply_virtual_time(struct weft__config *config)
+{
+	bool from_code = config->origin[WEFT__SETTING_WORKERS] == WEFT__ORIGIN_CODE;
+
+	if (config->origin[WEFT__SETTING_SPIN] == WEFT__ORIGIN_DEFAULT)
+		config->spin_us = 0;
+	if (config->origin[WEFT__SETTING_WORKERS] == WEFT__ORIGIN_DEFAULT) {
+		config->workers = 1;
+		snprintf(config->workers_why, sizeof(config->workers_why), WHY_ONE_WORKER);
+	}
+	if (config->workers == 1)
+		return 0;
+	weft__warn("%s=%u: expected 1: " WHY_ONE_WORKER,
+		   from_code ? "weft_options.workers" : "WEFT_WORKERS", config->workers);
+	return -EINVAL;
+}
+
+/* Settles what follows from other settings. */
+static int apply_rest(struct weft__config *config)
+{
+	if (config->chaos.virtual_time)
+		return apply_virtual_time(config);
+	/* Reads files: only where the answer is needed. */
+	if (config->origin[WEFT__SETTING_WORKERS] == WEFT__ORIGIN_DEFAULT)
+		config->workers =
+			weft__cpus_usable(NULL, config->workers_why, sizeof(config->workers_why));
+	return 0;
+}
+
 int weft__config_load(struct weft__config *ret, const struct weft_options *opt)
 {
 	struct weft__config config = {
@@ -283,12 +322,10 @@ int weft__config_load(struct weft__config *ret, const struct weft_options *opt)
 
 	if (!err && opt)
 		err = apply_options(&config, opt);
+	if (!err)
+		err = apply_rest(&config);
 	if (err)
 		return err;
-	/* Reads files: only where the answer is needed. */
-	if (config.origin[WEFT__SETTING_WORKERS] == WEFT__ORIGIN_DEFAULT)
-		config.workers =
-			weft__cpus_usable(NULL, config.workers_why, sizeof(config.workers_why));
 	*ret = config;
 	return 0;
 }

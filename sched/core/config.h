@@ -36,8 +36,9 @@ enum weft__pin { WEFT__PIN_NONE, WEFT__PIN_CORES };
 
 struct weft__chaos {
 	bool on;
-	uint64_t seed; /* 0 while off */
-	bool hop;      /* every resume on another worker whenever there are two */
+	uint64_t seed;     /* 0 while off */
+	bool hop;          /* every resume on another worker whenever there are two */
+	bool virtual_time; /* one worker, whose time is virtual (sched/os/clock.h) */
 };
 
 /* Plain data, owned by whoever loaded it; constant afterwards. */

@@ -15,7 +15,6 @@
  * The switch returns the worker that resumed: hot code gets the right worker in a register. The worker from before the
  * switch is another thread's and must not be used.
  */
-#include "chaos.h"
 #include "runtime.h"
 #include "src/orphan.h"
 #include "unwind.h"

@@ -19,7 +19,6 @@
  * random place and takes the oldest unstarted task of a deque, or half of a ring. It searches for WEFT_SPIN microseconds,
  * then sleeps (park.c).
  */
-#include "chaos.h"
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/cpu_relax.h"
@@ -142,14 +141,60 @@ static struct task *from_ring(struct worker *w, bool have_stack)
 	return t;
 }
 
+/* The oldest of the deque, which costs more than the newest. */
+static struct task *from_deque_end(struct worker *w, bool have_stack)
+{
+	if (weft__deque_empty(&w->deque) || (!have_stack && !weft__can_start(w)))
+		return NULL;
+	return startable(w, weft__deque_pop_oldest(&w->deque), have_stack);
+}
+
+/* Picks under WEFT_CHAOS, where tasks that are not pinned are in inboxes too. */
+static __attribute__((noinline)) struct task *pick_by_chance(struct worker *w, uint32_t pick,
+							     bool have_stack)
+{
+	enum { SLOT, RING, DEQUE, DEQUE_END, INBOX, SOURCES };
+	struct task *t = NULL;
+	uint32_t first = SLOT;
+
+	if (pick % LEADER_EVERY == 0 || weft__chaos_strikes(w, CHAOS_PICK)) {
+		w->fair = true;
+		return NULL;
+	}
+	if (weft__chaos_strikes(w, CHAOS_ORDER))
+		first = weft__chaos_choose(w, SOURCES);
+	for (uint32_t i = 0; i < SOURCES && !t; i++) {
+		switch ((first + i) % SOURCES) {
+		case SLOT:
+			t = from_slot(w);
+			break;
+		case RING:
+			t = from_ring(w, have_stack);
+			break;
+		case DEQUE:
+			t = from_deque(w, have_stack);
+			break;
+		case DEQUE_END:
+			t = from_deque_end(w, have_stack);
+			break;
+		case INBOX:
+			t = from_inbox(w, have_stack);
+			break;
+		}
+	}
+	/* The leader's picks are noted where it runs them. */
+	if (t && w->task)
+		weft__chaos_picked(w, t);
+	return t;
+}
+
 /* The pick of that number, in the whole order. */
 static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint32_t pick,
 							 bool have_stack)
 {
-	bool chaos = w->rt->config.chaos.on;
 	struct task *t = NULL;
 
-	if (pick % LEADER_EVERY == 0 || (chaos && weft__chaos_pick(w))) {
+	if (pick % LEADER_EVERY == 0) {
 		w->fair = true;
 		return NULL;
 	}
@@ -164,7 +209,7 @@ static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint3
 		t = from_ring(w, have_stack);
 	if (!t)
 		t = from_deque(w, have_stack);
-	if (!t && (w->pinned > 0 || chaos))
+	if (!t && w->pinned > 0)
 		t = from_inbox(w, have_stack);
 	return t;
 }
@@ -175,7 +220,9 @@ struct task *weft__pick_local(struct worker *w, bool have_stack)
 
 	/* Between those picks that take another order the slot comes first: the way of tasks that talk to each other. What is in
 	 * the slot has started. */
-	if (__builtin_expect(pick % DEQUE_OFFSET != 0 && !w->rt->config.chaos.on, 1)) {
+	if (__builtin_expect(w->rt->config.chaos.on, 0))
+		return pick_by_chance(w, pick, have_stack);
+	if (__builtin_expect(pick % DEQUE_OFFSET != 0, 1)) {
 		struct task *t = from_slot(w);
 		if (t)
 			return t;
@@ -194,8 +241,7 @@ static struct task *pick_fair(struct worker *w)
 			t = from_injection(w, 1, false);
 			break;
 		case 1:
-			if (!weft__deque_empty(&w->deque) && weft__can_start(w))
-				t = startable(w, weft__deque_pop_oldest(&w->deque), false);
+			t = from_deque_end(w, false);
 			break;
 		case 2:
 			t = from_inbox(w, false);
@@ -216,6 +262,8 @@ static void run_timers(struct worker *w)
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
 	int64_t now = 0;
 
+	if (chaos_at(w, CHAOS_TIMERS))
+		return;
 	for (unsigned i = 0; i < count; i++) {
 		struct timers *timers = &rt->records[i]->timers;
 		/* relaxed: a hint; weft__expire() looks again. */
@@ -277,7 +325,7 @@ static struct task *search(struct worker *w)
 	if (!w->searching && !weft__search_start(w))
 		return NULL;
 	for (;;) {
-		struct task *t = steal(w);
+		struct task *t = chaos_at(w, CHAOS_STEAL) ? NULL : steal(w);
 		if (!t)
 			t = from_inbox(w, false);
 		if (!t)

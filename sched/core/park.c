@@ -116,6 +116,19 @@ static void rouse(struct worker *w)
 	weft__futex_wake(&w->awake, 1);
 }
 
+/* The worker to wake: the one that went to sleep last, which has the warmest caches. */
+static struct worker *sleeper_locked(struct weft_runtime *rt)
+{
+	struct worker *self = rt->config.chaos.on ? weft__worker() : NULL, *w = NULL;
+	bool longest = self && self->rt == rt && chaos_at(self, CHAOS_ROUSE);
+
+	for (struct worker *s = rt->sleepers; s && (!w || longest); s = s->sleep_next) {
+		if (!s->retires)
+			w = s;
+	}
+	return w;
+}
+
 /* Wakes the worker that went to sleep last; unless, for `searchers_do`, somebody searches by now. */
 static void wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 {
@@ -125,8 +138,7 @@ static void wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 	/* relaxed: only changed to more sleepers or from sleeper to searcher under the lock we hold. */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	if (!(searchers_do && SEARCHERS(idle) > 0)) {
-		for (w = rt->sleepers; w && w->retires;)
-			w = w->sleep_next;
+		w = sleeper_locked(rt);
 		if (w)
 			take_sleeper_locked(rt, w);
 		/* It watches from now on, so that no more slots wake it or another one before it is there.
@@ -463,6 +475,15 @@ static bool must_get_up(struct worker *w, unsigned seen)
 	return (seen & SEEN_READY) || ((seen & SEEN_UNSTARTED) && !w->starving);
 }
 
+/* Sleeps until it is woken, or until then. In virtual time that is at once, as nobody does anything before. */
+static int rest(struct worker *w, int64_t until)
+{
+	if (!w->rt->config.chaos.virtual_time || until == WEFT_FOREVER)
+		return weft__futex_wait(&w->awake, 0, until);
+	weft__clock_reach(until);
+	return -ETIMEDOUT;
+}
+
 struct task *weft__sleep(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
@@ -471,7 +492,7 @@ struct task *weft__sleep(struct worker *w)
 	struct task *found = NULL;
 	uint32_t unwatched = 0;
 
-	if (must_get_up(w, seen)) {
+	if (must_get_up(w, seen) || chaos_at(w, CHAOS_SLEEP)) {
 		weft__get_up(w);
 		return NULL;
 	}
@@ -494,7 +515,7 @@ struct task *weft__sleep(struct worker *w)
 					 : until;
 		if (nap > until)
 			nap = until;
-		int rc = weft__futex_wait(&w->awake, 0, nap);
+		int rc = rest(w, nap);
 		/* acquire: pairs with rouse(). */
 		if (atomic_load_explicit(&w->awake, memory_order_acquire)) {
 			await_rouse(w);

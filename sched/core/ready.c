@@ -13,7 +13,6 @@
  * talk to each other stays on one worker and switches directly. A slot whose owner does not suspend soon is emptied by
  * a watcher (park.c).
  */
-#include "chaos.h"
 #include "runtime.h"
 #include "sched/os/membarrier.h"
 
@@ -45,7 +44,7 @@ static bool sent_away(struct worker *w, struct task *t)
 		to_inbox(t->rt->records[t->pin], t);
 		return true;
 	}
-	return w && w->rt->config.chaos.on && weft__chaos_send_away(w, t);
+	return w && w->rt->config.chaos.on && weft__chaos_send_away(w, t, CHAOS_READY);
 }
 
 void weft__ready_tail(struct worker *w, struct task *t)

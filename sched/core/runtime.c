@@ -3,6 +3,7 @@
 
 #include "overflow.h"
 #include "process.h"
+#include "sched/os/clock.h"
 #include "sched/os/futex.h"
 #include "sched/os/membarrier.h"
 #include "src/fatal.h"
@@ -10,6 +11,7 @@
 #include <weft/stats.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -29,6 +31,8 @@ static void runtime_free(struct weft_runtime *rt)
 	san_ignore_begin(); /* all of it is ours; the threads' ends order nobody */
 	weft__workers_join(rt);
 	weft__task_pool_fini(&rt->outside_tasks);
+	if (rt->config.chaos.virtual_time)
+		weft__clock_release();
 	free(rt);
 	san_ignore_end();
 	weft__process_leave();
@@ -70,6 +74,12 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 	rc = weft__workers_init(rt);
 	if (rc < 0)
 		goto err_init;
+	if (rt->config.chaos.virtual_time && !weft__clock_claim()) {
+		weft__warn("WEFT_CHAOS=%" PRIu64 ",virtual: another runtime has the virtual time",
+			   rt->config.chaos.seed);
+		rc = -EINVAL;
+		goto err_clock;
+	}
 	rc = weft__workers_set(rt, rt->config.workers);
 	if (rc < 0)
 		goto err_workers;
@@ -81,6 +91,8 @@ err_workers:
 	weft__stop(rt);
 	runtime_free(rt);
 	return rc;
+err_clock:
+	free(worker_table(rt));
 err_init:
 	weft__process_leave();
 err_config:
@@ -98,6 +110,21 @@ int weft_runtime_create_sized(const struct weft_options *opt, size_t opt_size,
 	if (opt)
 		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
 	return runtime_new(&known, false, ret_rt);
+}
+
+/* With it two schedules are compared; the workers' are mixed together, in no order. */
+static void print_chaos(struct weft_runtime *rt)
+{
+	/* acquire: pairs with the release that published the record. */
+	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	uint64_t picks = 0, schedule = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		picks += atomic_load_explicit(&rt->records[i]->chaos.picks, memory_order_relaxed);
+		schedule += rt->records[i]->chaos.schedule;
+	}
+	weft__warn("chaos: seed %" PRIu64 ", %" PRIu64 " picks, schedule %016" PRIx64,
+		   rt->config.chaos.seed, picks, schedule);
 }
 
 static void print_stats(struct weft_runtime *rt)
@@ -118,6 +145,8 @@ static void print_stats(struct weft_runtime *rt)
 		   (unsigned long long)s.yields, (unsigned long long)s.injected,
 		   (unsigned long long)s.sleeps, (unsigned long long)s.nudges,
 		   (unsigned long long)s.timers);
+	if (rt->config.chaos.on)
+		print_chaos(rt);
 }
 
 int weft_runtime_destroy(weft_runtime *rt)
@@ -289,5 +318,7 @@ int weft_set_workers(weft_runtime *rt, unsigned n)
 			return -EPERM;
 		rt = w->rt;
 	}
+	if (rt->config.chaos.virtual_time && n > 1)
+		return -EINVAL;
 	return weft__workers_set(rt, n);
 }

@@ -83,6 +83,12 @@ static inline struct worker_table *worker_table(struct weft_runtime *rt)
 	return weft__rcu_load(&rt->table);
 }
 
+/* Whether what the point of WEFT_CHAOS names is to be done. w: NULL, or the caller's. */
+static inline bool chaos_at(struct worker *w, enum chaos_point point)
+{
+	return w && __builtin_expect(w->rt->config.chaos.on, 0) && weft__chaos_strikes(w, point);
+}
+
 /* execute.c: how tasks are run. */
 
 /*

@@ -66,6 +66,9 @@ int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, 
 	counter_add(&w->counters.spawned, 1);
 	if (ret_task)
 		*ret_task = task_handle(t);
+	if (__builtin_expect(w->rt->config.chaos.on, 0) && t->pin == TASK_UNPINNED &&
+	    weft__chaos_send_away(w, t, CHAOS_SPAWN))
+		return 0;
 	weft__start_later(w, t);
 	return 0;
 }

@@ -44,8 +44,9 @@ enum park {
 #define CANCEL_BUSY      2u /* the lock under which a canceller may look at .waiting */
 
 /* struct task.flags */
-#define TASK_FORK   1u /* the memory is the forker's, who joins it and cannot give up */
-#define TASK_MEMBER 2u /* runs as a task of a group, which is .value until it ends */
+#define TASK_FORK     1u /* the memory is the forker's, who joins it and cannot give up */
+#define TASK_MEMBER   2u /* runs as a task of a group, which is .value until it ends */
+#define TASK_NUMBERED 4u /* .number is its */
 
 #define TASK_UNPINNED ((int16_t)-1)
 #define TASK_NO_HOME  UINT16_MAX
@@ -86,6 +87,7 @@ struct task {
 	_Atomic uint32_t cancel;          /* CANCEL_ (any; the task reads) */
 	_Atomic(struct waiter *) waiting; /* its cancellable wait (the task; a canceller reads) */
 	_Atomic(uintptr_t) join;          /* JOIN_ or its waiter (the joiner; the task's end) */
+	uint32_t number;                  /* its own, under WEFT_CHAOS, once it has been picked */
 } __attribute__((may_alias));             /* the same memory as a caller's struct weft_task */
 
 static_assert(sizeof(struct task) <= sizeof(struct weft_task), "a task fits its public storage");

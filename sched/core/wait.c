@@ -95,6 +95,14 @@ static bool cancel_itself(struct waiter *waiter)
 	return weft__wait_claim_cancelled(waiter, &unused);
 }
 
+/* The wait is over, and t has not left w. */
+static __attribute__((noinline)) void end_unsuspended(struct worker *w, struct task *t)
+{
+	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+	if (chaos_at(w, CHAOS_WAIT))
+		weft__suspend(w, LEAVE_YIELD, weft__pick_local(w, false));
+}
+
 static inline void suspend_until_woken(struct worker *w, struct task *t)
 {
 	counter_add(&w->counters.parks, 1);
@@ -125,7 +133,7 @@ static inline enum wait_outcome wait_task(struct waiter *waiter, int64_t deadlin
 	if (__builtin_expect(deadline != WEFT_FOREVER, 0) && !alone)
 		alone = !arm(w, waiter, deadline);
 	if (__builtin_expect(alone, 0))
-		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+		end_unsuspended(w, t);
 	else
 		suspend_until_woken(w, t);
 

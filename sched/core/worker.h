@@ -6,6 +6,7 @@
 #ifndef WEFT_CORE_WORKER_H
 #define WEFT_CORE_WORKER_H
 
+#include "chaos.h"
 #include "counters.h"
 #include "sched/os/random.h"
 #include "sched/queue/deque.h"
@@ -88,6 +89,8 @@ struct worker {
 	enum worker_state state;
 	_Atomic bool retiring; /* state RETIRING, for the owner to see */
 	pthread_t thread;
+
+	struct chaos chaos; /* says itself whose it is */
 };
 
 #endif

@@ -16,6 +16,7 @@
 #include "runtime.h"
 
 #include "overflow.h"
+#include "sched/os/clock.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -23,8 +24,7 @@
 #include <stdlib.h>
 
 /* How many tasks the queues hold before they grow and overflow; under WEFT_CHAOS that happens all the time. */
-#define QUEUE_CAPACITY       1024
-#define QUEUE_CAPACITY_CHAOS 16
+#define QUEUE_CAPACITY 1024
 
 static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 {
@@ -32,8 +32,9 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 
 	if (!w)
 		return NULL;
-	size_t capacity = rt->config.chaos.on ? QUEUE_CAPACITY_CHAOS : QUEUE_CAPACITY;
 	*w = (struct worker){.rt = rt, .id = id, .state = WORKER_NEW};
+	weft__random_seed(&w->random, rt->config.chaos.seed + id);
+	unsigned capacity = rt->config.chaos.on ? weft__chaos_capacity(w) : QUEUE_CAPACITY;
 	if (weft__deque_init(&w->deque, capacity) < 0)
 		goto err_deque;
 	if (weft__ring_init(&w->ring, capacity) < 0)
@@ -41,7 +42,6 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 	weft__wfcq_init(&w->inbox);
 	weft__timers_init(&w->timers);
 	weft__task_pool_init(&w->tasks);
-	weft__random_seed(&w->random, rt->config.chaos.seed + id);
 	return w;
 
 err_ring:
@@ -150,8 +150,15 @@ void weft__worker_loop(struct worker *w)
 	w->errno_location = weft__thread()->errno_location;
 	weft__rcu_register();
 	weft__worker_set(w);
-	while ((t = weft__find(w)))
+	if (w->rt->config.chaos.virtual_time)
+		weft__clock_begin_virtual();
+	while ((t = weft__find(w))) {
+		if (__builtin_expect(w->rt->config.chaos.on, 0))
+			weft__chaos_picked(w, t);
 		weft__execute(w, t);
+	}
+	if (w->rt->config.chaos.virtual_time)
+		weft__clock_end_virtual();
 	weft__drop_idle_coros(w);
 	weft__worker_set(NULL);
 	weft__rcu_unregister();

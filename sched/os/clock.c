@@ -1,17 +1,84 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The clock. A function of its own rather than inline, so that a simulated clock can take its place
- * at link time.
- */
 #include "sched/os/clock.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
-int64_t weft__clock_now(void)
+/* Far enough from 0, which deadlines that mean "do not wait" have, and below what any machine's clock says soon. */
+#define VIRTUAL_BEGIN INT64_C(1000000000)
+#define VIRTUAL_STEP  100
+
+#define NOBODY  ((uintptr_t)0)
+#define CLAIMED ((uintptr_t)1)
+
+/*
+ * NOBODY, CLAIMED, or the thread that has virtual time. relaxed where nothing else is said: a thread looks for itself
+ * only, and what it has stored it sees.
+ */
+static _Atomic uintptr_t owner = NOBODY;
+
+/* The owner's. */
+static int64_t virtual_now;
+
+#if defined(__clang__)
+#define NEVER_INLINE __attribute__((noinline))
+#else
+#define NEVER_INLINE __attribute__((noinline, noipa))
+#endif
+
+static bool is_virtual(void)
+{
+	uintptr_t who = atomic_load_explicit(&owner, memory_order_relaxed);
+
+	return __builtin_expect(who != NOBODY, 0) && who == (uintptr_t)pthread_self();
+}
+
+/* Never inlined: pthread_self() is a const function to the compiler, which would keep its result over a switch. */
+NEVER_INLINE int64_t weft__clock_now(void)
 {
 	struct timespec now;
 
+	if (is_virtual())
+		return virtual_now += VIRTUAL_STEP;
 	/* Cannot fail: the clock exists and the address is good. */
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+bool weft__clock_claim(void)
+{
+	uintptr_t nobody = NOBODY;
+
+	/* acquire: the last owner's use of virtual_now, released by weft__clock_release(). */
+	return atomic_compare_exchange_strong_explicit(&owner, &nobody, CLAIMED,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
+void weft__clock_release(void)
+{
+	/* release: virtual_now, for the next one's acquire in weft__clock_claim(). */
+	atomic_store_explicit(&owner, NOBODY, memory_order_release);
+}
+
+void weft__clock_begin_virtual(void)
+{
+	virtual_now = VIRTUAL_BEGIN;
+	atomic_store_explicit(&owner, (uintptr_t)pthread_self(), memory_order_relaxed);
+}
+
+void weft__clock_end_virtual(void)
+{
+	atomic_store_explicit(&owner, CLAIMED, memory_order_relaxed);
+}
+
+void weft__clock_pass(int64_t ns)
+{
+	virtual_now += ns;
+}
+
+void weft__clock_reach(int64_t time)
+{
+	if (virtual_now < time)
+		virtual_now = time;
 }

@@ -90,7 +90,7 @@ int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uintptr_t self, int
 	/* relaxed: only we put ourselves there. */
 	if (mutex_holder(atomic_load_explicit(&m->word, memory_order_relaxed)) == self)
 		weft__sync_misuse(call, "mutex", m, "is held by the caller already");
-	if (spin(m, w, self)) {
+	if (!chaos_at(w, CHAOS_LOCK) && spin(m, w, self)) {
 		mutex_note_holder(m, w);
 		return 0;
 	}
@@ -138,7 +138,8 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 		}
 		/* Somebody else was faster. Its unlock will wake us again: we are still the first. */
 		node->state = MUTEX_ASLEEP;
-		node->overdue = weft__clock_now() - node->since > PATIENCE_NS;
+		node->overdue =
+			weft__clock_now() - node->since > PATIENCE_NS || chaos_at(w, CHAOS_LOCK);
 		weft__wait_begin(&node->n.waiter, deadline == WEFT_FOREVER);
 		sync_unlock(&m->queue.lock);
 		outcome = weft__wait(&node->n.waiter, deadline, false);

@@ -194,7 +194,10 @@ static void test_config_accepts_the_ends_of_each_range(void **state)
 
 	assert_true(accept("WEFT_CHAOS", "0").chaos.on);
 	assert_false(accept("WEFT_CHAOS", "0").chaos.hop);
+	assert_false(accept("WEFT_CHAOS", "0").chaos.virtual_time);
 	assert_true(accept("WEFT_CHAOS", "18446744073709551615").chaos.seed == UINT64_MAX);
+	assert_true(accept("WEFT_CHAOS", "3,virtual").chaos.virtual_time);
+	assert_false(accept("WEFT_CHAOS", "3,virtual").chaos.hop);
 }
 
 static void test_config_refuses_what_is_no_number(void **state)
@@ -266,6 +269,10 @@ static void test_config_refuses_other_words(void **state)
 	refuse("WEFT_CHAOS", "1, hop");
 	refuse("WEFT_CHAOS", "1,hop,hop");
 	refuse("WEFT_CHAOS", "hop");
+	refuse("WEFT_CHAOS", ",virtual");
+	refuse("WEFT_CHAOS", "1,virtual,");
+	refuse("WEFT_CHAOS", "1,hop,virtual");
+	refuse("WEFT_CHAOS", "1,virtual,hop");
 }
 
 static void test_config_says_what_is_expected(void **state)
@@ -325,6 +332,34 @@ static void test_config_code_beats_environment(void **state)
 	assert_int_equal(config.workers, 7);
 	assert_int_equal(config.origin[WEFT__SETTING_WORKERS], WEFT__ORIGIN_ENVIRONMENT);
 	assert_int_equal(config.stack_size, 16384);
+}
+
+static void test_config_virtual_time_is_one_workers(void **state)
+{
+	struct weft__config config;
+
+	(void)state;
+	setenv("WEFT_CHAOS", "3,virtual", 1);
+	assert_int_equal(load(&config, NULL), 0);
+	assert_int_equal(config.workers, 1);
+	assert_string_equal(config.workers_why, "the virtual time of WEFT_CHAOS is one worker's");
+	assert_int_equal(config.spin_us, 0);
+	assert_int_equal(load(&config, &(struct weft_options){.workers = 1}), 0);
+	assert_string_equal(config.workers_why, "");
+
+	assert_int_equal(load(&config, &(struct weft_options){.workers = 2}), -EINVAL);
+	assert_string_equal(said, "weft: weft_options.workers=2: expected 1: the virtual time of "
+				  "WEFT_CHAOS is one worker's\n");
+	setenv("WEFT_WORKERS", "4", 1);
+	assert_int_equal(load(&config, NULL), -EINVAL);
+	assert_string_equal(said, "weft: WEFT_WORKERS=4: expected 1: the virtual time of "
+				  "WEFT_CHAOS is one worker's\n");
+	/* What code overrides is not at fault here: it parses. */
+	assert_int_equal(load(&config, &(struct weft_options){.workers = 1}), 0);
+	setenv("WEFT_WORKERS", "1", 1);
+	setenv("WEFT_SPIN", "7", 1);
+	assert_int_equal(load(&config, NULL), 0);
+	assert_int_equal(config.spin_us, 7);
 }
 
 static void test_config_refuses_options_out_of_range(void **state)
@@ -411,6 +446,7 @@ int main(void)
 		TEST(test_config_says_what_is_expected),
 		TEST(test_config_complains_in_one_line),
 		TEST(test_config_code_beats_environment),
+		TEST(test_config_virtual_time_is_one_workers),
 		TEST(test_config_refuses_options_out_of_range),
 		TEST(test_config_refuses_a_bad_variable_that_code_overrides),
 		TEST(test_config_prints_every_setting_and_its_origin),
