@@ -12,10 +12,10 @@
  *
  * The actors: three workers. The first runs ARMS tasks that each wait until a deadline, and then
  * one that computes or, if there are two, nothing more. With RETIRE the last worker is told to
- * retire at any moment; it goes, or stays for a pinned task. With ARMER=2 it is it that runs the one
- * task that waits. With OUTSIDE a plain thread injects a task. Each task that was woken or injected
- * computes until all have been started: so each needs a worker of its own. The clock moves on at any
- * time, but waits while a deadline that has come is still armed.
+ * retire at any moment; it goes, or stays for a pinned task. With ARMER=2 it is it that runs the
+ * one task that waits. With OUTSIDE a plain thread injects a task. Each task that was woken or
+ * injected computes until all have been started: so each needs a worker of its own. The clock moves
+ * on at any time, but waits while a deadline that has come is still armed.
  *
  * Invariants: a deadline that has come is expired while a worker sleeps that could do it, and is
  * not mistaken for one to come later: else the clock stands still, and this is a deadlock. Only who
@@ -24,8 +24,9 @@
  * Bounds: as above; one heap is used; two moments to come; SEARCHERS search at a time (may be
  * exceeded). A deadline that has passed when it is to be armed is not.
  *
- * Stores that go through store buffers: `earliest` of the heap, and the heap's unlock after it. Sections under idle_lock are one step; the list of sleepers is a set. One deadline is expired
- * at a time, and who does it runs the task.
+ * Stores that go through store buffers: `earliest` of the heap, and the heap's unlock after it.
+ * Sections under idle_lock are one step; the list of sleepers is a set. One deadline is expired at
+ * a time, and who does it runs the task.
  *
  * Broken: NO_HEAVY: going to sleep without the heavy fence. LOOK_FIRST: the sleeper looks at the
  * deadlines before it is announced. ANNOUNCE_FIRST: sleepers are told before the deadline is in the

@@ -40,8 +40,9 @@
  * without the heavy fence. LEAVE_LATE: a searcher that goes to sleep leaves the searchers' count
  * only after its last look. NO_WATCH: no sleeper watches the slots. WATCH_NO_LOOK: who stops
  * watching does not look again. KEEP_WATCHING: a watcher that finds work goes on counting as one.
- * WATCH_STOPS_LATE: it ceases to only after its look around. NUDGE_FIRST: asleep is read before the inbox is filled. NOT_OVER: a
- * worker that goes to sleep does not look whether a closing runtime is over.
+ * WATCH_STOPS_LATE: it ceases to only after its look around. NUDGE_FIRST: asleep is read before the
+ * inbox is filled. NOT_OVER: a worker that goes to sleep does not look whether a closing runtime is
+ * over.
  */
 #ifndef WORKERS
 #define WORKERS 3 /* or 2 */

@@ -24,7 +24,7 @@
  * Bounds: as above; one worker searches at a time (may be exceeded, as in the C).
  *
  * `retiring` goes through a store buffer; queues are changed by locked instructions (park.pml has
- * their buffers). Sections under `admin` and idle_lock are one step. The grace period waits for the
+ * their buffers), and a worker looks at its own in one step. Sections under `admin` and idle_lock are one step. The grace period waits for the
  * one reader that matters.
  *
  * Broken: NO_HAND_OVER: it goes with its ring as it is. NO_DRAIN: with its inbox. NO_SYNCHRONIZE:
@@ -407,7 +407,12 @@ proctype teller()
 #ifndef BROKEN_NO_NUDGE_BACK
 		nudge(true)
 #endif
-	:: atomic { state == GONE -> cell[RETIRING] = 0; retires[R] = false; in_table = true; state = RUNNING }
+	:: atomic {
+		state == GONE -> cell[RETIRING] = 0;
+		retires[R] = false;
+		in_table = true;
+		state = RUNNING
+	}
 	fi;
 	DRAINED(TELLER);
 	do

@@ -11,8 +11,8 @@
  *
  * The actors: two selects, of which one sends on the first channel or receives from the second, and
  * the other one receives from the first or sends on the second; one that comes to the first channel
- * only; with FOURTH one that comes to both or, with FOURTH=2, to the second only. Unless they
- * are patient they may give up (by a deadline or a cancellation) at any moment.
+ * only; with FOURTH one that comes to both or, with FOURTH=2, to the second only. Unless they are
+ * patient they may give up (by a deadline or a cancellation) at any moment.
  *
  * Invariants: who sent or received did it once, with one partner, which is also its partner's
  * partner (with a capacity: as many elements were received as were sent and are not in the
@@ -27,11 +27,11 @@
  * sequentially consistent here.
  *
  * Broken: ONE_BY_ONE: a select enqueues itself in one channel after the other. NO_SECOND_LOOK: it
- * does not look again under the locks. LOCK_AS_GIVEN: it locks in the order of its cases. LEAVE_NODE:
- * it leaves its other nodes where they are. NO_CLAIM: who is found waiting is not claimed.
- * GIVE_UP_ANYWAY: who gives up does not claim itself. CLAIM_LATE: the claim comes after the unlock.
- * COPY_LATE: the element is copied after the wake. NO_REFILL: who receives from a full buffer lets
- * no sender in.
+ * does not look again under the locks. LOCK_AS_GIVEN: it locks in the order of its cases.
+ * LEAVE_NODE: it leaves its other nodes where they are. NO_CLAIM: who is found waiting is not
+ * claimed. GIVE_UP_ANYWAY: who gives up does not claim itself. CLAIM_LATE: the claim comes after
+ * the unlock. COPY_LATE: the element is copied after the wake. NO_REFILL: who receives from a full
+ * buffer lets no sender in.
  */
 #ifndef CAPACITY
 #define CAPACITY 0

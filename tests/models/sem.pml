@@ -9,7 +9,8 @@
  * sched/core/wait.c weft__wait_claim() and weft__wait_wake().
  *
  * The actors: ACQUIRERS that each acquire once and, unless they are patient, may give up (by a
- * deadline or a cancellation) at any moment; RELEASERS, of which the first releases FIRST counts, the others one each.
+ * deadline or a cancellation) at any moment; RELEASERS, of which the first releases FIRST counts,
+ * the others one each.
  *
  * Invariants: what was released is what was acquired and what is left. Under the lock the word is
  * QUEUED if and only if somebody is in the queue. A node is looked at only while its frame lives.
@@ -27,9 +28,10 @@
  * Broken: BOTH_WIN: who gives up does not claim itself. GIVE_ANYWAY: who has given up gets a count
  * all the same. NO_DROP: the last one to give up leaves the word QUEUED. NO_REMOVE: who gives up
  * stays in the queue. CLAIM_LATE: the claim comes after the unlock. QUEUE_STORES: QUEUED is stored
- * where 0 was read, without a compare-and-swap. TAKE_STORES: so is a count that is taken. NEXT_LATE:
- * the next one to be woken is looked up in the frame of the last one, who has been woken. REST_LATE:
- * what is left over of a release is added after the unlock. REST_LOST: it is not added.
+ * where 0 was read, without a compare-and-swap. TAKE_STORES: so is a count that is taken.
+ * NEXT_LATE: the next one to be woken is looked up in the frame of the last one, who has been
+ * woken. REST_LATE: what is left over of a release is added after the unlock. REST_LOST: it is not
+ * added.
  */
 #ifndef ACQUIRERS
 #define ACQUIRERS 3
