@@ -6,6 +6,7 @@ Runs a workload once for every n, with the n-th call of one kind failing, and pr
   run.py --preload faults.so --program workload WORKLOAD             every kind, every n
   run.py ... --only malloc:ENOMEM WORKLOAD                           one row of it
   run.py ... --only malloc:ENOMEM --nth 17 WORKLOAD                  one run, with its output
+  run.py ... --long --workers 8 WORKLOAD                             no n left out, another number of workers
   run.py ... --always WORKLOAD...                                    with kinds that never work
   run.py ... --always --launcher seccomp_exec WORKLOAD...            by a filter in the kernel
 
@@ -72,7 +73,7 @@ class Run:
 
     def __init__(self, options, workload, nth='', always='', launcher=()):
         env = {k: v for k, v in os.environ.items() if not k.startswith(('WEFT_', 'FAULTS_', 'LD_'))}
-        env.update(WEFT_WORKERS='3', LD_PRELOAD=options.preload)
+        env.update(WEFT_WORKERS=options.workers, LD_PRELOAD=options.preload)
         if nth:
             env['FAULTS_NTH'] = nth
         if always:
@@ -174,8 +175,8 @@ def one_kind(options, workload, clean, fault):
     runs = refused = ended = 0
     bad, unreached, skipped, n = [], 0, '', 0
     while unreached < UNREACHED:
-        n += 1 if n < LAST_N else 10
-        if n > LAST_N:
+        n += 1 if n < LAST_N or options.long else 10
+        if n > LAST_N and not options.long:
             skipped = ', beyond %d only every tenth' % LAST_N
         run = Run(options, workload, '%s:%d:%d:%s' % (kind, n, count, how), always)
         if ended_with_reason(run, kind, n):
@@ -279,6 +280,8 @@ def main():
     parser.add_argument('--nth', type=int)
     parser.add_argument('--always', action='store_true')
     parser.add_argument('--launcher')
+    parser.add_argument('--long', action='store_true', help='every n, however large')
+    parser.add_argument('--workers', default='3', metavar='N', help='WEFT_WORKERS')
     parser.add_argument('workloads', nargs='+')
     options = parser.parse_args()
     started = time.monotonic()

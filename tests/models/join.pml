@@ -28,7 +28,9 @@
 #define BUSY     3
 #define WAITER   4 /* plus the number of the attempt: its frame */
 
+#ifndef ATTEMPTS
 #define ATTEMPTS 3
+#endif
 
 mtype = { PENDING, WOKEN, GAVE_UP };
 

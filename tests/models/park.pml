@@ -29,9 +29,9 @@
  * the exchanges of a slot are locked instructions, as is what a lock's holder does: a section under
  * idle_lock is one step. The list of sleepers is a set: any of them is woken, not only the last
  * one. The ring and the injection queue are taken from in one step (ring.pml, inject.pml). Naps may
- * end at any time. A watcher takes a filled slot at its second look or goes on watching, without a
- * count of picks. Not here: timers and their keeper, workers that retire, starvation for stacks;
- * what is counted when a runtime closes (end.pml).
+ * end at any time. A watcher takes a filled slot, goes on watching or ceases to, without a count of
+ * picks. Not here: deadlines and their keeper (keeper.pml), workers that retire (retire.pml),
+ * starvation for stacks; what is counted when a runtime closes (end.pml).
  *
  * Broken: NO_HEAVY: going to sleep without the heavy fence. NO_RECHECK: without the last look at
  * the workers' queues. NO_RECHECK_INBOX: at inbox and injection queue. LOOK_FIRST: the look comes
@@ -39,8 +39,10 @@
  * NO_LOOK_AROUND: the last searcher that finds something looks no further. NO_LOOK_FENCE: it looks
  * without the heavy fence. LEAVE_LATE: a searcher that goes to sleep leaves the searchers' count
  * only after its last look. NO_WATCH: no sleeper watches the slots. WATCH_NO_LOOK: who stops
- * watching does not look again. NUDGE_FIRST: asleep is read before the inbox is filled. NOT_OVER: a
- * worker that goes to sleep does not look whether a closing runtime is over.
+ * watching does not look again. KEEP_WATCHING: a watcher that finds work goes on counting as one.
+ * WATCH_STOPS_LATE: it ceases to only after its look around. NUDGE_FIRST: asleep is read before the
+ * inbox is filled. NOT_OVER: a worker that goes to sleep does not look whether a closing runtime is
+ * over.
  */
 #ifndef WORKERS
 #define WORKERS 3 /* or 2 */
@@ -82,6 +84,7 @@ byte inj_head, inj_tail;
 bool inbox_taken;
 byte searchers;
 bool asleep[3], awake[3];
+bool to_watch[3];   /* who is woken is the watcher from then on */
 bool stopped;
 byte submitted = 1; /* injected_spawned: worker 0 has a task from the beginning */
 byte started = 1;   /* ghost */
@@ -89,7 +92,7 @@ byte live = 1;      /* ghost */
 
 #define SLEEPERS (asleep[0] || asleep[1] || asleep[2])
 
-inline wake_one(me)
+inline wake_one(me, for_slot)
 {
 	atomic {
 		DRAINED(me) ->
@@ -100,7 +103,13 @@ inline wake_one(me)
 		:: else
 		fi;
 		if
-		:: target -> asleep[target - 1] = false; searchers++
+		:: target ->
+			asleep[target - 1] = false;
+			searchers++;
+			if
+			:: for_slot && !cell[WATCHING] -> cell[WATCHING] = 1; to_watch[target - 1] = true
+			:: else
+			fi
 		:: else
 		fi
 	}
@@ -119,7 +128,7 @@ inline announce(me)
 {
 	LIGHT_FENCE;
 	if
-	:: SLEEPERS && searchers == 0 -> wake_one(me)
+	:: SLEEPERS && searchers == 0 -> wake_one(me, false)
 	:: else
 	fi
 }
@@ -128,7 +137,7 @@ inline announce_slot(me)
 {
 	LIGHT_FENCE;
 	if
-	:: SLEEPERS && searchers == 0 && !cell[WATCHING] -> wake_one(me)
+	:: SLEEPERS && searchers == 0 && !cell[WATCHING] -> wake_one(me, true)
 	:: else
 	fi
 }
@@ -239,6 +248,12 @@ inline look_at_workers()
 
 inline search_stop()
 {
+#if !defined(BROKEN_KEEP_WATCHING) && !defined(BROKEN_WATCH_STOPS_LATE)
+	if
+	:: watching -> STORE(me, WATCHING, 0); watching = false
+	:: else
+	fi;
+#endif
 	atomic {
 		DRAINED(me) -> last = (searchers == 1 && SLEEPERS);
 		searchers--;
@@ -252,20 +267,32 @@ inline search_stop()
 		heavy_fence(me);
 #endif
 		look_at_workers();
+		slot = slot && !cell[WATCHING];
 		if
-		:: ready || inj_head != inj_tail || (slot && !cell[WATCHING]) -> wake_one(me)
+		:: ready || inj_head != inj_tail || slot -> wake_one(me, slot)
 		:: else
 		fi;
 		atomic { ready = false; slot = false }
 	:: else
-	fi
+	fi;
+#endif
+#ifdef BROKEN_WATCH_STOPS_LATE
+	if
+	:: watching -> STORE(me, WATCHING, 0); watching = false
+	:: else
+	fi;
 #endif
 	last = false
 }
 
 inline await_rouse()
 {
-	atomic { awake[me] -> awake[me] = false; searching = true }
+	atomic {
+		awake[me] -> awake[me] = false;
+		searching = true;
+		watching = watching || to_watch[me];
+		to_watch[me] = false
+	}
 }
 
 inline get_up()
@@ -417,9 +444,9 @@ going_to_sleep:
 	fi;
 #ifndef BROKEN_NO_WATCH
 	if
-	:: slot -> atomic {
+	:: slot && !watching ->
+		atomic {
 			DRAINED(me) ->
-			slot = false;
 			if
 			:: !cell[WATCHING] -> cell[WATCHING] = 1; watching = true
 			:: else
@@ -452,7 +479,7 @@ going_to_sleep:
 		atomic { i = 0; start = 0 };
 		if
 		:: t -> get_up(); break
-		:: !t && slot -> slot = false
+		:: !t -> slot = false /* there is one, or somebody has picked: it goes on */
 		:: !t && !slot ->
 			stop_watching();
 #ifndef BROKEN_WATCH_NO_LOOK
@@ -468,10 +495,6 @@ going_to_sleep:
 #endif
 	od;
 	slot = false;
-	if
-	:: watching -> stop_watching()
-	:: else
-	fi;
 	if
 	:: t -> goto found
 	:: else -> goto find

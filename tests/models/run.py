@@ -4,6 +4,8 @@
 Checks the models of this folder exhaustively with SPIN, and that it rejects the broken twins of each.
 
   run.py [--cc CC] [--keep DIR] [MODEL ...]      without a name: all of them
+  run.py --long [MODEL ...]                      within larger bounds, without the twins
+  run.py --list                                  the models' names
 
 For each model: its opening comment must name files and functions that exist, and list exactly the BROKEN_ twins that the file
 has and that MODELS below runs. The model itself must be verified within each of its bounds, with every state visited; each
@@ -23,28 +25,47 @@ import time
 MEMORY_MIB = 900
 DEPTH = 200000
 
-# Per model: the bounds in which it must be verified, then the bounds in which its twins must be rejected.
+# Per model: the bounds in which it must be verified, then those in which its twins must be rejected (in which --long verifies it,
+# where they are others).
 PARK = {
     'ring': 'PUT=0',
-    'slot': 'PUT=1',
     'again': 'PUT=3 OUTSIDE=0',
-    'pinned': 'OUTSIDE=0 SEARCHERS=2 PINNED',
     'closing': 'WORKERS=2 OUTSIDE=0 PINNED CLOSING',
 }
 MODELS = {
     'park': (PARK.values(), {
         PARK['ring']: 'NO_HEAVY NO_RECHECK NO_RECHECK_INBOX LOOK_FIRST ANNOUNCE_FIRST NO_LOOK_AROUND NO_LOOK_FENCE '
                       'LEAVE_LATE',
+        'PUT=1': 'KEEP_WATCHING',
         PARK['again']: 'NO_WATCH WATCH_NO_LOOK',
-        PARK['pinned']: 'NUDGE_FIRST',
+        'PUT=3': 'WATCH_STOPS_LATE',
+        'OUTSIDE=0 SEARCHERS=2 PINNED': 'NUDGE_FIRST',
         PARK['closing']: 'NOT_OVER',
+    }),
+    'keeper': (['', 'ARMS=1 OUTSIDE=1', 'ARMS=1 RETIRE', 'ARMS=1 RETIRE ARMER=2'], {
+        '': 'NO_HEAVY LOOK_FIRST ANNOUNCE_FIRST NO_ANNOUNCE ONLY_IF_UNKEPT NO_KEEP_AGAIN NO_LOOK_AROUND',
+        'ARMS=1 OUTSIDE=1': 'NO_RESET KEEP_ROUSED',
+        'ARMS=1 RETIRE ARMER=2': 'NO_SIGN_OFF',
+    }),
+    'retire': (['', 'RING', 'AGAIN'], {
+        'RING': 'NO_HAND_OVER',
+        '': 'NO_DRAIN NO_SYNCHRONIZE NO_STOP NO_LOOK_AROUND NO_NUDGE NUDGE_FIRST NO_RECHECK NO_HEAVY',
+        'PINNED': 'NO_PINNED',
+        'AGAIN': 'LEAVE_ANYWAY NO_NUDGE_BACK AS_IT_IS_NOW',
+    }),
+    'sem': (['', 'ACQUIRERS=2 RELEASERS=2'], {
+        '': 'BOTH_WIN GIVE_ANYWAY NO_DROP NO_REMOVE CLAIM_LATE QUEUE_STORES TAKE_STORES NEXT_LATE REST_LATE REST_LOST',
+    }),
+    'select': (['', 'CAPACITY=1'], {
+        '': 'ONE_BY_ONE NO_SECOND_LOOK LOCK_AS_GIVEN LEAVE_NODE NO_CLAIM GIVE_UP_ANYWAY CLAIM_LATE COPY_LATE',
+        'CAPACITY=1': 'NO_REFILL',
     }),
     'end': ([''], {'': 'STARTS_FIRST STALE_COUNT COUNT_LATE NO_HEAVY'}),
     'inject': ([''], {'': 'BLOCKED_IS_ENOUGH NO_LOOK_AGAIN NO_ANNOUNCE NO_HEAVY NO_MARK'}),
-    'deque': ([''], {
-        '': 'NO_HEAVY NO_LIGHT BOTTOM_FIRST PUBLISH_EARLY BUFFER_LATE FREE_OLD NO_COPY NO_CAS READ_LATE OVERWRITE',
+    'deque': (['OPS=4'], {
+        'OPS=4': 'NO_HEAVY NO_LIGHT BOTTOM_FIRST PUBLISH_EARLY BUFFER_LATE FREE_OLD NO_COPY NO_CAS READ_LATE OVERWRITE',
     }),
-    'ring': (['', 'CAPACITY=4 PUSHES=6'], {'': 'PUBLISH_EARLY READ_LATE OVERWRITE POP_STORES STEAL_STORES'}),
+    'ring': ([''], {'': 'PUBLISH_EARLY READ_LATE OVERWRITE POP_STORES STEAL_STORES'}),
     'slot': ([''], {'': 'NO_HEAVY LOOK_FIRST IGNORE_TAKING PLAIN RAIDED_EARLY TAKING_EARLY'}),
     'wait': (['', 'THREAD'], {
         '': 'PUBLISH_EARLY PARK_EARLY CLAIM_LATE NO_UNLINK NO_DISARM NO_UNWATCH UNWATCH_NO_WAIT NO_RECHECK WATCH_LATE '
@@ -52,6 +73,21 @@ MODELS = {
         'THREAD': 'SIGNAL_LATE CLAIM_LATE NO_UNLINK TWO_CLAIMS LONE_TIMED',
     }),
     'join': ([''], {'': 'DONE_EARLY NO_BUSY NO_AWAIT GIVE_UP_STORES END_STORES RESULT_LATE TOUCH_LATE'}),
+}
+
+# With --long: larger bounds in which the model must be verified as well, each within minutes.
+LONG = {
+    'park': ['PUT=1', 'PUT=2', 'PUT=3', 'OUTSIDE=0 SEARCHERS=2 PINNED'],
+    'keeper': ['ARMS=2 SEARCHERS=2'],
+    'retire': ['PINNED', 'RING SENDER', 'RING SENDER PINNED'],
+    'sem': ['ACQUIRERS=3 RELEASERS=2'],
+    'select': ['FOURTH=2', 'FOURTH=2 CAPACITY=1'],
+    'end': [],
+    'inject': [],
+    'deque': ['', 'STEALS_2=2', 'OPS=6'],
+    'ring': ['CAPACITY=4 PUSHES=6', 'CAPACITY=4 PUSHES=8'],
+    'wait': ['ROUNDS=3', 'THREAD ROUNDS=4'],
+    'join': ['ATTEMPTS=5'],
 }
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -98,19 +134,18 @@ def call(command, folder):
     return done.returncode, done.stdout
 
 
-def check(name, bounds, twin, cc, folder):
+def check(name, bounds, twin, optimise, cc, folder):
     """Runs SPIN once. Returns the verdict, whether it is the one wanted, and the number of states."""
     for entry in os.listdir(HERE):
         if entry.endswith(('.pml', '.h')):
             shutil.copy(os.path.join(HERE, entry), folder)
     defines = ['-D' + d for d in bounds.split()] + (['-DBROKEN_' + twin] if twin else [])
-    optimise = ['-O0'] if twin else ['-O1']
 
     code, output = call(['spin', '-a'] + defines + [name + '.pml'], folder)
     if code != 0 or 'Error' in output:
         return 'spin: ' + output.strip(), False, 0
     # SAFETY: assertions and invalid end states. COLLAPSE: lossless compression of states; no hashing in their place.
-    code, output = call(cc + optimise + ['-w', '-DSAFETY', '-DCOLLAPSE', '-DMEMLIM=%d' % MEMORY_MIB, '-o', 'pan', 'pan.c'],
+    code, output = call(cc + [optimise, '-w', '-DSAFETY', '-DCOLLAPSE', '-DMEMLIM=%d' % MEMORY_MIB, '-o', 'pan', 'pan.c'],
                         folder)
     if code != 0:
         return 'cc: ' + output.strip(), False, 0
@@ -134,8 +169,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().split('\n')[0])
     parser.add_argument('--cc', default=os.environ.get('CC', 'cc'), help='the C compiler for the verifiers')
     parser.add_argument('--keep', help='a folder to leave each verifier and its trail in')
+    parser.add_argument('--long', action='store_true', help='larger bounds, no twins')
+    parser.add_argument('--list', action='store_true', help='print the names of the models')
     parser.add_argument('models', nargs='*', metavar='MODEL', help=', '.join(MODELS))
     options = parser.parse_args()
+    if options.list:
+        print('\n'.join(MODELS))
+        return 0
     if not shutil.which('spin'):
         print('there is no spin (Debian package spin)')
         return 77
@@ -150,6 +190,8 @@ def main():
             print(line)
             wrong += 1
         verified, twins = MODELS[name]
+        if options.long:
+            verified, twins = LONG[name], {}
         runs = [(bounds, '') for bounds in verified]
         runs += [(bounds, twin) for bounds, list_ in twins.items() for twin in list_.split()]
         for bounds, twin in runs:
@@ -160,7 +202,7 @@ def main():
                 folder = tempfile.mkdtemp(prefix='weft-model-')
             begin = time.monotonic()
             try:
-                verdict, right, states = check(name, bounds, twin, shlex.split(options.cc), folder)
+                verdict, right, states = check(name, bounds, twin, '-O1' if options.long else '-O0', shlex.split(options.cc), folder)
             finally:
                 if not options.keep:
                     shutil.rmtree(folder)

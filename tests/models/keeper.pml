@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Deadlines and their keeper: no deadline passes while everybody sleeps beyond it.
+ *
+ * Mirrors: sched/core/timer.c publish_earliest(), weft__timer_arm(), weft__timers_pop_locked();
+ * sched/core/wait.c wait_task(), weft__expire(); sched/core/execute.c weft__take_up();
+ * sched/core/find.c weft__find(), run_timers(), search(); sched/core/park.c push_sleeper_locked(),
+ * take_sleeper_locked(), as_sleeper(), wake_one(), weft__announce(), weft__announce_timer(),
+ * weft__nudge(), earliest_deadline(), deadline_unkept(), weft__search_stop(),
+ * weft__sleep_announce(), weft__get_up(), keep_time(), weft__sign_off(), must_get_up(),
+ * weft__sleep(); sched/core/workers.c retire_locked(), weft__worker_leave().
+ *
+ * The actors: three workers. The first runs ARMS tasks that each wait until a deadline, and then
+ * one that computes or, if there are two, nothing more. With RETIRE the last worker is told to
+ * retire at any moment; it goes, or stays for a pinned task. With ARMER=2 it is it that runs the
+ * one task that waits. With OUTSIDE a plain thread injects a task. Each task that was woken or
+ * injected computes until all have been started: so each needs a worker of its own. The clock moves
+ * on at any time, but waits while a deadline that has come is still armed.
+ *
+ * Invariants: a deadline that has come is expired while a worker sleeps that could do it, and is
+ * not mistaken for one to come later: else the clock stands still, and this is a deadlock. Only who
+ * is on the list of sleepers is the keeper.
+ *
+ * Bounds: as above; one heap is used; two moments to come; SEARCHERS search at a time (may be
+ * exceeded). A deadline that has passed when it is to be armed is not.
+ *
+ * Stores that go through store buffers: `earliest` of the heap, and the heap's unlock after it.
+ * Sections under idle_lock are one step; the list of sleepers is a set. One deadline is expired at
+ * a time, and who does it runs the task.
+ *
+ * Broken: NO_HEAVY: going to sleep without the heavy fence. LOOK_FIRST: the sleeper looks at the
+ * deadlines before it is announced. ANNOUNCE_FIRST: sleepers are told before the deadline is in the
+ * heap. NO_ANNOUNCE: they are not told. ONLY_IF_UNKEPT: they are if there is no keeper, not if it
+ * keeps a later deadline. NO_KEEP_AGAIN: a worker that is woken for an earlier deadline does not
+ * become the keeper while there is another one. NO_RESET: a keeper that is taken off the list goes
+ * on counting as one. KEEP_ROUSED: who has been taken off the list in the meantime becomes the
+ * keeper. NO_LOOK_AROUND: the last searcher that finds something does not look at the deadlines.
+ * NO_SIGN_OFF: a worker that leaves does not either.
+ */
+#define WORKERS 3
+#ifndef ARMS
+#define ARMS 2
+#endif
+#ifndef ARMER
+#define ARMER 0
+#endif
+#ifndef OUTSIDE
+#define OUTSIDE 0
+#endif
+#ifndef SEARCHERS
+#define SEARCHERS 1
+#endif
+#define TASKS (ARMS + OUTSIDE)
+
+#define STORERS 3
+#define FENCERS 3
+#define FENCERS_STORE
+#define DEPTH   2
+/* Deadlines 1 and 2 are stored as their urgency, 2 and 1; 0: there is none. */
+#define EARLIEST 0
+#define LOCKED   1
+#define CELLS    2
+
+#include "tso.h"
+
+#define DUE(urgency) ((urgency) > 0 && (urgency) + now >= 3)
+#define TOP          (heap >= 2 -> 2 : heap)
+
+byte now;
+byte heap;          /* under its lock: the urgencies that are armed, a bit for each */
+byte searchers;
+bool asleep[3], awake[3], retires[3];
+byte keeper, kept;  /* the keeper + 1; its deadline's urgency */
+bool retiring, pinned;
+bool injected;
+byte started;       /* ghost */
+
+#define SLEEPER(w) (asleep[w] && !retires[w])
+#define SLEEPERS   (SLEEPER(0) || SLEEPER(1) || SLEEPER(2))
+#define OVER       (started == TASKS)
+
+inline take_sleeper(w)
+{
+	asleep[w] = false;
+	searchers++;
+	if
+#ifndef BROKEN_NO_RESET
+	:: keeper == w + 1 -> keeper = 0; kept = 0
+#endif
+	:: else
+	fi
+}
+
+inline wake_one(searchers_do)
+{
+	atomic {
+		DRAINED(me) ->
+		if
+		:: SLEEPER(0) && !(searchers_do && searchers) -> target = 1
+		:: SLEEPER(1) && !(searchers_do && searchers) -> target = 2
+		:: SLEEPER(2) && !(searchers_do && searchers) -> target = 3
+		:: else
+		fi;
+		if
+		:: target -> take_sleeper(target - 1)
+		:: else
+		fi
+	}
+	rouse()
+}
+
+inline rouse()
+{
+	if
+	:: atomic { target -> assert(!awake[target - 1]); awake[target - 1] = true; target = 0 }
+	:: !target
+	fi
+}
+
+/* Its own heap's earliest, of which the store may still be in its buffer; there is one at most. */
+#define OWN_EARLIEST \
+	(buffer[me]??[EARLIEST, 2] -> 2 : \
+	 (buffer[me]??[EARLIEST, 1] -> 1 : (buffer[me]??[EARLIEST, 0] -> 0 : cell[EARLIEST])))
+
+inline announce_timer()
+{
+	timer_armed = false;
+	LIGHT_FENCE;
+#ifndef BROKEN_NO_ANNOUNCE
+	if
+#ifdef BROKEN_ONLY_IF_UNKEPT
+	:: SLEEPERS && kept == 0 -> wake_one(false)
+#else
+	:: SLEEPERS && OWN_EARLIEST > kept -> wake_one(false)
+#endif
+	:: else
+	fi
+#endif
+}
+
+/* wait_task(), weft__timer_arm() */
+inline arm(urgency)
+{
+	if
+	:: DUE(urgency) -> started++
+	:: atomic {
+		!DUE(urgency) && DRAINED(me) && !cell[LOCKED] ->
+		cell[LOCKED] = 1;
+		best = TOP;
+		heap = heap | urgency
+	}
+		if
+		:: urgency > best -> STORE(me, EARLIEST, urgency)
+		:: else
+		fi;
+		STORE(me, LOCKED, 0);
+		timer_armed = true;
+		best = 0
+	fi
+}
+
+/* Takes one that has come out of the heap, whoever's it is: t. */
+inline run_timers()
+{
+	if
+	:: t == 0 && DUE(cell[EARLIEST]) ->
+		atomic {
+			DRAINED(me) && !cell[LOCKED] ->
+			if
+			:: DUE(TOP) -> heap = heap - TOP; t = 1; cell[LOCKED] = 1
+			:: else
+			fi
+		}
+		if
+		:: t -> STORE(me, EARLIEST, TOP); STORE(me, LOCKED, 0)
+		:: else
+		fi
+	:: else
+	fi
+}
+
+inline from_injection()
+{
+	d_step {
+		if
+		:: injected && t == 0 && !retires[me] -> injected = false; t = 1
+		:: else
+		fi
+	}
+}
+
+inline earliest_deadline()
+{
+	best = cell[EARLIEST]
+}
+
+inline search_stop()
+{
+	atomic {
+		DRAINED(me) -> last = (searchers == 1 && SLEEPERS);
+		searchers--;
+		searching = false
+	}
+	if
+	:: last ->
+		last = false;
+		heavy_fence(me);
+#ifdef BROKEN_NO_LOOK_AROUND
+		best = 0;
+#else
+		earliest_deadline();
+#endif
+		if
+		:: best > kept || injected -> wake_one(true)
+		:: else
+		fi;
+		best = 0
+	:: else
+	fi
+}
+
+inline await_rouse()
+{
+	atomic { awake[me] -> awake[me] = false; searching = true }
+}
+
+inline get_up()
+{
+	if
+	:: atomic { DRAINED(me) && asleep[me] -> take_sleeper(me); searching = true }
+	:: atomic { !asleep[me] -> skip };
+		await_rouse()
+	fi
+}
+
+inline keep_time()
+{
+#ifndef BROKEN_LOOK_FIRST
+	earliest_deadline();
+#endif
+	if
+#ifdef BROKEN_NO_KEEP_AGAIN
+	:: best > kept && kept == 0 ->
+#else
+	:: best > kept ->
+#endif
+		atomic {
+			DRAINED(me) ->
+			if
+#ifdef BROKEN_KEEP_ROUSED
+			:: best > kept ->
+#else
+			:: best > kept && asleep[me] -> assert(!awake[me]);
+#endif
+				keeper = me + 1;
+				kept = best;
+				until = best
+			:: else
+			fi
+		}
+	:: else
+	fi;
+	best = 0
+}
+
+proctype worker(byte me)
+{
+	byte t, best, target, until;
+	bool searching, last, timer_armed;
+
+	if
+	:: me == 0 ->
+#if ARMER == 0
+#ifdef BROKEN_ANNOUNCE_FIRST
+		announce_timer();
+#endif
+		if
+		:: arm(1);
+#if ARMS == 2
+			announce_timer(); /* weft__take_up() */
+			arm(2)
+		:: arm(2);
+			announce_timer();
+			arm(1)
+#endif
+		fi;
+#ifdef BROKEN_ANNOUNCE_FIRST
+		timer_armed = false;
+#endif
+#endif
+		if
+		:: true -> goto compute
+#if ARMS == 2
+		:: true
+#endif
+		fi
+#if ARMER == 2
+	:: me == 2 -> arm(1)
+#endif
+	:: else
+	fi;
+find:
+	if
+	:: OVER -> goto out
+	:: else
+	fi;
+	if
+	:: atomic { me == 2 && retiring -> retires[me] = true };
+		if
+		:: searching -> search_stop()
+		:: else
+		fi;
+		if
+		:: !pinned -> goto leave
+		:: pinned
+		fi
+	:: me != 2 || !retiring
+	fi;
+	from_injection();
+	run_timers();
+	if
+	:: t -> goto found
+	:: !t && retires[me] -> goto going_to_sleep
+	:: else
+	fi;
+	/* search() */
+	if
+	:: !searching && searchers >= SEARCHERS -> goto going_to_sleep
+	:: !searching && searchers < SEARCHERS ->
+		atomic { DRAINED(me) -> searchers++; searching = true }
+	:: searching
+	fi;
+	from_injection();
+	run_timers();
+	if
+	:: t -> goto found
+	:: else
+	fi;
+going_to_sleep:
+#ifdef BROKEN_LOOK_FIRST
+	earliest_deadline();
+#endif
+	atomic {
+		DRAINED(me) -> asleep[me] = true;
+		searchers = searchers - searching;
+		searching = false;
+		timer_armed = false
+	}
+#ifndef BROKEN_NO_HEAVY
+	heavy_fence(me);
+#endif
+	from_injection();
+	if
+	:: t -> get_up(); goto found
+	:: else
+	fi;
+	if
+	:: me == 2 && (retires[me] != retiring || (retiring && !pinned)) -> get_up(); goto find
+	:: else
+	fi;
+	keep_time();
+	if
+	:: awake[me] -> await_rouse()
+	:: DUE(until) -> get_up()
+	:: OVER -> goto out
+	fi;
+	until = 0;
+	goto find;
+found:
+	if
+	:: searching -> search_stop()
+	:: else
+	fi;
+	atomic { started++; t = 0 };
+compute:
+	if
+	:: timer_armed -> announce_timer()
+	:: else
+	fi;
+	OVER;
+	goto out;
+leave: /* weft__sign_off() */
+	timer_armed = false;
+	heavy_fence(me);
+#ifndef BROKEN_NO_SIGN_OFF
+	earliest_deadline();
+	if
+	:: best > kept -> wake_one(false)
+	:: else
+	fi;
+	best = 0;
+#endif
+	skip;
+out:
+	skip
+}
+
+active proctype clock()
+{
+end:	do
+	:: atomic { now < 2 && !DUE(TOP) -> now++ }
+	od
+}
+
+proctype thread()
+{
+	byte target;
+#if OUTSIDE
+	injected = true;
+	if
+	:: SLEEPERS && searchers == 0 ->
+		atomic {
+			if
+			:: SLEEPER(0) && !searchers -> target = 1
+			:: SLEEPER(1) && !searchers -> target = 2
+			:: SLEEPER(2) && !searchers -> target = 3
+			:: else
+			fi;
+			if
+			:: target -> take_sleeper(target - 1)
+			:: else
+			fi
+		}
+		rouse()
+	:: else
+	fi;
+#endif
+#ifdef RETIRE
+	retiring = true; /* retire_locked() */
+	if
+	:: asleep[2] ->
+		atomic {
+			if
+			:: asleep[2] -> take_sleeper(2); target = 3
+			:: else
+			fi
+		}
+		rouse()
+	:: else
+	fi
+#endif
+	skip
+}
+
+init {
+	atomic {
+#ifdef RETIRE
+		if
+		:: pinned = true
+		:: true
+		fi;
+#endif
+		run worker(0);
+		run worker(1);
+		run worker(2);
+		run thread()
+	}
+}

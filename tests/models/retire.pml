@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker that retires: what is in its queues, and the wakes that it gets, are not lost.
+ *
+ * Mirrors: sched/core/workers.c retire_locked(), start_locked(), weft__worker_leave();
+ * sched/core/find.c weft__find(), weft__hand_over(), from_inbox(), from_injection(), steal();
+ * sched/core/park.c as_sleeper(), push_sleeper_locked(), take_sleeper_locked(), rouse(),
+ * wake_one(), weft__announce(), weft__nudge(), look_at_workers(), weft__search_stop(),
+ * weft__sleep_announce(), weft__get_up(), must_get_up(), weft__sleep(); sched/core/ready.c
+ * weft__inject(), to_inbox(); sched/core/chaos.c weft__chaos_send_away(); sched/queue/urcu.c
+ * weft__rcu_lock(), weft__rcu_unlock(), weft__rcu_synchronize().
+ *
+ * The actors: two workers, of which the second retires; who changes the number of workers; a plain
+ * thread that injects a task. With SENDER, or neither it nor RING, a third worker that never comes
+ * to look for work: it sends a task to the inbox of the second or, if that is about to go, to its
+ * own (where it is not looked for: it counts as started); with PINNED the second one has a task
+ * that waits, is pinned, and is what the third one wakes. With RING the second worker's first task
+ * makes another one runnable. With AGAIN nothing but this: the worker is told to stay, or started
+ * again, and then two tasks are injected that compute until both have started.
+ *
+ * Invariants: all tasks are started and, without AGAIN, the worker goes (else a deadlock). Who goes
+ * leaves empty queues behind. The sleepers are counted right.
+ *
+ * Bounds: as above; one worker searches at a time (may be exceeded, as in the C).
+ *
+ * `retiring` goes through a store buffer; queues are changed by locked instructions (park.pml has
+ * their buffers), and a worker looks at its own in one step. Sections under `admin` and idle_lock are one step. The grace period waits for the
+ * one reader that matters.
+ *
+ * Broken: NO_HAND_OVER: it goes with its ring as it is. NO_DRAIN: with its inbox. NO_SYNCHRONIZE:
+ * it empties its inbox before the grace period is over. NO_PINNED: it does not wait for its pinned
+ * task. NO_STOP: it goes counted as a searcher. NO_LOOK_AROUND: it does not look for what it was
+ * woken for. NO_NUDGE: it is not woken to be told. NUDGE_FIRST: it is woken before it is told.
+ * NO_RECHECK: it sleeps without a last look at what it is told. NO_HEAVY: going to sleep without
+ * the heavy fence. LEAVE_ANYWAY: it goes though it has been told to stay. NO_NUDGE_BACK: it is told
+ * to stay, but not woken. AS_IT_IS_NOW: who is taken off the list is counted as a sleeper or not by
+ * what it has been told by then.
+ */
+#define TELLER  0 /* who changes the number of workers: its store buffer */
+#define STORERS 1
+#define FENCERS 2
+#define DEPTH   1
+#define RETIRING 0
+#define CELLS   1
+
+#include "tso.h"
+
+mtype = { RUNNING, RETIRES, GONE };
+
+mtype state = RUNNING;  /* of the second worker, under `admin` */
+bool in_table = true, reading;
+byte injection, ring, inbox;
+byte searchers, sleepers;
+bool asleep[2], awake[2], retires[2];
+bool pinned;            /* a task is, and has not ended */
+byte started;           /* ghost */
+
+#define R 1
+
+#if !defined(AGAIN) && !defined(RING) && !defined(SENDER)
+#define SENDER
+#endif
+#if defined(RING) && defined(SENDER)
+#define TASKS 3
+#else
+#define TASKS 2
+#endif
+#define OVER (started == TASKS)
+
+inline take_sleeper(w)
+{
+	asleep[w] = false;
+	searchers++;
+	if
+#ifdef BROKEN_AS_IT_IS_NOW
+	:: w != R || !cell[RETIRING] ->
+#else
+	:: !retires[w] ->
+#endif
+		assert(sleepers > 0);
+		sleepers--
+	:: else
+	fi
+}
+
+inline rouse()
+{
+	if
+	:: atomic { target -> assert(!awake[target - 1]); awake[target - 1] = true; target = 0 }
+	:: !target
+	fi
+}
+
+inline announce()
+{
+	if
+	:: sleepers && !searchers ->
+		atomic {
+			if
+			:: !searchers && asleep[0] -> target = 1
+			:: !searchers && asleep[R] && !retires[R] -> target = R + 1
+			:: else
+			fi;
+			if
+			:: target -> take_sleeper(target - 1)
+			:: else
+			fi
+		}
+		rouse()
+	:: else
+	fi
+}
+
+inline inject()
+{
+	injection++;
+	announce()
+}
+
+inline nudge(by_teller)
+{
+	LIGHT_FENCE;
+	if
+	:: asleep[R] ->
+		atomic {
+			!by_teller || DRAINED(TELLER) ->
+			if
+			:: asleep[R] -> take_sleeper(R); target = R + 1
+			:: else
+			fi
+		}
+		rouse()
+	:: else
+	fi
+}
+
+inline search_stop()
+{
+	atomic {
+		assert(searchers > 0);
+		last = (searchers == 1 && sleepers);
+		searchers--;
+		searching = false
+	}
+#ifdef BROKEN_NO_LOOK_AROUND
+	last = false;
+#endif
+	if
+	:: last ->
+		last = false;
+		heavy_fence(me);
+		if
+		:: injection || (in_table && ring) -> announce()
+		:: else
+		fi
+	:: else
+	fi
+}
+
+inline await_rouse()
+{
+	atomic { awake[me] -> awake[me] = false; searching = true }
+}
+
+inline get_up()
+{
+	if
+	:: atomic { asleep[me] -> take_sleeper(me); searching = true }
+	:: atomic { !asleep[me] -> skip };
+		await_rouse()
+	fi
+}
+
+/* from_ring(), from_inbox() */
+inline from_own()
+{
+	atomic {
+		if
+		:: me == R && !t && ring -> ring--; t = true
+		:: me == R && !t && !ring && inbox -> inbox--; t = true; pinned = false
+		:: else
+		fi
+	}
+}
+
+inline from_injection()
+{
+	atomic {
+		if
+		:: injection && !t && !retires[me] -> injection--; t = true; more = (injection > 0)
+		:: else
+		fi
+	}
+	if
+	:: more -> more = false; announce()
+	:: else
+	fi
+}
+
+inline hand_over()
+{
+#ifndef BROKEN_NO_HAND_OVER
+	do
+	:: atomic { ring -> ring-- };
+		inject()
+	:: !ring -> break
+	od
+#endif
+	skip
+}
+
+/* Goes to `gone` if it left. */
+inline worker_leave()
+{
+	atomic {
+		if
+#ifdef BROKEN_LEAVE_ANYWAY
+		:: true ->
+#else
+		:: state == RETIRES ->
+#endif
+			in_table = false;
+			state = GONE;
+			left = true
+		:: else
+		fi
+	}
+	if
+	:: left ->
+		left = false;
+#ifndef BROKEN_NO_SYNCHRONIZE
+		!reading;
+#endif
+#ifndef BROKEN_NO_DRAIN
+		do
+		:: atomic { inbox -> inbox-- };
+			inject()
+		:: !inbox -> break
+		od;
+#endif
+		heavy_fence(me); /* weft__sign_off() */
+		goto gone
+	:: else
+	fi
+}
+
+proctype worker(byte me)
+{
+	byte target;
+	bool t, searching, last, more, left;
+
+#ifdef RING
+	if
+	:: me == R -> ring++; announce()
+	:: else
+	fi;
+#endif
+find:
+	if
+	:: OVER && me != R -> goto out
+	:: else
+	fi;
+	retires[me] = (me == R && cell[RETIRING]);
+	if
+	:: retires[me] ->
+#ifndef BROKEN_NO_STOP
+		if
+		:: searching -> search_stop()
+		:: else
+		fi;
+#endif
+		hand_over();
+#ifdef BROKEN_NO_PINNED
+		worker_leave()
+#else
+		if
+		:: !pinned -> worker_leave()
+		:: else
+		fi
+#endif
+	:: else
+	fi;
+	from_own();
+	from_injection();
+	if
+	:: t -> goto found
+	:: !t && retires[me] -> goto going_to_sleep
+	:: else
+	fi;
+	/* search() */
+	if
+	:: !searching && searchers -> goto going_to_sleep
+	:: !searching && !searchers -> atomic { searchers++; searching = true }
+	:: searching
+	fi;
+	atomic {
+		if
+		:: in_table && ring -> ring--; t = true
+		:: me == R && !ring && inbox -> inbox--; t = true; pinned = false
+		:: else
+		fi
+	}
+	from_injection();
+	if
+	:: t -> goto found
+	:: else
+	fi;
+going_to_sleep:
+	atomic {
+		asleep[me] = true;
+		sleepers = sleepers + !retires[me];
+		searchers = searchers - searching;
+		searching = false
+	}
+#ifndef BROKEN_NO_HEAVY
+	heavy_fence(me);
+#endif
+	from_own();
+	from_injection();
+	if
+	:: t -> get_up(); goto found
+	:: else
+	fi;
+	if
+#ifndef BROKEN_NO_RECHECK
+	:: me == R && retires[me] != cell[RETIRING] -> get_up(); goto find
+#endif
+	:: retires[me] && !pinned -> get_up(); goto find
+	:: !retires[me] && in_table && ring -> get_up(); goto find
+	:: else
+	fi;
+	if
+	:: awake[me] -> await_rouse()
+#ifdef AGAIN
+	:: OVER -> goto out
+#else
+	:: OVER && me != R -> goto out
+#endif
+	fi;
+	goto find;
+found:
+	if
+	:: searching -> search_stop()
+	:: else
+	fi;
+	atomic { started++; t = false };
+#ifdef AGAIN
+	OVER;
+	goto out;
+#endif
+	goto find;
+gone:
+	assert(!ring);
+#ifdef AGAIN
+	if
+	:: state == RUNNING -> goto find
+	:: OVER
+	fi
+#endif
+out:
+	skip
+}
+
+#ifdef SENDER
+/* The third worker. */
+proctype sender()
+{
+	byte target;
+	bool seen;
+
+#ifdef PINNED
+	inbox++; /* to_inbox() */
+	nudge(false)
+#else
+	/* weft__chaos_send_away() */
+	reading = true;
+	seen = in_table && !cell[RETIRING];
+	if
+	:: seen -> inbox++
+	:: else -> started++
+	fi;
+	reading = false;
+	if
+	:: seen -> nudge(false)
+	:: else
+	fi
+#endif
+}
+#endif
+
+proctype teller()
+{
+	byte target, n;
+
+#ifdef BROKEN_NUDGE_FIRST
+	nudge(true);
+#endif
+	state = RETIRES;
+	STORE(TELLER, RETIRING, 1);
+#if !defined(BROKEN_NUDGE_FIRST) && !defined(BROKEN_NO_NUDGE)
+	nudge(true);
+#endif
+	DRAINED(TELLER); /* unlocks `admin` */
+#ifdef AGAIN
+	if
+	:: atomic { state == RETIRES -> state = RUNNING; STORE(TELLER, RETIRING, 0) };
+#ifndef BROKEN_NO_NUDGE_BACK
+		nudge(true)
+#endif
+	:: atomic {
+		state == GONE -> cell[RETIRING] = 0;
+		retires[R] = false;
+		in_table = true;
+		state = RUNNING
+	}
+	fi;
+	DRAINED(TELLER);
+	do
+	:: n < 2 -> inject(); n++
+	:: n == 2 -> break
+	od
+#else
+	state == GONE
+#endif
+}
+
+proctype thread()
+{
+	byte target;
+
+#ifndef AGAIN
+	inject()
+#endif
+	skip
+}
+
+init {
+	atomic {
+#ifdef PINNED
+		pinned = true;
+#endif
+#ifdef AGAIN
+		if
+		:: pinned = true
+		:: true
+		fi;
+#endif
+		run worker(0);
+		run worker(R);
+#ifdef SENDER
+		run sender();
+#endif
+		run teller();
+		run thread()
+	}
+}
