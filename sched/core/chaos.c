@@ -58,7 +58,7 @@ bool weft__chaos_strikes(struct worker *w, enum chaos_point point)
 	return true;
 }
 
-/* For "hop", which is to have its hops also where a task then waits behind one that computes. */
+/* For "hop": to another worker, though the task may wait there behind one that computes. */
 static bool send_to_other(struct worker *w, struct task *t)
 {
 	struct weft_runtime *rt = w->rt;
