@@ -27,7 +27,7 @@ struct worker;
 enum chaos_point {
 	CHAOS_PICK, /* picking from the own queues: the leader makes a fair pick instead */
 	CHAOS_ORDER, /* the same: the queues are looked at in another order, the deque at its other end */
-	CHAOS_READY, /* making a task runnable: another worker's inbox, or the pool's queue */
+	CHAOS_READY, /* making a task runnable: it goes to the pool's queue, where any worker takes it */
 	CHAOS_SPAWN, /* spawning: likewise */
 	CHAOS_WAIT,  /* a wait that is over before the task has suspended: it yields */
 	CHAOS_LOCK, /* a mutex that is held: no spinning; who comes too late is handed it by the next unlock */

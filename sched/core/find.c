@@ -149,7 +149,7 @@ static struct task *from_deque_end(struct worker *w, bool have_stack)
 	return startable(w, weft__deque_pop_oldest(&w->deque), have_stack);
 }
 
-/* Picks under WEFT_CHAOS, where tasks that are not pinned are in inboxes too. */
+/* Picks under WEFT_CHAOS, where (with "hop") tasks that are not pinned are in inboxes too. */
 static __attribute__((noinline)) struct task *pick_by_chance(struct worker *w, uint32_t pick,
 							     bool have_stack)
 {
