@@ -176,14 +176,22 @@ static struct task *pick_fair(struct worker *w)
 	return t;
 }
 
-/* Makes runnable what waits for a time that has come, whoever's heap it is in. */
-static void run_timers(struct worker *w)
+/* Makes runnable what waits for a time that has come, whoever's heap it is in, and tends the depot. Whether it is to be
+ * tended again at once. */
+static bool run_timers(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 	/* acquire: pairs with the release that published the record. */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
 	int64_t now = 0;
 
+	bool more = false;
+
+	/* relaxed: a hint, as below. */
+	if (atomic_load_explicit(&rt->depot.due, memory_order_relaxed) != WEFT_FOREVER) {
+		now = weft__clock_now();
+		more = weft__depot_tend(&rt->depot, now);
+	}
 	for (unsigned i = 0; i < count; i++) {
 		struct timers *timers = &rt->records[i]->timers;
 		/* relaxed: a hint; weft__expire() looks again. */
@@ -193,6 +201,7 @@ static void run_timers(struct worker *w)
 			now = weft__clock_now();
 		weft__expire(w, timers, now);
 	}
+	return more;
 }
 
 static struct task *steal_from(struct worker *w, struct worker *victim, bool can_start)
@@ -253,10 +262,14 @@ static struct task *search(struct worker *w)
 		if (t || spin == 0)
 			return t;
 		/* What waits for a time does not wait for the search's end; it is woken into our slot. */
-		run_timers(w);
+		bool more = run_timers(w);
 		t = from_slot(w);
 		if (t)
 			return t;
+		if (more) {
+			give_up = 0;
+			continue;
+		}
 		int64_t now = weft__clock_now();
 		if (give_up == 0)
 			give_up = now + spin;

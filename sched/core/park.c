@@ -34,7 +34,7 @@
  * A retiring worker looks for no work, so it does not count as a sleeper and is woken for none: it is on the list
  * for those who nudge it, and may be the keeper.
  *
- * Deadlines. One sleeper, the keeper, waits for the earliest one. `keeper_deadline` says until when it sleeps.
+ * Deadlines, of tasks and of the depot. One sleeper, the keeper, waits for the earliest one. `keeper_deadline` says until when it sleeps.
  *
  *   arming (announce_timer)                going to sleep
  *     store earliest of a heap               sleepers + 1
@@ -161,9 +161,12 @@ void weft__announce_timer(struct worker *w)
 	w->timer_armed = false;
 	weft__fence_light(); /* store-load race with weft__sleep(): see above */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	if (SLEEPERS(idle) > 0 &&
-	    atomic_load_explicit(&w->timers.earliest, memory_order_relaxed) <
-		    atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+	if (SLEEPERS(idle) == 0)
+		return;
+	int64_t timer = atomic_load_explicit(&w->timers.earliest, memory_order_relaxed);
+	int64_t depot = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
+	if ((timer < depot ? timer : depot) <
+	    atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
 		wake_one(rt, false, false);
 }
 
@@ -248,10 +251,10 @@ static int64_t earliest_deadline(struct weft_runtime *rt)
 {
 	/* acquire: pairs with the release that published the record. */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
-	int64_t earliest = WEFT_FOREVER;
+	/* relaxed, here and below: after the heavy fence, see above. */
+	int64_t earliest = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
 
 	for (unsigned i = 0; i < count; i++) {
-		/* relaxed: after the heavy fence, see above. */
 		int64_t e = atomic_load_explicit(&rt->records[i]->timers.earliest,
 						 memory_order_relaxed);
 		if (e < earliest)
