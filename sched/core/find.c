@@ -16,8 +16,10 @@
  * arrives: with p tasks before it in its queue, at most WEFT__FAIR_BOUND * (p + 1). See docs/design.md.
  *
  * Stealing. At most half as many workers search at a time as there are processors. A searcher goes around the table from a
- * random place and takes the oldest unstarted task of a deque, or half of a ring. It searches for WEFT_SPIN microseconds,
- * then sleeps (park.c).
+ * random place and takes the oldest unstarted task of a deque, or half of a ring. Of a deque that holds many it takes half as
+ * well: those are tasks that somebody spawned in a loop, and each steal costs its victim an interrupt. One that holds few
+ * may be a recursion's, whose oldest is the largest part of the work, and whose others their forker runs inline. It searches
+ * for WEFT_SPIN microseconds, then sleeps (park.c).
  */
 #include "chaos.h"
 #include "runtime.h"
@@ -30,9 +32,11 @@
 #define DEQUE_OFFSET    8
 #define FAIR_SOURCES    4
 #define INJECTION_BATCH 64
-#define RING_BATCH      128
+#define STEAL_BATCH     128
+#define DEQUE_BATCH_MIN 64
 #define SEARCH_PAUSES   128
 
+static_assert(STEAL_BATCH <= WEFT__DEQUE_CLAIM_MAX, "as many as can be claimed");
 static_assert(WEFT__FAIR_BOUND == LEADER_EVERY * FAIR_SOURCES, "what the documentation promises");
 
 /* Counts a pick; the watcher sees by the count that this worker still picks. */
@@ -206,19 +210,27 @@ static bool run_timers(struct worker *w)
 
 static struct task *steal_from(struct worker *w, struct worker *victim, bool can_start)
 {
-	void *loot[RING_BATCH];
+	void *loot[STEAL_BATCH];
 
-	if (can_start && !weft__deque_empty(&victim->deque)) {
-		struct task *t = weft__deque_steal(&victim->deque);
-		if (t) {
+	size_t unstarted = can_start ? weft__deque_size(&victim->deque) : 0;
+	if (unstarted > 0) {
+		size_t most = unstarted < DEQUE_BATCH_MIN ? 1 : unstarted / 2;
+		unsigned count = weft__deque_steal(
+			&victim->deque, loot, most < STEAL_BATCH ? (unsigned)most : STEAL_BATCH);
+		if (count > 0) {
 			counter_add(&w->counters.steals, 1);
-			counter_add(&w->counters.stolen, 1);
-			return startable(w, t, false);
+			counter_add(&w->counters.stolen, count);
+			/* Ours is empty, so they are run in the order in which they were spawned. */
+			for (unsigned i = count; i-- > 1;) {
+				if (!weft__deque_push(&w->deque, loot[i]))
+					weft__inject(w->rt, loot[i]);
+			}
+			return startable(w, loot[0], false);
 		}
 	}
 	if (weft__ring_empty(&victim->ring))
 		return NULL;
-	unsigned count = weft__ring_steal(&victim->ring, loot, RING_BATCH);
+	unsigned count = weft__ring_steal(&victim->ring, loot, STEAL_BATCH);
 	if (count == 0)
 		return NULL;
 	counter_add(&w->counters.steals, 1);
