@@ -31,6 +31,10 @@
  * up to WATCH_MAX_NS; when nobody picks and no slot is filled it ceases to watch. A slot is thus taken WATCH_MAX_NS +
  * WATCH_NS after its owner's last pick at the latest.
  *
+ * A task that is alone in the deque of who has just spawned it is treated alike: most who spawn one wait for it next,
+ * and then run it themselves. (Rejected: to wake somebody for it each time, which takes longer than to run it.) Where
+ * nobody watches, the first one wakes a searcher, who steals it at once if it is still there, and watches from then on.
+ *
  * A retiring worker looks for no work, so it does not count as a sleeper and is woken for none: it is on the list
  * for those who nudge it, and may be the keeper.
  *
@@ -221,12 +225,13 @@ enum seen {
 	SEEN_NOTHING = 0,
 	SEEN_READY = 1,     /* in a ring */
 	SEEN_UNSTARTED = 2, /* in a deque, or waiting for a stack */
-	SEEN_SLOT = 4,
+	SEEN_SLOT = 4,      /* in a slot, or alone in another's deque */
 };
 
-/* What there is for anybody to take, up to the first ready one. After a heavy fence. */
-static unsigned look_at_workers(struct weft_runtime *rt)
+/* What there is for anybody to take, up to the first ready one. By self, after a heavy fence. */
+static unsigned look_at_workers(struct worker *self)
 {
+	struct weft_runtime *rt = self->rt;
 	unsigned seen = SEEN_NOTHING;
 
 	if (atomic_load_explicit(&rt->starved_count, memory_order_relaxed) > 0)
@@ -238,9 +243,10 @@ static unsigned look_at_workers(struct weft_runtime *rt)
 		struct worker *w = table->workers[i];
 		if (!weft__ring_empty(&w->ring))
 			seen |= SEEN_READY;
-		if (!weft__deque_empty(&w->deque))
+		size_t unstarted = weft__deque_size(&w->deque);
+		if (unstarted > (w == self ? 0 : 1))
 			seen |= SEEN_UNSTARTED;
-		if (atomic_load_explicit(&w->slot, memory_order_relaxed))
+		if (unstarted == 1 || atomic_load_explicit(&w->slot, memory_order_relaxed))
 			seen |= SEEN_SLOT;
 	}
 	weft__rcu_unlock();
@@ -284,7 +290,7 @@ void weft__search_stop(struct worker *w)
 	if (SEARCHERS(idle) > 1 || SLEEPERS(idle) == 0)
 		return;
 	weft__fence_heavy(); /* store-load race with weft__announce(): searchers - 1, then the queues */
-	unsigned seen = look_at_workers(rt);
+	unsigned seen = look_at_workers(w);
 	bool work = (seen & (SEEN_READY | SEEN_UNSTARTED)) || !weft__wfcq_empty(&rt->injection);
 	bool unwatched =
 		(seen & SEEN_SLOT) && !atomic_load_explicit(&rt->watching, memory_order_relaxed);
@@ -355,28 +361,33 @@ static int64_t keep_time(struct worker *w)
 	return deadline;
 }
 
-/* What a watcher saw at its last look: a filled slot and its owner's count of picks. */
+/* What a watcher saw at its last look: a filled slot, or a deque that is not empty, and its owner's count of picks. */
 struct watch {
 	struct worker *owner; /* NULL: it saw none */
+	bool stuck; /* the owner has made no pick since, and what is in its deque can be stolen */
 	uint32_t picks;
 	uint32_t all_picks; /* of all workers */
 	bool moved;         /* somebody has picked since the look before */
 };
 
-/* The task of the slot watched, if its owner has made no pick since; else watches another filled slot. */
+/* The task of the slot watched, if its owner has made no pick since; else watches another worker. */
 static struct task *watch_slots(struct worker *w, struct watch *watch)
 {
 	struct worker *owner = watch->owner;
 
-	if (owner && atomic_load_explicit(&owner->slot, memory_order_relaxed) &&
-	    atomic_load_explicit(&owner->picks, memory_order_relaxed) == watch->picks) {
-		/* acq_rel: the task, released by weft__ready(); against the owner's exchange. */
-		struct task *t = atomic_exchange_explicit(&owner->slot, NULL, memory_order_acq_rel);
+	if (owner && atomic_load_explicit(&owner->picks, memory_order_relaxed) == watch->picks) {
+		struct task *t = NULL;
+		if (atomic_load_explicit(&owner->slot, memory_order_relaxed))
+			/* acq_rel: the task, released by weft__ready(); against the owner's exchange. */
+			t = atomic_exchange_explicit(&owner->slot, NULL, memory_order_acq_rel);
 		if (t) {
 			counter_add(&w->counters.steals, 1);
 			counter_add(&w->counters.stolen, 1);
 			return t;
 		}
+		watch->stuck = !weft__deque_empty(&owner->deque);
+		if (watch->stuck)
+			return NULL;
 	}
 	watch->owner = NULL;
 	weft__rcu_lock();
@@ -387,7 +398,8 @@ static struct task *watch_slots(struct worker *w, struct watch *watch)
 		struct worker *candidate = table->workers[(start + i) % table->count];
 		all_picks += atomic_load_explicit(&candidate->picks, memory_order_relaxed);
 		if (!watch->owner && candidate != w &&
-		    atomic_load_explicit(&candidate->slot, memory_order_relaxed))
+		    (atomic_load_explicit(&candidate->slot, memory_order_relaxed) ||
+		     !weft__deque_empty(&candidate->deque)))
 			watch->owner = candidate;
 	}
 	watch->moved = all_picks != watch->all_picks;
@@ -445,7 +457,7 @@ static bool must_get_up(struct worker *w, unsigned seen)
 struct task *weft__sleep(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
-	unsigned seen = look_at_workers(rt);
+	unsigned seen = look_at_workers(w);
 	struct watch watch = {0};
 	struct task *found = NULL;
 	uint32_t unwatched = 0;
@@ -483,7 +495,7 @@ struct task *weft__sleep(struct worker *w)
 			continue;
 		if (w->watches)
 			found = watch_slots(w, &watch);
-		if (found || nap == until) {
+		if (found || watch.stuck || nap == until) {
 			weft__get_up(w);
 			break;
 		}
@@ -494,7 +506,7 @@ struct task *weft__sleep(struct worker *w)
 		if (w->watches && !watch.owner && !watch.moved) {
 			w->watches = false;
 			stop_watching(rt);
-			if (look_at_workers(rt) != SEEN_NOTHING) {
+			if (look_at_workers(w) != SEEN_NOTHING) {
 				weft__get_up(w);
 				break;
 			}

@@ -188,7 +188,7 @@ void weft__hand_over(struct worker *w);
 /* After a task became visible in one of the worker's queues: wakes a worker for it if need be. */
 void weft__announce(struct weft_runtime *rt);
 
-/* After a next slot was filled: wakes a watcher if need be. */
+/* After a next slot was filled, or a task put into an empty deque: wakes a watcher if need be. */
 void weft__announce_slot(struct weft_runtime *rt);
 
 /* After a deadline was armed or set by w, which goes on to run something. */
