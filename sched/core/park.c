@@ -244,7 +244,8 @@ static unsigned look_at_workers(struct worker *self)
 		if (!weft__ring_empty(&w->ring))
 			seen |= SEEN_READY;
 		size_t unstarted = weft__deque_size(&w->deque);
-		if (unstarted > (w == self ? 0 : 1))
+		/* One that lacks a stack watches for none: it asks again after a while. */
+		if (unstarted > (w == self || self->starving ? 0 : 1))
 			seen |= SEEN_UNSTARTED;
 		if (unstarted == 1 || atomic_load_explicit(&w->slot, memory_order_relaxed))
 			seen |= SEEN_SLOT;
@@ -385,7 +386,7 @@ static struct task *watch_slots(struct worker *w, struct watch *watch)
 			counter_add(&w->counters.stolen, 1);
 			return t;
 		}
-		watch->stuck = !weft__deque_empty(&owner->deque);
+		watch->stuck = !w->starving && !weft__deque_empty(&owner->deque);
 		if (watch->stuck)
 			return NULL;
 	}
