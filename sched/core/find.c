@@ -32,11 +32,12 @@
 #define DEQUE_OFFSET    8
 #define FAIR_SOURCES    4
 #define INJECTION_BATCH 64
-#define STEAL_BATCH     128
+#define RING_BATCH      128
+#define DEQUE_BATCH     256
 #define DEQUE_BATCH_MIN 64
 #define SEARCH_PAUSES   128
 
-static_assert(STEAL_BATCH <= WEFT__DEQUE_CLAIM_MAX, "as many as can be claimed");
+static_assert(DEQUE_BATCH <= WEFT__DEQUE_CLAIM_MAX, "as many as can be claimed");
 static_assert(WEFT__FAIR_BOUND == LEADER_EVERY * FAIR_SOURCES, "what the documentation promises");
 
 /* Counts a pick; the watcher sees by the count that this worker still picks. */
@@ -210,13 +211,13 @@ static bool run_timers(struct worker *w)
 
 static struct task *steal_from(struct worker *w, struct worker *victim, bool can_start)
 {
-	void *loot[STEAL_BATCH];
+	void *loot[DEQUE_BATCH];
 
 	size_t unstarted = can_start ? weft__deque_size(&victim->deque) : 0;
 	if (unstarted > 0) {
 		size_t most = unstarted < DEQUE_BATCH_MIN ? 1 : unstarted / 2;
 		unsigned count = weft__deque_steal(
-			&victim->deque, loot, most < STEAL_BATCH ? (unsigned)most : STEAL_BATCH);
+			&victim->deque, loot, most < DEQUE_BATCH ? (unsigned)most : DEQUE_BATCH);
 		if (count > 0) {
 			counter_add(&w->counters.steals, 1);
 			counter_add(&w->counters.stolen, count);
@@ -230,7 +231,7 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 	}
 	if (weft__ring_empty(&victim->ring))
 		return NULL;
-	unsigned count = weft__ring_steal(&victim->ring, loot, STEAL_BATCH);
+	unsigned count = weft__ring_steal(&victim->ring, loot, RING_BATCH);
 	if (count == 0)
 		return NULL;
 	counter_add(&w->counters.steals, 1);
