@@ -37,22 +37,28 @@
 /* relaxed everywhere: the probe's outcome is the same whoever makes it, and nothing else is published with it */
 static _Atomic int mechanism_in_use = STACK_GUARD_UNKNOWN;
 
+/* One advice for count areas of `bytes` each. Whether all of it was taken. */
+static bool advise_at_once(const struct iovec *areas, size_t bytes, uint32_t count, int advice)
+{
+#ifdef SYS_process_madvise
+	long done = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, areas, (unsigned long)count,
+			    advice, 0U);
+
+	return done == (long)(bytes * count);
+#else
+	(void)areas, (void)bytes, (void)count, (void)advice;
+	return false;
+#endif
+}
+
 /* Guards count areas of `bytes` each, the first at base, the others `stride` apart. */
 static bool guard_at_once(char *base, size_t bytes, size_t stride, uint32_t count)
 {
-#ifdef SYS_process_madvise
 	struct iovec areas[ARENA_SLOTS_MAX];
-	long done;
 
 	for (uint32_t i = 0; i < count; i++)
 		areas[i] = (struct iovec){.iov_base = base + i * stride, .iov_len = bytes};
-	done = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, areas, (unsigned long)count,
-		       MADV_GUARD_INSTALL, 0U);
-	return done == (long)(bytes * count);
-#else
-	(void)base, (void)bytes, (void)stride, (void)count;
-	return false;
-#endif
+	return advise_at_once(areas, bytes, count, MADV_GUARD_INSTALL);
 }
 
 /* Tries what the mechanisms need on a mapping of its own. STACK_GUARD_UNKNOWN: there is none to be had. */
@@ -189,9 +195,21 @@ void arena_unmap(struct arena *arena)
 	free(arena);
 }
 
-void arena_discard(struct arena *arena, uint32_t index)
+void arena_discard(struct slot *const *slots, uint32_t count)
 {
+	struct iovec areas[ARENA_SLOTS_MAX];
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct arena *arena = slots[i]->arena;
+		char *base = arena_slot_base(arena, (uint32_t)(slots[i] - arena->slot));
+
+		areas[i] = (struct iovec){.iov_base = base + arena->guard_bytes,
+					  .iov_len = arena->slot_bytes - arena->guard_bytes};
+	}
+	if (weft__stack_guard_mechanism() == STACK_GUARD_PROCESS_MADVISE &&
+	    advise_at_once(areas, areas[0].iov_len, count, MADV_DONTNEED))
+		return;
 	/* Fails only for locked memory, which its owner wants to stay. */
-	(void)madvise(arena_slot_base(arena, index) + arena->guard_bytes,
-		      arena->slot_bytes - arena->guard_bytes, MADV_DONTNEED);
+	for (uint32_t i = 0; i < count; i++)
+		(void)madvise(areas[i].iov_base, areas[i].iov_len, MADV_DONTNEED);
 }

@@ -53,8 +53,8 @@ void arena_unmap(struct arena *arena);
 /* Makes up to `count` more slots ready. Returns how many it made, 0 if the system refuses. */
 uint32_t arena_make_ready(struct arena *arena, uint32_t count);
 
-/* Gives the slot's memory back to the system. Its guard stays. */
-void arena_discard(struct arena *arena, uint32_t index);
+/* Gives the memory of slots of one pool, 1 to ARENA_SLOTS_MAX, back to the system. Their guards stay. */
+void arena_discard(struct slot *const *slots, uint32_t count);
 
 static inline char *arena_slot_base(const struct arena *arena, uint32_t index)
 {

@@ -30,6 +30,7 @@ struct coro {
 	void *eh_caught;
 	struct coro *caller; /* who entered it: non-NULL only for a weft_coro that runs */
 	struct coro *next;   /* free for whoever owns the suspended coroutine, to link it */
+	struct coro *chain;  /* the same, to link a list's first to another list */
 	struct stack stack;  /* .low and .top bound the usable bytes; a leader's are 0 */
 	struct coro_sanitizer sanitizer;
 };

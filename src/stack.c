@@ -24,6 +24,7 @@
 #include "stack.h"
 
 #include "arena.h"
+#include "depot.h"
 #include "lock.h"
 #include "sanitizer.h"
 
@@ -34,7 +35,7 @@
 
 #define KEEP_SLOTS    1024
 #define KEEP_BYTES    ((size_t)256 << 20) /* in the worst case, where stacks are used to their end */
-#define DISCARD_BATCH 64
+#define DISCARD_BATCH ARENA_SLOTS_MAX
 #define BUCKETS       64
 #define HEADER_MAX    1024
 
@@ -247,8 +248,8 @@ static void pool_discard_batch(struct pool *pool)
 	}
 	weft__unlock(&pool->lock);
 
-	for (size_t i = 0; i < count; i++)
-		arena_discard(batch[i]->arena, (uint32_t)(batch[i] - batch[i]->arena->slot));
+	if (count > 0)
+		arena_discard(batch, (uint32_t)count);
 	errno = saved;
 
 	weft__lock(&pool->lock);
@@ -266,6 +267,7 @@ static void pool_discard_batch(struct pool *pool)
 
 bool weft__stack_trim(void)
 {
+	bool freed = weft__depots_empty();
 	struct arena *doomed = NULL;
 
 	for (size_t i = 0; i < BUCKETS; i++) {
@@ -287,10 +289,9 @@ bool weft__stack_trim(void)
 			weft__unlock(&pool->lock);
 		}
 	}
-	if (!doomed)
-		return false;
+	freed |= doomed != NULL;
 	unmap_all(doomed);
-	return true;
+	return freed;
 }
 
 /* A free slot, which is now used; NULL where the system refuses. */

@@ -53,7 +53,8 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 /* Gives a stack back. Nobody may be running on it. `stack` may lie in it: it is copied first. */
 void weft__stack_free(const struct stack *stack);
 
-/* Unmaps every arena that has no used slot, however few stacks are then kept hot. Whether there was one. */
+/* Empties the depots, and unmaps every arena that has no used slot, however few stacks are then kept hot. Whether anything
+ * was given back. */
 bool weft__stack_trim(void);
 
 /* The mechanism in use; probes if need be. Tests force one with the setter (STACK_GUARD_UNKNOWN: probe again). */

@@ -16,12 +16,36 @@
  * switch is another thread's and must not be used.
  */
 #include "runtime.h"
+#include "sched/os/clock.h"
 #include "src/orphan.h"
 #include "unwind.h"
 #include "wait.h"
 
-/* How many coroutines without a task a worker keeps ready. */
-#define IDLE_COROS_MAX 64
+/* Keeps a coroutine that has no task any more: in the worker, at most two chains, else in the depot. */
+static void keep_coro(struct worker *w, struct coro *co)
+{
+	if (w->idle_coro_count == DEPOT_CHAIN) {
+		if (w->idle_chain && weft__depot_put(&w->rt->depot, w->idle_chain)) {
+			weft__depot_tend(&w->rt->depot, weft__clock_now());
+			weft__announce_timer(w);
+		}
+		w->idle_chain = w->idle_coros;
+		w->idle_coros = NULL;
+		w->idle_coro_count = 0;
+	}
+	co->next = w->idle_coros;
+	w->idle_coros = co;
+	w->idle_coro_count++;
+}
+
+/* A chain of those that were kept becomes w's. false: there is none. */
+static bool fetch_coros(struct worker *w)
+{
+	w->idle_coros = w->idle_chain ? w->idle_chain : weft__depot_take(&w->rt->depot);
+	w->idle_chain = NULL;
+	w->idle_coro_count = w->idle_coros ? DEPOT_CHAIN : 0;
+	return w->idle_coros;
+}
 
 static void settle(struct worker *w)
 {
@@ -39,13 +63,7 @@ static void settle(struct worker *w)
 		weft__ready_tail(w, w->leaving);
 		break;
 	case LEAVE_IDLE:
-		if (w->idle_coro_count < IDLE_COROS_MAX) {
-			w->leaving_coro->next = w->idle_coros;
-			w->idle_coros = w->leaving_coro;
-			w->idle_coro_count++;
-			break;
-		}
-		weft__coro_free(w->leaving_coro);
+		keep_coro(w, w->leaving_coro);
 		break;
 	case LEAVE_FREE:
 		weft__coro_free(w->leaving_coro);
@@ -189,7 +207,7 @@ void weft__task_main(void *value)
 
 bool weft__can_start(struct worker *w)
 {
-	if (!w->idle_coros) {
+	if (!w->idle_coros && !fetch_coros(w)) {
 		struct coro *co = weft__coro_new(w->rt->config.stack_size, w->rt->config.guard,
 						 weft__task_main);
 		weft__note_stack(w, co != NULL);
@@ -222,7 +240,7 @@ bool weft__can_start_task(struct worker *w, struct task *t)
 	if (task_stack_size(t) == 0)
 		return weft__can_start(w);
 	struct coro *co = uncommon_coro(w, t);
-	if (!co && w->idle_coros) {
+	if (!co && (w->idle_coros || w->idle_chain)) {
 		weft__drop_idle_coros(w);
 		co = uncommon_coro(w, t);
 	}
@@ -236,8 +254,10 @@ bool weft__can_start_task(struct worker *w, struct task *t)
 
 void weft__drop_idle_coros(struct worker *w)
 {
-	while (w->idle_coros) {
-		struct coro *co = w->idle_coros;
+	while (w->idle_coros || w->idle_chain) {
+		struct coro *co = w->idle_coros ? w->idle_coros : w->idle_chain;
+		if (!w->idle_coros)
+			w->idle_chain = NULL;
 		w->idle_coros = co->next;
 		weft__coro_free(co);
 	}

@@ -16,8 +16,10 @@
  * arrives: with p tasks before it in its queue, at most WEFT__FAIR_BOUND * (p + 1). See docs/design.md.
  *
  * Stealing. At most half as many workers search at a time as there are processors. A searcher goes around the table from a
- * random place and takes the oldest unstarted task of a deque, or half of a ring. It searches for WEFT_SPIN microseconds,
- * then sleeps (park.c).
+ * random place and takes the oldest unstarted task of a deque, or half of a ring. Of a deque that holds many it takes half as
+ * well: those are tasks that somebody spawned in a loop, and each steal costs its victim an interrupt. One that holds few
+ * may be a recursion's, whose oldest is the largest part of the work, and whose others their forker runs inline. It searches
+ * for WEFT_SPIN microseconds, then sleeps (park.c).
  */
 #include "runtime.h"
 #include "sched/os/clock.h"
@@ -31,8 +33,11 @@
 #define FAIR_SOURCES    4
 #define INJECTION_BATCH 64
 #define RING_BATCH      128
+#define DEQUE_BATCH     256
+#define DEQUE_BATCH_MIN 64
 #define SEARCH_PAUSES   128
 
+static_assert(DEQUE_BATCH <= WEFT__DEQUE_CLAIM_MAX, "as many as can be claimed");
 static_assert(RING_EVERY % DEQUE_OFFSET == 0 && LEADER_EVERY % DEQUE_OFFSET == 0,
 	      "the others may take the slot without a look at the number");
 static_assert(WEFT__FAIR_BOUND == LEADER_EVERY * FAIR_SOURCES, "what the documentation promises");
@@ -254,16 +259,23 @@ static struct task *pick_fair(struct worker *w)
 	return t;
 }
 
-/* Makes runnable what waits for a time that has come, whoever's heap it is in. */
-static void run_timers(struct worker *w)
+/* Makes runnable what waits for a time that has come, whoever's heap it is in, and tends the depot. Whether it is to be
+ * tended again at once. */
+static bool run_timers(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 	/* acquire: pairs with the release that published the record. */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
 	int64_t now = 0;
+	bool more = false;
 
 	if (chaos_at(w, CHAOS_TIMERS))
-		return;
+		return false;
+	/* relaxed: a hint, as below. */
+	if (atomic_load_explicit(&rt->depot.due, memory_order_relaxed) != WEFT_FOREVER) {
+		now = weft__clock_now();
+		more = weft__depot_tend(&rt->depot, now);
+	}
 	for (unsigned i = 0; i < count; i++) {
 		struct timers *timers = &rt->records[i]->timers;
 		/* relaxed: a hint; weft__expire() looks again. */
@@ -273,18 +285,27 @@ static void run_timers(struct worker *w)
 			now = weft__clock_now();
 		weft__expire(w, timers, now);
 	}
+	return more;
 }
 
 static struct task *steal_from(struct worker *w, struct worker *victim, bool can_start)
 {
-	void *loot[RING_BATCH];
+	void *loot[DEQUE_BATCH];
 
-	if (can_start && !weft__deque_empty(&victim->deque)) {
-		struct task *t = weft__deque_steal(&victim->deque);
-		if (t) {
+	size_t unstarted = can_start ? weft__deque_size(&victim->deque) : 0;
+	if (unstarted > 0) {
+		size_t most = unstarted < DEQUE_BATCH_MIN ? 1 : unstarted / 2;
+		unsigned count = weft__deque_steal(
+			&victim->deque, loot, most < DEQUE_BATCH ? (unsigned)most : DEQUE_BATCH);
+		if (count > 0) {
 			counter_add(&w->counters.steals, 1);
-			counter_add(&w->counters.stolen, 1);
-			return startable(w, t, false);
+			counter_add(&w->counters.stolen, count);
+			/* Ours is empty, so they are run in the order in which they were spawned. */
+			for (unsigned i = count; i-- > 1;) {
+				if (!weft__deque_push(&w->deque, loot[i]))
+					weft__inject(w->rt, loot[i]);
+			}
+			return startable(w, loot[0], false);
 		}
 	}
 	if (weft__ring_empty(&victim->ring))
@@ -333,10 +354,14 @@ static struct task *search(struct worker *w)
 		if (t || spin == 0)
 			return t;
 		/* What waits for a time does not wait for the search's end; it is woken into our slot. */
-		run_timers(w);
+		bool more = run_timers(w);
 		t = from_slot(w);
 		if (t)
 			return t;
+		if (more) {
+			give_up = 0;
+			continue;
+		}
 		int64_t now = weft__clock_now();
 		if (give_up == 0)
 			give_up = now + spin;

@@ -34,10 +34,14 @@
  * An owner takes from its slot all the time, and a watcher hardly ever: so the owner loads and stores, and the watcher does
  * the fence that keeps the two apart (raid()).
  *
+ * A task that is alone in the deque of who has just spawned it is treated alike: most who spawn one wait for it next,
+ * and then run it themselves. (Rejected: to wake somebody for it each time, which takes longer than to run it.) Where
+ * nobody watches, the first one wakes a searcher, who steals it at once if it is still there, and watches from then on.
+ *
  * A retiring worker looks for no work, so it does not count as a sleeper and is woken for none: it is on the list
  * for those who nudge it, and may be the keeper.
  *
- * Deadlines. One sleeper, the keeper, waits for the earliest one. `keeper_deadline` says until when it sleeps.
+ * Deadlines, of tasks and of the depot. One sleeper, the keeper, waits for the earliest one. `keeper_deadline` says until when it sleeps.
  *
  *   arming (announce_timer)                going to sleep
  *     store earliest of a heap               sleepers + 1
@@ -142,9 +146,9 @@ static void wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 		if (w)
 			take_sleeper_locked(rt, w);
 		/* It watches from now on, so that no more slots wake it or another one before it is there.
-		 * relaxed: a flag that publishes nothing. */
+		 * acquire: the last watcher's raids. */
 		if (w && to_watch &&
-		    !atomic_exchange_explicit(&rt->watching, 1, memory_order_relaxed))
+		    !atomic_exchange_explicit(&rt->watching, 1, memory_order_acquire))
 			w->to_watch = true;
 	}
 	weft__unlock(&rt->idle_lock);
@@ -176,9 +180,12 @@ void weft__announce_timer(struct worker *w)
 	w->timer_armed = false;
 	weft__fence_light(); /* store-load race with weft__sleep(): see above */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	if (SLEEPERS(idle) > 0 &&
-	    atomic_load_explicit(&w->timers.earliest, memory_order_relaxed) <
-		    atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+	if (SLEEPERS(idle) == 0)
+		return;
+	int64_t timer = atomic_load_explicit(&w->timers.earliest, memory_order_relaxed);
+	int64_t depot = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
+	if ((timer < depot ? timer : depot) <
+	    atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
 		wake_one(rt, false, false);
 }
 
@@ -233,12 +240,13 @@ enum seen {
 	SEEN_NOTHING = 0,
 	SEEN_READY = 1,     /* in a ring */
 	SEEN_UNSTARTED = 2, /* in a deque, or waiting for a stack */
-	SEEN_SLOT = 4,
+	SEEN_SLOT = 4,      /* in a slot, or alone in another's deque */
 };
 
-/* What there is for anybody to take, up to the first ready one. After a heavy fence. */
-static unsigned look_at_workers(struct weft_runtime *rt)
+/* What there is for anybody to take, up to the first ready one. By self, after a heavy fence. */
+static unsigned look_at_workers(struct worker *self)
 {
+	struct weft_runtime *rt = self->rt;
 	unsigned seen = SEEN_NOTHING;
 
 	if (atomic_load_explicit(&rt->starved_count, memory_order_relaxed) > 0)
@@ -250,9 +258,11 @@ static unsigned look_at_workers(struct weft_runtime *rt)
 		struct worker *w = table->workers[i];
 		if (!weft__ring_empty(&w->ring))
 			seen |= SEEN_READY;
-		if (!weft__deque_empty(&w->deque))
+		size_t unstarted = weft__deque_size(&w->deque);
+		/* One that lacks a stack watches for none: it asks again after a while. */
+		if (unstarted > (w == self || self->starving ? 0 : 1))
 			seen |= SEEN_UNSTARTED;
-		if (atomic_load_explicit(&w->slot, memory_order_relaxed))
+		if (unstarted == 1 || atomic_load_explicit(&w->slot, memory_order_relaxed))
 			seen |= SEEN_SLOT;
 	}
 	weft__rcu_unlock();
@@ -263,10 +273,10 @@ static int64_t earliest_deadline(struct weft_runtime *rt)
 {
 	/* acquire: pairs with the release that published the record. */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
-	int64_t earliest = WEFT_FOREVER;
+	/* relaxed, here and below: after the heavy fence, see above. */
+	int64_t earliest = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
 
 	for (unsigned i = 0; i < count; i++) {
-		/* relaxed: after the heavy fence, see above. */
 		int64_t e = atomic_load_explicit(&rt->records[i]->timers.earliest,
 						 memory_order_relaxed);
 		if (e < earliest)
@@ -288,15 +298,15 @@ void weft__search_stop(struct worker *w)
 
 	w->searching = false;
 	if (w->watches) {
-		/* relaxed: before the heavy fence, which is followed by a look at the slots. */
+		/* release: our raids, for the next watcher. The heavy fence comes later, and then a look at the slots. */
 		w->watches = false;
-		atomic_store_explicit(&rt->watching, 0, memory_order_relaxed);
+		atomic_store_explicit(&rt->watching, 0, memory_order_release);
 	}
 	uint64_t idle = atomic_fetch_sub_explicit(&rt->idle, SEARCHER, memory_order_seq_cst);
 	if (SEARCHERS(idle) > 1 || SLEEPERS(idle) == 0)
 		return;
 	weft__fence_heavy(); /* store-load race with weft__announce(): searchers - 1, then the queues */
-	unsigned seen = look_at_workers(rt);
+	unsigned seen = look_at_workers(w);
 	bool work = (seen & (SEEN_READY | SEEN_UNSTARTED)) || !weft__wfcq_empty(&rt->injection);
 	bool unwatched =
 		(seen & SEEN_SLOT) && !atomic_load_explicit(&rt->watching, memory_order_relaxed);
@@ -367,9 +377,10 @@ static int64_t keep_time(struct worker *w)
 	return deadline;
 }
 
-/* What a watcher saw at its last look: a filled slot and its owner's count of picks. */
+/* What a watcher saw at its last look: a filled slot, or a deque that is not empty, and its owner's count of picks. */
 struct watch {
 	struct worker *owner; /* NULL: it saw none */
+	bool stuck; /* the owner has made no pick since, and what is in its deque can be stolen */
 	uint32_t picks;
 	uint32_t all_picks; /* of all workers */
 	bool moved;         /* somebody has picked since the look before */
@@ -397,19 +408,23 @@ static struct task *raid(struct worker *owner)
 	return t;
 }
 
-/* The task of the slot watched, if its owner has made no pick since; else watches another filled slot. */
+/* The task of the slot watched, if its owner has made no pick since; else watches another worker. */
 static struct task *watch_slots(struct worker *w, struct watch *watch)
 {
 	struct worker *owner = watch->owner;
 
-	if (owner && atomic_load_explicit(&owner->slot, memory_order_relaxed) &&
-	    atomic_load_explicit(&owner->picks, memory_order_relaxed) == watch->picks) {
-		struct task *t = raid(owner);
+	if (owner && atomic_load_explicit(&owner->picks, memory_order_relaxed) == watch->picks) {
+		struct task *t = NULL;
+		if (atomic_load_explicit(&owner->slot, memory_order_relaxed))
+			t = raid(owner);
 		if (t) {
 			counter_add(&w->counters.steals, 1);
 			counter_add(&w->counters.stolen, 1);
 			return t;
 		}
+		watch->stuck = !w->starving && !weft__deque_empty(&owner->deque);
+		if (watch->stuck)
+			return NULL;
 	}
 	watch->owner = NULL;
 	weft__rcu_lock();
@@ -420,7 +435,8 @@ static struct task *watch_slots(struct worker *w, struct watch *watch)
 		struct worker *candidate = table->workers[(start + i) % table->count];
 		all_picks += atomic_load_explicit(&candidate->picks, memory_order_relaxed);
 		if (!watch->owner && candidate != w &&
-		    atomic_load_explicit(&candidate->slot, memory_order_relaxed))
+		    (atomic_load_explicit(&candidate->slot, memory_order_relaxed) ||
+		     !weft__deque_empty(&candidate->deque)))
 			watch->owner = candidate;
 	}
 	watch->moved = all_picks != watch->all_picks;
@@ -434,7 +450,8 @@ static struct task *watch_slots(struct worker *w, struct watch *watch)
 /* A slot that is filled from now on wakes a new watcher; the caller looks once more for one filled before. */
 static void stop_watching(struct weft_runtime *rt)
 {
-	atomic_store_explicit(&rt->watching, 0, memory_order_relaxed);
+	/* release: our raids, for the next watcher. */
+	atomic_store_explicit(&rt->watching, 0, memory_order_release);
 	weft__fence_heavy(); /* store-load race with weft__announce_slot(): watching, then the slots */
 }
 
@@ -487,7 +504,7 @@ static int rest(struct worker *w, int64_t until)
 struct task *weft__sleep(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
-	unsigned seen = look_at_workers(rt);
+	unsigned seen = look_at_workers(w);
 	struct watch watch = {0};
 	struct task *found = NULL;
 	uint32_t unwatched = 0;
@@ -501,10 +518,10 @@ struct task *weft__sleep(struct worker *w)
 		int64_t again = weft__clock_now() + STARVE_NS;
 		until = again < until ? again : until;
 	}
-	/* relaxed: one flag, which publishes nothing. */
+	/* acquire: the last watcher's raids, so that no two go on at once in one slot. */
 	if (!w->watches && !w->retires && (seen & SEEN_SLOT) &&
 	    atomic_compare_exchange_strong_explicit(&rt->watching, &unwatched, 1,
-						    memory_order_relaxed, memory_order_relaxed))
+						    memory_order_acquire, memory_order_relaxed))
 		w->watches = true;
 	int64_t watch_ns = WATCH_NS;
 	if (w->watches)
@@ -525,7 +542,7 @@ struct task *weft__sleep(struct worker *w)
 			continue;
 		if (w->watches)
 			found = watch_slots(w, &watch);
-		if (found || nap == until) {
+		if (found || watch.stuck || nap == until) {
 			weft__get_up(w);
 			break;
 		}
@@ -536,7 +553,7 @@ struct task *weft__sleep(struct worker *w)
 		if (w->watches && !watch.owner && !watch.moved) {
 			w->watches = false;
 			stop_watching(rt);
-			if (look_at_workers(rt) != SEEN_NOTHING) {
+			if (look_at_workers(w) != SEEN_NOTHING) {
 				weft__get_up(w);
 				break;
 			}

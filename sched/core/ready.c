@@ -93,8 +93,10 @@ void weft__start_later(struct worker *w, struct task *t)
 		to_inbox(w, t);
 		return;
 	}
-	if (weft__deque_push(&w->deque, t))
-		weft__announce(w->rt);
-	else
+	if (!weft__deque_push(&w->deque, t))
 		weft__inject(w->rt, t); /* the deque cannot grow: no memory */
+	else if (weft__deque_size(&w->deque) == 1)
+		weft__announce_slot(w->rt);
+	else
+		weft__announce(w->rt);
 }

@@ -30,6 +30,7 @@ static void runtime_free(struct weft_runtime *rt)
 	}
 	san_ignore_begin(); /* all of it is ours; the threads' ends order nobody */
 	weft__workers_join(rt);
+	weft__depot_fini(&rt->depot);
 	weft__task_pool_fini(&rt->outside_tasks);
 	if (rt->config.chaos.virtual_time)
 		weft__clock_release();
@@ -64,6 +65,7 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 	rt->borrowed = borrowed;
 	weft__wfcq_init(&rt->injection);
 	weft__task_pool_init(&rt->outside_tasks);
+	weft__depot_init(&rt->depot);
 	atomic_init(&rt->keeper_deadline, WEFT_FOREVER);
 	rt->starved_tail = &rt->starved_head;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -94,6 +96,7 @@ err_workers:
 err_clock:
 	free(worker_table(rt));
 err_init:
+	weft__depot_fini(&rt->depot);
 	weft__process_leave();
 err_config:
 	free(rt);

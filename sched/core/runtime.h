@@ -6,6 +6,7 @@
 #define WEFT_CORE_RUNTIME_H
 
 #include "config.h"
+#include "src/depot.h"
 #include "worker.h"
 
 #include <weft/runtime.h>
@@ -71,6 +72,8 @@ struct weft_runtime {
 	struct task *starved_head; /* under starved_lock; linked by .link.opaque */
 	struct task **starved_tail;
 	_Atomic unsigned starved_count; /* written under the lock; anyone reads */
+
+	struct depot depot; /* coroutines without a task */
 
 	/* control blocks for tasks from plain threads, under outside_lock */
 	struct weft__lock outside_lock;
@@ -187,10 +190,10 @@ void weft__hand_over(struct worker *w);
 /* After a task became visible in one of the worker's queues: wakes a worker for it if need be. */
 void weft__announce(struct weft_runtime *rt);
 
-/* After a next slot was filled: wakes a watcher if need be. */
+/* After a next slot was filled, or a task put into an empty deque: wakes a watcher if need be. */
 void weft__announce_slot(struct weft_runtime *rt);
 
-/* After a deadline was armed by w, which goes on to run something. */
+/* After a deadline was armed or set by w, which goes on to run something. */
 void weft__announce_timer(struct worker *w);
 
 /* After something was put into w's inbox, or its state was changed: wakes w. Any thread. */

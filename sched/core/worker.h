@@ -59,6 +59,7 @@ struct worker {
 	struct coro *leaving_coro;
 	struct coro *idle_coros; /* coroutines without a task, hot, linked by .next */
 	unsigned idle_coro_count;
+	struct coro *idle_chain; /* DEPOT_CHAIN more of them, or NULL */
 	unsigned pinned; /* live tasks that are pinned here */
 	struct weft__random random;
 	struct task_pool tasks;

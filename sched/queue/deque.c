@@ -37,7 +37,7 @@ int weft__deque_init(struct weft__deque *d, size_t capacity)
 
 	weft__fence_init();
 	atomic_init(&d->bottom, 0);
-	atomic_init(&d->top, 0);
+	atomic_init(&d->front, 0);
 	atomic_init(&d->buffer, buffer);
 	d->full = rounded;
 	d->mask = buffer->mask;
@@ -95,7 +95,7 @@ bool weft__deque_push_full(struct weft__deque *d, void *element)
 	/* acquire: pairs with the CAS in weft__deque_steal(). A thief's read of the slot that is
 	 * going to be reused comes before; else it could see the new element in it although its CAS
 	 * takes the old one. */
-	int64_t top = atomic_load_explicit(&d->top, memory_order_acquire);
+	int64_t top = weft__deque_top_of(atomic_load_explicit(&d->front, memory_order_acquire));
 
 	d->full = top + d->mask + 1;
 	if (bottom == d->full && !grow(d, top, bottom))
@@ -104,57 +104,104 @@ bool weft__deque_push_full(struct weft__deque *d, void *element)
 	return true;
 }
 
-void *weft__deque_take_last(struct weft__deque *d, int64_t bottom, int64_t top, void *element)
+/* What front becomes: top, and how many from there are claimed. */
+static int64_t make_front(int64_t top, int64_t claimed)
 {
-	/* With top at bottom it is the only element, and thieves may be at it: whoever moves top
-	 * has it. With top above, it has gone. relaxed: the element came from this thread, and
-	 * thieves take nothing from this CAS but the number. */
-	if (top != bottom ||
-	    !atomic_compare_exchange_strong_explicit(&d->top, &top, top + 1, memory_order_relaxed,
-						     memory_order_relaxed))
-		element = NULL;
+	return (top + claimed) << WEFT__DEQUE_CLAIM_BITS | claimed;
+}
 
+void *weft__deque_take_claimed(struct weft__deque *d, int64_t bottom, int64_t front, void *element)
+{
+	for (;;) {
+		int64_t top = weft__deque_top_of(front);
+		if (bottom < top) {
+			element = NULL; /* it has gone */
+			break;
+		}
+		if (weft__deque_is_unclaimed(front, bottom))
+			return element;
+		/* The last one: top moves, and thieves lose it. Not the last one: the claim is cut. relaxed: the
+		 * element came from this thread, and thieves take nothing from this CAS but the numbers; that
+		 * they see bottom lowered is what the fences are for. */
+		int64_t next =
+			bottom == top ? make_front(top + 1, 0) : make_front(top, bottom - top);
+		if (!atomic_compare_exchange_strong_explicit(
+			    &d->front, &front, next, memory_order_relaxed, memory_order_relaxed))
+			continue;
+		if (bottom > top)
+			return element;
+		break;
+	}
 	/* Empty now either way: top and bottom meet at the index above. release: see
 	 * weft__deque_lower(). */
 	atomic_store_explicit(&d->bottom, bottom + 1, memory_order_release);
 	return element;
 }
 
-void *weft__deque_steal(struct weft__deque *d)
+/* As many as `most` of the elements from top on, which the caller may take if a CAS finds front unchanged. */
+static int64_t read_elements(struct weft__deque *d, int64_t top, int64_t bottom, int64_t most,
+			     void **ret_elements)
 {
-	/* acquire: the hint is read after it, so that what looks empty was so at that moment. */
-	int64_t top = atomic_load_explicit(&d->top, memory_order_acquire);
-
-	/* relaxed: a hint, which spares the owner our fence. */
-	if (top >= atomic_load_explicit(&d->bottom, memory_order_relaxed))
-		return NULL;
-
-	/* Store-load race with weft__deque_lower(): it lowers bottom, then reads top; we have read
-	 * top, then read bottom. (Our "store" is the top that we read: some thief moved it there
-	 * before.) The heavy side is ours, because thieves are rare. */
-	weft__fence_heavy();
-
-	/* acquire: pairs with the owner's stores of bottom; sees the slot, what it points to, and a
-	 * buffer that has it. */
-	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_acquire);
-
-	if (top >= bottom)
-		return NULL;
-
+	int64_t count = bottom - top < most ? bottom - top : most;
 	/* acquire: pairs with grow(); sees mask and slots. */
 	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_acquire);
-	/* relaxed: published by bottom, or by buffer. Before the CAS: afterwards the owner may
-	 * reuse the slot. What was read is right if the CAS finds top unchanged, as the owner
-	 * reuses a slot only after it has seen top beyond it. */
-	void *element =
-		atomic_load_explicit(&buffer->slots[top & buffer->mask], memory_order_relaxed);
 
-	/* release: keeps the read of the slot before it; pairs with the owner's acquire in
-	 * weft__deque_push_full(). relaxed on failure: nothing was taken. */
-	if (!atomic_compare_exchange_strong_explicit(&d->top, &top, top + 1, memory_order_release,
-						     memory_order_relaxed))
-		return NULL;
-	return element;
+	/* relaxed: published by bottom, or by buffer. Before the CAS: afterwards the owner may reuse the slots. What
+	 * was read is right if the CAS succeeds, as the owner reuses a slot only after it has seen top beyond
+	 * it. */
+	for (int64_t i = 0; i < count; i++)
+		ret_elements[i] = atomic_load_explicit(&buffer->slots[(top + i) & buffer->mask],
+						       memory_order_relaxed);
+	return count > 0 ? count : 0;
+}
+
+unsigned weft__deque_steal(struct weft__deque *d, void **ret_elements, unsigned max)
+{
+	/* acquire: the hint is read after it, so that what looks empty was so at that moment. */
+	int64_t front = atomic_load_explicit(&d->front, memory_order_acquire);
+	int64_t top = weft__deque_top_of(front);
+	/* relaxed: a hint, which spares the owner our fence. */
+	int64_t size = atomic_load_explicit(&d->bottom, memory_order_relaxed) - top;
+
+	if (size <= 0)
+		return 0;
+	if (weft__deque_limit_of(front) == top) {
+		int64_t claim = make_front(top, size < max ? size : max);
+		/* relaxed: publishes nothing. The owner sees it because of the fence. */
+		if (!atomic_compare_exchange_strong_explicit(
+			    &d->front, &front, claim, memory_order_relaxed, memory_order_relaxed))
+			return 0;
+		front = claim;
+	}
+
+	/* Store-load race with weft__deque_lower(): it lowers bottom, then reads front; we have claimed, or have
+	 * seen another's claim, then read bottom. The heavy side is ours, because thieves are rare. */
+	weft__fence_heavy();
+
+	/* acquire: pairs with the owner's stores of bottom; sees the slots, what they point to, and a
+	 * buffer that has them. */
+	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_acquire);
+
+	do {
+		int64_t claimed = weft__deque_limit_of(front) - top;
+		int64_t count =
+			read_elements(d, top, bottom, claimed < max ? claimed : max, ret_elements);
+		if (count == 0) {
+			/* A claim on nothing: cut, that the owner is soon rid of it. relaxed: as above. */
+			atomic_compare_exchange_strong_explicit(
+				&d->front, &front, make_front(top, 1), memory_order_relaxed,
+				memory_order_relaxed);
+			return 0;
+		}
+		/* release: keeps the reads of the slots before it; pairs with the owner's acquire in
+		 * weft__deque_push_full(). relaxed on failure: nothing was taken. */
+		if (atomic_compare_exchange_strong_explicit(
+			    &d->front, &front, make_front(top + count, 0), memory_order_release,
+			    memory_order_relaxed))
+			return (unsigned)count;
+		/* Who cut the claim has left what is below. */
+	} while (weft__deque_top_of(front) == top);
+	return 0;
 }
 
 void *weft__deque_pop_oldest(struct weft__deque *d)
@@ -162,14 +209,15 @@ void *weft__deque_pop_oldest(struct weft__deque *d)
 	/* relaxed: only the owner writes it. */
 	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
 	/* relaxed: the elements came from this thread, and the CAS decides. */
-	int64_t top = atomic_load_explicit(&d->top, memory_order_relaxed);
+	int64_t front = atomic_load_explicit(&d->front, memory_order_relaxed);
+	int64_t top = weft__deque_top_of(front);
 
 	if (top >= bottom)
 		return NULL;
 	void *element = atomic_load_explicit(&d->slots[top & d->mask], memory_order_relaxed);
-	/* relaxed: as in weft__deque_take_last(). */
-	if (!atomic_compare_exchange_strong_explicit(&d->top, &top, top + 1, memory_order_relaxed,
-						     memory_order_relaxed))
+	/* relaxed: as in weft__deque_take_claimed(). A thief finds that top has moved. */
+	if (!atomic_compare_exchange_strong_explicit(&d->front, &front, make_front(top + 1, 0),
+						     memory_order_relaxed, memory_order_relaxed))
 		return NULL;
 	return element;
 }

@@ -4,35 +4,36 @@
  *
  * Mirrors: sched/queue/deque.h weft__deque_push(), weft__deque_put(), weft__deque_lower(),
  * weft__deque_pop(), weft__deque_pop_if(); sched/queue/deque.c weft__deque_push_full(), grow(),
- * weft__deque_take_last(), weft__deque_steal().
+ * weft__deque_take_claimed(), read_elements(), weft__deque_steal().
  *
  * Invariants: each element that a push accepted is taken exactly once; nothing is taken that was
  * not pushed (an unwritten slot reads as 0); pop and pop_if say "none" only if it is so; nobody
  * reads a buffer that is not there.
  *
  * Bounds: OPS operations of the owner in any order, then pops until it is empty; two thieves with
- * STEALS_1 and STEALS_2 attempts; capacity 2, which grows to 4 or, without memory, does not: slots
- * are reused either way.
+ * STEALS_1 and STEALS_2 attempts, to take as many as two at once; capacity 2, which grows to 4 or,
+ * without memory, does not: slots are reused either way.
  *
  * The owner's stores of bottom, buffer and slots go through its store buffer. Its loads of these
  * are from local copies. Thieves store nothing plainly; their loads are in program order, as x86
  * does it and as their acquires say (twins reorder them). A new buffer's mask is not modelled: it
  * is immutable and published with the slots.
  *
- * Broken: NO_HEAVY: the thief's fence is a light one. NO_LIGHT: the owner's compiler has read top
- * before it lowers bottom. BOTTOM_FIRST: the thief reads bottom before top (its acquire of top, or
- * its fence, is missing). PUBLISH_EARLY: bottom is stored before the slot (its release is missing).
- * BUFFER_LATE: the new buffer is published after the element in it. FREE_OLD: the outgrown buffer
- * is freed at once. NO_COPY: growing copies nothing. NO_CAS: pop takes the last element without
- * one. READ_LATE: the thief reads the slot after its CAS. OVERWRITE: push takes the room for what
- * it was before.
+ * Broken: NO_HEAVY: the thief's fence is a light one. NO_LIGHT: the owner's compiler has read front
+ * before it lowers bottom. BOTTOM_FIRST: the thief reads bottom before it claims (its fence is
+ * missing). NO_CLAIM: the thief takes two without a claim. BACK_TO_ZERO: a claim on nothing is taken
+ * back. NO_CUT: the owner takes a claimed element above top without a CAS. PUBLISH_EARLY: bottom is
+ * stored before the slot (its release is missing). BUFFER_LATE: the new buffer is published after
+ * the element in it. FREE_OLD: the outgrown buffer is freed at once. NO_COPY: growing copies
+ * nothing. NO_CAS: pop takes the last element, though claimed, without one. READ_LATE: the thief
+ * reads the slots after its CAS. OVERWRITE: push takes the room for what it was before.
  */
 #define STORERS 1
 #define FENCERS 2
 #define DEPTH   3
 
 #ifndef OPS
-#define OPS 5
+#define OPS 4
 #endif
 #ifndef STEALS_1
 #define STEALS_1 2
@@ -50,7 +51,7 @@
 
 #define OWNER 0
 
-byte top;
+byte top, claim;     /* front */
 bool freed;          /* ghost: the first buffer */
 byte accepted;       /* ghost: elements pushed so far are 1 to this */
 byte taken;          /* ghost: a bit for each */
@@ -141,34 +142,43 @@ inline push()
 inline lower_and_take()
 {
 #ifdef BROKEN_NO_LIGHT
-	seen = top;
+	atomic { seen = top; claimed = claim };
 	store(BOTTOM, lowered);
 #else
 	store(BOTTOM, lowered);
 	LIGHT_FENCE;
-	seen = top;
+	atomic { seen = top; claimed = claim };
 #endif
-	if
-	:: seen < lowered -> take(got)
-	:: else -> /* weft__deque_take_last() */
-		if
-		:: seen > lowered -> got = 0
+	do /* weft__deque_take_claimed() */
+	:: seen > lowered -> got = 0; emptied = true; break
+	:: seen <= lowered && lowered >= seen + claimed -> take(got); break
 #ifdef BROKEN_NO_CAS
-		:: seen == lowered -> take(got); top = seen + 1
+	:: seen == lowered && claimed > 0 -> take(got); top = seen + 1; claim = 0; emptied = true; break
 #else
-		:: atomic { seen == lowered && DRAINED(OWNER) ->
-			if
-			:: top == seen -> top++; take(got)
-			:: else -> got = 0
-			fi }
+	:: atomic { seen == lowered && claimed > 0 && DRAINED(OWNER) ->
+		if
+		:: top == seen && claim == claimed -> top++; claim = 0; take(got); emptied = true; break
+		:: else -> seen = top; claimed = claim
+		fi }
 #endif
-		fi;
+#ifdef BROKEN_NO_CUT
+	:: seen < lowered && lowered < seen + claimed -> take(got); break
+#else
+	:: atomic { seen < lowered && lowered < seen + claimed && DRAINED(OWNER) ->
+		if
+		:: top == seen && claim == claimed -> claim = lowered - seen; take(got); break
+		:: else -> seen = top; claimed = claim
+		fi }
+#endif
+	od;
+	if
+	:: emptied ->
 		store(BOTTOM, lowered + 1);
 		/* ghost: there is nothing, for nobody puts anything but we. */
 		assert(count == accepted)
+	:: else
 	fi;
-	seen = 0;
-	lowered = 0
+	atomic { seen = 0; claimed = 0; lowered = 0; emptied = false }
 }
 
 inline pop()
@@ -196,8 +206,8 @@ inline pop_if(element)
 active proctype owner()
 {
 	byte copies[CELLS]; /* its view of its stores */
-	byte i, bound = 2, seen, lowered, got, ops;
-	bool room, late;
+	byte i, bound = 2, seen, claimed, lowered, got, ops;
+	bool room, late, emptied;
 
 	do
 	:: ops < OPS ->
@@ -222,49 +232,95 @@ active proctype owner()
 	assert(count == accepted)
 }
 
+/* read_elements() */
+inline read()
+{
+	atomic { assert(!(freed && from == 0)); e1 = cell[SLOT(from, mine)] };
+	if
+	:: n == 2 -> atomic { assert(!(freed && from == 0)); e2 = cell[SLOT(from, mine + 1)] }
+	:: else
+	fi
+}
+
 proctype thief(byte me, steals)
 {
-	byte attempts, mine, limit, from, element;
+	byte attempts, mine, claimed, limit, from, n, e1, e2;
 
 	do
 	:: attempts < steals ->
 		attempts++;
-#ifdef BROKEN_BOTTOM_FIRST
-		heavy_fence(me);
+		atomic { mine = top; claimed = claim };
 		limit = cell[BOTTOM];
-		mine = top;
-#else
-		mine = top;
 		if
-		:: mine >= cell[BOTTOM] -> goto none
+		:: mine >= limit -> goto none
 		:: else
 		fi;
+#ifndef BROKEN_NO_CLAIM
+		if
+		:: claimed > 0
+		:: atomic { claimed == 0 ->
+			if
+			:: top == mine && claim == 0 ->
+				claim = (limit - mine < 2 -> 1 : 2);
+				claimed = claim
+			:: else -> goto none
+			fi }
+		fi;
+#endif
+#ifndef BROKEN_BOTTOM_FIRST
 #ifndef BROKEN_NO_HEAVY
 		heavy_fence(me);
 #endif
 		limit = cell[BOTTOM];
 #endif
-		if
-		:: mine >= limit -> goto none
-		:: else
-		fi;
 		from = cell[BUFFER];
-#ifdef BROKEN_READ_LATE
+again:		n = (mine >= limit -> 0 : (limit - mine < 2 -> 1 : 2));
+#ifndef BROKEN_NO_CLAIM
+		n = (n < claimed -> n : claimed);
+#endif
 		if
-		:: atomic { top == mine -> top++ }
-		:: top != mine -> goto none
-		fi;
-		atomic { element = cell[SLOT(from, mine)]; take(element) };
+		:: n > 0
+		:: atomic { n == 0 ->
+			if
+#ifdef BROKEN_BACK_TO_ZERO
+			:: top == mine && claim == claimed -> claim = 0
 #else
-		atomic { assert(!(freed && from == 0)); element = cell[SLOT(from, mine)] };
+			:: top == mine && claim == claimed && claim > 0 -> claim = 1
+#endif
+			:: else
+			fi;
+			goto none }
+		fi;
+#ifndef BROKEN_READ_LATE
+		read();
+#endif
 		atomic {
 			if
-			:: top == mine -> top++; take(element)
+			:: top == mine && claim == claimed ->
+				top = top + n;
+				claim = 0;
+#ifndef BROKEN_READ_LATE
+				take(e1);
+				if
+				:: n == 2 -> take(e2)
+				:: else
+				fi
+#endif
+			:: top == mine && claim != claimed -> claimed = claim; goto again
+			:: top != mine -> goto none
+			fi
+		}
+#ifdef BROKEN_READ_LATE
+		read();
+		atomic {
+			take(e1);
+			if
+			:: n == 2 -> take(e2)
 			:: else
 			fi
 		}
 #endif
-none:		atomic { mine = 0; limit = 0; from = 0; element = 0 }
+none:		atomic { mine = 0; claimed = 0; limit = 0; from = 0; n = 0; e1 = 0; e2 = 0 }
 	:: attempts == steals -> break
 	od
 }

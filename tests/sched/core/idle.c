@@ -229,6 +229,27 @@ static void test_a_long_task_does_not_strand_its_deque(void **state)
 	play(compute_after_spawns);
 }
 
+/* The other worker has come to watch, and is not woken any more for a task that is alone in the deque. */
+static void *compute_after_many_spawns(void *arg)
+{
+	struct scene *scene = arg;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		weft_task *task;
+		CHECK(weft_spawn(give_back, NULL, &task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+	}
+	CHECK(weft_spawn(raise_done, scene, NULL) == 0);
+	CHECK(spin_for(&scene->done, 1));
+	return NULL;
+}
+
+static void test_a_long_task_does_not_strand_the_only_one_that_it_spawned(void **state)
+{
+	(void)state;
+	play(compute_after_many_spawns);
+}
+
 static void *compute_until_go(void *arg)
 {
 	struct scene *scene = arg;
@@ -356,6 +377,7 @@ int main(void)
 		cmocka_unit_test(test_a_long_task_wakes_a_watcher_for_the_next_slot),
 		cmocka_unit_test(test_a_long_task_does_not_strand_its_ring),
 		cmocka_unit_test(test_a_long_task_does_not_strand_its_deque),
+		cmocka_unit_test(test_a_long_task_does_not_strand_the_only_one_that_it_spawned),
 		cmocka_unit_test(test_a_long_task_does_not_strand_injections),
 		cmocka_unit_test(test_a_sleeper_wakes_while_its_worker_is_busy),
 		cmocka_unit_test(test_a_long_pinned_task_does_not_strand_who_yields_to_it),

@@ -23,6 +23,14 @@ static void *number(uintptr_t i)
 	return (void *)(i + 1);
 }
 
+/* Steals one. */
+static void *steal(struct weft__deque *d)
+{
+	void *element;
+
+	return weft__deque_steal(d, &element, 1) == 1 ? element : NULL;
+}
+
 /* --- alone
  * ---------------------------------------------------------------------------------------- */
 
@@ -37,7 +45,10 @@ static void check_step(struct weft__deque *d, struct model *m, struct weft__rand
 	bool empty = m->top == m->bottom;
 	void *newest = empty ? NULL : m->elements[m->bottom - 1];
 
-	switch (weft__random_below(random, 9)) {
+	void *stolen[5];
+	unsigned count;
+
+	switch (weft__random_below(random, 10)) {
 	case 0:
 	case 1:
 	case 2:
@@ -65,8 +76,14 @@ static void check_step(struct weft__deque *d, struct model *m, struct weft__rand
 		assert_ptr_equal(weft__deque_pop_oldest(d), empty ? NULL : m->elements[m->top]);
 		m->top += !empty;
 		break;
+	case 7:
+		count = weft__deque_steal(d, stolen, 5);
+		assert_int_equal(count, m->bottom - m->top < 5 ? m->bottom - m->top : 5);
+		for (unsigned i = 0; i < count; i++)
+			assert_ptr_equal(stolen[i], m->elements[m->top++]);
+		break;
 	default:
-		assert_ptr_equal(weft__deque_steal(d), empty ? NULL : m->elements[m->top]);
+		assert_ptr_equal(steal(d), empty ? NULL : m->elements[m->top]);
 		m->top += !empty;
 		break;
 	}
@@ -105,7 +122,7 @@ static void test_deque_pop_if_on_an_untouched_deque_finds_nothing(void **state)
 	assert_int_equal(weft__deque_init(&d, 2), 0);
 	assert_false(weft__deque_pop_if(&d, number(0)));
 	assert_null(weft__deque_pop(&d));
-	assert_null(weft__deque_steal(&d));
+	assert_null(steal(&d));
 	assert_true(weft__deque_empty(&d));
 	weft__deque_fini(&d);
 }
@@ -144,7 +161,7 @@ static void test_deque_push_without_memory_loses_nothing(void **state)
 	assert_int_equal(weft__deque_size(&d), pushed);
 
 	/* Room at the other end is enough for another one. */
-	assert_ptr_equal(weft__deque_steal(&d), number(0));
+	assert_ptr_equal(steal(&d), number(0));
 	assert_true(weft__deque_push(&d, number(pushed)));
 	for (uintptr_t i = pushed; i > 0; i--)
 		assert_ptr_equal(weft__deque_pop(&d), number(i));
@@ -165,14 +182,18 @@ struct heist {
 	_Atomic unsigned failed_pushes;
 };
 
-static void thief(struct heist *h)
+/* What each takes at once: the first one, two, or most of what there is. */
+static void thief(struct heist *h, unsigned id)
 {
+	static const unsigned most[1 + THIEVES] = {0, 1, 2, 64};
+	void *elements[64];
+
 	/* relaxed: only says when to stop. */
 	while (!atomic_load_explicit(&h->done, memory_order_relaxed)) {
-		void *element = weft__deque_steal(&h->d);
+		unsigned count = weft__deque_steal(&h->d, elements, most[id]);
 
-		if (element)
-			item_take(h->items, element);
+		for (unsigned i = 0; i < count; i++)
+			item_take(h->items, elements[i]);
 	}
 }
 
@@ -191,7 +212,7 @@ static void bursts(unsigned id, void *ctx)
 	unsigned next = 0;
 
 	if (id > 0) {
-		thief(h);
+		thief(h, id);
 		return;
 	}
 
@@ -236,7 +257,7 @@ static void forks(unsigned id, void *ctx)
 	struct heist *h = ctx;
 
 	if (id > 0) {
-		thief(h);
+		thief(h, id);
 		return;
 	}
 	for (unsigned lo = 0; lo < h->count; lo += h->most)
@@ -270,12 +291,18 @@ static void check_heist(crew_fn *owner, int mode, size_t capacity, unsigned coun
 /*
  * The races that decide, two elements in the deque, a and b:
  *
- *	owner: pop                     thief 1: steal      thief 2: steal
- *	                               takes a (top 1)
- *	bottom := 1 (in its store                          top 1, fence, bottom 2: goes for b
+ *	owner: pop                     thief 1: steal 1    thief 2: steal 2
+ *	                               takes a (1, 0)
+ *	bottom := 1 (in its store                          claims (1, 1), fence, bottom 2: goes for b
  *	buffer without a fence)
- *	top 0 (read early)                                 CAS top 1 -> 2: has b
- *	0 < 1: has b too
+ *	front (0, 0) (read early)                          takes (2, 0): has b
+ *	1 >= 0: has b too
+ *
+ *	                                                   claims (0, 2)
+ *	bottom := 1, front (0, 2): cuts (0, 1), has b
+ *	                                                   bottom 2 (read before): goes for a and b, loses the CAS,
+ *	                               claims nothing      takes a (1, 0)
+ *	                               (0, 1): may take a
  */
 static void check_bursts(int mode)
 {

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The depot: chains go in and out, what nobody needs is given back when its time has come and not before, and at once where
+ * memory is refused. The tests tell it the time.
+ */
+#include "src/depot.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static void never_entered(void *value)
+{
+	(void)value;
+	abort();
+}
+
+static struct coro *new_chain(void)
+{
+	struct coro *chain = NULL;
+
+	for (int i = 0; i < DEPOT_CHAIN; i++) {
+		struct coro *co = weft__coro_new(20000, true, never_entered);
+
+		assert_non_null(co);
+		co->next = chain;
+		chain = co;
+	}
+	return chain;
+}
+
+static size_t used_stacks(void)
+{
+	struct stack_counts counts;
+
+	weft__stack_counts(&counts);
+	return counts.used;
+}
+
+static int64_t due(struct depot *d)
+{
+	return atomic_load_explicit(&d->due, memory_order_relaxed);
+}
+
+static void fill(struct depot *d, unsigned chains)
+{
+	for (unsigned i = 0; i < chains; i++) {
+		if (weft__depot_put(d, new_chain()))
+			weft__depot_tend(d, 1000);
+	}
+}
+
+static void test_chains_are_taken_last_in_first_out(void **state)
+{
+	struct depot d;
+	struct coro *a, *b;
+
+	(void)state;
+	weft__depot_init(&d);
+	assert_null(weft__depot_take(&d));
+	a = new_chain();
+	b = new_chain();
+	assert_true(weft__depot_put(&d, a)); /* the window's begin, of which sleepers must hear */
+	assert_false(weft__depot_put(&d, b));
+	assert_ptr_equal(weft__depot_take(&d), b);
+	assert_ptr_equal(weft__depot_take(&d), a);
+	assert_null(weft__depot_take(&d));
+	assert_false(weft__depot_put(&d, a));
+	assert_false(weft__depot_put(&d, b));
+	weft__depot_fini(&d);
+}
+
+static void test_what_nobody_needs_is_given_back_in_time(void **state)
+{
+	size_t before = used_stacks();
+	struct depot d;
+
+	(void)state;
+	weft__depot_init(&d);
+	assert_true(due(&d) == WEFT_FOREVER);
+	fill(&d, 8);
+	int64_t first = due(&d);
+	assert_true(first == 1000 + DEPOT_WINDOW_NS);
+	weft__depot_tend(&d, first - 1);
+	assert_int_equal(used_stacks(), before + 8 * DEPOT_CHAIN);
+	/* In the first window it has filled. */
+	weft__depot_tend(&d, first);
+	assert_int_equal(used_stacks(), before + 8 * DEPOT_CHAIN);
+	assert_true(due(&d) == first + DEPOT_WINDOW_NS);
+	/* In the second one nobody has come: one chain at each visit. */
+	for (unsigned left = 8; left-- > 0;) {
+		assert_true(due(&d) == first + DEPOT_WINDOW_NS);
+		weft__depot_tend(&d, first + DEPOT_WINDOW_NS);
+		assert_int_equal(used_stacks(), before + left * DEPOT_CHAIN);
+	}
+	assert_true(due(&d) == WEFT_FOREVER);
+	weft__depot_fini(&d);
+}
+
+static void test_what_is_needed_is_kept(void **state)
+{
+	size_t before = used_stacks();
+	struct coro *taken[6];
+	struct depot d;
+
+	(void)state;
+	weft__depot_init(&d);
+	fill(&d, 8);
+	weft__depot_tend(&d, due(&d));
+	/* Six of the eight are in use for a while in each window. */
+	for (unsigned window = 0; window < 3; window++) {
+		int64_t end = due(&d);
+
+		for (unsigned i = 0; i < 6; i++)
+			taken[i] = weft__depot_take(&d);
+		for (unsigned i = 0; i < 6; i++)
+			weft__depot_put(&d, taken[i]);
+		for (unsigned visits = 0; visits < 10; visits++)
+			weft__depot_tend(&d, end);
+		assert_true(due(&d) == end + DEPOT_WINDOW_NS);
+		assert_int_equal(used_stacks(), before + 6 * DEPOT_CHAIN);
+	}
+	weft__depot_fini(&d);
+	assert_int_equal(used_stacks(), before);
+}
+
+static void test_surplus_may_still_be_taken(void **state)
+{
+	struct coro *taken[4];
+	struct depot d;
+
+	(void)state;
+	weft__depot_init(&d);
+	fill(&d, 4);
+	weft__depot_tend(&d, due(&d));
+	weft__depot_tend(&d, due(&d)); /* frees the first */
+	for (unsigned i = 0; i < 3; i++) {
+		taken[i] = weft__depot_take(&d);
+		assert_non_null(taken[i]);
+	}
+	assert_null(weft__depot_take(&d));
+	weft__depot_tend(&d, due(&d));
+	assert_true(due(&d) == WEFT_FOREVER);
+	for (unsigned i = 0; i < 3; i++)
+		weft__depot_put(&d, taken[i]);
+	weft__depot_fini(&d);
+}
+
+static void test_every_depot_is_emptied_where_memory_is_refused(void **state)
+{
+	size_t before = used_stacks();
+	struct depot a, b;
+
+	(void)state;
+	weft__depot_init(&a);
+	weft__depot_init(&b);
+	fill(&a, 2);
+	fill(&b, 3);
+	assert_true(weft__stack_trim());
+	assert_int_equal(used_stacks(), before);
+	assert_null(weft__depot_take(&a));
+	weft__depot_tend(&a, due(&a));
+	assert_true(due(&a) == WEFT_FOREVER);
+	weft__depot_fini(&a);
+	weft__depot_fini(&b);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_chains_are_taken_last_in_first_out),
+		cmocka_unit_test(test_what_nobody_needs_is_given_back_in_time),
+		cmocka_unit_test(test_what_is_needed_is_kept),
+		cmocka_unit_test(test_surplus_may_still_be_taken),
+		cmocka_unit_test(test_every_depot_is_emptied_where_memory_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
