@@ -19,7 +19,8 @@
  * errno is kept: the caller may be the scheduler, at work in the name of a coroutine to which errno belongs.
  *
  * Rejected: one free list in the stacks themselves (touching a cold stack to free its neighbour, and nothing could ever
- * be unmapped); giving back by age (needs a clock and somebody to look at it).
+ * be unmapped); giving back by age (needs a clock and somebody to look at it: the scheduler has both, and a depot above
+ * these pools, see depot.h).
  */
 #include "stack.h"
 
