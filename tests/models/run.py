@@ -85,8 +85,8 @@ LONG = {
     'select': ['FOURTH=2', 'FOURTH=2 CAPACITY=1'],
     'end': [],
     'inject': [],
-    'deque': ['', 'STEALS_2=2', 'OPS=6'],
-    'ring': ['CAPACITY=4 PUSHES=6', 'CAPACITY=4 PUSHES=8'],
+    'deque': [''],
+    'ring': ['CAPACITY=4 PUSHES=6'],
     'wait': ['ROUNDS=3', 'THREAD ROUNDS=4'],
     'join': ['ATTEMPTS=5'],
 }
