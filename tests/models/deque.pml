@@ -24,8 +24,9 @@
  * its fence, is missing). PUBLISH_EARLY: bottom is stored before the slot (its release is missing).
  * BUFFER_LATE: the new buffer is published after the element in it. FREE_OLD: the outgrown buffer
  * is freed at once. NO_COPY: growing copies nothing. NO_CAS: pop takes the last element without
- * one. READ_LATE: the thief reads the slot after its CAS. OVERWRITE: push takes the room for what
- * it was before.
+ * one. READ_LATE: the thief reads the slot after its CAS. READ_EARLY: the thief reads buffer and
+ * slot before bottom (neither its acquire of bottom nor its fence keeps them behind). OVERWRITE:
+ * push takes the room for what it was before.
  */
 #define STORERS 1
 #define FENCERS 2
@@ -229,10 +230,16 @@ proctype thief(byte me, steals)
 	do
 	:: attempts < steals ->
 		attempts++;
-#ifdef BROKEN_BOTTOM_FIRST
+#if defined(BROKEN_BOTTOM_FIRST)
 		heavy_fence(me);
 		limit = cell[BOTTOM];
 		mine = top;
+#elif defined(BROKEN_READ_EARLY)
+		mine = top;
+		from = cell[BUFFER];
+		element = cell[SLOT(from, mine)];
+		heavy_fence(me);
+		limit = cell[BOTTOM];
 #else
 		mine = top;
 		if
@@ -248,7 +255,9 @@ proctype thief(byte me, steals)
 		:: mine >= limit -> goto none
 		:: else
 		fi;
+#ifndef BROKEN_READ_EARLY
 		from = cell[BUFFER];
+#endif
 #ifdef BROKEN_READ_LATE
 		if
 		:: atomic { top == mine -> top++ }
@@ -256,7 +265,9 @@ proctype thief(byte me, steals)
 		fi;
 		atomic { element = cell[SLOT(from, mine)]; take(element) };
 #else
+#ifndef BROKEN_READ_EARLY
 		atomic { assert(!(freed && from == 0)); element = cell[SLOT(from, mine)] };
+#endif
 		atomic {
 			if
 			:: top == mine -> top++; take(element)
