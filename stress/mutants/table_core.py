@@ -41,6 +41,7 @@ MUTANTS = [
     Mutant('stack-freed-early', 'a stack goes back to the pool before the last switch from it',
            'sched/core/execute.c',
            'w->leave = common ? LEAVE_IDLE : LEAVE_FREE;',
+           # The yield makes the moment longer: what another worker needs to take the stack.
            'w->leave = LEAVE_NOTHING; weft__coro_free(weft__thread()->current); int sched_yield(void); sched_yield();',
            stress('steal', 'WEFT_WORKERS=4')),
 
