@@ -154,7 +154,8 @@ MUTANTS = [
            'sched/core/join.c',
            '''if (!atomic_compare_exchange_strong_explicit(&t->join, &join, (uintptr_t)&waiter,
            memory_order_release, memory_order_acquire)) {''',
-           'atomic_store_explicit(&t->join, (uintptr_t)&waiter, memory_order_release); if (0) {',
+           # The yield makes the moment longer in which the end can come.
+           'sched_yield(); atomic_store_explicit(&t->join, (uintptr_t)&waiter, memory_order_release); if (0) {',
            stress('cancel')),
     Mutant('joiner-stays-registered', 'a joiner that gave up is still the one to be woken',
            'sched/core/join.c',
