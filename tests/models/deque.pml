@@ -26,7 +26,9 @@
  * stored before the slot (its release is missing). BUFFER_LATE: the new buffer is published after
  * the element in it. FREE_OLD: the outgrown buffer is freed at once. NO_COPY: growing copies
  * nothing. NO_CAS: pop takes the last element, though claimed, without one. READ_LATE: the thief
- * reads the slots after its CAS. OVERWRITE: push takes the room for what it was before.
+ * reads the slots after its CAS. READ_EARLY: it reads buffer and slots before bottom (neither its
+ * acquire of bottom nor its fence keeps them behind). OVERWRITE: push takes the room for what it was
+ * before.
  */
 #define STORERS 1
 #define FENCERS 2
@@ -267,6 +269,11 @@ proctype thief(byte me, steals)
 			fi }
 		fi;
 #endif
+#ifdef BROKEN_READ_EARLY
+		from = cell[BUFFER];
+		n = claimed;
+		read();
+#endif
 #ifndef BROKEN_BOTTOM_FIRST
 #ifndef BROKEN_NO_HEAVY
 		heavy_fence(me);
@@ -291,7 +298,7 @@ again:		n = (mine >= limit -> 0 : (limit - mine < 2 -> 1 : 2));
 			fi;
 			goto none }
 		fi;
-#ifndef BROKEN_READ_LATE
+#if !defined(BROKEN_READ_LATE) && !defined(BROKEN_READ_EARLY)
 		read();
 #endif
 		atomic {

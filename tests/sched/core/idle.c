@@ -368,6 +368,48 @@ static void test_a_sleeper_wakes_while_its_worker_is_busy(void **state)
 	play(sleep_beside_a_long_one);
 }
 
+#define CREW 3 /* beside the long task */
+
+static void *be_one_of_a_crew(void *arg)
+{
+	struct scene *scene = arg;
+
+	raise_flag(&scene->done);
+	CHECK(spin_for(&scene->done, CREW));
+	return NULL;
+}
+
+/*
+ *   worker 0                    worker 1                       the others
+ *                               asleep                         asleep
+ *   spawns one: wakes worker 1
+ *   spawns more: somebody is
+ *   awake and searches
+ *   computes                    finds one, which computes:     must be woken by it, one by the other
+ *                               the last searcher looks around
+ */
+static void *compute_beside_a_crew(void *arg)
+{
+	struct scene *scene = arg;
+
+	CHECK(await_sleepers(own_runtime(), CREW));
+	for (unsigned i = 0; i < CREW; i++)
+		CHECK(weft_spawn(be_one_of_a_crew, scene, NULL) == 0);
+	CHECK(spin_for(&scene->done, CREW));
+	return NULL;
+}
+
+static void test_a_burst_wakes_as_many_as_it_needs(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < weft_test_scale(ROUNDS); i++) {
+		struct scene scene;
+
+		scene_init(&scene);
+		assert_run(1 + CREW, compute_beside_a_crew, &scene);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_a_sleeper_wakes_while_its_worker_is_busy),
 		cmocka_unit_test(test_a_long_pinned_task_does_not_strand_who_yields_to_it),
 		cmocka_unit_test(test_a_long_task_from_the_slot_does_not_strand_who_yields_to_it),
+		cmocka_unit_test(test_a_burst_wakes_as_many_as_it_needs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Runs the mutants of table.py, and prints what caught each of them.
+
+  run.py --build DIR [--only NAME]... [--jobs N] [--seconds N] [--output FILE]
+
+First each command is run with the real library, once: it has to pass. Then with each mutant, again and again, until it
+fails, crashes or hangs: then it is caught. One that still passes after so many seconds has survived. A hang is more than four
+seconds, and four times as long as the real one took. A twin of a model has to be rejected by SPIN.
+
+Exit status: 0 if all are caught; 1 if one has survived or the real library fails.
+"""
+import argparse
+import importlib.util
+import os
+import re
+import resource
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+sys.dont_write_bytecode = True  # the sources' folder is not ours to write to
+from table import Twin, all_mutants
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+REAL_LIMIT = 120
+OUTPUT_MAX = 1 << 20
+
+# What a program says of its failure, the first that it says, and how that is called.
+SAID = [
+    (r'FAILED: (nothing was done) for', 'hang: %s'),
+    (r'exception: ([^\n]*)', '%s'),
+    (r'\[  FAILED  \] (?:\w+: )?(test_\w+)', 'failed: %s'),
+    (r'FAILED: ([^\n]*)', 'failed: %s'),
+    (r'(?:^|\n)weft: ([^\n]*)', 'aborts: %s'),
+]
+
+
+RUNNING = set()  # process groups
+
+
+class Run:
+    """One run of a program: how it went (None: it passed), and for how long."""
+
+    def __init__(self, path, command, limit):
+        self.path = path
+        self.how = None
+        self.wrong = False  # it says nothing: not even started
+        environment = {name: value for name, value in os.environ.items() if not name.startswith('WEFT_')}
+        environment.update(assignment.split('=', 1) for assignment in command.environment)
+        begin = time.monotonic()
+        with tempfile.TemporaryFile() as out:
+            with subprocess.Popen([path, *command.arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                                  env=environment, start_new_session=True, preexec_fn=limit_output) as program:
+                RUNNING.add(program.pid)
+                try:
+                    status = program.wait(limit)
+                except subprocess.TimeoutExpired:
+                    status = None
+                end_group(program.pid)
+                RUNNING.discard(program.pid)
+            self.seconds = time.monotonic() - begin
+            out.seek(0)
+            self.output = out.read().decode(errors='replace')
+        if status != 0:
+            self.how = self.failure(status)
+            self.wrong = status in (125, 126, 127)
+
+    def failure(self, status):
+        """status: None, if it had to be ended."""
+        for pattern, how in SAID:
+            found = re.search(pattern, self.output)
+            if found:
+                return how % found.group(1).strip()
+        # The test that began and did not end.
+        tests = re.findall(r'\[ RUN      \] (\w+)(?!.*\] \1)', self.output, re.DOTALL)
+        where = ', in ' + tests[-1] if tests else ''
+        if status is None:
+            return 'hang' + where
+        return (signal.Signals(-status).name if status < 0 else 'exit status %d' % status) + where
+
+
+def limit_output():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (OUTPUT_MAX, OUTPUT_MAX))
+
+
+def end_group(leader):
+    """A program and its children: a session of its own, so these and no others."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def end_all(number, _):
+    for leader in list(RUNNING):
+        end_group(leader)
+    os._exit(128 + number)
+
+
+class Result:
+    def __init__(self, mutant, how, seconds, caught):
+        self.mutant, self.how, self.seconds, self.caught = mutant, how, seconds, caught
+
+
+def real_path(build, mutant):
+    program = mutant.caught_by.program
+    if program.startswith('stress-'):
+        return os.path.join(build, 'stress', program)
+    return os.path.join(build, 'tests', 'test-' + program)
+
+
+def mutant_paths(build, mutant):
+    names = mutant.programs or ('mutant-' + mutant.name,)
+    return [os.path.join(build, 'stress', 'mutants', name) for name in names]
+
+
+def try_mutant(build, mutant, real, seconds):
+    """Until one of its programs fails, or the time is up."""
+    limit = 4 * max(1, real.seconds)
+    begin = time.monotonic()
+    while True:
+        for path in mutant_paths(build, mutant):
+            run = Run(path, mutant.caught_by, limit)
+            if run.how:
+                return Result(mutant, run.how, time.monotonic() - begin, not run.wrong)
+        if time.monotonic() - begin > seconds:
+            return Result(mutant, 'SURVIVED', time.monotonic() - begin, False)
+
+
+def load(name, path):
+    """A Python file that is in another folder, as a module."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def try_twin(mutant):
+    """None where there is no SPIN."""
+    model, name = mutant.caught_by.model, mutant.caught_by.name
+    begin = time.monotonic()
+    if not shutil.which('spin'):
+        return Result(mutant, 'not run: there is no spin', 0, True)
+    models = load('models', os.path.join(HERE, '..', '..', 'tests', 'models', 'run.py'))
+    for bounds, names in models.MODELS[model][1].items():
+        if name in names.split():
+            with tempfile.TemporaryDirectory(prefix='weft-mutant-') as folder:
+                verdict, rejected, _ = models.check(model, bounds, name, shlex.split(os.environ.get('CC', 'cc')), folder)
+            verdict = ('rejected: ' if rejected else 'SURVIVED: ') + verdict
+            return Result(mutant, verdict, time.monotonic() - begin, rejected)
+    return Result(mutant, 'there is no such twin', 0, False)
+
+
+def print_table(results, file):
+    width = max(len(r.mutant.name) for r in results)
+    command = max(len(str(r.mutant.caught_by)) for r in results)
+    print('%-*s  %-*s  %7s  %s' % (width, 'mutant', command, 'caught by', 'seconds', 'how'), file=file)
+    for r in results:
+        how = r.how if len(r.how) <= 90 else r.how[:87] + '...'
+        print('%-*s  %-*s  %7.1f  %s%s' % (width, r.mutant.name, command, r.mutant.caught_by, r.seconds, how,
+                                          '' if r.caught else '   <-- WRONG'), file=file)
+    caught = sum(r.caught for r in results)
+    print('%d mutants, %d caught, %d not' % (len(results), caught, len(results) - caught), file=file, flush=True)
+
+
+def run_all(build, mutants, jobs, seconds):
+    """The results, in the mutants' order; None if the real library fails."""
+    commands = {}
+    for m in mutants:
+        if not isinstance(m.caught_by, Twin):
+            commands[real_path(build, m), m.caught_by] = None
+    with ThreadPoolExecutor(jobs) as pool:
+        print('%d commands with the real library' % len(commands), flush=True)
+        for key, run in zip(commands, pool.map(lambda key: Run(*key, REAL_LIMIT), commands)):
+            commands[key] = run
+            if run.how:
+                print('%s: %s: without a bug, %s\n%s' % (*key, run.how, run.output[-4000:]), flush=True)
+        if any(run.how for run in commands.values()):
+            return None
+
+        def one(m):
+            if isinstance(m.caught_by, Twin):
+                result = try_twin(m)
+            else:
+                result = try_mutant(build, m, commands[real_path(build, m), m.caught_by], seconds)
+            print('%s: %s, %.1f s' % (m.name, result.how, result.seconds), flush=True)
+            return result
+        return list(pool.map(one, mutants))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.strip().split('\n')[0])
+    parser.add_argument('--build', required=True, help='the build folder')
+    parser.add_argument('--only', action='append', metavar='NAME', help='this mutant (may be given more than once)')
+    parser.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)), help='how many at a time')
+    parser.add_argument('--seconds', type=float, default=120, help='after how many a mutant has survived')
+    parser.add_argument('--output', help='a file for the table')
+    parser.add_argument('--list', action='store_true', help='prints what the mutants are')
+    options = parser.parse_args()
+    mutants = all_mutants()
+    unknown = set(options.only or ()) - {m.name for m in mutants}
+    if unknown:
+        parser.error('no such mutant: ' + ', '.join(sorted(unknown)))
+    mutants = [m for m in mutants if not options.only or m.name in options.only]
+    if options.list:
+        for m in mutants:
+            print('%-26s %-28s %s' % (m.name, m.source, m.bug))
+        return 0
+
+    signal.signal(signal.SIGTERM, end_all)
+    signal.signal(signal.SIGINT, end_all)
+    results = run_all(options.build, mutants, options.jobs, options.seconds)
+    if results is None:
+        return 1
+    print_table(results, sys.stdout)
+    if options.output:
+        with open(options.output, 'w', encoding='utf-8') as file:
+            print_table(results, file)
+    return 0 if all(r.caught for r in results) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

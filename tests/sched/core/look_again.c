@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker that goes to sleep announces that, and then looks once more (park.c): what was made visible just before it
+ * announced has woken nobody, since it still counted as one who searches.
+ *
+ *   pusher                          worker
+ *                                   looks everywhere, finds nothing
+ *   makes a task visible
+ *   sees a searcher: wakes nobody
+ *                                   announces its sleep, heavy fence
+ *                                   must look once more
+ *
+ * That moment is a few dozen nanoseconds long. Here it is certain: the heavy fence is a system call, which this program
+ * takes the place of. The task is put into a queue there, and nobody is told.
+ */
+#include "harness.h"
+#include "sched/core/runtime.h"
+#include "sched/os/membarrier.h"
+
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+typedef long syscall_fn(long number, ...);
+
+/* Called once, by the next worker of `rt` that has announced that it sleeps. */
+static struct moment {
+	weft_runtime *rt;
+	void (*act)(struct moment *moment);
+	weft_task storage;
+	struct task *task;
+	struct worker *busy; /* computes; its queues are left to us */
+	flag begun, acted, done;
+	_Atomic bool armed; /* release, by who sets all the rest; acquire */
+} moment;
+
+static void at_heavy_fence(void)
+{
+	struct worker *w = weft__worker();
+	bool armed = true;
+
+	/* acquire: the rest of the moment. */
+	if (!w || !atomic_load_explicit(&moment.armed, memory_order_acquire) ||
+	    w->rt != moment.rt || !atomic_load_explicit(&w->asleep, memory_order_relaxed))
+		return;
+	if (atomic_compare_exchange_strong_explicit(&moment.armed, &armed, false,
+						    memory_order_acquire, memory_order_relaxed)) {
+		moment.act(&moment);
+		raise_flag(&moment.acted);
+	}
+}
+
+/*
+ * Takes the place of the C library's, for the library that is linked into this test. Not sanitized: how many arguments
+ * there are only the kernel knows, so it passes on six, as the C library's does.
+ */
+__attribute__((no_sanitize("address"))) long syscall(long number, ...)
+{
+	static _Atomic(void *) real; /* a function's address, as dlsym() has it */
+	void *symbol = atomic_load_explicit(&real, memory_order_relaxed);
+	syscall_fn *call;
+	va_list args;
+	long a[6];
+
+	if (!symbol) {
+		symbol = dlsym(RTLD_NEXT, "syscall");
+		atomic_store_explicit(&real, symbol, memory_order_relaxed);
+	}
+	memcpy(&call, &symbol, sizeof(call));
+	va_start(args, number);
+	for (unsigned i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (number == SYS_membarrier)
+		at_heavy_fence();
+	return call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+static void *raise_done(void *arg)
+{
+	raise_flag(&((struct moment *)arg)->done);
+	return NULL;
+}
+
+/* All is ours again after the last touch of the task's end. */
+static void await_end(void)
+{
+	assert_true(spin_for(&moment.acted, 1));
+	while (atomic_load_explicit(&moment.task->join, memory_order_acquire) != JOIN_DONE)
+		sched_yield();
+}
+
+static void arm(void (*act)(struct moment *moment))
+{
+	moment.act = act;
+	moment.task = task_of_handle(&moment.storage);
+	/* A fork, as which it is nobody's to count. */
+	task_init(moment.task, moment.rt, raise_done, &moment, JOIN_NOBODY, TASK_FORK);
+	atomic_store_explicit(&moment.acted, 0, memory_order_relaxed);
+	atomic_store_explicit(&moment.done, 0, memory_order_relaxed);
+	atomic_store_explicit(&moment.armed, true, memory_order_release);
+}
+
+/* Where the fence is no system call there is no such moment for us. */
+static bool asymmetric(void)
+{
+	weft__fence_init();
+	return atomic_load_explicit(&weft__fence_mode, memory_order_relaxed) ==
+	       WEFT__FENCE_ASYMMETRIC;
+}
+
+static void inject(struct moment *m)
+{
+	weft__wfcq_enqueue(&m->rt->injection, &m->task->link);
+}
+
+static void test_what_was_injected_is_found(void **state)
+{
+	(void)state;
+	if (!asymmetric())
+		skip();
+	moment.rt = assert_create(1);
+	for (unsigned i = 0; i < weft_test_scale(200); i++) {
+		arm(inject);
+		/* It runs this, and then goes to sleep. */
+		assert_int_equal(weft_submit(moment.rt, give_back, NULL, NULL), 0);
+		assert_true(spin_for(&moment.done, 1));
+		await_end();
+	}
+	assert_int_equal(weft_runtime_destroy(moment.rt), 0);
+}
+
+static void *compute(void *arg)
+{
+	struct moment *m = arg;
+
+	m->busy = weft__worker();
+	raise_flag(&m->begun);
+	CHECK(spin_for(&m->done, 1));
+	return NULL;
+}
+
+static void push_to_deque(struct moment *m)
+{
+	CHECK(weft__deque_push(&m->busy->deque, m->task));
+}
+
+static void push_to_ring(struct moment *m)
+{
+	CHECK(weft__ring_push(&m->busy->ring, m->task));
+}
+
+static void play(void (*act)(struct moment *moment))
+{
+	if (!asymmetric())
+		skip();
+	moment.rt = assert_create(2);
+	for (unsigned i = 0; i < weft_test_scale(200); i++) {
+		weft_task *task;
+
+		atomic_store_explicit(&moment.begun, 0, memory_order_relaxed);
+		atomic_store_explicit(&moment.done, 0, memory_order_relaxed);
+		assert_int_equal(weft_submit(moment.rt, compute, &moment, &task), 0);
+		assert_true(spin_for(&moment.begun, 1));
+		arm(act);
+		/* The other worker runs this, and then goes to sleep. */
+		assert_int_equal(weft_submit(moment.rt, give_back, NULL, NULL), 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+		assert_int_equal(checks_failed(), 0);
+		await_end();
+	}
+	assert_int_equal(weft_runtime_destroy(moment.rt), 0);
+}
+
+static void test_what_another_worker_forked_is_found(void **state)
+{
+	(void)state;
+	play(push_to_deque);
+}
+
+static void test_what_is_in_another_ring_is_found(void **state)
+{
+	(void)state;
+	play(push_to_ring);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_was_injected_is_found),
+		cmocka_unit_test(test_what_another_worker_forked_is_found),
+		cmocka_unit_test(test_what_is_in_another_ring_is_found),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
