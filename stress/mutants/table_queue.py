@@ -25,14 +25,10 @@ MUTANTS = [
            unit('sched-queue-deque', 'MALLOC_PERTURB_=165')),  # glibc fills what is freed
     Mutant('deque-last-taken-twice', 'the owner takes the last element without asking the thieves',
            'sched/queue/deque.c',
-           '''if (top != bottom ||
-           !atomic_compare_exchange_strong_explicit(&d->top, &top, top + 1, memory_order_relaxed,
-           memory_order_relaxed))
-           element = NULL;''',
-           '''if (top == bottom)
-           atomic_store_explicit(&d->top, top + 1, memory_order_relaxed);
-           else
-           element = NULL;''',
+           '''if (!atomic_compare_exchange_strong_explicit(
+           &d->front, &front, next, memory_order_relaxed, memory_order_relaxed))
+           continue;''',
+           'atomic_store_explicit(&d->front, next, memory_order_relaxed);',
            unit('sched-queue-deque')),
     Mutant('ring-pop-stores', 'the owner takes the oldest of the ring without asking the thieves',
            'sched/queue/ring.h',

@@ -34,16 +34,16 @@ MUTANTS = [
            unit('sched-sync-cond')),
     Mutant('sem-quitter-keeps', 'who times out although it was given a count keeps it',
            'sched/sync/sem.c',
-           'if (outcome != WAIT_WOKEN) {',
+           'if (outcome != WAIT_WOKEN)',
            '''int64_t weft_now(void);
            if (outcome == WAIT_WOKEN && deadline <= weft_now())
            return -ETIMEDOUT;
-           if (outcome != WAIT_WOKEN) {''',
+           if (outcome != WAIT_WOKEN)''',
            stress('sync')),
     Mutant('sem-release-short', 'what a release has left after the first waiters is lost',
            'sched/sync/sem.c',
-           'n -= hand_out_locked(s, n, &list);',
-           'n = (hand_out_locked(s, n > 1 ? n - 1 : n, &list), 0);',
+           'unlock(s, n - hand_out_locked(s, n, &list));',
+           'hand_out_locked(s, n > 1 ? n - 1 : n, &list); unlock(s, 0);',
            unit('sched-sync-sem')),
     Mutant('writer-beside-readers', 'a writer is let in while readers are inside',
            'sched/sync/rwlock.c',
