@@ -3,7 +3,7 @@
  * Deadlines and their keeper: no deadline passes while everybody sleeps beyond it.
  *
  * Mirrors: sched/core/timer.c publish_earliest(), weft__timer_arm(), weft__timers_pop_locked();
- * sched/core/wait.c wait_task(), weft__expire(); sched/core/execute.c weft__take_up();
+ * sched/core/wait.c wait_task(), weft__expire(); sched/core/execute.c take_up();
  * sched/core/find.c weft__find(), run_timers(), search(); sched/core/park.c push_sleeper_locked(),
  * take_sleeper_locked(), as_sleeper(), wake_one(), weft__announce(), weft__announce_timer(),
  * weft__nudge(), earliest_deadline(), deadline_unkept(), weft__search_stop(),
@@ -277,7 +277,7 @@ proctype worker(byte me)
 		if
 		:: arm(1);
 #if ARMS == 2
-			announce_timer(); /* weft__take_up() */
+			announce_timer(); /* take_up() */
 			arm(2)
 		:: arm(2);
 			announce_timer();
