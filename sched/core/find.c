@@ -69,7 +69,7 @@ static inline __attribute__((always_inline)) struct task *from_slot(struct worke
 	/* relaxed: only we fill the slot. */
 	if (!atomic_load_explicit(&w->slot, memory_order_relaxed))
 		return NULL;
-	/* Store-load race with raid() in park.c: taking, then raided. relaxed: the fences order. */
+	/* Store-load race with raid() in watch.c: taking, then raided. relaxed: the fences order. */
 	atomic_store_explicit(&w->taking, true, memory_order_relaxed);
 	weft__fence_light();
 	struct task *t;

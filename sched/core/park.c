@@ -24,19 +24,7 @@
  * fence, for the same race) and wakes another one if there is more to do. A woken worker is a searcher from the moment
  * it is woken: a burst of announcements wakes one worker, which wakes the next.
  *
- * The next slots are not stolen from while their owners pick: that would tear pairs of tasks apart. But an owner may
- * compute for a second. So filling a slot while others sleep wakes one of them if none watches yet. It watches from the
- * moment it is woken (else each fill before it is there would wake one more), also while it searches, until it finds work. A
- * watcher naps, and takes a slot's task when its owner has made no pick for WATCH_NS. While owners pick its naps double,
- * up to WATCH_MAX_NS; when nobody picks and no slot is filled it ceases to watch. A slot is thus taken WATCH_MAX_NS +
- * WATCH_NS after its owner's last pick at the latest.
- *
- * An owner takes from its slot all the time, and a watcher hardly ever: so the owner loads and stores, and the watcher does
- * the fence that keeps the two apart (raid()).
- *
- * A task that is alone in the deque of who has just spawned it is treated alike: most who spawn one wait for it next,
- * and then run it themselves. (Rejected: to wake somebody for it each time, which takes longer than to run it.) Where
- * nobody watches, the first one wakes a searcher, who steals it at once if it is still there, and watches from then on.
+ * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see watch.c.
  *
  * A retiring worker looks for no work, so it does not count as a sleeper and is woken for none: it is on the list
  * for those who nudge it, and may be the keeper.
@@ -59,12 +47,11 @@
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
 #include "sched/os/membarrier.h"
+#include "watch.h"
 
 #include <errno.h>
 
-#define WATCH_NS     ((int64_t)100000)  /* after how long without a pick a slot is taken */
-#define WATCH_MAX_NS ((int64_t)800000)  /* a watcher's longest nap, while the owners pick */
-#define STARVE_NS    ((int64_t)5000000) /* how often a worker asks again for a stack (starve.c) */
+#define STARVE_NS ((int64_t)5000000) /* how often a worker asks again for a stack (starve.c) */
 
 #define SEARCHER     UINT64_C(1)
 #define SLEEPER      (UINT64_C(1) << 32)
@@ -377,84 +364,6 @@ static int64_t keep_time(struct worker *w)
 	return deadline;
 }
 
-/* What a watcher saw at its last look: a filled slot, or a deque that is not empty, and its owner's count of picks. */
-struct watch {
-	struct worker *owner; /* NULL: it saw none */
-	bool stuck; /* the owner has made no pick since, and what is in its deque can be stolen */
-	uint32_t picks;
-	uint32_t all_picks; /* of all workers */
-	bool moved;         /* somebody has picked since the look before */
-};
-
-/*
- * Takes the task out of a slot, unless the owner does so just now: NULL then, and if there is none.
- *
- * Store-load race with from_slot() in find.c: we store raided, then read taking; it stores taking, then reads raided. The
- * heavy side is ours: it is the owner who takes from its slot all the time. Either we find it taking, and leave the slot
- * alone, or it finds us, and does not touch the slot but by an exchange, until we are done.
- */
-static struct task *raid(struct worker *owner)
-{
-	struct task *t = NULL;
-
-	atomic_store_explicit(&owner->raided, true, memory_order_relaxed);
-	weft__fence_heavy();
-	/* acquire: that the owner has emptied the slot. */
-	if (!atomic_load_explicit(&owner->taking, memory_order_acquire))
-		/* acq_rel: the task, released by weft__ready(); against the owner's exchange. */
-		t = atomic_exchange_explicit(&owner->slot, NULL, memory_order_acq_rel);
-	/* release: how we leave the slot, for the owner. */
-	atomic_store_explicit(&owner->raided, false, memory_order_release);
-	return t;
-}
-
-/* The task of the slot watched, if its owner has made no pick since; else watches another worker. */
-static struct task *watch_slots(struct worker *w, struct watch *watch)
-{
-	struct worker *owner = watch->owner;
-
-	if (owner && atomic_load_explicit(&owner->picks, memory_order_relaxed) == watch->picks) {
-		struct task *t = NULL;
-		if (atomic_load_explicit(&owner->slot, memory_order_relaxed))
-			t = raid(owner);
-		if (t) {
-			counter_add(&w->counters.steals, 1);
-			counter_add(&w->counters.stolen, 1);
-			return t;
-		}
-		watch->stuck = !w->starving && !weft__deque_empty(&owner->deque);
-		if (watch->stuck)
-			return NULL;
-	}
-	watch->owner = NULL;
-	weft__rcu_lock();
-	struct worker_table *table = worker_table(w->rt);
-	uint32_t start = weft__random_below(&w->random, table->count);
-	uint32_t all_picks = 0;
-	for (unsigned i = 0; i < table->count; i++) {
-		struct worker *candidate = table->workers[(start + i) % table->count];
-		all_picks += atomic_load_explicit(&candidate->picks, memory_order_relaxed);
-		if (!watch->owner && candidate != w &&
-		    (atomic_load_explicit(&candidate->slot, memory_order_relaxed) ||
-		     !weft__deque_empty(&candidate->deque)))
-			watch->owner = candidate;
-	}
-	watch->moved = all_picks != watch->all_picks;
-	watch->all_picks = all_picks;
-	if (watch->owner)
-		watch->picks = atomic_load_explicit(&watch->owner->picks, memory_order_relaxed);
-	weft__rcu_unlock();
-	return NULL;
-}
-
-/* A slot that is filled from now on wakes a new watcher; the caller looks once more for one filled before. */
-static void stop_watching(struct weft_runtime *rt)
-{
-	/* release: our raids, for the next watcher. */
-	atomic_store_explicit(&rt->watching, 0, memory_order_release);
-	weft__fence_heavy(); /* store-load race with weft__announce_slot(): watching, then the slots */
-}
-
 /*
  * Ends a runtime that is closing once nothing is live in it. By every worker that ceases to be active, after its heavy
  * fence, so that the last one sees all ends.
@@ -525,7 +434,7 @@ struct task *weft__sleep(struct worker *w)
 		w->watches = true;
 	int64_t watch_ns = WATCH_NS;
 	if (w->watches)
-		watch_slots(w, &watch);
+		weft__watch(w, &watch);
 
 	for (;;) {
 		int64_t nap = w->watches ? weft__clock_now() + (watch.owner ? WATCH_NS : watch_ns)
@@ -541,7 +450,7 @@ struct task *weft__sleep(struct worker *w)
 		if (rc != -ETIMEDOUT)
 			continue;
 		if (w->watches)
-			found = watch_slots(w, &watch);
+			found = weft__watch(w, &watch);
 		if (found || watch.stuck || nap == until) {
 			weft__get_up(w);
 			break;
@@ -552,7 +461,7 @@ struct task *weft__sleep(struct worker *w)
 			watch_ns = WATCH_MAX_NS;
 		if (w->watches && !watch.owner && !watch.moved) {
 			w->watches = false;
-			stop_watching(rt);
+			weft__watch_stop(rt);
 			if (look_at_workers(w) != SEEN_NOTHING) {
 				weft__get_up(w);
 				break;

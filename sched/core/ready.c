@@ -77,7 +77,7 @@ void weft__ready(struct task *t)
 		/* acq_rel: against a watcher's exchange. */
 		displaced = atomic_exchange_explicit(&w->slot, t, memory_order_acq_rel);
 	else
-		/* release: the task, for the acquire in watch_slots(). */
+		/* release: the task, for the acquire in raid(). */
 		atomic_store_explicit(&w->slot, t, memory_order_release);
 	if (displaced) {
 		to_ring(w, displaced);

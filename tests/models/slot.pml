@@ -2,8 +2,8 @@
 /*
  * The next slot: its owner takes by a load and a store, and a watcher takes what the owner leaves.
  *
- * Mirrors: sched/core/find.c from_slot(); sched/core/ready.c weft__ready(); sched/core/park.c
- * raid(), watch_slots().
+ * Mirrors: sched/core/find.c from_slot(); sched/core/ready.c weft__ready(); sched/core/watch.c
+ * raid(), weft__watch().
  *
  * Invariants: each task that is put into the slot is taken once, by the owner, by who displaces it,
  * or by the watcher, or is there in the end.

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The watcher: it sees to it that no task is stranded in a next slot, or alone in a deque.
+ *
+ * The next slots are not stolen from while their owners pick: that would tear pairs of tasks apart. But an owner may
+ * compute for a second. So filling a slot while others sleep wakes one of them if none watches yet. It watches from the
+ * moment it is woken (else each fill before it is there would wake one more), also while it searches, until it finds work. A
+ * watcher naps, and takes a slot's task when its owner has made no pick for WATCH_NS. While owners pick its naps double,
+ * up to WATCH_MAX_NS; when nobody picks and no slot is filled it ceases to watch. A slot is thus taken WATCH_MAX_NS +
+ * WATCH_NS after its owner's last pick at the latest.
+ *
+ * An owner takes from its slot all the time, and a watcher hardly ever: so the owner loads and stores, and the watcher does
+ * the fence that keeps the two apart (raid()).
+ *
+ * A task that is alone in the deque of who has just spawned it is treated alike: most who spawn one wait for it next,
+ * and then run it themselves. (Rejected: to wake somebody for it each time, which takes longer than to run it.) Where
+ * nobody watches, the first one wakes a searcher, who steals it at once if it is still there, and watches from then on.
+ *
+ * There is one watcher at a time: who has changed rt->watching from 0 to 1, until it stores 0. So no two raids go on at
+ * once.
+ */
+#include "watch.h"
+
+#include "runtime.h"
+#include "sched/os/membarrier.h"
+
+/*
+ * Takes the task out of a slot, unless the owner does so just now: NULL then, and if there is none.
+ *
+ * Store-load race with from_slot() in find.c: we store raided, then read taking; it stores taking, then reads raided. The
+ * heavy side is ours: it is the owner who takes from its slot all the time. Either we find it taking, and leave the slot
+ * alone, or it finds us, and does not touch the slot but by an exchange, until we are done.
+ */
+static struct task *raid(struct worker *owner)
+{
+	struct task *t = NULL;
+
+	atomic_store_explicit(&owner->raided, true, memory_order_relaxed);
+	weft__fence_heavy();
+	/* acquire: that the owner has emptied the slot. */
+	if (!atomic_load_explicit(&owner->taking, memory_order_acquire))
+		/* acq_rel: the task, released by weft__ready(); against the owner's exchange. */
+		t = atomic_exchange_explicit(&owner->slot, NULL, memory_order_acq_rel);
+	/* release: how we leave the slot, for the owner. */
+	atomic_store_explicit(&owner->raided, false, memory_order_release);
+	return t;
+}
+
+struct task *weft__watch(struct worker *w, struct watch *watch)
+{
+	struct worker *owner = watch->owner;
+
+	if (owner && atomic_load_explicit(&owner->picks, memory_order_relaxed) == watch->picks) {
+		struct task *t = NULL;
+		if (atomic_load_explicit(&owner->slot, memory_order_relaxed))
+			t = raid(owner);
+		if (t) {
+			counter_add(&w->counters.steals, 1);
+			counter_add(&w->counters.stolen, 1);
+			return t;
+		}
+		watch->stuck = !w->starving && !weft__deque_empty(&owner->deque);
+		if (watch->stuck)
+			return NULL;
+	}
+	watch->owner = NULL;
+	weft__rcu_lock();
+	struct worker_table *table = worker_table(w->rt);
+	uint32_t start = weft__random_below(&w->random, table->count);
+	uint32_t all_picks = 0;
+	for (unsigned i = 0; i < table->count; i++) {
+		struct worker *candidate = table->workers[(start + i) % table->count];
+		all_picks += atomic_load_explicit(&candidate->picks, memory_order_relaxed);
+		if (!watch->owner && candidate != w &&
+		    (atomic_load_explicit(&candidate->slot, memory_order_relaxed) ||
+		     !weft__deque_empty(&candidate->deque)))
+			watch->owner = candidate;
+	}
+	watch->moved = all_picks != watch->all_picks;
+	watch->all_picks = all_picks;
+	if (watch->owner)
+		watch->picks = atomic_load_explicit(&watch->owner->picks, memory_order_relaxed);
+	weft__rcu_unlock();
+	return NULL;
+}
+
+void weft__watch_stop(struct weft_runtime *rt)
+{
+	/* release: our raids, for the next watcher. */
+	atomic_store_explicit(&rt->watching, 0, memory_order_release);
+	weft__fence_heavy(); /* store-load race with weft__announce_slot(): watching, then the slots */
+}
