@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weft-treesum: the SHA-256 of every regular file below the given directories, sorted by path, in sha256sum's format.
+ * weft-treesum: the SHA-256 of every regular file below the given directories, sorted by path, in
+ * sha256sum's format.
  *
- * One task for each directory and for each file (treesum_walk.c). Here: options, arguments, statistics, exit status.
+ * One task for each directory and for each file (treesum_walk.c). Here: options, arguments,
+ * statistics, exit status.
  */
 #include "treesum.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weft-treesum: what its files share. treesum.c: arguments and the start; treesum_walk.c: the tasks;
- * treesum_hash.c: a file's digest; treesum_tell.c: counters, progress, errors; treesum_print.c: the output.
+ * weft-treesum: what its files share. treesum.c: arguments and the start; treesum_walk.c: the
+ * tasks; treesum_hash.c: a file's digest; treesum_tell.c: counters, progress, errors;
+ * treesum_print.c: the output.
  */
 #ifndef WEFT_EXAMPLES_TREESUM_H
 #define WEFT_EXAMPLES_TREESUM_H
@@ -50,7 +51,8 @@ int listing_add(struct listing *list, enum kind kind, const char *before, const 
 /* Frees what the listing holds. */
 void listing_fini(struct listing *list);
 
-/* Sorts the listing, to which at least one entry has been added, and sums all below it, in tasks. In a task. */
+/* Sorts the listing, to which at least one entry has been added, and sums all below it, in tasks.
+ * In a task. */
 void sum_listing(struct listing *list);
 
 /* --- treesum_hash.c --- */
@@ -91,14 +93,15 @@ bool something_reported(void);
 
 /* --- treesum_print.c --- */
 
-/* Copies the name with newline, return and backslash escaped, as sha256sum does. Returns the end; at most twice as
- * long, without a terminator. */
+/* Copies the name with newline, return and backslash escaped, as sha256sum does. Returns the end;
+ * at most twice as long, without a terminator. */
 char *put_escaped(char *to, const char *name);
 
 /* Writes the text to standard output. 0 or the error. */
 int write_all(const char *text, size_t len);
 
-/* Writes a line for each file that was hashed, sorted by path, to standard output, and closes that. 0 or the error. */
+/* Writes a line for each file that was hashed, sorted by path, to standard output, and closes that.
+ * 0 or the error. */
 int print_sums(const struct listing *list);
 
 #endif

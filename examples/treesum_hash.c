@@ -2,14 +2,15 @@
 /*
  * The digest of a file, which is read in pieces.
  *
- * What is in the page cache is read and hashed by the task's worker. The file that is not would keep a worker waiting, and
- * with two workers the disk two requests: such a file is read and hashed by a thread for calls that block. Either
- * way nothing suspends between opening a file and closing it, so there are at most as many open as there are workers and such
- * threads, however many tasks.
+ * What is in the page cache is read and hashed by the task's worker. The file that is not would
+ * keep a worker waiting, and with two workers the disk two requests: such a file is read and hashed
+ * by a thread for calls that block. Either way nothing suspends between opening a file and closing
+ * it, so there are at most as many open as there are workers and such threads, however many tasks.
  *
- * A hasher (libcrypto's context and the buffer) is made when it is needed and kept for the next file: on a shelf for
- * each worker, and one for all other threads, so that two of them seldom meet there. Two tasks of one worker are not ordered by that, so a hasher is
- * taken and put back by atomic exchanges; where two meet after all, one makes a new hasher, or frees one too many.
+ * A hasher (libcrypto's context and the buffer) is made when it is needed and kept for the next
+ * file: on a shelf for each worker, and one for all other threads, so that two of them seldom meet
+ * there. Two tasks of one worker are not ordered by that, so a hasher is taken and put back by
+ * atomic exchanges; where two meet after all, one makes a new hasher, or frees one too many.
  */
 #include "treesum.h"
 
@@ -81,11 +82,13 @@ static struct hasher *hasher_take(void)
 
 static void hasher_give(struct hasher *h)
 {
-	/* release: what the last task did to it. acquire: for the one that was there, which is then ours. */
+	/* release: what the last task did to it. acquire: for the one that was there, which is then
+	 * ours. */
 	hasher_destroy(atomic_exchange_explicit(my_shelf(), h, memory_order_acq_rel));
 }
 
-/* Not blocking, in case that a pipe has taken the file's place since it was listed. 0 or the error. */
+/* Not blocking, in case that a pipe has taken the file's place since it was listed. 0 or the
+ * error. */
 static int open_file(const char *path, int *ret_fd)
 {
 	do
@@ -94,7 +97,8 @@ static int open_file(const char *path, int *ret_fd)
 	return *ret_fd < 0 ? errno : 0;
 }
 
-/* As read(), but fails with EAGAIN if nothing can be read without waiting, where the system can tell. */
+/* As read(), but fails with EAGAIN if nothing can be read without waiting, where the system can
+ * tell. */
 static ssize_t read_cached(int fd, void *buffer, size_t size)
 {
 	struct iovec piece = {buffer, size};
@@ -103,7 +107,8 @@ static ssize_t read_cached(int fd, void *buffer, size_t size)
 	return n < 0 && errno != EAGAIN ? read(fd, buffer, size) : n;
 }
 
-/* The digest of an open file, if need be only if it begins in the cache. 0, the error, NOT_REGULAR or NOT_CACHED. */
+/* The digest of an open file, if need be only if it begins in the cache. 0, the error, NOT_REGULAR
+ * or NOT_CACHED. */
 static int hash_fd(struct hasher *h, int fd, bool cached, unsigned char *ret_digest)
 {
 	uint64_t left;
@@ -134,8 +139,8 @@ static int hash_fd(struct hasher *h, int fd, bool cached, unsigned char *ret_dig
 			return ENOMEM;
 		count_hashed(0, (size_t)n);
 		progress_draw();
-		/* A short read that ends where fstat() said: that is the end, and one call spared. Files of /proc
-		 * say 0. */
+		/* A short read that ends where fstat() said: that is the end, and one call spared.
+		 * Files of /proc say 0. */
 		if ((size_t)n < READ_SIZE && (uint64_t)n == left)
 			break;
 		left -= (uint64_t)n < left ? (uint64_t)n : left;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The output. A walk over the listings yields the paths in order already (treesum_walk.c), unless one argument lies
- * within another; only then they are sorted as a whole.
+ * The output. A walk over the listings yields the paths in order already (treesum_walk.c), unless
+ * one argument lies within another; only then they are sorted as a whole.
  */
 #include "treesum.h"
 
@@ -68,7 +68,8 @@ static int by_path(const void *a, const void *b)
 	return strcmp((*left)->path, (*right)->path);
 }
 
-/* One line, as sha256sum prints it; a backslash in front tells that the name is escaped. Returns the end. */
+/* One line, as sha256sum prints it; a backslash in front tells that the name is escaped. Returns
+ * the end. */
 static char *put_line(char *to, const struct entry *entry)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -120,7 +121,8 @@ int print_sums(const struct listing *list)
 		qsort(sums, count, sizeof(*sums), by_path);
 
 	for (size_t i = 0; !err && i < count; i++) {
-		/* A path that could be opened is shorter than PATH_MAX, so one line fits in any case. */
+		/* A path that could be opened is shorter than PATH_MAX, so one line fits in any
+		 * case. */
 		if ((size_t)(end - text) + 2 * strlen(sums[i]->path) + 2 * DIGEST_SIZE + 8 > size) {
 			err = write_all(text, (size_t)(end - text));
 			end = text;

@@ -2,11 +2,13 @@
 /*
  * What the user sees while it runs: errors, and a progress bar on a terminal.
  *
- * Whoever hashes draws the bar, when it is due: a task that slept in between would have to wait for a free worker.
- * How many files there are is found out on the way, so at the beginning the bar is too optimistic.
+ * Whoever hashes draws the bar, when it is due: a task that slept in between would have to wait for
+ * a free worker. How many files there are is found out on the way, so at the beginning the bar is
+ * too optimistic.
  *
- * All counters are relaxed: they are sums for the eye, and nothing is read because of them. Each worker has its own, and all
- * other threads have some together, which are atomic nevertheless since the bar is drawn by any.
+ * All counters are relaxed: they are sums for the eye, and nothing is read because of them. Each
+ * worker has its own, and all other threads have some together, which are atomic nevertheless since
+ * the bar is drawn by any.
  */
 #include "treesum.h"
 

@@ -2,13 +2,13 @@
 /*
  * The tasks: a fork for each directory and for each file.
  *
- * A directory's task reads the whole listing, closes the directory, forks its entries and joins them in reverse. So a
- * fork that nobody steals costs a function call; thieves take from the other end. Reading a listing does not suspend:
- * as with files, a worker has at most one directory open.
+ * A directory's task reads the whole listing, closes the directory, forks its entries and joins
+ * them in reverse. So a fork that nobody steals costs a function call; thieves take from the other
+ * end. Reading a listing does not suspend: as with files, a worker has at most one directory open.
  *
- * A directory's name is stored with a slash behind it. Sorting each listing on its own then puts all the paths of a
- * depth-first walk in the order of their bytes: "a-b" is before "a/c", as '-' is before '/'. The sorting is thus done
- * in the tasks of the directories.
+ * A directory's name is stored with a slash behind it. Sorting each listing on its own then puts
+ * all the paths of a depth-first walk in the order of their bytes: "a-b" is before "a/c", as '-' is
+ * before '/'. The sorting is thus done in the tasks of the directories.
  */
 #include "treesum.h"
 

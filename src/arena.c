@@ -2,13 +2,15 @@
 /*
  * Maps arenas and guards their slots.
  *
- * Arenas are reserved, not committed (MAP_NORESERVE), and without huge pages: one touched byte would cost 2 MiB. Guards
- * are made as slots are first needed, in batches, because installing one costs microseconds.
+ * Arenas are reserved, not committed (MAP_NORESERVE), and without huge pages: one touched byte
+ * would cost 2 MiB. Guards are made as slots are first needed, in batches, because installing one
+ * costs microseconds.
  *
- * Guards: MADV_GUARD_INSTALL (Linux 6.13) marks page table entries and leaves the mapping whole, so a million guarded
- * stacks are a few thousand mappings. mprotect() splits the mapping twice for each guard and so meets
- * vm.max_map_count (65530 by default) at 32 thousand stacks. process_madvise() on oneself with PIDFD_SELF (6.14) does a
- * whole batch in one call; an ordinary pidfd is not used, it would name the parent after a fork.
+ * Guards: MADV_GUARD_INSTALL (Linux 6.13) marks page table entries and leaves the mapping whole, so
+ * a million guarded stacks are a few thousand mappings. mprotect() splits the mapping twice for
+ * each guard and so meets vm.max_map_count (65530 by default) at 32 thousand stacks.
+ * process_madvise() on oneself with PIDFD_SELF (6.14) does a whole batch in one call; an ordinary
+ * pidfd is not used, it would name the parent after a fork.
  */
 #include "arena.h"
 
@@ -34,7 +36,8 @@
 #define PIDFD_SELF_THREAD (-10000)
 #endif
 
-/* relaxed everywhere: the probe's outcome is the same whoever makes it, and nothing else is published with it */
+/* relaxed everywhere: the probe's outcome is the same whoever makes it, and nothing else is
+ * published with it */
 static _Atomic int mechanism_in_use = STACK_GUARD_UNKNOWN;
 
 /* One advice for count areas of `bytes` each. Whether all of it was taken. */
@@ -61,7 +64,8 @@ static bool guard_at_once(char *base, size_t bytes, size_t stride, uint32_t coun
 	return advise_at_once(areas, bytes, count, MADV_GUARD_INSTALL);
 }
 
-/* Tries what the mechanisms need on a mapping of its own. STACK_GUARD_UNKNOWN: there is none to be had. */
+/* Tries what the mechanisms need on a mapping of its own. STACK_GUARD_UNKNOWN: there is none to be
+ * had. */
 static enum stack_guard_mechanism probe(void)
 {
 	enum stack_guard_mechanism result = STACK_GUARD_MPROTECT;
@@ -71,8 +75,8 @@ static enum stack_guard_mechanism probe(void)
 
 	if (area == MAP_FAILED)
 		return STACK_GUARD_UNKNOWN;
-	/* Success alone proves nothing: emulators (qemu-user) answer 0 to advice that they do not know. A guard that is
-	 * one cannot be populated. */
+	/* Success alone proves nothing: emulators (qemu-user) answer 0 to advice that they do not
+	 * know. A guard that is one cannot be populated. */
 	if (madvise(area, page, MADV_GUARD_INSTALL) == 0 &&
 	    madvise(area, page, MADV_POPULATE_READ) != 0 && errno == EFAULT) {
 		result = STACK_GUARD_MADVISE;
@@ -114,7 +118,8 @@ static void explain_mapping_limit(void)
 		   "set WEFT_GUARD=off");
 }
 
-/* One guard. A locked mapping (mlockall) refuses MADV_GUARD_INSTALL: mprotect() is what always works. */
+/* One guard. A locked mapping (mlockall) refuses MADV_GUARD_INSTALL: mprotect() is what always
+ * works. */
 static bool guard_one(char *base, size_t bytes, enum stack_guard_mechanism mechanism)
 {
 	if (mechanism != STACK_GUARD_MPROTECT && madvise(base, bytes, MADV_GUARD_INSTALL) == 0)

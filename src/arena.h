@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A mapping cut into stack slots, seen by its pool (stack.c) and by the code that maps and guards it (arena.c). */
+/* A mapping cut into stack slots, seen by its pool (stack.c) and by the code that maps and guards
+ * it (arena.c). */
 #ifndef WEFT_SRC_ARENA_H
 #define WEFT_SRC_ARENA_H
 
@@ -42,8 +43,8 @@ struct arena {
 };
 
 /*
- * Maps an arena of at most ARENA_SLOTS_MAX slots, fewer where the system refuses, down to one. No slot is ready.
- * NULL: not even one could be had.
+ * Maps an arena of at most ARENA_SLOTS_MAX slots, fewer where the system refuses, down to one. No
+ * slot is ready. NULL: not even one could be had.
  */
 struct arena *arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes);
 
@@ -53,7 +54,8 @@ void arena_unmap(struct arena *arena);
 /* Makes up to `count` more slots ready. Returns how many it made, 0 if the system refuses. */
 uint32_t arena_make_ready(struct arena *arena, uint32_t count);
 
-/* Gives the memory of slots of one pool, 1 to ARENA_SLOTS_MAX, back to the system. Their guards stay. */
+/* Gives the memory of slots of one pool, 1 to ARENA_SLOTS_MAX, back to the system. Their guards
+ * stay. */
 void arena_discard(struct slot *const *slots, uint32_t count);
 
 static inline char *arena_slot_base(const struct arena *arena, uint32_t index)

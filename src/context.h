@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine context: where a suspended flow of control continues. One contract, several backends, of which the build
- * chooses one:
+ * A machine context: where a suspended flow of control continues. One contract, several backends,
+ * of which the build chooses one:
  *
  *   WEFT_CONTEXT_ASM       x86_64/context.S or aarch64/context.S: the callee-saved registers go to the stack, the
  *                          context is a stack pointer.
  *   WEFT_CONTEXT_UCONTEXT  context_ucontext.c: any POSIX system.
  *
- * What a switch preserves is what a function call preserves: callee-saved registers and the stack pointer. errno,
- * floating-point control words and everything else that the system calls per-thread are the caller's care (coro.c).
- * The signal mask is left alone: changing it would be a system call.
+ * What a switch preserves is what a function call preserves: callee-saved registers and the stack
+ * pointer. errno, floating-point control words and everything else that the system calls per-thread
+ * are the caller's care (coro.c). The signal mask is left alone: changing it would be a system
+ * call.
  */
 #ifndef WEFT_SRC_CONTEXT_H
 #define WEFT_SRC_CONTEXT_H
@@ -19,7 +20,9 @@
 #if defined(WEFT_CONTEXT_ASM)
 
 struct context {
-	void *sp; /* of a suspended context; points to a struct context_frame (x86_64/frame.h, aarch64/frame.h) */
+	/* of a suspended context; points to a struct context_frame (x86_64/frame.h,
+	 * aarch64/frame.h) */
+	void *sp;
 };
 
 #elif defined(WEFT_CONTEXT_UCONTEXT)
@@ -33,7 +36,8 @@ struct context {
 	void (*entry)(void *value);  /* NULL once it has started */
 	char *stack_low, *stack_top; /* until it has started */
 #if WEFT__TSAN
-	void *fiber; /* to be entered between our sigsetjmp and the siglongjmp to it: both are intercepted */
+	/* to be entered between our sigsetjmp and the siglongjmp to it: both are intercepted */
+	void *fiber;
 #endif
 };
 
@@ -42,20 +46,22 @@ struct context {
 #endif
 
 /*
- * Makes a context that calls entry(value) on the stack [stack_low, stack_top) when it is first switched to, with that
- * switch's value. entry must not return. A context needs no undoing: forget it together with its stack.
+ * Makes a context that calls entry(value) on the stack [stack_low, stack_top) when it is first
+ * switched to, with that switch's value. entry must not return. A context needs no undoing: forget
+ * it together with its stack.
  */
 void weft__context_make(struct context *ctx, void *stack_low, void *stack_top,
 			void (*entry)(void *value));
 
 /*
- * Saves where it was called in `from` and continues `to`. Returns, possibly on another thread, the value of
- * the next switch to `from`. `from` need not be initialised. Nobody may continue `from` before this switch is done,
- * that is, before code that runs in `to` says so.
+ * Saves where it was called in `from` and continues `to`. Returns, possibly on another thread, the
+ * value of the next switch to `from`. `from` need not be initialised. Nobody may continue `from`
+ * before this switch is done, that is, before code that runs in `to` says so.
  */
 void *weft__context_switch(struct context *from, struct context *to, void *value);
 
-/* As weft__context_switch(), for a caller whose contexts are all suspended in the same place: returns are predicted then. */
+/* As weft__context_switch(), for a caller whose contexts are all suspended in the same place:
+ * returns are predicted then. */
 #if defined(WEFT_CONTEXT_ASM)
 void *weft__context_switch_alike(struct context *from, struct context *to, void *value);
 #else
@@ -63,7 +69,8 @@ void *weft__context_switch_alike(struct context *from, struct context *to, void 
 #endif
 
 #if defined(WEFT_CONTEXT_ASM)
-/* The same code, for a value that is an int: a conversion of the result would stand in the way of a tail jump. */
+/* The same code, for a value that is an int: a conversion of the result would stand in the way of a
+ * tail jump. */
 int weft__context_switch_int(struct context *from, struct context *to, void *value);
 #endif
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The portable backend. swapcontext() saves and restores the signal mask with a system call each time; so a
- * context is only started by the ucontext calls, and every switch after that is sigsetjmp(env, 0) and siglongjmp(),
- * which leave the mask alone.
+ * The portable backend. swapcontext() saves and restores the signal mask with a system call each
+ * time; so a context is only started by the ucontext calls, and every switch after that is
+ * sigsetjmp(env, 0) and siglongjmp(), which leave the mask alone.
  *
- * The ucontext_t is needed for the moment of the start only (it is large, 4.5 KiB on aarch64), so it lies on the
- * stack of whoever starts the context rather than in the context.
+ * The ucontext_t is needed for the moment of the start only (it is large, 4.5 KiB on aarch64), so
+ * it lies on the stack of whoever starts the context rather than in the context.
  */
 
-/* The checking longjmp of _FORTIFY_SOURCE aborts on a jump to a frame that is not further up the same stack, and
- * ours never is. Before any header: they look at the macro once. */
+/* The checking longjmp of _FORTIFY_SOURCE aborts on a jump to a frame that is not further up the
+ * same stack, and ours never is. Before any header: they look at the macro once. */
 #undef _FORTIFY_SOURCE
 
 #include "context.h"
@@ -46,7 +46,8 @@ WEFT__SAN_LEFT_BY_JUMP __attribute__((noinline, noreturn)) static void start(str
 	ucontext_t fresh;
 	uint64_t address = (uintptr_t)to;
 
-	/* Fails never on Linux; the mask that it saves is the current one, which setcontext() sets again. */
+	/* Fails never on Linux; the mask that it saves is the current one, which setcontext() sets
+	 * again. */
 	if (getcontext(&fresh) != 0)
 		__builtin_trap();
 	fresh.uc_stack.ss_sp = to->stack_low;
@@ -61,14 +62,14 @@ WEFT__SAN_LEFT_BY_JUMP __attribute__((noinline, noreturn)) static void start(str
 void *weft__context_switch(struct context *from, struct context *to, void *value)
 {
 	from->entry = NULL;
-	/* In the target, not through a thread-local variable or a global: it is read on the far side by whoever
-	 * owns the target then. */
+	/* In the target, not through a thread-local variable or a global: it is read on the far
+	 * side by whoever owns the target then. */
 	to->value = value;
 	if (sigsetjmp(from->env, 0) != 0)
 		return from->value;
 #if WEFT__TSAN
-	/* ThreadSanitizer keeps the jump buffers of each fiber: sigsetjmp() had to be called in from's fiber and
-	 * siglongjmp() has to be in to's. */
+	/* ThreadSanitizer keeps the jump buffers of each fiber: sigsetjmp() had to be called in
+	 * from's fiber and siglongjmp() has to be in to's. */
 	if (to->fiber)
 		weft__san_fiber_enter(to->fiber);
 #endif

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The coroutine: the switch with all that travels along, and the asymmetric pair (enter, yield) on top of it.
+ * The coroutine: the switch with all that travels along, and the asymmetric pair (enter, yield) on
+ * top of it.
  *
- * The switch does its bookkeeping (errno, `current`, floating-point words, the C++ runtime's state) before the
- * stack pointer changes and ends in a tail jump to weft__context_switch(), so that a resumed coroutine returns straight
- * to the caller of weft__coro_switch(). Work after it would cost a mispredicted return each time (5.8 against 11.8
- * ns), and a frame that is alive across the switch could remember a thread-local address (tls.c). That is why the
- * bookkeeping is done by the one who leaves, also for the one who comes: both are at hand, on the same thread.
+ * The switch does its bookkeeping (errno, `current`, floating-point words, the C++ runtime's state)
+ * before the stack pointer changes and ends in a tail jump to weft__context_switch(), so that a
+ * resumed coroutine returns straight to the caller of weft__coro_switch(). Work after it would cost
+ * a mispredicted return each time (5.8 against 11.8 ns), and a frame that is alive across the
+ * switch could remember a thread-local address (tls.c). That is why the bookkeeping is done by the
+ * one who leaves, also for the one who comes: both are at hand, on the same thread.
  *
- * weft_coro_enter() and weft_coro_yield() end in the same jump. What enter returns, 0, is the value of the yielder's
- * switch; *ret_out is written by the yielder before it leaves.
+ * weft_coro_enter() and weft_coro_yield() end in the same jump. What enter returns, 0, is the value
+ * of the yielder's switch; *ret_out is written by the yielder before it leaves.
  */
 #include "coro.h"
 
@@ -20,7 +22,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Who may move it: create → CREATED; the one entering → RUNNING; the coroutine itself → SUSPENDED, DONE. */
+/* Who may move it: create → CREATED; the one entering → RUNNING; the coroutine itself → SUSPENDED,
+ * DONE. */
 enum state {
 	STATE_CREATED,
 	STATE_RUNNING, /* also while a task that runs inside it is suspended */
@@ -32,8 +35,8 @@ struct weft_coro {
 	struct coro coro; /* first: a struct coro with a caller is one of these */
 	weft_fn *fn;
 	void **ret_out; /* of the enter that runs it; may be NULL */
-	/* relaxed everywhere: correct programs order their calls themselves, and for the others this is a
-	 * best effort to say so; atomic only so that the attempt is no race of ours */
+	/* relaxed everywhere: correct programs order their calls themselves, and for the others
+	 * this is a best effort to say so; atomic only so that the attempt is no race of ours */
 	_Atomic int state;
 };
 
@@ -93,7 +96,8 @@ static inline void prepare(struct weft__thread *th, struct coro *from, struct co
 #endif
 }
 
-/* The whole switch. Nothing follows it in the callers of a plain build: that makes the call a jump. */
+/* The whole switch. Nothing follows it in the callers of a plain build: that makes the call a
+ * jump. */
 static inline __attribute__((always_inline)) void *
 switch_to(struct weft__thread *th, struct coro *from, struct coro *to, void *value,
 	  void *(*context_switch)(struct context *from, struct context *to, void *value))
@@ -250,7 +254,8 @@ WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
 
 	if (__builtin_expect(state == STATE_RUNNING || state == STATE_DONE, 0))
 		refuse_enter(co, state);
-	/* Two who enter with nothing that orders them race, though the edges below would hide it. */
+	/* Two who enter with nothing that orders them race, though the edges below would hide
+	 * it. */
 	san_writes(co, 8, SAN_CALL);
 	atomic_store_explicit(&co->state, STATE_RUNNING, memory_order_relaxed);
 	co->coro.caller = from;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The coroutine as the layers above see it: something that can be switched to. The scheduler switches
- * symmetrically with weft__coro_switch(); weft_coro_enter() and weft_coro_yield() (coro.c) are the asymmetric pair
- * built on the same switch.
+ * The coroutine as the layers above see it: something that can be switched to. The scheduler
+ * switches symmetrically with weft__coro_switch(); weft_coro_enter() and weft_coro_yield() (coro.c)
+ * are the asymmetric pair built on the same switch.
  */
 #ifndef WEFT_SRC_CORO_H
 #define WEFT_SRC_CORO_H
@@ -15,12 +15,13 @@
 
 #include <weft/coro.h>
 
-/* What the bottom frame of a coroutine runs. `value` is that of the first switch to it. Must never return. */
+/* What the bottom frame of a coroutine runs. `value` is that of the first switch to it. Must never
+ * return. */
 typedef void weft__coro_main(void *value);
 
 /*
- * Lives in the topmost used page of its own stack (a leader's: in its thread's TLS). All fields belong to whoever
- * runs the coroutine or, while it is suspended, to whoever may resume it.
+ * Lives in the topmost used page of its own stack (a leader's: in its thread's TLS). All fields
+ * belong to whoever runs the coroutine or, while it is suspended, to whoever may resume it.
  */
 struct coro {
 	struct context context; /* valid while suspended */
@@ -36,33 +37,37 @@ struct coro {
 };
 
 /*
- * A coroutine that will run main(value) when it is first switched to, with errno 0 and the default floating-point
- * environment. NULL: no stack could be had.
+ * A coroutine that will run main(value) when it is first switched to, with errno 0 and the default
+ * floating-point environment. NULL: no stack could be had.
  */
 struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main);
 
-/* Gives back the stack of a coroutine that is suspended, parked or was never started. Its frames are dropped. */
+/* Gives back the stack of a coroutine that is suspended, parked or was never started. Its frames
+ * are dropped. */
 void weft__coro_free(struct coro *co);
 
 /*
- * Suspends the current coroutine of this thread and resumes `to` with `value`. Returns, perhaps on another thread,
- * the value that is passed to the next switch to it. Not inlined; TLS is read before the stack pointer changes and
- * not afterwards. Async-signal-unsafe.
+ * Suspends the current coroutine of this thread and resumes `to` with `value`. Returns, perhaps on
+ * another thread, the value that is passed to the next switch to it. Not inlined; TLS is read
+ * before the stack pointer changes and not afterwards. Async-signal-unsafe.
  *
- * Nobody may resume the suspended coroutine before its context is saved, that is, before `to` (or what runs after
- * it on this thread) says so.
+ * Nobody may resume the suspended coroutine before its context is saved, that is, before `to` (or
+ * what runs after it on this thread) says so.
  */
 void *weft__coro_switch(struct coro *to, void *value);
 
-/* errno 0 and the default floating-point environment: what a task starts with on a stack that another one used. */
+/* errno 0 and the default floating-point environment: what a task starts with on a stack that
+ * another one used. */
 void weft__coro_reset_environment(void);
 
-/* Makes the calling thread's leader usable (errno's address, sanitizer state). Idempotent and cheap. */
+/* Makes the calling thread's leader usable (errno's address, sanitizer state). Idempotent and
+ * cheap. */
 void weft__coro_thread_init(void);
 
 /*
- * Around a task that runs on somebody else's stack: in between weft_coro_inside() is false, also on a generator's stack.
- * The end is reached in the same coroutine, perhaps on another thread, and gets what the beginning returned.
+ * Around a task that runs on somebody else's stack: in between weft_coro_inside() is false, also on
+ * a generator's stack. The end is reached in the same coroutine, perhaps on another thread, and
+ * gets what the beginning returned.
  */
 struct coro *weft__coro_boundary_begin(void);
 void weft__coro_boundary_end(struct coro *saved);

@@ -17,7 +17,8 @@ static void free_chain(struct coro *co)
 	}
 }
 
-/* relaxed, here and below: a hint, the lock decides. Who sleeps reads it after a heavy fence (park.c). */
+/* relaxed, here and below: a hint, the lock decides. Who sleeps reads it after a heavy fence
+ * (park.c). */
 static void set_due_locked(struct depot *d, int64_t due)
 {
 	atomic_store_explicit(&d->due, due, memory_order_relaxed);

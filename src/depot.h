@@ -2,23 +2,27 @@
 /*
  * The depot: coroutines that have no task, beyond the few that each worker keeps for itself.
  *
- * The problem. After a burst there are stacks by the hundred thousand that nobody uses. To give them back at once costs a
- * system call for each, and page faults and new guards when the next burst comes. To keep them is to take memory that the
- * rest of the machine may need. So they are kept for a moment.
+ * The problem. After a burst there are stacks by the hundred thousand that nobody uses. To give
+ * them back at once costs a system call for each, and page faults and new guards when the next
+ * burst comes. To keep them is to take memory that the rest of the machine may need. So they are
+ * kept for a moment.
  *
- * Coroutines come and go in chains (Bonwick and Adams, Magazines and Vmem, 2001), with one hold of the lock for each.
+ * Coroutines come and go in chains (Bonwick and Adams, Magazines and Vmem, 2001), with one hold of
+ * the lock for each.
  *
- * Giving back. Time is cut into windows of DEPOT_WINDOW_NS, from when the first chain comes. `low` is the least number of
- * chains that there were in the present one: nobody has needed them in it. At its end so many are surplus, unless
- * there are many more or fewer than at its beginning: a burst ends, and may be followed by the next, or begins. Surplus chains are freed one at each visit, so
- * that no task is held up for long. So a burst's memory is on its way back one to two windows after its end.
+ * Giving back. Time is cut into windows of DEPOT_WINDOW_NS, from when the first chain comes. `low`
+ * is the least number of chains that there were in the present one: nobody has needed them in it.
+ * At its end so many are surplus, unless there are many more or fewer than at its beginning: a
+ * burst ends, and may be followed by the next, or begins. Surplus chains are freed one at each
+ * visit, so that no task is held up for long. So a burst's memory is on its way back one to two
+ * windows after its end.
  *
- * Whoever runs timers tends the depot: `due` is a deadline like those of tasks, kept by the same keeper (park.c). An
- * empty depot has none, so an idle runtime sleeps for good once the memory has been given back. Where memory is refused
- * every depot of the process is emptied at once.
+ * Whoever runs timers tends the depot: `due` is a deadline like those of tasks, kept by the same
+ * keeper (park.c). An empty depot has none, so an idle runtime sleeps for good once the memory has
+ * been given back. Where memory is refused every depot of the process is emptied at once.
  *
- * Rejected: a bound on their number (what is beyond it costs all of the above); giving back by the age of each (a reading of
- * the clock at the end of each task); a thread of its own.
+ * Rejected: a bound on their number (what is beyond it costs all of the above); giving back by the
+ * age of each (a reading of the clock at the end of each task); a thread of its own.
  */
 #ifndef WEFT_SRC_DEPOT_H
 #define WEFT_SRC_DEPOT_H
@@ -58,7 +62,8 @@ void weft__depot_init(struct depot *d);
 /* Frees all that is in it. Nobody may use it any more. */
 void weft__depot_fini(struct depot *d);
 
-/* Adds a chain. true: nothing was due, and the depot is now to be tended at once, which begins a window. Any thread. */
+/* Adds a chain. true: nothing was due, and the depot is now to be tended at once, which begins a
+ * window. Any thread. */
 bool weft__depot_put(struct depot *d, struct coro *chain);
 
 /* Takes a chain, or returns NULL. Any thread. */
@@ -67,7 +72,8 @@ struct coro *weft__depot_take(struct depot *d);
 /* Gives back a part of what nobody needs, if the time has come. true: there is more. Any thread. */
 bool weft__depot_tend(struct depot *d, int64_t now);
 
-/* Frees what is in every depot of the process: memory has been refused. Whether there was anything. Any thread. */
+/* Frees what is in every depot of the process: memory has been refused. Whether there was anything.
+ * Any thread. */
 bool weft__depots_empty(void);
 
 #endif

@@ -2,9 +2,10 @@
 /*
  * See fatal.h. No stdio stream is touched: its lock may be held by the very code that misused us.
  *
- * What is printed may hold text that is not ours: a variable's bad value, a task's name. A newline there would make
- * two lines of one, and an escape sequence would speak to the terminal; so control characters become question marks
- * here, once for all callers. Bytes above 0x7f pass: they are UTF-8 as a rule, and its C1 controls are two bytes.
+ * What is printed may hold text that is not ours: a variable's bad value, a task's name. A newline
+ * there would make two lines of one, and an escape sequence would speak to the terminal; so control
+ * characters become question marks here, once for all callers. Bytes above 0x7f pass: they are
+ * UTF-8 as a rule, and its C1 controls are two bytes.
  */
 #include "fatal.h"
 

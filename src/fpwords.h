@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The floating-point control words: rounding, exception masks, flush-to-zero. A function call preserves them, so a
- * switch between coroutines must. What is slow is to read mxcsr (4 to 5 ns); it is loaded without a look at what it is,
- * at no measurable cost, and its sticky exception flags are the coroutine's with it. Loading the x87 and aarch64 words is
- * slow, so those are loaded only where they differ; their sticky flags stay the thread's, except that what one coroutine
- * has raised must not trap in another that unmasked it: where other words are loaded the flags are cleared.
+ * The floating-point control words: rounding, exception masks, flush-to-zero. A function call
+ * preserves them, so a switch between coroutines must. What is slow is to read mxcsr (4 to 5 ns);
+ * it is loaded without a look at what it is, at no measurable cost, and its sticky exception flags
+ * are the coroutine's with it. Loading the x87 and aarch64 words is slow, so those are loaded only
+ * where they differ; their sticky flags stay the thread's, except that what one coroutine has
+ * raised must not trap in another that unmasked it: where other words are loaded the flags are
+ * cleared.
  */
 #ifndef WEFT_SRC_FPWORDS_H
 #define WEFT_SRC_FPWORDS_H
@@ -25,8 +27,8 @@ static inline void fpwords_default(struct fpwords *words)
 	words->x87 = 0x037f;
 }
 
-/* Stores straight to *words: a local in between would have its address taken, and clang then makes no tail call of
- * the switch that follows. */
+/* Stores straight to *words: a local in between would have its address taken, and clang then makes
+ * no tail call of the switch that follows. */
 static inline void fpwords_save(struct fpwords *words)
 {
 	__asm__ volatile("stmxcsr %0" : "=m"(words->mxcsr));

@@ -22,7 +22,8 @@ static inline void pause_cpu(void)
 #endif
 }
 
-/* Not inlined, nor is the next: a caller may switch, and errno's address must not become part of it. */
+/* Not inlined, nor is the next: a caller may switch, and errno's address must not become part of
+ * it. */
 WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 {
 	int saved = errno;
@@ -35,9 +36,10 @@ WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 		pause_cpu();
 	}
 	/*
-	 * We may sleep from now on, so whoever holds the lock must see 2 when it unlocks. Taking the lock with a 2
-	 * costs at most one wake too many. No wake is lost: we sleep only while the word is 2, the kernel checks that
-	 * under its own lock, and the unlock that changes it from 2 wakes one sleeper, which sets 2 again for the rest.
+	 * We may sleep from now on, so whoever holds the lock must see 2 when it unlocks. Taking
+	 * the lock with a 2 costs at most one wake too many. No wake is lost: we sleep only while
+	 * the word is 2, the kernel checks that under its own lock, and the unlock that changes it
+	 * from 2 wakes one sleeper, which sets 2 again for the rest.
 	 *
 	 * acquire: as in weft__trylock().
 	 */
@@ -52,7 +54,8 @@ WEFT__REREAD void weft__lock_wake(struct weft__lock *lock)
 {
 	int saved = errno;
 
-	/* The lock may be gone by now if the next holder destroyed it; the kernel then finds no sleeper. */
+	/* The lock may be gone by now if the next holder destroyed it; the kernel then finds no
+	 * sleeper. */
 	syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	errno = saved;
 }

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small lock for cold paths: Drepper's three-state futex mutex ("Futexes Are Tricky", mutex 2) with a short spin.
+ * A small lock for cold paths: Drepper's three-state futex mutex ("Futexes Are Tricky", mutex 2)
+ * with a short spin.
  *
- * Rejected: pthread_mutex. ThreadSanitizer intercepts it, also when called from code that is not instrumented, and
- * the edges would order coroutines that have nothing to do with each other, hiding their races.
+ * Rejected: pthread_mutex. ThreadSanitizer intercepts it, also when called from code that is not
+ * instrumented, and the edges would order coroutines that have nothing to do with each other,
+ * hiding their races.
  *
- * It blocks the thread, not the coroutine, and must never be held across a switch: the unlock would be fine on
- * another thread, but whoever runs next on this one may want the lock. Not recursive, not fair. A holder that is
- * preempted delays the others.
+ * It blocks the thread, not the coroutine, and must never be held across a switch: the unlock would
+ * be fine on another thread, but whoever runs next on this one may want the lock. Not recursive,
+ * not fair. A holder that is preempted delays the others.
  */
 #ifndef WEFT_SRC_LOCK_H
 #define WEFT_SRC_LOCK_H
@@ -34,8 +36,8 @@ static inline bool weft__trylock(struct weft__lock *lock)
 {
 	uint32_t expected = 0;
 
-	/* acquire: sees what the last holder wrote; pairs with the release in weft__unlock(). Relaxed on failure:
-	 * nothing protected is read. */
+	/* acquire: sees what the last holder wrote; pairs with the release in weft__unlock().
+	 * Relaxed on failure: nothing protected is read. */
 	return atomic_compare_exchange_strong_explicit(&lock->word, &expected, 1,
 						       memory_order_acquire, memory_order_relaxed);
 }
@@ -48,7 +50,8 @@ static inline void weft__lock(struct weft__lock *lock)
 
 static inline void weft__unlock(struct weft__lock *lock)
 {
-	/* release: publishes the critical section; pairs with the acquires in weft__trylock() and weft__lock_slow(). */
+	/* release: publishes the critical section; pairs with the acquires in weft__trylock() and
+	 * weft__lock_slow(). */
 	if (__builtin_expect(atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2,
 			     0))
 		weft__lock_wake(lock);

@@ -2,13 +2,15 @@
 /*
  * The cold parts of sanitizer.h.
  *
- * ThreadSanitizer's fibers. __tsan_create_fiber() orders what its caller did before all that the fiber does. In the
- * user build that edge would order a coroutine after whoever happened to start it. So fibers are created by a
- * neutral fiber, which does nothing else and never acquires anything: a thread switches to it without an edge, creates,
- * and switches back, under a lock, since one fiber can be current on one thread only. It is made for the first
- * coroutine, whose creator's past is thus the only one that all coroutines come after. Making it when the library is
- * loaded would avoid even that, but the tool counts it as a thread: a process that forks before it starts
- * threads (a daemon) would die in the child with "starting new threads after multi-threaded fork is not supported".
+ * ThreadSanitizer's fibers. __tsan_create_fiber() orders what its caller did before all that the
+ * fiber does. In the user build that edge would order a coroutine after whoever happened to start
+ * it. So fibers are created by a neutral fiber, which does nothing else and never acquires
+ * anything: a thread switches to it without an edge, creates, and switches back, under a lock,
+ * since one fiber can be current on one thread only. It is made for the first coroutine, whose
+ * creator's past is thus the only one that all coroutines come after. Making it when the library is
+ * loaded would avoid even that, but the tool counts it as a thread: a process that forks before it
+ * starts threads (a daemon) would die in the child with "starting new threads after multi-threaded
+ * fork is not supported".
  *
  * A fiber is never reused: what it did stays in its clock.
  */
@@ -33,7 +35,8 @@
 #endif
 
 /*
- * An instrumented function enters on one fiber's shadow call stack and would leave on another's, which underflows it.
+ * An instrumented function enters on one fiber's shadow call stack and would leave on another's,
+ * which underflows it.
  */
 #if defined(__clang__)
 /* no_sanitize("thread") keeps the calls at function entry and exit */
@@ -43,7 +46,8 @@
 #define NOT_INSTRUMENTED __attribute__((noinline, no_sanitize_thread))
 #endif
 
-/* Beyond what the runtime can hold (8128, gcc 12 and clang 14), it crashes without a word. Threads count too. */
+/* Beyond what the runtime can hold (8128, gcc 12 and clang 14), it crashes without a word. Threads
+ * count too. */
 #define LIVE_MAX 8000
 
 /* relaxed: a counter that orders nothing */
@@ -80,8 +84,9 @@ NOT_INSTRUMENTED void *weft__san_fiber_new(void)
 	void *fiber;
 
 	count_live();
-	/* A spin lock, and cleared only once this thread has left the fiber. acquire, release: pairs with the other
-	 * holders; the tool does not see it, as the library is not instrumented. */
+	/* A spin lock, and cleared only once this thread has left the fiber. acquire, release:
+	 * pairs with the other holders; the tool does not see it, as the library is not
+	 * instrumented. */
 	while (atomic_flag_test_and_set_explicit(&neutral_busy, memory_order_acquire))
 		;
 	__tsan_switch_to_fiber(neutral_locked(), SWITCH_FLAGS);
@@ -94,10 +99,11 @@ NOT_INSTRUMENTED void *weft__san_fiber_new(void)
 }
 
 /*
- * The tool's interface for Java heaps is how one tells it that memory begins a new life: free drops the locks and
- * edges that lie there, alloc the accesses. __tsan_java_init() is not called, on purpose: to describe an address in
- * a report the tool then walks that heap downwards from the address, 8 bytes at a time, in search of a block's
- * start; with a heap that covers every stack, the first race on a global variable is never printed.
+ * The tool's interface for Java heaps is how one tells it that memory begins a new life: free drops
+ * the locks and edges that lie there, alloc the accesses. __tsan_java_init() is not called, on
+ * purpose: to describe an address in a report the tool then walks that heap downwards from the
+ * address, 8 bytes at a time, in search of a block's start; with a heap that covers every stack,
+ * the first race on a global variable is never printed.
  */
 void weft__san_forget_stack(char *low, char *top)
 {
@@ -179,8 +185,9 @@ void weft__san_leader_bounds(struct coro_sanitizer *san)
 }
 
 /*
- * Frees the fake stack of a coroutine that will never run again. The tool frees one only for a fiber that says that
- * it leaves for good, so this thread plays that fiber for a moment, without leaving its own stack.
+ * Frees the fake stack of a coroutine that will never run again. The tool frees one only for a
+ * fiber that says that it leaves for good, so this thread plays that fiber for a moment, without
+ * leaving its own stack.
  */
 __attribute__((noinline, no_sanitize_address)) void
 weft__san_drop_fake_stack(struct coro_sanitizer *self, void *fake_stack)

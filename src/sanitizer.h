@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What ThreadSanitizer, AddressSanitizer and Valgrind must be told when a thread changes its stack. All hooks are
- * here (cold parts: sanitizer.c); in a plain build each is empty.
+ * What ThreadSanitizer, AddressSanitizer and Valgrind must be told when a thread changes its stack.
+ * All hooks are here (cold parts: sanitizer.c); in a plain build each is empty.
  *
  * ThreadSanitizer has two builds, because it can look at Weft from two sides:
  *
@@ -10,7 +10,8 @@
  *                        hide their races. Fibers are switched without an edge; edges are made by san_acquire() and
  *                        san_release() only, where the public contract promises one. Each coroutine has a base fiber
  *                        and each task a fiber of its own (san_task_begin()) above it.
- *   WEFT_TSAN_SCHEDULER  finds Weft's own races. Everything is instrumented, each coroutine has one fiber, and a
+ *   WEFT_TSAN_SCHEDULER  finds Weft's own races. Everything is instrumented, each coroutine has one
+ *   fiber, and a
  *                        switch orders what was before it with what comes after.
  *
  * In both a suspended coroutine records the fiber that suspended it, and that is the one resumed.
@@ -42,20 +43,23 @@
 #include <valgrind/valgrind.h>
 #endif
 
-/* Whether something must be done on the far side of a switch; the switch cannot be a tail jump then. */
+/* Whether something must be done on the far side of a switch; the switch cannot be a tail jump
+ * then. */
 #define WEFT__SAN_AFTER WEFT__ASAN
 
 /* A coroutine's part. Belongs to whoever runs the coroutine or may resume it. */
 struct coro_sanitizer {
 	unsigned stack_id; /* Valgrind's */
 #if WEFT__TSAN
-	void *base_fiber; /* lives as long as the coroutine; a leader's is its thread's own, NULL here */
-	void *fiber;      /* the one that suspended it, while it is suspended */
+	/* lives as long as the coroutine; a leader's is its thread's own, NULL here */
+	void *base_fiber;
+	void *fiber; /* the one that suspended it, while it is suspended */
 #endif
 #if WEFT__ASAN
-	void *fake_stack; /* while suspended: its frames on the heap (detect_stack_use_after_return) */
-	const void *
-		bottom; /* the stack's bounds; the tool wants those of the stack that is switched to */
+	/* while suspended: its frames on the heap (detect_stack_use_after_return) */
+	void *fake_stack;
+	/* the stack's bounds; the tool wants those of the stack that is switched to */
+	const void *bottom;
 	size_t size;
 	void (*main)(void *value); /* to be called once the first switch to it has been completed */
 #endif
@@ -102,15 +106,16 @@ void weft__san_leader_bounds(struct coro_sanitizer *san);
 void weft__san_drop_fake_stack(struct coro_sanitizer *self, void *fake_stack);
 #endif
 
-/* For a function that is left by a jump out of its frame: AddressSanitizer would leave the poison around its
- * variables there for ever. */
+/* For a function that is left by a jump out of its frame: AddressSanitizer would leave the poison
+ * around its variables there for ever. */
 #if WEFT__ASAN
 #define WEFT__SAN_LEFT_BY_JUMP __attribute__((no_sanitize_address))
 #else
 #define WEFT__SAN_LEFT_BY_JUMP
 #endif
 
-/* What `addr` stands for is handed over: all before a san_release() happens before all after a san_acquire(). */
+/* What `addr` stands for is handed over: all before a san_release() happens before all after a
+ * san_acquire(). */
 static inline void san_release(void *addr)
 {
 #ifdef WEFT_TSAN_USER
@@ -130,10 +135,10 @@ static inline void san_acquire(void *addr)
 }
 
 /*
- * The memory will be used for something else: the edges that were made with addresses in it are gone. Accesses are not
- * forgotten. Both arguments are multiples of 8. It may lie on the heap. (Rejected: __tsan_java_free(). At the beginning
- * of a block of malloc() it makes the tool forget that there is one: realloc() then copies nothing, and free() forgets
- * no edges.)
+ * The memory will be used for something else: the edges that were made with addresses in it are
+ * gone. Accesses are not forgotten. Both arguments are multiples of 8. It may lie on the heap.
+ * (Rejected: __tsan_java_free(). At the beginning of a block of malloc() it makes the tool forget
+ * that there is one: realloc() then copies nothing, and free() forgets no edges.)
  */
 static inline void san_forget(void *addr, size_t size)
 {
@@ -150,9 +155,10 @@ static inline void san_forget(void *addr, size_t size)
 }
 
 /*
- * errno is memory of the thread, but what it holds is the coroutine's. Where another one takes over it begins a new
- * life, or two strangers that set it one after the other on one thread would be said to race. The tool's unit is 8
- * bytes. (What else travels so, the C++ runtime's state, is touched only by code that the tool does not see.)
+ * errno is memory of the thread, but what it holds is the coroutine's. Where another one takes over
+ * it begins a new life, or two strangers that set it one after the other on one thread would be
+ * said to race. The tool's unit is 8 bytes. (What else travels so, the C++ runtime's state, is
+ * touched only by code that the tool does not see.)
  */
 static inline void san_errno_passes_on(int *location)
 {
@@ -164,10 +170,10 @@ static inline void san_errno_passes_on(int *location)
 }
 
 /*
- * Around calls of malloc, free, mmap and the like for the library's own objects. ThreadSanitizer takes each of
- * these for a write by the calling fiber; two of them on the same block, ordered by a lock that it does not see,
- * would be reported. Also around calls that lock or make and join threads, liburcu's among them: these would order
- * strangers. Must not span a switch.
+ * Around calls of malloc, free, mmap and the like for the library's own objects. ThreadSanitizer
+ * takes each of these for a write by the calling fiber; two of them on the same block, ordered by a
+ * lock that it does not see, would be reported. Also around calls that lock or make and join
+ * threads, liburcu's among them: these would order strangers. Must not span a switch.
  */
 static inline void san_ignore_begin(void)
 {
@@ -186,9 +192,9 @@ static inline void san_ignore_end(void)
 }
 
 /*
- * The program reads or writes memory, or uses an object of the library as one that nobody else may use meanwhile, in a
- * call that it makes. `call` is where: SAN_CALL in the public function. It is what a report shows of the program, since
- * the library's own frames are not instrumented.
+ * The program reads or writes memory, or uses an object of the library as one that nobody else may
+ * use meanwhile, in a call that it makes. `call` is where: SAN_CALL in the public function. It is
+ * what a report shows of the program, since the library's own frames are not instrumented.
  */
 #ifdef WEFT_TSAN_USER
 #define SAN_CALL __builtin_return_address(0)
@@ -232,7 +238,8 @@ static inline bool san_under_valgrind(void)
 #endif
 }
 
-/* Around a system call that gets, on purpose, an address whose memory may be gone: Valgrind looks at it. */
+/* Around a system call that gets, on purpose, an address whose memory may be gone: Valgrind looks
+ * at it. */
 static inline void san_stray_address_begin(void)
 {
 #ifdef WEFT_VALGRIND
@@ -287,7 +294,8 @@ static inline void san_coro_fini(struct coro_sanitizer *san, struct coro_sanitiz
 #endif
 }
 
-/* The memory of a stack (its header included) is about to be used, perhaps not for the first time. */
+/* The memory of a stack (its header included) is about to be used, perhaps not for the first
+ * time. */
 static inline void san_stack_alloc(char *low, char *top)
 {
 	(void)low;
@@ -307,8 +315,8 @@ static inline void san_stack_free(char *low, char *top)
 #endif
 }
 
-/* How large a stack must be for a program that asked for `size`: instrumented frames are larger, and the tools' own run
- * on the same stack. */
+/* How large a stack must be for a program that asked for `size`: instrumented frames are larger,
+ * and the tools' own run on the same stack. */
 static inline size_t san_stack_size(size_t size)
 {
 #if WEFT__TSAN || WEFT__ASAN
@@ -330,8 +338,9 @@ static inline void san_leader_init(struct coro_sanitizer *san)
 }
 
 /*
- * Just before the context switch. A fake stack is never given up here, not even by a coroutine that has nothing more to
- * do: the frame that makes this call, and its main function's below, may lie on it. san_coro_fini() frees it.
+ * Just before the context switch. A fake stack is never given up here, not even by a coroutine that
+ * has nothing more to do: the frame that makes this call, and its main function's below, may lie on
+ * it. san_coro_fini() frees it.
  */
 static inline void san_switch_begin(struct coro_sanitizer *from, struct coro_sanitizer *to)
 {
@@ -358,9 +367,10 @@ static inline void san_switch_end(struct coro_sanitizer *self)
 }
 
 /*
- * A task starts on the current stack: from here on the accesses are the task's, and those that earlier tasks made to
- * the part of the stack below the caller's frame are forgotten. Returns what san_task_end() wants. The task has no
- * edge from anywhere: the caller makes one with san_acquire(). It may hop: its fiber moves with the stack.
+ * A task starts on the current stack: from here on the accesses are the task's, and those that
+ * earlier tasks made to the part of the stack below the caller's frame are forgotten. Returns what
+ * san_task_end() wants. The task has no edge from anywhere: the caller makes one with
+ * san_acquire(). It may hop: its fiber moves with the stack.
  */
 static inline void *san_task_begin(void)
 {

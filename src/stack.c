@@ -2,25 +2,31 @@
 /*
  * Pools of stacks: one for each (size, guard), found through a table that only grows.
  *
- * A free slot is dirty (its memory is kept, it is likely to be in some cache) or clean (it was never used, or its
- * memory has been given back). Allocation takes the dirty slot freed last, else a clean one, else grows the pool.
+ * A free slot is dirty (its memory is kept, it is likely to be in some cache) or clean (it was
+ * never used, or its memory has been given back). Allocation takes the dirty slot freed last, else
+ * a clean one, else grows the pool.
  *
  * Giving back. A pool keeps at most `keep` free slots that cost something:
- *   - an arena whose last used slot is freed is unmapped, provided that `keep` free slots remain without it;
- *   - dirty slots beyond `keep` lose their memory, those freed longest ago first, a batch at a time.
- * Where the system refuses more, every arena that has no used slot, of whichever pool, is unmapped before giving up.
+ *   - an arena whose last used slot is freed is unmapped, provided that `keep` free slots remain
+ *     without it;
+ *   - dirty slots beyond `keep` lose their memory, those freed longest ago first, a batch at a
+ *     time.
+ * Where the system refuses more, every arena that has no used slot, of whichever pool, is unmapped
+ * before giving up.
  *
- * An arena is mapped only when no slot is free and unmapped only when more than `keep` are, so between the two there
- * are at least `keep` calls to pay for it; and a slot is discarded at most once for each time it was freed.
+ * An arena is mapped only when no slot is free and unmapped only when more than `keep` are, so
+ * between the two there are at least `keep` calls to pay for it; and a slot is discarded at most
+ * once for each time it was freed.
  *
- * The system calls that give memory back are made without the lock. The slots concerned are in no list
- * meanwhile and count as used, which keeps their arena.
+ * The system calls that give memory back are made without the lock. The slots concerned are in no
+ * list meanwhile and count as used, which keeps their arena.
  *
- * errno is kept: the caller may be the scheduler, at work in the name of a coroutine to which errno belongs.
+ * errno is kept: the caller may be the scheduler, at work in the name of a coroutine to which errno
+ * belongs.
  *
- * Rejected: one free list in the stacks themselves (touching a cold stack to free its neighbour, and nothing could ever
- * be unmapped); giving back by age (needs a clock and somebody to look at it: the scheduler has both, and a depot above
- * these pools, see depot.h).
+ * Rejected: one free list in the stacks themselves (touching a cold stack to free its neighbour,
+ * and nothing could ever be unmapped); giving back by age (needs a clock and somebody to look at
+ * it: the scheduler has both, and a depot above these pools, see depot.h).
  */
 #include "stack.h"
 
@@ -35,7 +41,7 @@
 #include <unistd.h>
 
 #define KEEP_SLOTS    1024
-#define KEEP_BYTES    ((size_t)256 << 20) /* in the worst case, where stacks are used to their end */
+#define KEEP_BYTES    ((size_t)256 << 20) /* in the worst case, where stacks are all used up */
 #define DISCARD_BATCH ARENA_SLOTS_MAX
 #define BUCKETS       64
 #define HEADER_MAX    1024
@@ -141,7 +147,8 @@ static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 	return pool;
 }
 
-/* Makes clean slots where none is free: as many again as the pool already has in use, at least one. */
+/* Makes clean slots where none is free: as many again as the pool already has in use, at least
+ * one. */
 static bool pool_grow_locked(struct pool *pool)
 {
 	struct arena *arena = pool->filling;
@@ -201,7 +208,8 @@ static void pool_take_locked(struct pool *pool, struct slot *slot, enum slot_sta
 	pool->used++;
 }
 
-/* Puts a slot that counts as used into a free list. Returns its arena if that is detached and must be unmapped. */
+/* Puts a slot that counts as used into a free list. Returns its arena if that is detached and must
+ * be unmapped. */
 static struct arena *pool_put_locked(struct pool *pool, struct slot *slot, enum slot_state state)
 {
 	struct arena *arena = slot->arena;

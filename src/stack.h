@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stacks. They come in slots of large reserved arenas, one pool of arenas for each (size, guard); stack.c has the
- * pools' policy, stack_arena.c the mappings. A slot, from its lowest address:
+ * Stacks. They come in slots of large reserved arenas, one pool of arenas for each (size, guard);
+ * stack.c has the pools' policy, stack_arena.c the mappings. A slot, from its lowest address:
  *
  *   guard         64 KiB without access (a single page is skipped by any larger frame); absent without guard
  *   stack         at least the size that was asked for
@@ -45,19 +45,20 @@ enum stack_guard_mechanism {
  *
  * @header  bytes to leave at .top, the same for all users of one size, at most 1 KiB.
  *
- * 0; -ENOMEM: no address space, memory or mapping could be had (where the mapping limit seems to be the reason, one
- * line on stderr, once).
+ * 0; -ENOMEM: no address space, memory or mapping could be had (where the mapping limit seems to be
+ * the reason, one line on stderr, once).
  */
 int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret);
 
 /* Gives a stack back. Nobody may be running on it. `stack` may lie in it: it is copied first. */
 void weft__stack_free(const struct stack *stack);
 
-/* Empties the depots, and unmaps every arena that has no used slot, however few stacks are then kept hot. Whether anything
- * was given back. */
+/* Empties the depots, and unmaps every arena that has no used slot, however few stacks are then
+ * kept hot. Whether anything was given back. */
 bool weft__stack_trim(void);
 
-/* The mechanism in use; probes if need be. Tests force one with the setter (STACK_GUARD_UNKNOWN: probe again). */
+/* The mechanism in use; probes if need be. Tests force one with the setter (STACK_GUARD_UNKNOWN:
+ * probe again). */
 enum stack_guard_mechanism weft__stack_guard_mechanism(void);
 void weft__stack_guard_force(enum stack_guard_mechanism mechanism);
 

@@ -11,8 +11,8 @@
 #define WEFT__STACK_MAX     ((size_t)1 << 30)
 
 /*
- * The number of bytes that `text` names: decimal digits, then nothing, K (times 1024) or M (times 1024 * 1024).
- * Nothing else is accepted, no blank and no sign. Pure.
+ * The number of bytes that `text` names: decimal digits, then nothing, K (times 1024) or M (times
+ * 1024 * 1024). Nothing else is accepted, no blank and no sign. Pure.
  *
  * 0; -EINVAL: it is something else, or too large for a size_t.
  */
@@ -21,8 +21,8 @@ int weft__parse_size(const char *text, size_t *ret);
 /*
  * The stack size and whether stacks get a guard, from the environment or by default (256 KiB, on).
  *
- * 0; -EINVAL: a variable holds something else than is accepted, which one line on stderr has said; the outputs are
- * untouched.
+ * 0; -EINVAL: a variable holds something else than is accepted, which one line on stderr has said;
+ * the outputs are untouched.
  */
 int weft__stack_env(size_t *ret_size, bool *ret_guard);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wake against timeout against cancel. Tasks wait for something that comes at about the moment when their deadline
- * passes and somebody cancels them. Exactly one of the three wins: what a wait returns must be true at that
- * moment, nothing is taken or lost that it does not say, and a masked wait is not cancelled.
+ * Wake against timeout against cancel. Tasks wait for something that comes at about the moment when
+ * their deadline passes and somebody cancels them. Exactly one of the three wins: what a wait
+ * returns must be true at that moment, nothing is taken or lost that it does not say, and a masked
+ * wait is not cancelled.
  *
  *   director        starts the others, joins them; there are many at a time
  *   sleeper         sleeps, plainly and in masked regions
@@ -25,7 +26,8 @@
 /* A plain thread that cancels for others. */
 struct clerk {
 	pthread_t thread;
-	/* A director puts its victim in (release; the clerk acquires) and waits for NULL (the other way round). */
+	/* A director puts its victim in (release; the clerk acquires) and waits for NULL (the other
+	 * way round). */
 	_Atomic(weft_task *) victim;
 	_Atomic bool end; /* relaxed */
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork-join storms: recursions whose forks are inlined, stolen, suspended and moved to other threads while their
- * parents' frames lie below them, with joins in any order, loops and generators inside. Every result is checked.
+ * Fork-join storms: recursions whose forks are inlined, stolen, suspended and moved to other
+ * threads while their parents' frames lie below them, with joins in any order, loops and generators
+ * inside. Every result is checked.
  */
 #include "stress.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hopping: coroutines that suspend in every way there is, and check after each switch that what they find is their own:
- * `current`, the task, the worker, the thread, errno, the stack and the floating-point mode.
+ * Hopping: coroutines that suspend in every way there is, and check after each switch that what
+ * they find is their own: `current`, the task, the worker, the thread, errno, the stack and the
+ * floating-point mode.
  *
- * This is the program that breaks when a thread-local address is computed before a switch and used after it (see
- * src/tls.c; stress/mutants builds such a library). With WEFT_CHAOS=SEED,hop at least nine in ten resumes must be on
- * another thread than the suspension was.
+ * This is the program that breaks when a thread-local address is computed before a switch and used
+ * after it (see src/tls.c; stress/mutants builds such a library). With WEFT_CHAOS=SEED,hop at least
+ * nine in ten resumes must be on another thread than the suspension was.
  */
 #include "inside.h"
 #include "stress.h"
@@ -127,7 +128,8 @@ static void begin(struct self *self, bool pinned, unsigned depth)
 	fesetround(self->fp_mode);
 }
 
-/* Where the suspension is and nothing else comes in between, so that threads before and after can be compared. */
+/* Where the suspension is and nothing else comes in between, so that threads before and after can
+ * be compared. */
 static void note_resume(const struct self *self, pid_t before)
 {
 	if (self->pinned)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library believes about the place where it is asked. Compiled as the library is, so that its structs have
- * their right layout here and ThreadSanitizer does not take these looks for the program's.
+ * What the library believes about the place where it is asked. Compiled as the library is, so that
+ * its structs have their right layout here and ThreadSanitizer does not take these looks for the
+ * program's.
  */
 #ifndef WEFT_STRESS_INSIDE_H
 #define WEFT_STRESS_INSIDE_H

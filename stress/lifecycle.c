@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runtimes that come and go: created and destroyed at once, destroyed with tasks that still run, with handles
- * nobody has joined, run by several threads at a time. Once all are gone the process has as many threads, open files and
- * mappings as before, and not much more memory.
+ * Runtimes that come and go: created and destroyed at once, destroyed with tasks that still run,
+ * with handles nobody has joined, run by several threads at a time. Once all are gone the process
+ * has as many threads, open files and mappings as before, and not much more memory.
  */
 #include "stress.h"
 
@@ -84,13 +84,15 @@ static struct usage measure(void)
 
 static void check_usage(const struct usage *before)
 {
-	/* A thread that was joined disappears from /proc a moment later. One that never does is a hang. */
+	/* A thread that was joined disappears from /proc a moment later. One that never does is a
+	 * hang. */
 	while (count_entries("/proc/self/task") > before->threads)
 		weft_sleep(POLL_NS);
 	struct usage now = measure();
 	stress_check(now.files <= before->files, "%ld open files, before %ld", now.files,
 		     before->files);
-	/* A sanitizer keeps what is freed, and records of what was; an emulator keeps what it has translated. */
+	/* A sanitizer keeps what is freed, and records of what was; an emulator keeps what it has
+	 * translated. */
 	if (STRESS_SANITIZED || getenv("WEFT_TEST_SCALE"))
 		return;
 	stress_check(now.mappings <= before->mappings + MAPPINGS_MORE, "%ld mappings, before %ld",

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Steal storms: work that appears in one worker's queues in uneven amounts and that the others must take. Every task is
- * counted: one that is lost is a hang, one that runs twice is a sum too large.
+ * Steal storms: work that appears in one worker's queues in uneven amounts and that the others must
+ * take. Every task is counted: one that is lost is a hang, one that runs twice is a sum too large.
  *
  *   trees      tasks that share their budget unevenly among children, joined and detached, and yield and sleep
  *   bursts     one task that spawns many tiny ones and computes in between, and so leaves its queues to the others
  *   crowds     more tasks than a ready ring holds that wake at one moment: it overflows and is stolen from
- *   handovers  tasks woken by one that goes on computing: they wait in its next slot until they are taken from there
+ *   handovers  tasks woken by one that goes on computing: they wait in its next slot until they are
+ *   taken from there
  */
 #include "stress.h"
 
@@ -59,8 +60,8 @@ static void disturb(struct weft__random *random)
 	}
 }
 
-/* Runs a subtree of as many tasks as its argument says, itself among them, and returns how many those were that it has
- * waited for. */
+/* Runs a subtree of as many tasks as its argument says, itself among them, and returns how many
+ * those were that it has waited for. */
 static void *tree(void *arg)
 {
 	uintptr_t budget = (uintptr_t)arg - 1, sum = 1;
@@ -164,7 +165,8 @@ static void *wait_for(void *task)
 	return NULL;
 }
 
-/* Ends, which wakes its joiner into this worker's next slot; another one follows here at once and computes. */
+/* Ends, which wakes its joiner into this worker's next slot; another one follows here at once and
+ * computes. */
 static void *waker(void *arg)
 {
 	(void)arg;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Submitting and joining from many plain threads, to several runtimes at once: handles are joined, joined with
- * deadlines that pass, detached, cancelled, and joined by a task of another runtime. Every task is counted by its
- * runtime and every result is checked.
+ * Submitting and joining from many plain threads, to several runtimes at once: handles are joined,
+ * joined with deadlines that pass, detached, cancelled, and joined by a task of another runtime.
+ * Every task is counted by its runtime and every result is checked.
  */
 #include "stress.h"
 

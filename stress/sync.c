@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks and their friends under everything at once: tasks and plain threads, waits that are woken, time out and are
- * cancelled at about the same moment.
+ * Locks and their friends under everything at once: tasks and plain threads, waits that are woken,
+ * time out and are cancelled at about the same moment.
  *
  *   exclusion      what a mutex or a read-write lock guards is whole whenever somebody holds it; a reader sees no change
  *   conservation   of a semaphore's counts, and of tokens behind a condition: each is somewhere exactly once, so none is
@@ -9,8 +9,9 @@
  *   no lost wake   shows as a hang
  *   lifetime       short-lived latches, events and onces are freed by whoever was let go on, at once
  *
- * The threads and tasks are the actors; each round it does one thing with a table that it shares with a few others. Some
- * tasks are replaced now and then: their director cancels them and starts new ones.
+ * The threads and tasks are the actors; each round it does one thing with a table that it shares
+ * with a few others. Some tasks are replaced now and then: their director cancels them and starts
+ * new ones.
  */
 #include "stress.h"
 
@@ -165,7 +166,8 @@ static void use_sem(struct table *t, struct weft__random *random)
 	weft_sem_release(&t->sem, 1);
 }
 
-/* Takes a token if one comes in time; gives it back and signals for it. A signal is lost if one who gave up used it. */
+/* Takes a token if one comes in time; gives it back and signals for it. A signal is lost if one who
+ * gave up used it. */
 static void use_cond(struct table *t, struct weft__random *random)
 {
 	int64_t deadline = some_deadline(random);

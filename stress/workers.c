@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers that come and go at random, told so by tasks and by plain threads, while tasks are spawned, forked, joined,
- * submitted, pinned, and sleep. Nothing may be lost when a worker leaves: each round waits for all it has started, and
- * then checks that the runtime has as many workers as it was told last. Rounds take turns between a runtime that
- * plain threads own and weft_run(), where worker 0 is a thread that was there before.
+ * Workers that come and go at random, told so by tasks and by plain threads, while tasks are
+ * spawned, forked, joined, submitted, pinned, and sleep. Nothing may be lost when a worker leaves:
+ * each round waits for all it has started, and then checks that the runtime has as many workers as
+ * it was told last. Rounds take turns between a runtime that plain threads own and weft_run(),
+ * where worker 0 is a thread that was there before.
  */
 #include "stress.h"
 

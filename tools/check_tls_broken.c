@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What check_tls.py has to find, one function for each kind. The test adds this to the library's objects. Compiled with
- * optimization, each computes an address before a call that may hop and uses it after.
+ * What check_tls.py has to find, one function for each kind. The test adds this to the library's
+ * objects. Compiled with optimization, each computes an address before a call that may hop and uses
+ * it after.
  */
 #include "sched/core/tls.h"
 #include "src/coro.h"

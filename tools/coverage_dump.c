@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Linked to every program and library of a coverage build: a process that ends by abort(), _exit() or a fault writes its
- * counts first, which gcov does at exit() only. The tests of misuse, overflows and forks end their children so.
+ * Linked to every program and library of a coverage build: a process that ends by abort(), _exit()
+ * or a fault writes its counts first, which gcov does at exit() only. The tests of misuse,
+ * overflows and forks end their children so.
  *
- * The linker leads the calls here (--wrap). A fault ends a process once its handler, on the signal stack, has put the default
- * action back, so that is where its counts are written; they are set back, so that what comes after, if anything, is added
- * and not lost.
+ * The linker leads the calls here (--wrap). A fault ends a process once its handler, on the signal
+ * stack, has put the default action back, so that is where its counts are written; they are set
+ * back, so that what comes after, if anything, is added and not lost.
  */
 #include <signal.h>
 #include <stdlib.h>

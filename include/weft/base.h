@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every public header of Weft needs: the types' names, the function type of a coroutine or task, and the
- * marks for visibility. Functions return 0 or a count on success and a negative errno value on failure; outputs
- * are last, may be NULL where the caller does not care, and are untouched on failure.
+ * What every public header of Weft needs: the types' names, the function type of a coroutine or
+ * task, and the marks for visibility. Functions return 0 or a count on success and a negative errno
+ * value on failure; outputs are last, may be NULL where the caller does not care, and are untouched
+ * on failure.
  */
 #ifndef WEFT_BASE_H
 #define WEFT_BASE_H
@@ -21,7 +22,8 @@
 #define WEFT_END_DECLS
 #endif
 
-/* A deadline that never comes. Deadlines are absolute nanoseconds on CLOCK_MONOTONIC; 0 means: do not wait. */
+/* A deadline that never comes. Deadlines are absolute nanoseconds on CLOCK_MONOTONIC; 0 means: do
+ * not wait. */
 #define WEFT_FOREVER INT64_MAX
 
 /* What a coroutine or a task runs. Both pointers are the caller's: Weft never looks behind them. */

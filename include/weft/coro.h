@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The coroutine alone: a stack and a saved context that can be entered and that can yield. No pool and no thread
- * is needed, nothing is started. A coroutine may be entered from another thread each time, provided that one
- * enter has returned before the next begins (an ordinary happens-before between the two calls is enough).
+ * The coroutine alone: a stack and a saved context that can be entered and that can yield. No pool
+ * and no thread is needed, nothing is started. A coroutine may be entered from another thread each
+ * time, provided that one enter has returned before the next begins (an ordinary happens-before
+ * between the two calls is enough).
  *
- * Coroutines nest: one that is entered may enter others. Inside of tasks they compose with everything: a task
- * may hop to another thread between two enters, and code inside the coroutine may sleep, lock, join or call
- * weft_yield(), which suspend the whole task; meanwhile the coroutine counts as running.
+ * Coroutines nest: one that is entered may enter others. Inside of tasks they compose with
+ * everything: a task may hop to another thread between two enters, and code inside the coroutine
+ * may sleep, lock, join or call weft_yield(), which suspend the whole task; meanwhile the coroutine
+ * counts as running.
  *
- * errno and the floating-point control words (rounding, masks) belong to the coroutine. The signal mask stays the
- * thread's. Misuse (entering one that runs or has ended, yielding outside, destroying one that runs) prints one
- * line and aborts.
+ * errno and the floating-point control words (rounding, masks) belong to the coroutine. The signal
+ * mask stays the thread's. Misuse (entering one that runs or has ended, yielding outside,
+ * destroying one that runs) prints one line and aborts.
  */
 #ifndef WEFT_CORO_H
 #define WEFT_CORO_H
@@ -23,14 +25,15 @@ WEFT_BEGIN_DECLS
  * Creates a coroutine that will run fn; nothing runs yet.
  *
  * @fn          what it runs; the first enter's `in` is its argument, its result the last `out`.
- * @stack_size  usable bytes, without the guard; 0: 256 KiB, or WEFT_STACK_SIZE. Rounded up; at least 16 KiB. Only
+ * @stack_size  usable bytes, without the guard; 0: 256 KiB, or WEFT_STACK_SIZE. Rounded up; at
+ * least 16 KiB. Only
  *              touched pages take memory.
  * @ret_coro    the coroutine, owned by the caller until weft_coro_destroy(). Must not be NULL.
  *
  * Any context. Does not suspend.
  *
- * 0; -EINVAL: fn or ret_coro is NULL, stack_size is below 16 KiB or above 1 GiB, or WEFT_STACK_SIZE or WEFT_GUARD
- * holds a bad value; -ENOMEM: no stack could be had.
+ * 0; -EINVAL: fn or ret_coro is NULL, stack_size is below 16 KiB or above 1 GiB, or WEFT_STACK_SIZE
+ * or WEFT_GUARD holds a bad value; -ENOMEM: no stack could be had.
  */
 WEFT_API int weft_coro_create(weft_fn *fn, size_t stack_size, weft_coro **ret_coro);
 
@@ -38,7 +41,8 @@ WEFT_API int weft_coro_create(weft_fn *fn, size_t stack_size, weft_coro **ret_co
  * Runs the coroutine until it yields or ends.
  *
  * @in       fn's argument at the first enter, afterwards what weft_coro_yield() returns inside.
- * @ret_out  receives what was yielded, or fn's result; may be NULL. Written before the call returns.
+ * @ret_out  receives what was yielded, or fn's result; may be NULL. Written before the call
+ * returns.
  *
  * From any thread or task. Inside a task the call may return on another thread than it was made on.
  *
@@ -47,8 +51,8 @@ WEFT_API int weft_coro_create(weft_fn *fn, size_t stack_size, weft_coro **ret_co
 WEFT_API int weft_coro_enter(weft_coro *co, void *in, void **ret_out);
 
 /*
- * Suspends the current coroutine and returns to whoever entered it, with `out`. Returns the `in` of the next
- * enter, possibly on another thread. Only where weft_coro_inside() is true.
+ * Suspends the current coroutine and returns to whoever entered it, with `out`. Returns the `in` of
+ * the next enter, possibly on another thread. Only where weft_coro_inside() is true.
  */
 WEFT_API void *weft_coro_yield(void *out);
 
@@ -62,8 +66,9 @@ WEFT_API bool weft_coro_inside(void);
 WEFT_API bool weft_coro_done(const weft_coro *co);
 
 /*
- * Frees the coroutine, which has ended, never started, or is suspended in a yield (its frames are then dropped:
- * no destructor or cleanup handler of theirs runs). NULL is ignored. It must not be running.
+ * Frees the coroutine, which has ended, never started, or is suspended in a yield (its frames are
+ * then dropped: no destructor or cleanup handler of theirs runs). NULL is ignored. It must not be
+ * running.
  */
 WEFT_API void weft_coro_destroy(weft_coro *co);
 

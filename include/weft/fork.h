@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork and join: parallel recursion at the price of a function call. A fork's storage is the caller's (usually on
- * its own stack), so it cannot fail; it must be joined by the task that forked it, before the storage's life and
- * the task end. A fork that nobody stole is run as a call on the parent's stack when it is joined, so joining in
- * the reverse order of forking is fast. Outside of a runtime a fork runs at once, serially.
+ * Fork and join: parallel recursion at the price of a function call. A fork's storage is the
+ * caller's (usually on its own stack), so it cannot fail; it must be joined by the task that forked
+ * it, before the storage's life and the task end. A fork that nobody stole is run as a call on the
+ * parent's stack when it is joined, so joining in the reverse order of forking is fast. Outside of
+ * a runtime a fork runs at once, serially.
  */
 #ifndef WEFT_FORK_H
 #define WEFT_FORK_H
@@ -23,15 +24,17 @@ WEFT_BEGIN_DECLS
 WEFT_API void weft_fork(weft_task *storage, weft_fn *fn, void *arg);
 
 /*
- * Waits until the fork has ended and returns its result. May run it right here, on the caller's stack. May suspend and
- * hop. No cancellation point.
+ * Waits until the fork has ended and returns its result. May run it right here, on the caller's
+ * stack. May suspend and hop. No cancellation point.
  */
 WEFT_API void *weft_fork_join(weft_task *storage);
 
 /*
- * Calls body(lo, hi, ctx) for disjoint ranges that together are [begin, end), in parallel. Returns when all have.
+ * Calls body(lo, hi, ctx) for disjoint ranges that together are [begin, end), in parallel. Returns
+ * when all have.
  *
- * @grain  a range of at most this many indices is not split; 0: chosen from the size and the worker count.
+ * @grain  a range of at most this many indices is not split; 0: chosen from the size and the worker
+ * count.
  *
  * Any context; serial outside of a runtime. May suspend and hop.
  *

@@ -53,7 +53,8 @@ WEFT_API int weft_group_spawn(weft_group *g, weft_fn *fn, void *arg);
  * In a task that is cancelled while it waits, the group is cancelled too, and the wait goes on.
  *
  * 0; the error of the first task that failed, since weft_group_init(); -EINVAL: g is NULL;
- * -EDEADLK: the caller is a task of the group; -ECANCELED, if there is no such error: the caller was cancelled while it waited.
+ * -EDEADLK: the caller is a task of the group; -ECANCELED, if there is no such error: the caller
+ * was cancelled while it waited.
  */
 WEFT_API int weft_group_wait(weft_group *g);
 

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runtimes: a pool of worker threads that runs tasks. Most programs call weft_run() once, from main(). A program
- * that has a main loop of its own creates a runtime beside it and submits tasks from any thread. Several runtimes
- * may coexist; a task belongs to the one it was spawned in.
+ * Runtimes: a pool of worker threads that runs tasks. Most programs call weft_run() once, from
+ * main(). A program that has a main loop of its own creates a runtime beside it and submits tasks
+ * from any thread. Several runtimes may coexist; a task belongs to the one it was spawned in.
  *
- * fork(). In a child that is forked while its parent has a runtime (from its creation until weft_run() or
- * weft_runtime_destroy() has returned) none of the worker threads exists. There _exit(), exec and exit() work, and
- * nothing else is promised; no call waits for what cannot come: weft_run(), weft_runtime_create(),
- * weft_runtime_destroy(), weft_submit(), weft_spawn(), weft_set_workers() return -EPERM; the forking thread is none of
- * the pool's any more, also if it was in a task (weft_self() is NULL); a wait without a deadline, and the return of the
- * task that forked, abort with one line. A child that is forked at any other time may have runtimes of its own.
+ * fork(). In a child that is forked while its parent has a runtime (from its creation until
+ * weft_run() or weft_runtime_destroy() has returned) none of the worker threads exists. There
+ * _exit(), exec and exit() work, and nothing else is promised; no call waits for what cannot come:
+ * weft_run(), weft_runtime_create(), weft_runtime_destroy(), weft_submit(), weft_spawn(),
+ * weft_set_workers() return -EPERM; the forking thread is none of the pool's any more, also if it
+ * was in a task (weft_self() is NULL); a wait without a deadline, and the return of the task that
+ * forked, abort with one line. A child that is forked at any other time may have runtimes of its
+ * own.
  *
- * Stack overflow. While there is a runtime, a handler of SIGSEGV looks whether the fault is a task's stack overflow, and
- * if so writes one line to stderr that names the task, its function, its stack's size and WEFT_STACK_SIZE. In any case what the
- * program had installed before is then called, else the default action taken. Workers get an alternative signal stack
- * of 64 KiB if they have none, so a handler that was installed without SA_ONSTACK runs there too. Without guards
+ * Stack overflow. While there is a runtime, a handler of SIGSEGV looks whether the fault is a
+ * task's stack overflow, and if so writes one line to stderr that names the task, its function, its
+ * stack's size and WEFT_STACK_SIZE. In any case what the program had installed before is then
+ * called, else the default action taken. Workers get an alternative signal stack of 64 KiB if they
+ * have none, so a handler that was installed without SA_ONSTACK runs there too. Without guards
  * (WEFT_GUARD=off) an overflow is not noticed: it damages whatever lies below.
  */
 #ifndef WEFT_RUNTIME_H
@@ -26,26 +29,29 @@ WEFT_BEGIN_DECLS
 
 /* All members may be 0: the environment decides, else the default. */
 struct weft_options {
-	unsigned
-		workers; /* 1 to 1024 threads (WEFT_WORKERS; default: the CPUs this process may use) */
-	size_t stack_size; /* usable bytes of a task's stack, at least 16384 (WEFT_STACK_SIZE; default 256 KiB) */
+	/* 1 to 1024 threads (WEFT_WORKERS; default: the CPUs this process may use) */
+	unsigned workers;
+	/* usable bytes of a task's stack, at least 16384 (WEFT_STACK_SIZE; default 256 KiB) */
+	size_t stack_size;
 };
 
 /*
- * Runs fn as the first task of a new runtime and returns when it and every task have ended. The calling thread
- * is worker 0 meanwhile. The first task's stack is as large as the process's stack limit.
+ * Runs fn as the first task of a new runtime and returns when it and every task have ended. The
+ * calling thread is worker 0 meanwhile. The first task's stack is as large as the process's stack
+ * limit.
  *
  * @ret_result  receives fn's result; may be NULL.
  *
  * From a plain thread. That thread must not be registered with liburcu-memb by itself.
  *
- * 0; -EINVAL: fn is NULL, or a WEFT_ variable holds a bad value (one line on stderr says which); -EDEADLK: called
- * from a task; -ENOMEM, -EAGAIN: memory or threads could not be had; -EPERM: in a child that was forked from a process
- * with a runtime.
+ * 0; -EINVAL: fn is NULL, or a WEFT_ variable holds a bad value (one line on stderr says which);
+ * -EDEADLK: called from a task; -ENOMEM, -EAGAIN: memory or threads could not be had; -EPERM: in a
+ * child that was forked from a process with a runtime.
  */
 WEFT_API int weft_run(weft_fn *fn, void *arg, void **ret_result);
 
-/* The call behind weft_runtime_create(): opt_size lets the struct grow without breaking compiled programs. */
+/* The call behind weft_runtime_create(): opt_size lets the struct grow without breaking compiled
+ * programs. */
 WEFT_API int weft_runtime_create_sized(const struct weft_options *opt, size_t opt_size,
 				       weft_runtime **ret_rt);
 
@@ -57,8 +63,9 @@ WEFT_API int weft_runtime_create_sized(const struct weft_options *opt, size_t op
  *
  * From any thread or task. Does not suspend.
  *
- * 0; -EINVAL: an option or a WEFT_ variable is out of range (one line on stderr names the variable); -ENOMEM,
- * -EAGAIN: memory or threads could not be had; -EPERM: in a child that was forked from a process with a runtime.
+ * 0; -EINVAL: an option or a WEFT_ variable is out of range (one line on stderr names the
+ * variable); -ENOMEM, -EAGAIN: memory or threads could not be had; -EPERM: in a child that was
+ * forked from a process with a runtime.
  */
 static inline int weft_runtime_create(const struct weft_options *opt, weft_runtime **ret_rt)
 {
@@ -66,13 +73,14 @@ static inline int weft_runtime_create(const struct weft_options *opt, weft_runti
 }
 
 /*
- * Waits until every task of the runtime has ended, stops and joins its threads, and frees it. Handles that were
- * not joined or detached are freed with it. Nobody may submit to it or join its tasks once this has been called.
+ * Waits until every task of the runtime has ended, stops and joins its threads, and frees it.
+ * Handles that were not joined or detached are freed with it. Nobody may submit to it or join its
+ * tasks once this has been called.
  *
  * From a plain thread, or from a task of another runtime (whose worker it blocks).
  *
- * 0 (also for NULL); -EDEADLK: called from one of its own tasks; -EPERM: in a child that was forked while there was a
- * runtime.
+ * 0 (also for NULL); -EDEADLK: called from one of its own tasks; -EPERM: in a child that was forked
+ * while there was a runtime.
  */
 WEFT_API int weft_runtime_destroy(weft_runtime *rt);
 
@@ -80,34 +88,38 @@ WEFT_API int weft_runtime_destroy(weft_runtime *rt);
  * Hands fn to the runtime, as a task. Tasks start in no particular order.
  *
  * @rt        the runtime; NULL: the caller's own, in a task.
- * @ret_task  receives the handle, to be joined or detached exactly once; NULL: the task is detached.
+ * @ret_task  receives the handle, to be joined or detached exactly once; NULL: the task is
+ * detached.
  *
  * From any thread or task. Does not suspend. Everything before the call happens before fn starts.
  *
- * 0; -EINVAL: fn is NULL; -EPERM: rt is NULL outside of a task, or the process was forked from one with a
- * runtime; -ENOMEM: no memory, or tasks are already waiting for stacks. On failure fn will not run.
+ * 0; -EINVAL: fn is NULL; -EPERM: rt is NULL outside of a task, or the process was forked from one
+ * with a runtime; -ENOMEM: no memory, or tasks are already waiting for stacks. On failure fn will
+ * not run.
  */
 WEFT_API int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task);
 
-/* How many workers the runtime has been told to have. NULL: the caller's runtime; 0 if there is none. Any context. */
+/* How many workers the runtime has been told to have. NULL: the caller's runtime; 0 if there is
+ * none. Any context. */
 WEFT_API unsigned weft_worker_count(const weft_runtime *rt);
 
-/* The number of the worker that runs the caller, from 0; -1 on a thread that is no worker. It may change whenever
- * the task suspends. */
+/* The number of the worker that runs the caller, from 0; -1 on a thread that is no worker. It may
+ * change whenever the task suspends. */
 WEFT_API int weft_worker_id(void);
 
 /*
- * Changes the number of workers while tasks run. Returns at once. Fewer: the highest numbers go, never 0; one that
- * goes hands over what it holds and lives until the last task pinned to it has ended.
+ * Changes the number of workers while tasks run. Returns at once. Fewer: the highest numbers go,
+ * never 0; one that goes hands over what it holds and lives until the last task pinned to it has
+ * ended.
  *
  * @rt  NULL: the caller's runtime.
  * @n   1 to 1024.
  *
  * From any thread or task; concurrent calls are carried out one after the other.
  *
- * 0; -EINVAL: n is out of range, or not 1 with the virtual time of WEFT_CHAOS; -EPERM: rt is NULL outside of a task,
- * or the process was forked from one with a runtime; -EAGAIN, -ENOMEM: not all threads could be started, the count is
- * what it was before the call.
+ * 0; -EINVAL: n is out of range, or not 1 with the virtual time of WEFT_CHAOS; -EPERM: rt is NULL
+ * outside of a task, or the process was forked from one with a runtime; -EAGAIN, -ENOMEM: not all
+ * threads could be started, the count is what it was before the call.
  */
 WEFT_API int weft_set_workers(weft_runtime *rt, unsigned n);
 

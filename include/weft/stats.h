@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counters of a runtime, summed over its workers, or of one worker. They cost nothing to speak of and are always on.
- * Read while tasks run they are each true for some recent moment, not all for the same one.
+ * Counters of a runtime, summed over its workers, or of one worker. They cost nothing to speak of
+ * and are always on. Read while tasks run they are each true for some recent moment, not all for
+ * the same one.
  */
 #ifndef WEFT_STATS_H
 #define WEFT_STATS_H
@@ -44,7 +45,8 @@ static inline int weft_stats(weft_runtime *rt, struct weft_stats *ret_stats)
 	return weft_stats_sized(rt, ret_stats, sizeof(struct weft_stats));
 }
 
-/* As weft_stats(), of one worker; live is 0. -EINVAL also: the runtime has never had such a worker. */
+/* As weft_stats(), of one worker; live is 0. -EINVAL also: the runtime has never had such a
+ * worker. */
 static inline int weft_worker_stats(weft_runtime *rt, unsigned worker, struct weft_stats *ret_stats)
 {
 	return weft_worker_stats_sized(rt, worker, ret_stats, sizeof(struct weft_stats));

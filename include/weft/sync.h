@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks and their friends: mutex, condition, read-write lock, semaphore, barrier, once, latch and event.
+ * Locks and their friends: mutex, condition, read-write lock, semaphore, barrier, once, latch and
+ * event.
  *
- * All of it works from tasks and from plain threads alike, also between the two and between runtimes, with a
- * runtime or without one. A task that waits suspends, and may hop to another thread; its worker runs others
- * meanwhile. A plain thread that waits blocks.
+ * All of it works from tasks and from plain threads alike, also between the two and between
+ * runtimes, with a runtime or without one. A task that waits suspends, and may hop to another
+ * thread; its worker runs others meanwhile. A plain thread that waits blocks.
  *
- * The objects lie in the caller's memory. A static initialiser or an init makes one; a fini ends it, after which the
- * memory may be used for anything. The fini may be left out. Ending one that is held or waited for is misuse. An
- * object may be freed as soon as the call that used it last has returned, even where the call of another that let
- * this one go on has not: who unlocks, releases, counts down or sets does not look at the object after that.
- * An object must not be moved or copied while it is in use.
+ * The objects lie in the caller's memory. A static initialiser or an init makes one; a fini ends
+ * it, after which the memory may be used for anything. The fini may be left out. Ending one that is
+ * held or waited for is misuse. An object may be freed as soon as the call that used it last has
+ * returned, even where the call of another that let this one go on has not: who unlocks, releases,
+ * counts down or sets does not look at the object after that. An object must not be moved or copied
+ * while it is in use.
  *
- * Holders: a task holds a mutex or a lock for writing wherever it runs (a fork that runs inline is a task of its own),
- * outside of a task the thread does. A task that ends while it holds one leaves it locked for ever.
+ * Holders: a task holds a mutex or a lock for writing wherever it runs (a fork that runs inline is
+ * a task of its own), outside of a task the thread does. A task that ends while it holds one leaves
+ * it locked for ever.
  *
  * Misuse prints one line, which names the call, the object and the task or thread, and aborts.
  *
- * Cancellation points (weft_cancel() in task.h): waiting for a condition, a semaphore, a latch, an event. One that is
- * cancelled has taken nothing. No cancellation points: mutexes, read-write locks, barriers and weft_once_call().
+ * Cancellation points (weft_cancel() in task.h): waiting for a condition, a semaphore, a latch, an
+ * event. One that is cancelled has taken nothing. No cancellation points: mutexes, read-write
+ * locks, barriers and weft_once_call().
  *
- * The _until forms give up at an absolute deadline on CLOCK_MONOTONIC (weft_after(); WEFT_FOREVER; 0: do not wait).
- * What can be had at once is taken whatever the deadline.
+ * The _until forms give up at an absolute deadline on CLOCK_MONOTONIC (weft_after(); WEFT_FOREVER;
+ * 0: do not wait). What can be had at once is taken whatever the deadline.
  */
 #ifndef WEFT_SYNC_H
 #define WEFT_SYNC_H
@@ -76,15 +80,17 @@ typedef struct weft_event {
 #define WEFT_EVENT_INIT       {{0}}
 /* clang-format on */
 
-/* --- mutex ----------------------------------------------------------------------------------------------- */
+/* --- mutex
+ * ----------------------------------------------------------------------------------------------- */
 
 /*
  * A mutual exclusion lock. Not recursive. Who unlocks it must be who locked it.
  *
- * A waiter spins for a moment if the holder is running, then waits in line. A mutex that becomes free is taken by
- * whoever comes first, but a waiter that has lost for more than a millisecond is handed it by the next unlock, so
- * nobody starves, as long as those who hold it unlock it, and whoever is next in line is not kept from running (a task
- * pinned to a worker that computes holds up those behind it until then).
+ * A waiter spins for a moment if the holder is running, then waits in line. A mutex that becomes
+ * free is taken by whoever comes first, but a waiter that has lost for more than a millisecond is
+ * handed it by the next unlock, so nobody starves, as long as those who hold it unlock it, and
+ * whoever is next in line is not kept from running (a task pinned to a worker that computes holds
+ * up those behind it until then).
  */
 WEFT_API void weft_mutex_init(weft_mutex *mutex);
 WEFT_API void weft_mutex_fini(weft_mutex *mutex);
@@ -92,8 +98,8 @@ WEFT_API void weft_mutex_fini(weft_mutex *mutex);
 /*
  * Locks the mutex, waiting for it.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). No cancellation point. Everything before an
- * unlock happens before the return of each later lock.
+ * From a task (which may suspend and hop) or any thread (which blocks). No cancellation point.
+ * Everything before an unlock happens before the return of each later lock.
  *
  * Misuse: the caller holds it already.
  */
@@ -120,12 +126,14 @@ WEFT_API int weft_mutex_trylock(weft_mutex *mutex);
  */
 WEFT_API void weft_mutex_unlock(weft_mutex *mutex);
 
-/* --- condition ------------------------------------------------------------------------------------------- */
+/* --- condition
+ * ------------------------------------------------------------------------------------------- */
 
 /*
- * A condition variable: waits, under a mutex, for others to change what that mutex protects. As with pthreads, a wait
- * may return although nobody signalled for it, and what was true at the signal may have been changed by others before
- * the waiter has the mutex again. So a wait stands in a loop:
+ * A condition variable: waits, under a mutex, for others to change what that mutex protects. As
+ * with pthreads, a wait may return although nobody signalled for it, and what was true at the
+ * signal may have been changed by others before the waiter has the mutex again. So a wait stands in
+ * a loop:
  *
  *   weft_mutex_lock(&mutex);
  *   while (!ready)
@@ -141,36 +149,41 @@ WEFT_API void weft_cond_fini(weft_cond *cond);
 /*
  * Unlocks the mutex and waits for a signal, in one step; then locks the mutex again.
  *
- * @mutex  held by the caller, and held again at every return. All who wait at the same time use the same one.
+ * @mutex  held by the caller, and held again at every return. All who wait at the same time use the
+ * same one.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). Everything before a signal happens before
- * the return of the wait that it woke.
+ * From a task (which may suspend and hop) or any thread (which blocks). Everything before a signal
+ * happens before the return of the wait that it woke.
  *
- * 0: signalled, or for no reason; -ECANCELED: the calling task was cancelled, and no signal was used up.
+ * 0: signalled, or for no reason; -ECANCELED: the calling task was cancelled, and no signal was
+ * used up.
  *
  * Misuse: the caller does not hold the mutex; others wait with another mutex.
  */
 WEFT_API int weft_cond_wait(weft_cond *cond, weft_mutex *mutex);
 
 /*
- * As weft_cond_wait(), but stops waiting for a signal at the deadline. It still waits for the mutex.
+ * As weft_cond_wait(), but stops waiting for a signal at the deadline. It still waits for the
+ * mutex.
  *
  * 0; -ECANCELED; -ETIMEDOUT: no signal came in time.
  */
 WEFT_API int weft_cond_wait_until(weft_cond *cond, weft_mutex *mutex, int64_t deadline);
 
-/* Ends the wait of the one that waits longest, if anybody waits. With the mutex held or without. Does not suspend. */
+/* Ends the wait of the one that waits longest, if anybody waits. With the mutex held or without.
+ * Does not suspend. */
 WEFT_API void weft_cond_signal(weft_cond *cond);
 
 /* Ends the waits of all who wait now. With the mutex held or without. Does not suspend. */
 WEFT_API void weft_cond_broadcast(weft_cond *cond);
 
-/* --- read-write lock ------------------------------------------------------------------------------------- */
+/* --- read-write lock
+ * ------------------------------------------------------------------------------------- */
 
 /*
- * Held by any number of readers or by one writer. First come, first served: a reader that comes while a writer waits
- * waits behind it, so neither kind starves. Hence who reads must not lock it for reading once more: with a writer
- * between the two, both would wait for ever.
+ * Held by any number of readers or by one writer. First come, first served: a reader that comes
+ * while a writer waits waits behind it, so neither kind starves. Hence who reads must not lock it
+ * for reading once more: with a writer between the two, both would wait for ever.
  */
 WEFT_API void weft_rwlock_init(weft_rwlock *rwlock);
 WEFT_API void weft_rwlock_fini(weft_rwlock *rwlock);
@@ -178,8 +191,9 @@ WEFT_API void weft_rwlock_fini(weft_rwlock *rwlock);
 /*
  * Locks for reading or for writing, waiting for it.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). No cancellation points. Everything before the
- * unlock of a writer happens before the return of each later lock; of a reader, before that of each later writer.
+ * From a task (which may suspend and hop) or any thread (which blocks). No cancellation points.
+ * Everything before the unlock of a writer happens before the return of each later lock; of a
+ * reader, before that of each later writer.
  *
  * Misuse: the caller holds it for writing already.
  */
@@ -205,20 +219,21 @@ WEFT_API int weft_rwlock_trywrlock(weft_rwlock *rwlock);
 /*
  * Unlocks what the caller holds: for writing, else one hold for reading. Does not suspend.
  *
- * Misuse: another one holds it for writing, or nobody holds it. Who reads is not known: an unlock for reading by one
- * that does not read cannot be told from one by a reader.
+ * Misuse: another one holds it for writing, or nobody holds it. Who reads is not known: an unlock
+ * for reading by one that does not read cannot be told from one by a reader.
  */
 WEFT_API void weft_rwlock_unlock(weft_rwlock *rwlock);
 
 /*
- * Turns the caller's hold for writing into one for reading; no writer comes in between, other readers may. Does not
- * suspend.
+ * Turns the caller's hold for writing into one for reading; no writer comes in between, other
+ * readers may. Does not suspend.
  *
  * Misuse: the caller does not hold it for writing.
  */
 WEFT_API void weft_rwlock_downgrade(weft_rwlock *rwlock);
 
-/* --- semaphore ------------------------------------------------------------------------------------------- */
+/* --- semaphore
+ * ------------------------------------------------------------------------------------------- */
 
 /* A counting semaphore. First come, first served. Ending one does not ask what its count is. */
 WEFT_API void weft_sem_init(weft_sem *sem, unsigned count);
@@ -227,8 +242,8 @@ WEFT_API void weft_sem_fini(weft_sem *sem);
 /*
  * Takes one from the count, waiting while it is 0.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). Everything before a release happens before
- * the return of each acquire that takes what it gave.
+ * From a task (which may suspend and hop) or any thread (which blocks). Everything before a release
+ * happens before the return of each acquire that takes what it gave.
  *
  * 0; -ECANCELED: the calling task was cancelled while it would have waited, nothing was taken.
  */
@@ -251,7 +266,8 @@ WEFT_API int weft_sem_try_acquire(weft_sem *sem);
  */
 WEFT_API void weft_sem_release(weft_sem *sem, unsigned n);
 
-/* --- barrier --------------------------------------------------------------------------------------------- */
+/* --- barrier
+ * --------------------------------------------------------------------------------------------- */
 
 /* Lets n wait for each other, again and again. n: at least 1; 0 is misuse. */
 WEFT_API void weft_barrier_init(weft_barrier *barrier, unsigned n);
@@ -260,29 +276,32 @@ WEFT_API void weft_barrier_fini(weft_barrier *barrier);
 /*
  * Waits until n callers are here. The next n form the next round.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). No cancellation point. Everything before any
- * of a round's calls happens before the return of each of them.
+ * From a task (which may suspend and hop) or any thread (which blocks). No cancellation point.
+ * Everything before any of a round's calls happens before the return of each of them.
  *
  * 1 for one of the n, 0 for the others.
  */
 WEFT_API int weft_barrier_wait(weft_barrier *barrier);
 
-/* --- once ------------------------------------------------------------------------------------------------ */
+/* --- once
+ * ------------------------------------------------------------------------------------------------ */
 
 WEFT_API void weft_once_init(weft_once *once);
 WEFT_API void weft_once_fini(weft_once *once);
 
 /*
- * Calls fn(arg) if nobody has called one for this object, and returns when that one call has returned.
+ * Calls fn(arg) if nobody has called one for this object, and returns when that one call has
+ * returned.
  *
- * From a task (which may suspend and hop) or any thread (which blocks); fn may suspend as well. No cancellation point.
- * Everything that fn did happens before each return.
+ * From a task (which may suspend and hop) or any thread (which blocks); fn may suspend as well. No
+ * cancellation point. Everything that fn did happens before each return.
  *
  * Misuse: fn is NULL; called from the fn that runs for the same object.
  */
 WEFT_API void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg);
 
-/* --- latch ----------------------------------------------------------------------------------------------- */
+/* --- latch
+ * ----------------------------------------------------------------------------------------------- */
 
 /* Opens for good when it has been counted down n times; 0: at once. */
 WEFT_API void weft_latch_init(weft_latch *latch, unsigned n);
@@ -298,8 +317,8 @@ WEFT_API void weft_latch_count_down(weft_latch *latch, unsigned n);
 /*
  * Waits until the latch is open.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). Everything before each count down happens
- * before the return.
+ * From a task (which may suspend and hop) or any thread (which blocks). Everything before each
+ * count down happens before the return.
  *
  * 0; -ECANCELED: the calling task was cancelled while it would have waited.
  */
@@ -308,7 +327,8 @@ WEFT_API int weft_latch_wait(weft_latch *latch);
 /* As weft_latch_wait(), but gives up at the deadline. -ETIMEDOUT: it was not open by then. */
 WEFT_API int weft_latch_wait_until(weft_latch *latch, int64_t deadline);
 
-/* --- event ----------------------------------------------------------------------------------------------- */
+/* --- event
+ * ----------------------------------------------------------------------------------------------- */
 
 /* A flag to wait for. It begins unset. */
 WEFT_API void weft_event_init(weft_event *event);
@@ -323,11 +343,11 @@ WEFT_API void weft_event_reset(weft_event *event);
 /*
  * Waits until the event is set.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). Everything before a set happens before the
- * return of each wait that sees it or was woken by it.
+ * From a task (which may suspend and hop) or any thread (which blocks). Everything before a set
+ * happens before the return of each wait that sees it or was woken by it.
  *
- * 0: it was set, though perhaps it has been reset since; -ECANCELED: the calling task was cancelled while it would
- * have waited.
+ * 0: it was set, though perhaps it has been reset since; -ECANCELED: the calling task was cancelled
+ * while it would have waited.
  */
 WEFT_API int weft_event_wait(weft_event *event);
 

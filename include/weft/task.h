@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks: functions that the scheduler runs, each on a stack of its own from the moment it starts. A task may block
- * in any of Weft's calls; its worker then runs others, and the task may continue on another thread.
+ * Tasks: functions that the scheduler runs, each on a stack of its own from the moment it starts. A
+ * task may block in any of Weft's calls; its worker then runs others, and the task may continue on
+ * another thread.
  */
 #ifndef WEFT_TASK_H
 #define WEFT_TASK_H
@@ -10,7 +11,8 @@
 
 WEFT_BEGIN_DECLS
 
-/* Storage for a task: complete so that weft_fork() can take it from the caller. Its content is Weft's. */
+/* Storage for a task: complete so that weft_fork() can take it from the caller. Its content is
+ * Weft's. */
 struct weft_task {
 	uint64_t weft_opaque_[12];
 };
@@ -25,11 +27,13 @@ struct weft_task_options {
 /*
  * Makes fn a task of the caller's runtime. It starts later, on any worker.
  *
- * @ret_task  receives the handle, to be joined or detached exactly once; NULL: the task is detached.
+ * @ret_task  receives the handle, to be joined or detached exactly once; NULL: the task is
+ * detached.
  *
  * From a task. Does not suspend. Everything before the call happens before fn starts.
  *
- * 0; -EINVAL: fn is NULL; -EPERM: not in a task; -ENOMEM: no memory, or tasks are already waiting for stacks.
+ * 0; -EINVAL: fn is NULL; -EPERM: not in a task; -ENOMEM: no memory, or tasks are already waiting
+ * for stacks.
  */
 WEFT_API int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task);
 
@@ -37,8 +41,8 @@ WEFT_API int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task);
 WEFT_API int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size,
 				   weft_fn *fn, void *arg, weft_task **ret_task);
 
-/* As weft_spawn(), with options (borrowed for the call; NULL is the same as {0}). -EINVAL also: stack_size is out of
- * range. */
+/* As weft_spawn(), with options (borrowed for the call; NULL is the same as {0}). -EINVAL also:
+ * stack_size is out of range. */
 static inline int weft_spawn_with(const struct weft_task_options *opt, weft_fn *fn, void *arg,
 				  weft_task **ret_task)
 {
@@ -46,19 +50,21 @@ static inline int weft_spawn_with(const struct weft_task_options *opt, weft_fn *
 }
 
 /*
- * Waits until the task has ended, and frees its handle. Everything the task did happens before the return.
+ * Waits until the task has ended, and frees its handle. Everything the task did happens before the
+ * return.
  *
  * @task        a handle, consumed on success and only then. One caller may join it.
  * @ret_result  receives what its function returned; may be NULL.
  *
  * From a task (which may suspend and hop) or any thread (which blocks).
  *
- * 0; -EINVAL: task is NULL; -EDEADLK: it is the caller's own; -ECANCELED: the caller was cancelled while it would
- * have waited, the handle is still valid.
+ * 0; -EINVAL: task is NULL; -EDEADLK: it is the caller's own; -ECANCELED: the caller was cancelled
+ * while it would have waited, the handle is still valid.
  */
 WEFT_API int weft_join(weft_task *task, void **ret_result);
 
-/* As weft_join(), but gives up at the deadline. -ETIMEDOUT: the task has not ended, the handle is still valid. */
+/* As weft_join(), but gives up at the deadline. -ETIMEDOUT: the task has not ended, the handle is
+ * still valid. */
 WEFT_API int weft_join_until(weft_task *task, int64_t deadline, void **ret_result);
 
 /*
@@ -69,23 +75,25 @@ WEFT_API int weft_join_until(weft_task *task, int64_t deadline, void **ret_resul
 WEFT_API int weft_detach(weft_task *task);
 
 /*
- * Lets every other runnable task have its turn: the caller goes to the tail of its worker's queue. On a plain
- * thread it is sched_yield(). No cancellation point.
+ * Lets every other runnable task have its turn: the caller goes to the tail of its worker's queue.
+ * On a plain thread it is sched_yield(). No cancellation point.
  */
 WEFT_API void weft_yield(void);
 
-/* The task that runs here; NULL outside of a task. For a task without a handle the pointer is valid until it ends. */
+/* The task that runs here; NULL outside of a task. For a task without a handle the pointer is valid
+ * until it ends. */
 WEFT_API weft_task *weft_self(void);
 
 /* The task's name (NULL: the caller's own); "" if it has none. Valid as long as the task. */
 WEFT_API const char *weft_task_name(const weft_task *task);
 
 /*
- * Asks the task to stop. It always runs; from now on every cancellation point in it that would wait returns
- * -ECANCELED, outside of masked regions. Cancellation points: sleep, join, semaphore, condition, latch, event, channel,
- * select, and the wait for a group.
+ * Asks the task to stop. It always runs; from now on every cancellation point in it that would wait
+ * returns -ECANCELED, outside of masked regions. Cancellation points: sleep, join, semaphore,
+ * condition, latch, event, channel, select, and the wait for a group.
  *
- * @task  a handle that is not joined or detached before this has returned, or the caller's own task.
+ * @task  a handle that is not joined or detached before this has returned, or the caller's own
+ * task.
  *
  * From any thread or task. Does not suspend.
  *
@@ -93,10 +101,12 @@ WEFT_API const char *weft_task_name(const weft_task *task);
  */
 WEFT_API int weft_cancel(weft_task *task);
 
-/* Whether the calling task has been asked to stop, in masked regions too. false outside of a task. */
+/* Whether the calling task has been asked to stop, in masked regions too. false outside of a
+ * task. */
 WEFT_API bool weft_cancelled(void);
 
-/* A region in which the calling task's waits are no cancellation points. Regions nest; nothing outside of a task. */
+/* A region in which the calling task's waits are no cancellation points. Regions nest; nothing
+ * outside of a task. */
 WEFT_API void weft_cancel_mask(void);
 WEFT_API void weft_cancel_unmask(void);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time: int64_t nanoseconds. Deadlines are absolute on CLOCK_MONOTONIC. With WEFT_CHAOS=SEED,virtual tasks have a time
- * of their own, which begins anew with each runtime; what is a deadline to a task then says nothing to a plain thread.
+ * Time: int64_t nanoseconds. Deadlines are absolute on CLOCK_MONOTONIC. With
+ * WEFT_CHAOS=SEED,virtual tasks have a time of their own, which begins anew with each runtime; what
+ * is a deadline to a task then says nothing to a plain thread.
  */
 #ifndef WEFT_TIME_H
 #define WEFT_TIME_H
@@ -13,11 +14,13 @@ WEFT_BEGIN_DECLS
 /* The time on CLOCK_MONOTONIC; in a task perhaps virtual time, see above. Any context. */
 WEFT_API int64_t weft_now(void);
 
-/* The deadline ns from now: WEFT_FOREVER where that would overflow, now for a negative ns. Any context. */
+/* The deadline ns from now: WEFT_FOREVER where that would overflow, now for a negative ns. Any
+ * context. */
 WEFT_API int64_t weft_after(int64_t ns);
 
 /*
- * Sleeps for ns; not positive: returns at once. From a task (which suspends, and may hop) or any thread (which blocks).
+ * Sleeps for ns; not positive: returns at once. From a task (which suspends, and may hop) or any
+ * thread (which blocks).
  *
  * 0; -ECANCELED: the calling task was cancelled before the time was over.
  */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cancelling. A request is a sticky bit in the task; a wait that is under way is claimed through struct task.waiting.
+ * Cancelling. A request is a sticky bit in the task; a wait that is under way is claimed through
+ * struct task.waiting.
  *
- * CANCEL_BUSY is the lock of that pointer, for cancellers only: the waiting task takes no lock and does no atomic
- * read-modify-write, it stores, and reads after a light fence (cancel_watch() and cancel_unwatch() in wait.c). Cancelling
- * is the rare side and pays for both.
+ * CANCEL_BUSY is the lock of that pointer, for cancellers only: the waiting task takes no lock and
+ * does no atomic read-modify-write, it stores, and reads after a light fence (cancel_watch() and
+ * cancel_unwatch() in wait.c). Cancelling is the rare side and pays for both.
  */
 #include "runtime.h"
 #include "sched/os/membarrier.h"
@@ -39,10 +40,11 @@ static bool request(struct task *t)
 }
 
 /*
- * After request() and a heavy fence: claims the wait that is under way. true: the caller must wake it.
+ * After request() and a heavy fence: claims the wait that is under way. true: the caller must wake
+ * it.
  *
- * Store-load races with cancel_watch(), cancel_unwatch() and weft__wait_claim(): both bits are set, then `waiting` and the
- * waiter's `given` are read.
+ * Store-load races with cancel_watch(), cancel_unwatch() and weft__wait_claim(): both bits are set,
+ * then `waiting` and the waiter's `given` are read.
  */
 static bool claim(struct task *t, struct wakeup *ret)
 {
@@ -51,8 +53,8 @@ static bool claim(struct task *t, struct wakeup *ret)
 	struct waiter *waiter = atomic_load_explicit(&t->waiting, memory_order_acquire);
 	bool wake = waiter && weft__wait_claim_cancelled(waiter, ret);
 
-	/* release: our last look at the waiter, for cancel_unwatch(). The task itself may end as soon as it is woken, or
-	 * now, if it was not waiting. */
+	/* release: our last look at the waiter, for cancel_unwatch(). The task itself may end as
+	 * soon as it is woken, or now, if it was not waiting. */
 	atomic_fetch_and_explicit(&t->cancel, ~CANCEL_BUSY, memory_order_release);
 	return wake;
 }

@@ -69,12 +69,14 @@ static bool send_to_other(struct worker *w, struct task *t)
 	uint32_t start = weft__chaos_choose(w, table->count);
 	for (unsigned i = 0; i < table->count && !target; i++) {
 		struct worker *candidate = table->workers[(start + i) % table->count];
-		/* relaxed: one that retires just now hands its inbox over once nobody can see it any more. */
+		/* relaxed: one that retires just now hands its inbox over once nobody can see it
+		 * any more. */
 		if (candidate->id != t->home &&
 		    !atomic_load_explicit(&candidate->retiring, memory_order_relaxed))
 			target = candidate;
 	}
-	if (target) /* inside the section: a worker drains its inbox a last time after a grace period */
+	/* inside the section: a worker drains its inbox a last time after a grace period */
+	if (target)
 		weft__wfcq_enqueue(&target->inbox, &t->link);
 	weft__rcu_unlock();
 	if (target)
@@ -88,7 +90,8 @@ bool weft__chaos_send_away(struct worker *w, struct task *t, enum chaos_point po
 		return send_to_other(w, t);
 	if (!weft__chaos_strikes(w, point))
 		return false;
-	/* Where any worker finds it: in the inbox of one that computes, for another one to run, it would be stranded. */
+	/* Where any worker finds it: in the inbox of one that computes, for another one to run, it
+	 * would be stranded. */
 	weft__inject(w->rt, t);
 	return true;
 }

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WEFT_CHAOS: schedules that rarely happen by themselves, from a seed. At each of the points below the worker that comes
- * by rolls its dice: it may lose some time, so that others get between what it did before and what it does after, and it
- * may do what is allowed there and hardly ever happens. With "hop" every resume is on another worker than the one the
- * task was suspended on, whenever there are two. Queues are tiny, of a size by dice.
+ * WEFT_CHAOS: schedules that rarely happen by themselves, from a seed. At each of the points below
+ * the worker that comes by rolls its dice: it may lose some time, so that others get between what
+ * it did before and what it does after, and it may do what is allowed there and hardly ever
+ * happens. With "hop" every resume is on another worker than the one the task was suspended on,
+ * whenever there are two. Queues are tiny, of a size by dice.
  *
- * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h): it passes with each look at the clock,
- * where a point loses some, and, when nothing is left to do before the earliest deadline, at once. Then all that a
- * schedule follows from is the program and the seed: the same two give the same schedule, as long as no other thread
- * takes part. weft__chaos_picked() keeps a hash of it, by which two can be compared.
+ * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h): it passes with
+ * each look at the clock, where a point loses some, and, when nothing is left to do before the
+ * earliest deadline, at once. Then all that a schedule follows from is the program and the seed:
+ * the same two give the same schedule, as long as no other thread takes part. weft__chaos_picked()
+ * keeps a hash of it, by which two can be compared.
  *
- * Where chaos is off it costs nothing: the points are behind a look at one flag, off the paths that are measured.
- * (Rejected: points in fork, join, suspend and the primitives' fast paths. What would be decided there is decided at
- * the picks.)
+ * Where chaos is off it costs nothing: the points are behind a look at one flag, off the paths that
+ * are measured. (Rejected: points in fork, join, suspend and the primitives' fast paths. What would
+ * be decided there is decided at the picks.)
  */
 #ifndef WEFT_CORE_CHAOS_H
 #define WEFT_CORE_CHAOS_H
@@ -26,15 +28,20 @@ struct worker;
 
 enum chaos_point {
 	CHAOS_PICK, /* picking from the own queues: the leader makes a fair pick instead */
-	CHAOS_ORDER, /* the same: the queues are looked at in another order, the deque at its other end */
-	CHAOS_READY, /* making a task runnable: it goes to the pool's queue, where any worker takes it */
+	/* the same: the queues are looked at in another order, the deque at its other end */
+	CHAOS_ORDER,
+	/* making a task runnable: it goes to the pool's queue, where any worker takes it */
+	CHAOS_READY,
 	CHAOS_SPAWN, /* spawning: likewise */
 	CHAOS_WAIT,  /* a wait that is over before the task has suspended: it yields */
-	CHAOS_LOCK, /* a mutex that is held: no spinning; who comes too late is handed it by the next unlock */
-	CHAOS_CANCEL, /* cancelling, between the request and the look at the wait: nothing but lost time */
+	/* a mutex that is held: no spinning; who comes too late is handed it by the next unlock */
+	CHAOS_LOCK,
+	/* cancelling, between the request and the look at the wait: nothing but lost time */
+	CHAOS_CANCEL,
 	CHAOS_TIMERS, /* looking for deadlines that have passed: none is found */
 	CHAOS_STEAL,  /* stealing: nothing is found */
-	CHAOS_SLEEP, /* a worker about to sleep, which others see as asleep: it gets up, woken for nothing */
+	/* a worker about to sleep, which others see as asleep: it gets up, woken for nothing */
+	CHAOS_SLEEP,
 	CHAOS_ROUSE, /* waking a worker: the one that has slept longest instead of the last one */
 	CHAOS_POINTS
 };

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The settings of a runtime. The table below is all there is to know about a setting: its variable, what is accepted
- * (the words of the error message), how it is read and how it is shown. A new setting is a row there, a member of
- * struct weft__config, and, if it is a member of struct weft_options too, a check in apply_options().
+ * The settings of a runtime. The table below is all there is to know about a setting: its variable,
+ * what is accepted (the words of the error message), how it is read and how it is shown. A new
+ * setting is a row there, a member of struct weft__config, and, if it is a member of struct
+ * weft_options too, a check in apply_options().
  *
- * WEFT_STACK_SIZE and WEFT_GUARD are also read by src/stack_env.c, for coroutines outside of a runtime; the bounds and
- * the default are the same.
+ * WEFT_STACK_SIZE and WEFT_GUARD are also read by src/stack_env.c, for coroutines outside of a
+ * runtime; the bounds and the default are the same.
  */
 #include "config.h"
 
@@ -25,6 +26,7 @@ _Static_assert(WEFT__CONFIG_WHY_SIZE == WEFT__CPUS_WHY_SIZE, "the reason fits");
 #define ACCEPTS_WORKERS "a number from 1 to 1024"
 #define ACCEPTS_STACK   "bytes, with K or M as suffix, from 16K to 1024M"
 #define ACCEPTS_FLAG    "0 or 1"
+#define ACCEPTS_CHAOS   "SEED, SEED,hop or SEED,virtual, where SEED is a number below 2^64"
 
 #define WHY_ONE_WORKER "the virtual time of WEFT_CHAOS is one worker's"
 
@@ -65,14 +67,15 @@ static const struct setting {
 	[WEFT__SETTING_STATS] =
 		{"WEFT_STATS", ACCEPTS_FLAG, read_stats, show_stats},
 	[WEFT__SETTING_CHAOS] =
-		{"WEFT_CHAOS", "SEED, SEED,hop or SEED,virtual, where SEED is a number below 2^64", read_chaos,
+		{"WEFT_CHAOS", ACCEPTS_CHAOS, read_chaos,
 		 show_chaos},
 	[WEFT__SETTING_PRINT_CONFIG] =
 		{"WEFT_PRINT_CONFIG", ACCEPTS_FLAG, read_print_config, show_print_config},
 	/* clang-format on */
 };
 
-/* --- readers: strict, since strtoull() takes blanks, signs and, silently, numbers that are too large ------------- */
+/* --- readers: strict, since strtoull() takes blanks, signs and, silently, numbers that are too
+ * large ------------- */
 
 /* The digits at *text as a number; *text is moved behind them. */
 static bool read_digits(const char **text, uint64_t *ret)
@@ -173,7 +176,8 @@ static bool read_print_config(const char *text, struct weft__config *ret)
 	return read_flag(text, &ret->print_config);
 }
 
-/* --- showers: as the variable would be written, where it can be --------------------------------------------- */
+/* --- showers: as the variable would be written, where it can be
+ * --------------------------------------------- */
 
 static void show_workers(const struct weft__config *config, char *ret_text)
 {
@@ -229,7 +233,8 @@ static void show_print_config(const struct weft__config *config, char *ret_text)
 	snprintf(ret_text, VALUE_SIZE, "%d", config->print_config);
 }
 
-/* --- loading ------------------------------------------------------------------------------------------------ */
+/* --- loading
+ * ------------------------------------------------------------------------------------------------ */
 
 /* Complains in one line, whatever the value holds (weft__warn() sees to that). */
 static void reject(const char *variable, const char *text, const char *accepts)
@@ -330,7 +335,8 @@ int weft__config_load(struct weft__config *ret, const struct weft_options *opt)
 	return 0;
 }
 
-/* --- printing ----------------------------------------------------------------------------------------------- */
+/* --- printing
+ * ----------------------------------------------------------------------------------------------- */
 
 void weft__config_print(const struct weft__config *config)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The settings of a runtime, each with its value and where that came from. Code beats environment beats default. A
- * value that does not parse or is out of range makes the start fail, also where a stronger source overrides it: a
- * mistake is reported when it is made, not on the day the override goes away.
+ * The settings of a runtime, each with its value and where that came from. Code beats environment
+ * beats default. A value that does not parse or is out of range makes the start fail, also where a
+ * stronger source overrides it: a mistake is reported when it is made, not on the day the override
+ * goes away.
  */
 #ifndef WEFT_SCHED_CORE_CONFIG_H
 #define WEFT_SCHED_CORE_CONFIG_H

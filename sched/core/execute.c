@@ -2,18 +2,20 @@
 /*
  * How tasks run: their coroutines, the direct switch from one to the next, and the end of a task.
  *
- * A suspending task looks at its own worker's queues and switches straight to what it finds; only when there is
- * nothing does it switch to the leader, which searches and sleeps. (Rejected: always over the leader, as most libraries
- * do. It is simpler, and costs a second switch each time.) A coroutine whose task has ended runs the next unstarted
- * task on its own stack, with no switch at all.
+ * A suspending task looks at its own worker's queues and switches straight to what it finds; only
+ * when there is nothing does it switch to the leader, which searches and sleeps. (Rejected: always
+ * over the leader, as most libraries do. It is simpler, and costs a second switch each time.) A
+ * coroutine whose task has ended runs the next unstarted task on its own stack, with no switch at
+ * all.
  *
- * Publish only after the switch. The replaced coroutine's context is saved only once the switch has happened, so
- * nobody may be able to resume it, or to reuse its stack, before. The one who leaves notes in worker.leave what is to
- * become of it, and whoever runs next on that thread does it, in settle(), first of all. Every resume path begins with
- * settle(): weft__suspend() after its switch, weft__task_main() at its top, weft__execute() when the leader is back.
+ * Publish only after the switch. The replaced coroutine's context is saved only once the switch has
+ * happened, so nobody may be able to resume it, or to reuse its stack, before. The one who leaves
+ * notes in worker.leave what is to become of it, and whoever runs next on that thread does it, in
+ * settle(), first of all. Every resume path begins with settle(): weft__suspend() after its switch,
+ * weft__task_main() at its top, weft__execute() when the leader is back.
  *
- * The switch returns the worker that resumed: hot code gets the right worker in a register. The worker from before the
- * switch is another thread's and must not be used.
+ * The switch returns the worker that resumed: hot code gets the right worker in a register. The
+ * worker from before the switch is another thread's and must not be used.
  */
 #include "runtime.h"
 #include "sched/os/clock.h"
@@ -21,7 +23,8 @@
 #include "unwind.h"
 #include "wait.h"
 
-/* Keeps a coroutine that has no task any more: in the worker, at most two chains, else in the depot. */
+/* Keeps a coroutine that has no task any more: in the worker, at most two chains, else in the
+ * depot. */
 static void keep_coro(struct worker *w, struct coro *co)
 {
 	if (w->idle_coro_count == DEPOT_CHAIN) {
@@ -72,8 +75,8 @@ static void settle(struct worker *w)
 }
 
 /*
- * Forks may run inline on co's stack while at least half of a task's stack is left. A coroutine entered by
- * weft_coro_enter() is not marked here: inlining on it takes the longer way (fork.c).
+ * Forks may run inline on co's stack while at least half of a task's stack is left. A coroutine
+ * entered by weft_coro_enter() is not marked here: inlining on it takes the longer way (fork.c).
  */
 static void allow_inlining(struct worker *w, const struct coro *co)
 {
@@ -131,8 +134,8 @@ static void end_task(struct worker *w, struct task *t, void *result)
 	san_release(t);
 	san_release(w->rt);
 	if (!(t->flags & TASK_FORK)) {
-		/* release: whoever counts this end has seen the task's spawn, and those that it spawned
-		 * (weft__all_ended()). */
+		/* release: whoever counts this end has seen the task's spawn, and those that it
+		 * spawned (weft__all_ended()). */
 		atomic_store_explicit(
 			&w->counters.completed,
 			atomic_load_explicit(&w->counters.completed, memory_order_relaxed) + 1,

@@ -2,24 +2,29 @@
 /*
  * Finding work: in which order a worker looks where.
  *
- * A worker's own picks go slot, ring, deque, inbox: what was just woken (its data is hot), what waits longest of those
- * that have started, then the newest unstarted task (so that a recursion is run depth first, in bounded memory).
+ * A worker's own picks go slot, ring, deque, inbox: what was just woken (its data is hot), what
+ * waits longest of those that have started, then the newest unstarted task (so that a recursion is
+ * run depth first, in bounded memory).
  *
- * Fairness. Taken alone this order starves: two tasks that wake each other never leave the slot, two that yield never
- * leave the ring, and new tasks on the deque bury old ones. So some picks take another order, by their number:
+ * Fairness. Taken alone this order starves: two tasks that wake each other never leave the slot,
+ * two that yield never leave the ring, and new tasks on the deque bury old ones. So some picks take
+ * another order, by their number:
  *
- *   every 16th  the ring, or eight picks later the deque, comes before the slot;
- *   every 64th  is made by the leader, from four sources in turn: the injection queue, the old end of the deque, the
+ *   every 16th  the ring, or eight picks later the deque, comes before the slot; every 64th  is
+ *   made by the leader, from four sources in turn: the injection queue, the old end of the deque,
+ *   the
  *               inbox, and tasks that wait for a stack of uncommon size. The leader also runs the timers then.
  *
- * Hence every runnable task that a worker holds is picked after a bounded number of that worker's picks, whatever else
- * arrives: with p tasks before it in its queue, at most WEFT__FAIR_BOUND * (p + 1). See docs/design.md.
+ * Hence every runnable task that a worker holds is picked after a bounded number of that worker's
+ * picks, whatever else arrives: with p tasks before it in its queue, at most WEFT__FAIR_BOUND * (p
+ * + 1). See docs/design.md.
  *
- * Stealing. At most half as many workers search at a time as there are processors. A searcher goes around the table from a
- * random place and takes the oldest unstarted task of a deque, or half of a ring. Of a deque that holds many it takes half as
- * well: those are tasks that somebody spawned in a loop, and each steal costs its victim an interrupt. One that holds few
- * may be a recursion's, whose oldest is the largest part of the work, and whose others their forker runs inline. It searches
- * for WEFT_SPIN microseconds, then sleeps (park.c).
+ * Stealing. At most half as many workers search at a time as there are processors. A searcher goes
+ * around the table from a random place and takes the oldest unstarted task of a deque, or half of a
+ * ring. Of a deque that holds many it takes half as well: those are tasks that somebody spawned in
+ * a loop, and each steal costs its victim an interrupt. One that holds few may be a recursion's,
+ * whose oldest is the largest part of the work, and whose others their forker runs inline. It
+ * searches for WEFT_SPIN microseconds, then sleeps (park.c).
  */
 #include "runtime.h"
 #include "sched/os/clock.h"
@@ -53,8 +58,8 @@ static uint32_t count_pick(struct worker *w)
 }
 
 /*
- * t, if it can run now. An unstarted task for which no stack can be had is put aside (starve.c), and NULL returned. have_stack: the
- * caller has a stack of the common size for it.
+ * t, if it can run now. An unstarted task for which no stack can be had is put aside (starve.c),
+ * and NULL returned. have_stack: the caller has a stack of the common size for it.
  */
 static struct task *startable(struct worker *w, struct task *t, bool have_stack)
 {
@@ -69,7 +74,8 @@ static inline __attribute__((always_inline)) struct task *from_slot(struct worke
 	/* relaxed: only we fill the slot. */
 	if (!atomic_load_explicit(&w->slot, memory_order_relaxed))
 		return NULL;
-	/* Store-load race with raid() in watch.c: taking, then raided. relaxed: the fences order. */
+	/* Store-load race with raid() in watch.c: taking, then raided. relaxed: the fences
+	 * order. */
 	atomic_store_explicit(&w->taking, true, memory_order_relaxed);
 	weft__fence_light();
 	struct task *t;
@@ -91,7 +97,8 @@ static struct task *from_deque(struct worker *w, bool have_stack)
 {
 	if (weft__deque_empty(&w->deque))
 		return NULL;
-	/* Not taken out without a stack for it: here it can still be stolen, or run inline by who forked it. */
+	/* Not taken out without a stack for it: here it can still be stolen, or run inline by who
+	 * forked it. */
 	if (!have_stack && !weft__can_start(w))
 		return NULL;
 	return startable(w, weft__deque_pop(&w->deque), have_stack);
@@ -129,8 +136,8 @@ static struct task *from_injection(struct worker *w, unsigned max, bool have_sta
 }
 
 /*
- * While the ring overflows, the injection queue is its tail (ready.c): everybody keeps their place in the line, and the
- * ring is filled anew when it is empty.
+ * While the ring overflows, the injection queue is its tail (ready.c): everybody keeps their place
+ * in the line, and the ring is filled anew when it is empty.
  */
 static struct task *from_ring(struct worker *w, bool have_stack)
 {
@@ -223,8 +230,8 @@ struct task *weft__pick_local(struct worker *w, bool have_stack)
 {
 	uint32_t pick = count_pick(w);
 
-	/* Between those picks that take another order the slot comes first: the way of tasks that talk to each other. What is in
-	 * the slot has started. */
+	/* Between those picks that take another order the slot comes first: the way of tasks that
+	 * talk to each other. What is in the slot has started. */
 	if (__builtin_expect(w->rt->config.chaos.on, 0))
 		return pick_by_chance(w, pick, have_stack);
 	if (__builtin_expect(pick % DEQUE_OFFSET != 0, 1)) {
@@ -259,8 +266,8 @@ static struct task *pick_fair(struct worker *w)
 	return t;
 }
 
-/* Makes runnable what waits for a time that has come, whoever's heap it is in, and tends the depot. Whether it is to be
- * tended again at once. */
+/* Makes runnable what waits for a time that has come, whoever's heap it is in, and tends the depot.
+ * Whether it is to be tended again at once. */
 static bool run_timers(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
@@ -300,7 +307,8 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 		if (count > 0) {
 			counter_add(&w->counters.steals, 1);
 			counter_add(&w->counters.stolen, count);
-			/* Ours is empty, so they are run in the order in which they were spawned. */
+			/* Ours is empty, so they are run in the order in which they were
+			 * spawned. */
 			for (unsigned i = count; i-- > 1;) {
 				if (!weft__deque_push(&w->deque, loot[i]))
 					weft__inject(w->rt, loot[i]);
@@ -353,7 +361,8 @@ static struct task *search(struct worker *w)
 			t = from_injection(w, INJECTION_BATCH, false);
 		if (t || spin == 0)
 			return t;
-		/* What waits for a time does not wait for the search's end; it is woken into our slot. */
+		/* What waits for a time does not wait for the search's end; it is woken into our
+		 * slot. */
 		bool more = run_timers(w);
 		t = from_slot(w);
 		if (t)
@@ -406,7 +415,8 @@ struct task *weft__find(struct worker *w)
 			return NULL;
 		w->retires = atomic_load_explicit(&w->retiring, memory_order_relaxed);
 		if (w->retires) {
-			/* It was perhaps woken, hence counted, for work that it will not look for. */
+			/* It was perhaps woken, hence counted, for work that it will not look
+			 * for. */
 			if (w->searching)
 				weft__search_stop(w);
 			weft__hand_over(w);

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork and join. A fork is pushed to the deque's bottom. If it is still there when its parent joins it, it is run as a
- * call on the parent's stack: no stack, no switch. Otherwise it was stolen, or is not the youngest, and the parent
- * waits for it like for any task. (Rejected: running some other task on top of the waiting parent's stack, as stackless
- * libraries must: it would bury the parent's wait under an unrelated task's.)
+ * Fork and join. A fork is pushed to the deque's bottom. If it is still there when its parent joins
+ * it, it is run as a call on the parent's stack: no stack, no switch. Otherwise it was stolen, or
+ * is not the youngest, and the parent waits for it like for any task. (Rejected: running some other
+ * task on top of the waiting parent's stack, as stackless libraries must: it would bury the
+ * parent's wait under an unrelated task's.)
  *
- * An inlined fork is a task: weft_self(), cancellation and pin are its own, and it may suspend or hop. It is then what
- * the queues hold, and the stack with its parent's frames below moves as a whole.
+ * An inlined fork is a task: weft_self(), cancellation and pin are its own, and it may suspend or
+ * hop. It is then what the queues hold, and the stack with its parent's frames below moves as a
+ * whole.
  *
- * It needs room on the stack: at least half of a common stack must be left, else it runs on a stack of its own. So a
- * recursion a million deep works, one stack for every half.
+ * It needs room on the stack: at least half of a common stack must be left, else it runs on a stack
+ * of its own. So a recursion a million deep works, one stack for every half.
  */
 #include "runtime.h"
 #include "src/fatal.h"
@@ -39,7 +41,8 @@ void weft_fork(weft_task *storage, weft_fn *fn, void *arg)
 	weft__start_later(w, t);
 }
 
-/* Runs t, which is in no queue, as a call. It starts with the environment of a new task; the caller's is restored. */
+/* Runs t, which is in no queue, as a call. It starts with the environment of a new task; the
+ * caller's is restored. */
 static void *run_inline(struct worker *w, struct task *t)
 {
 	struct task *parent = w->task;
@@ -106,7 +109,8 @@ static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task
 		if (has_room(w))
 			return run_inline(w, t);
 		if (room_in_generator(w)) {
-			/* A task's start is a boundary: what is inlined must not see the generator. */
+			/* A task's start is a boundary: what is inlined must not see the
+			 * generator. */
 			struct coro *caller = weft__coro_boundary_begin();
 			void *result = run_inline(w, t);
 			weft__coro_boundary_end(caller);

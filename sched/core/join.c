@@ -8,8 +8,8 @@
  *   waiter → BUSY → DONE       the task ends: between the two its end claims the waiter
  *   NOBODY → DETACHED          its end will free it
  *
- * A joiner that wants to give up and finds BUSY waits for DONE, since the waiter is being looked at. It then has the
- * result after all.
+ * A joiner that wants to give up and finds BUSY waits for DONE, since the waiter is being looked
+ * at. It then has the result after all.
  */
 #include "runtime.h"
 #include "src/fatal.h"
@@ -110,7 +110,8 @@ int weft_detach(weft_task *task)
 
 	if (!t)
 		return -EINVAL;
-	/* acq_rel: what the caller did with the task's memory comes before its end frees it, or the other way round. */
+	/* acq_rel: what the caller did with the task's memory comes before its end frees it, or the
+	 * other way round. */
 	if (atomic_compare_exchange_strong_explicit(&t->join, &join, JOIN_DETACHED,
 						    memory_order_acq_rel, memory_order_acquire))
 		return 0;

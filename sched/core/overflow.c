@@ -6,7 +6,8 @@
  * the stack that this thread runs on, and the stack pointer says that it got there by growing, one
  * line is written:
  *
- *   weft: stack overflow in task 0x7f... "parser", function 0x55... (server+0x1234), stack of 262144 bytes; ...
+ *   weft: stack overflow in task 0x7f... "parser", function 0x55... (server+0x1234), stack of
+ *   262144 bytes; ...
  *
  * Then, as for every other fault, comes what would have come without us: the handler that the
  * program (or a sanitizer) had installed before, or the default action, at the faulting
@@ -43,7 +44,8 @@
 /* Beneath the handler's frames and those of whatever it calls, which may print a backtrace. */
 #define SIGNAL_STACK ((size_t)64 << 10)
 
-/* How far below the stack pointer a growing stack is touched: red zone, and the probes of -fstack-check. */
+/* How far below the stack pointer a growing stack is touched: red zone, and the probes of
+ * -fstack-check. */
 #define PROBE_DISTANCE ((uintptr_t)16 << 10)
 
 /* Changed only while the handler is not installed, hence read in it without more ado. */
@@ -208,14 +210,16 @@ static bool in_guard_of(const struct coro *co, uintptr_t address)
 	return address < low && low - address <= co->stack.arena->guard_bytes;
 }
 
-/* The coroutine with that guard, and the task whose it is (NULL: none's), of those that may be at work here. */
+/* The coroutine with that guard, and the task whose it is (NULL: none's), of those that may be at
+ * work here. */
 static const struct coro *find_culprit(uintptr_t address, const struct task **ret_task)
 {
 	const struct worker *w = weft__worker();
 	const struct coro *co = weft__thread()->current;
 
 	*ret_task = w ? w->task : NULL;
-	/* In the midst of a switch `current` is the one to come, and the stack still that of the one who leaves. */
+	/* In the midst of a switch `current` is the one to come, and the stack still that of the
+	 * one who leaves. */
 	if (w && (w->leave == LEAVE_PARK || w->leave == LEAVE_YIELD) &&
 	    in_guard_of(w->leaving->coro, address)) {
 		*ret_task = w->leaving;
@@ -307,8 +311,8 @@ static void pass_on(int sig, siginfo_t *info, void *context, bool overflow)
 	if (sent && previous.sa_handler == SIG_IGN)
 		return;
 	act_by_default();
-	/* A fault happens again when we return, and there ends the process. A signal must be sent again: it waits, blocked,
-	 * until we return. */
+	/* A fault happens again when we return, and there ends the process. A signal must be sent
+	 * again: it waits, blocked, until we return. */
 	if (sent)
 		raise(sig);
 }
@@ -330,7 +334,8 @@ void weft__overflow_watch(void)
 	page_size = (size_t)sysconf(_SC_PAGESIZE);
 	if (installed || sigaction(SIGSEGV, NULL, &previous) != 0)
 		return;
-	/* The program's handler is to find what it has asked for, but that it runs on another stack. */
+	/* The program's handler is to find what it has asked for, but that it runs on another
+	 * stack. */
 	ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (previous.sa_flags & (SA_NODEFER | SA_RESTART));
 	ours.sa_mask = previous.sa_mask;
 	installed = sigaction(SIGSEGV, &ours, NULL) == 0;

@@ -5,7 +5,8 @@
 
 #include "task.h"
 
-/* Installs the handler of SIGSEGV; takes it away again. The caller's lock makes these take turns. */
+/* Installs the handler of SIGSEGV; takes it away again. The caller's lock makes these take
+ * turns. */
 void weft__overflow_watch(void);
 void weft__overflow_unwatch(void);
 
@@ -17,7 +18,8 @@ void weft__overflow_unwatch(void);
 void *weft__overflow_thread_begin(void);
 void weft__overflow_thread_end(void *stack);
 
-/* What the program wants the task to run. In runtime.c, whose tasks begin with a function of its own. */
+/* What the program wants the task to run. In runtime.c, whose tasks begin with a function of its
+ * own. */
 weft_fn *weft__task_function(const struct task *t);
 
 #endif

@@ -2,13 +2,14 @@
 /*
  * Sleeping and waking workers: no wake is lost, few are superfluous, an idle runtime uses no CPU.
  *
- * The problem. Whoever makes a task visible should wake a worker only if one is needed: a wake costs microseconds. A worker
- * that finds nothing should sleep only if nothing is there. The designs that were rejected: a condition variable
- * around one queue (a lock on every push); waking on every push (bthread: eight times slower spawns); a periodic
- * tick that looks for stranded work (CPU use when idle, latency when not).
+ * The problem. Whoever makes a task visible should wake a worker only if one is needed: a wake
+ * costs microseconds. A worker that finds nothing should sleep only if nothing is there. The
+ * designs that were rejected: a condition variable around one queue (a lock on every push); waking
+ * on every push (bthread: eight times slower spawns); a periodic tick that looks for stranded work
+ * (CPU use when idle, latency when not).
  *
- * The one that was chosen is Go's, with the fences made asymmetric. `idle` holds two counts: searchers (awake workers that
- * look for work) and sleepers.
+ * The one that was chosen is Go's, with the fences made asymmetric. `idle` holds two counts:
+ * searchers (awake workers that look for work) and sleepers.
  *
  *   making a task visible (announce)       going to sleep
  *     store the task in a queue              searchers - 1, sleepers + 1 (one atomic operation)
@@ -16,20 +17,23 @@
  *     load idle                              load every queue: not empty: do not sleep
  *     sleepers and no searchers: wake one    wait
  *
- * Store-load race: at least one side sees the other's store. So if the announcer sees no sleeper, that worker's look at
- * the queues comes later and finds the task.
+ * Store-load race: at least one side sees the other's store. So if the announcer sees no sleeper,
+ * that worker's look at the queues comes later and finds the task.
  *
- * If the announcer sees a searcher it wakes nobody, since that searcher will look at the queue before it sleeps. But a
- * searcher may find another task instead. So the last searcher to stop searching looks around once more (after a heavy
- * fence, for the same race) and wakes another one if there is more to do. A woken worker is a searcher from the moment
- * it is woken: a burst of announcements wakes one worker, which wakes the next.
+ * If the announcer sees a searcher it wakes nobody, since that searcher will look at the queue
+ * before it sleeps. But a searcher may find another task instead. So the last searcher to stop
+ * searching looks around once more (after a heavy fence, for the same race) and wakes another one
+ * if there is more to do. A woken worker is a searcher from the moment it is woken: a burst of
+ * announcements wakes one worker, which wakes the next.
  *
- * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see watch.c.
+ * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see
+ * watch.c.
  *
- * A retiring worker looks for no work, so it does not count as a sleeper and is woken for none: it is on the list
- * for those who nudge it, and may be the keeper.
+ * A retiring worker looks for no work, so it does not count as a sleeper and is woken for none: it
+ * is on the list for those who nudge it, and may be the keeper.
  *
- * Deadlines, of tasks and of the depot. One sleeper, the keeper, waits for the earliest one. `keeper_deadline` says until when it sleeps.
+ * Deadlines, of tasks and of the depot. One sleeper, the keeper, waits for the earliest one.
+ * `keeper_deadline` says until when it sleeps.
  *
  *   arming (announce_timer)                going to sleep
  *     store earliest of a heap               sleepers + 1
@@ -37,11 +41,12 @@
  *     load idle, keeper_deadline             load earliest of every heap
  *     sleepers, keeper later: wake one       become the keeper if that is before keeper_deadline
  *
- * A woken worker becomes the keeper, when it sleeps again, if its deadline is earlier. When a keeper gets something else to
- * do, the last searcher's look around (which it is, or will be) wakes the next one.
+ * A woken worker becomes the keeper, when it sleeps again, if its deadline is earlier. When a
+ * keeper gets something else to do, the last searcher's look around (which it is, or will be) wakes
+ * the next one.
  *
- * A sleeping worker waits for `awake` to become 1. Whoever takes it off the list of sleepers (under idle_lock) stores that,
- * so each time on the list is ended by exactly one.
+ * A sleeping worker waits for `awake` to become 1. Whoever takes it off the list of sleepers (under
+ * idle_lock) stores that, so each time on the list is ended by exactly one.
  */
 #include "runtime.h"
 #include "sched/os/clock.h"
@@ -59,8 +64,8 @@
 #define SLEEPERS(i)  ((uint32_t)((i) >> 32))
 
 /*
- * What w counts as while it sleeps. One that retires would not look for work: it is woken by nudges only, and by
- * itself. (w->retires does not change while w is on the list.)
+ * What w counts as while it sleeps. One that retires would not look for work: it is woken by nudges
+ * only, and by itself. (w->retires does not change while w is on the list.)
  */
 static uint64_t as_sleeper(const struct worker *w)
 {
@@ -76,8 +81,8 @@ static void push_sleeper_locked(struct worker *w)
 	atomic_store_explicit(&w->awake, 0, memory_order_relaxed);
 	/* relaxed: nudge() reads it after its fence; our heavy fence follows. */
 	atomic_store_explicit(&w->asleep, 1, memory_order_relaxed);
-	/* seq_cst, here and below: not needed for the races, which the heavy fences decide; it keeps them simple to
-	 * read, as in the models. */
+	/* seq_cst, here and below: not needed for the races, which the heavy fences decide; it
+	 * keeps them simple to read, as in the models. */
 	atomic_fetch_add_explicit(&rt->idle, as_sleeper(w) - (w->searching ? SEARCHER : 0),
 				  memory_order_seq_cst);
 	w->searching = false;
@@ -120,20 +125,22 @@ static struct worker *sleeper_locked(struct weft_runtime *rt)
 	return w;
 }
 
-/* Wakes the worker that went to sleep last; unless, for `searchers_do`, somebody searches by now. */
+/* Wakes the worker that went to sleep last; unless, for `searchers_do`, somebody searches by
+ * now. */
 static void wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 {
 	struct worker *w = NULL;
 
 	weft__lock(&rt->idle_lock);
-	/* relaxed: only changed to more sleepers or from sleeper to searcher under the lock we hold. */
+	/* relaxed: only changed to more sleepers or from sleeper to searcher under the lock we
+	 * hold. */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	if (!(searchers_do && SEARCHERS(idle) > 0)) {
 		w = sleeper_locked(rt);
 		if (w)
 			take_sleeper_locked(rt, w);
-		/* It watches from now on, so that no more slots wake it or another one before it is there.
-		 * acquire: the last watcher's raids. */
+		/* It watches from now on, so that no more slots wake it or another one before it is
+		 * there. acquire: the last watcher's raids. */
 		if (w && to_watch &&
 		    !atomic_exchange_explicit(&rt->watching, 1, memory_order_acquire))
 			w->to_watch = true;
@@ -180,7 +187,8 @@ void weft__nudge(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
-	weft__fence_light(); /* store-load race with weft__sleep(): see above, with asleep for idle */
+	/* store-load race with weft__sleep(): see above, with asleep for idle */
+	weft__fence_light();
 	if (!atomic_load_explicit(&w->asleep, memory_order_relaxed))
 		return;
 	weft__lock(&rt->idle_lock);
@@ -285,14 +293,16 @@ void weft__search_stop(struct worker *w)
 
 	w->searching = false;
 	if (w->watches) {
-		/* release: our raids, for the next watcher. The heavy fence comes later, and then a look at the slots. */
+		/* release: our raids, for the next watcher. The heavy fence comes later, and then a
+		 * look at the slots. */
 		w->watches = false;
 		atomic_store_explicit(&rt->watching, 0, memory_order_release);
 	}
 	uint64_t idle = atomic_fetch_sub_explicit(&rt->idle, SEARCHER, memory_order_seq_cst);
 	if (SEARCHERS(idle) > 1 || SLEEPERS(idle) == 0)
 		return;
-	weft__fence_heavy(); /* store-load race with weft__announce(): searchers - 1, then the queues */
+	/* store-load race with weft__announce(): searchers - 1, then the queues */
+	weft__fence_heavy();
 	unsigned seen = look_at_workers(w);
 	bool work = (seen & (SEEN_READY | SEEN_UNSTARTED)) || !weft__wfcq_empty(&rt->injection);
 	bool unwatched =
@@ -344,7 +354,8 @@ void weft__get_up(struct worker *w)
 		await_rouse(w);
 }
 
-/* Makes w the keeper if there is a deadline before the present keeper's. Returns until when w is to sleep. */
+/* Makes w the keeper if there is a deadline before the present keeper's. Returns until when w is to
+ * sleep. */
 static int64_t keep_time(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
@@ -365,8 +376,8 @@ static int64_t keep_time(struct worker *w)
 }
 
 /*
- * Ends a runtime that is closing once nothing is live in it. By every worker that ceases to be active, after its heavy
- * fence, so that the last one sees all ends.
+ * Ends a runtime that is closing once nothing is live in it. By every worker that ceases to be
+ * active, after its heavy fence, so that the last one sees all ends.
  */
 static void stop_if_over(struct weft_runtime *rt)
 {
@@ -380,7 +391,8 @@ void weft__sign_off(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	w->timer_armed = false;
-	weft__fence_heavy(); /* store-load race with weft_runtime_destroy() and with who becomes the keeper */
+	/* store-load race with weft_runtime_destroy() and with who becomes the keeper */
+	weft__fence_heavy();
 	stop_if_over(rt);
 	if (deadline_unkept(rt))
 		wake_one(rt, false, false);
@@ -401,7 +413,8 @@ static bool must_get_up(struct worker *w, unsigned seen)
 	return (seen & SEEN_READY) || ((seen & SEEN_UNSTARTED) && !w->starving);
 }
 
-/* Sleeps until it is woken, or until then. In virtual time that is at once, as nobody does anything before. */
+/* Sleeps until it is woken, or until then. In virtual time that is at once, as nobody does anything
+ * before. */
 static int rest(struct worker *w, int64_t until)
 {
 	if (!w->rt->config.chaos.virtual_time || until == WEFT_FOREVER)
@@ -455,7 +468,8 @@ struct task *weft__sleep(struct worker *w)
 			weft__get_up(w);
 			break;
 		}
-		/* While the owners pick, no slot is left alone for long, and it need not look so often. */
+		/* While the owners pick, no slot is left alone for long, and it need not look so
+		 * often. */
 		watch_ns = watch.moved ? 2 * watch_ns : WATCH_NS;
 		if (watch_ns > WATCH_MAX_NS)
 			watch_ns = WATCH_MAX_NS;

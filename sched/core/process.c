@@ -27,8 +27,8 @@
 #include <pthread.h>
 #include <stddef.h>
 
-/* Under the lock. `live` is also read without it, by the child of a fork: a thread that forks while another changes it
- * cannot care on which side of the change it was. */
+/* Under the lock. `live` is also read without it, by the child of a fork: a thread that forks while
+ * another changes it cannot care on which side of the change it was. */
 static struct weft__lock lock = WEFT__LOCK_INIT;
 static _Atomic unsigned live; /* relaxed, therefore */
 static bool watching;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a process with runtimes has, however many there are: its fork handler and its fault handler. */
+/* What a process with runtimes has, however many there are: its fork handler and its fault
+ * handler. */
 #ifndef WEFT_CORE_PROCESS_H
 #define WEFT_CORE_PROCESS_H
 

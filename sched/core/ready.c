@@ -9,9 +9,9 @@
  *   new                                the deque; pinned: the inbox
  *   pinned, woken                      its worker's inbox
  *
- * Whoever woke a task usually suspends soon, and its worker then goes on with the one it woke: a pair of tasks that
- * talk to each other stays on one worker and switches directly. A slot whose owner does not suspend soon is emptied by
- * a watcher (park.c).
+ * Whoever woke a task usually suspends soon, and its worker then goes on with the one it woke: a
+ * pair of tasks that talk to each other stays on one worker and switches directly. A slot whose
+ * owner does not suspend soon is emptied by a watcher (park.c).
  */
 #include "runtime.h"
 #include "sched/os/membarrier.h"
@@ -28,7 +28,8 @@ void weft__inject(struct weft_runtime *rt, struct task *t)
 	weft__announce(rt);
 }
 
-/* Puts t to the ring's tail, which is in the injection queue while the ring overflows; tells nobody. */
+/* Puts t to the ring's tail, which is in the injection queue while the ring overflows; tells
+ * nobody. */
 static void to_ring(struct worker *w, struct task *t)
 {
 	if (!w->overflowed && weft__ring_push(&w->ring, t))
@@ -37,7 +38,8 @@ static void to_ring(struct worker *w, struct task *t)
 	weft__wfcq_enqueue(&w->rt->injection, &t->link);
 }
 
-/* Pinned tasks, and those that chaos sends away: true if t is dealt with. w: NULL if the caller is none of its workers. */
+/* Pinned tasks, and those that chaos sends away: true if t is dealt with. w: NULL if the caller is
+ * none of its workers. */
 static bool sent_away(struct worker *w, struct task *t)
 {
 	if (t->pin != TASK_UNPINNED) {

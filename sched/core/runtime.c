@@ -162,12 +162,15 @@ int weft_runtime_destroy(weft_runtime *rt)
 		return -EDEADLK;
 	if (weft__is_orphan())
 		return -EPERM;
-	/* release: pairs with the acquire in stop_if_over(). Each worker that sleeps is woken and looks, before it sleeps
-	 * again, whether anything is live: the last one to do so stops the runtime. */
+	/* release: pairs with the acquire in stop_if_over(). Each worker that sleeps is woken and
+	 * looks, before it sleeps again, whether anything is live: the last one to do so stops the
+	 * runtime. */
 	atomic_store_explicit(&rt->closing, true, memory_order_release);
-	weft__fence_light(); /* store-load race with weft__sleep() and weft__sign_off(): closing, then the sleepers */
+	/* store-load race with weft__sleep() and weft__sign_off(): closing, then the sleepers */
+	weft__fence_light();
 	weft__wake_all(rt);
-	/* acquire: what the last tasks did. No wake is lost: the kernel sleeps only while stopped is 0. */
+	/* acquire: what the last tasks did. No wake is lost: the kernel sleeps only while stopped
+	 * is 0. */
 	while (!atomic_load_explicit(&rt->stopped, memory_order_acquire))
 		weft__futex_wait(&rt->stopped, 0, WEFT_FOREVER);
 	if (rt->config.stats)
@@ -223,7 +226,8 @@ static size_t main_stack_size(void)
 	return limit.rlim_cur < MAIN_STACK_MAX ? (size_t)limit.rlim_cur : MAIN_STACK_MAX;
 }
 
-/* The first task of weft_run(). Its result does not stay in the task, which others may join or detach. */
+/* The first task of weft_run(). Its result does not stay in the task, which others may join or
+ * detach. */
 struct main_call {
 	weft_fn *fn;
 	void *arg;

@@ -13,11 +13,12 @@
 
 #define WORKERS_MAX WEFT__WORKERS_MAX
 
-/* A runnable task with p others before it in its queue is picked after at most this many times p + 1 picks of the
- * worker that holds it (find.c). */
+/* A runnable task with p others before it in its queue is picked after at most this many times p +
+ * 1 picks of the worker that holds it (find.c). */
 #define WEFT__FAIR_BOUND 256
 
-/* The workers that have a thread, in no particular order. RCU: replaced as a whole, under runtime.admin. */
+/* The workers that have a thread, in no particular order. RCU: replaced as a whole, under
+ * runtime.admin. */
 struct worker_table {
 	struct worker_table *retired_next;
 	unsigned count;
@@ -95,8 +96,8 @@ static inline bool chaos_at(struct worker *w, enum chaos_point point)
 /* execute.c: how tasks are run. */
 
 /*
- * Suspends the task that runs on w, with what is to become of it, and runs next (NULL: the leader). Returns the worker
- * that resumed it.
+ * Suspends the task that runs on w, with what is to become of it, and runs next (NULL: the leader).
+ * Returns the worker that resumed it.
  */
 struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next);
 
@@ -143,7 +144,8 @@ void weft__starved_put(struct worker *w, struct task *t);
 /* One that has waited and that w can start now, or NULL. */
 struct task *weft__starved_take(struct worker *w);
 
-/* While runtime.starving is set: whether a new task is to be refused. w: NULL on a thread that is none of its workers. */
+/* While runtime.starving is set: whether a new task is to be refused. w: NULL on a thread that is
+ * none of its workers. */
 bool weft__refuses_tasks(struct weft_runtime *rt, struct worker *w);
 
 /* Whether stacks are so short that a new task is to be refused. */
@@ -156,12 +158,13 @@ static inline bool out_of_stacks(struct weft_runtime *rt, struct worker *w)
 }
 
 /*
- * Around what a thread that is no worker of rt does in it once it has made a task runnable: that task may be the last one,
- * and the runtime's end then waits until all visitors have left.
+ * Around what a thread that is no worker of rt does in it once it has made a task runnable: that
+ * task may be the last one, and the runtime's end then waits until all visitors have left.
  */
 static inline void visit_begin(struct weft_runtime *rt)
 {
-	/* relaxed: published, before the task can end, by the queue or by who registers as its joiner. */
+	/* relaxed: published, before the task can end, by the queue or by who registers as its
+	 * joiner. */
 	atomic_fetch_add_explicit(&rt->visitors, 1, memory_order_relaxed);
 }
 
@@ -171,15 +174,18 @@ static inline void visit_end(struct weft_runtime *rt)
 	atomic_fetch_sub_explicit(&rt->visitors, 1, memory_order_release);
 }
 
-/* find.c: finding work. What these return can run at once: it has started, or w has a stack for it. */
+/* find.c: finding work. What these return can run at once: it has started, or w has a stack for
+ * it. */
 
 /*
- * The next task from w's own queues: cheap, no stealing. NULL also when the leader is to make a fair pick.
- * have_stack: the caller will run an unstarted task of the common stack size on its own stack.
+ * The next task from w's own queues: cheap, no stealing. NULL also when the leader is to make a
+ * fair pick. have_stack: the caller will run an unstarted task of the common stack size on its own
+ * stack.
  */
 struct task *weft__pick_local(struct worker *w, bool have_stack);
 
-/* The next task from anywhere; sleeps while there is none. NULL: the worker is to end. By the leader. */
+/* The next task from anywhere; sleeps while there is none. NULL: the worker is to end. By the
+ * leader. */
 struct task *weft__find(struct worker *w);
 
 /* Hands over what w's queues hold to the pool. By the leader. */
@@ -206,14 +212,16 @@ bool weft__search_start(struct worker *w);
 void weft__search_stop(struct worker *w);
 
 /*
- * Going to sleep, by a leader whose queues are empty: it first announces that it will; then looks a last time for what was
- * sent to it or injected; then sleeps (returns what it is to run, or NULL), or gets up at once. It is a searcher then.
+ * Going to sleep, by a leader whose queues are empty: it first announces that it will; then looks a
+ * last time for what was sent to it or injected; then sleeps (returns what it is to run, or NULL),
+ * or gets up at once. It is a searcher then.
  */
 void weft__sleep_announce(struct worker *w);
 struct task *weft__sleep(struct worker *w);
 void weft__get_up(struct worker *w);
 
-/* What a worker owes the others before its thread ends: what one that goes to sleep would see to. */
+/* What a worker owes the others before its thread ends: what one that goes to sleep would see
+ * to. */
 void weft__sign_off(struct worker *w);
 
 /* Nothing is live and nothing will be: lets all workers end. */

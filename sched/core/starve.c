@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks for which no stack could be had when their turn came. An accepted task always runs: it waits here, in a queue
- * of the runtime, until some worker has a stack for it. (Rejected: a queue per worker. A stack that one worker frees is
- * then of no use to another's tasks.)
+ * Tasks for which no stack could be had when their turn came. An accepted task always runs: it
+ * waits here, in a queue of the runtime, until some worker has a stack for it. (Rejected: a queue
+ * per worker. A stack that one worker frees is then of no use to another's tasks.)
  *
- * Nothing tells when memory becomes free somewhere in the process, so it is asked for again from time to time:
+ * Nothing tells when memory becomes free somewhere in the process, so it is asked for again from
+ * time to time:
  *
- *  - A worker that was refused a stack is `starving` until it gets one. While it sees nothing but unstarted tasks it sleeps
- *    for STARVE_NS at a time (park.c), and then tries again. It neither spins nor sleeps for ever.
- *  - runtime.starving says that the last request was refused, or that tasks wait here. Whoever sets it wakes all
- *    sleepers: each either has a stack ready and finds work for it, or gives back what it kept before it sleeps again.
- *  - While it is set, spawning first asks for a stack, and refuses if there is none or if tasks wait here.
+ *  - A worker that was refused a stack is `starving` until it gets one. While it sees nothing but
+ *    unstarted tasks it sleeps for STARVE_NS at a time (park.c), and then tries again. It neither
+ *    spins nor sleeps for ever.
+ *  - runtime.starving says that the last request was refused, or that tasks wait here. Whoever sets
+ *    it wakes all sleepers: each either has a stack ready and finds work for it, or gives back what
+ *    it kept before it sleeps again.
+ *  - While it is set, spawning first asks for a stack, and refuses if there is none or if tasks
+ *    wait here.
  *
- * In the queue are tasks of all sizes, some pinned. A task that cannot be started goes to the tail, so that none of
- * uncommon size is in the way of the others for ever.
+ * In the queue are tasks of all sizes, some pinned. A task that cannot be started goes to the tail,
+ * so that none of uncommon size is in the way of the others for ever.
  */
 #include "runtime.h"
 
@@ -24,7 +28,8 @@ void weft__note_stack(struct worker *w, bool got)
 {
 	struct weft_runtime *rt = w->rt;
 
-	/* One task that waits may need more than what was got: who could not start it goes on sleeping in between. */
+	/* One task that waits may need more than what was got: who could not start it goes on
+	 * sleeping in between. */
 	if (!got || atomic_load_explicit(&rt->starved_count, memory_order_relaxed) == 0)
 		w->starving = !got;
 	/* relaxed, all: a hint; what it leads to is decided by asking for a stack. */

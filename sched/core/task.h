@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The task: a function given to the scheduler, with its state, its result and whoever waits for it. It has no
- * stack until it starts.
+ * The task: a function given to the scheduler, with its state, its result and whoever waits for it.
+ * It has no stack until it starts.
  *
  * Where a task is, and who may move it on:
  *
  *   unstarted   coro NULL; in a deque, injection queue or inbox. Whoever takes it out of there runs it.
  *   running     worker->task of one worker, or a frame below an inline fork on that worker's stack.
- *   suspending  park SUSPENDING: still on its stack, its wait node visible. Only its own thread moves it on: the
+ *   suspending  park SUSPENDING: still on its stack, its wait node visible. Only its own thread
+ *   moves it on: the
  *               next one to run there sets PARKED. Who has claimed its wait waits for that.
  *   parked      park PARKED: context saved. Whoever has claimed its wait owns it.
  *   runnable    coro set; in a next slot, ready ring, injection queue or inbox. Whoever takes it resumes it.

@@ -67,7 +67,8 @@ void weft__task_pool_fini(struct task_pool *pool)
 struct task *weft__task_pool_alloc(struct task_pool *pool)
 {
 	if (!pool->local) {
-		/* acquire: sees the links, and the last use of each block, that its freer released. */
+		/* acquire: sees the links, and the last use of each block, that its freer
+		 * released. */
 		pool->local = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
 		if (!pool->local && !add_slab(pool))
 			return NULL;

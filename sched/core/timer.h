@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlines of waits: a pairing heap per worker, under a lock, its earliest deadline published (Fredman, Sedgewick,
- * Sleator, Tarjan: The pairing heap, 1986). The nodes lie in the waiters' frames, so arming cannot fail; it takes
- * constant time, taking out amortised logarithmic time. An array heap would need memory at the moment of waiting.
+ * Deadlines of waits: a pairing heap per worker, under a lock, its earliest deadline published
+ * (Fredman, Sedgewick, Sleator, Tarjan: The pairing heap, 1986). The nodes lie in the waiters'
+ * frames, so arming cannot fail; it takes constant time, taking out amortised logarithmic time. An
+ * array heap would need memory at the moment of waiting.
  *
- * A heap stays in its worker's record, which outlives the worker: every worker expires the deadlines of every record.
+ * A heap stays in its worker's record, which outlives the worker: every worker expires the
+ * deadlines of every record.
  */
 #ifndef WEFT_CORE_TIMER_H
 #define WEFT_CORE_TIMER_H
@@ -44,7 +46,8 @@ void weft__timer_arm(struct timers *timers, struct timer *t, int64_t deadline);
 /* Takes an armed t out, if it still is in. After the return no other thread looks at t. */
 void weft__timer_disarm(struct timer *t);
 
-/* The earliest one if its deadline is not after now, taken out; else NULL. The caller holds the lock. */
+/* The earliest one if its deadline is not after now, taken out; else NULL. The caller holds the
+ * lock. */
 struct timer *weft__timers_pop_locked(struct timers *timers, int64_t now);
 
 #endif

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler's only thread-local variable. A task calls into the scheduler on one thread and returns from it on
- * another, so an address that the compiler computed before the call is the wrong thread's afterwards. Compilers take
- * a thread-local's address for a constant of the function. Hence weft__worker() is the one place where it is read:
- * never inlined, cloned or guessed to be pure, with a body that cannot be moved or merged. src/tls.c does the same
- * for the coroutine layer.
+ * The scheduler's only thread-local variable. A task calls into the scheduler on one thread and
+ * returns from it on another, so an address that the compiler computed before the call is the wrong
+ * thread's afterwards. Compilers take a thread-local's address for a constant of the function.
+ * Hence weft__worker() is the one place where it is read: never inlined, cloned or guessed to be
+ * pure, with a body that cannot be moved or merged. src/tls.c does the same for the coroutine
+ * layer.
  */
 #include "tls.h"
 

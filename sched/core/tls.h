@@ -5,7 +5,8 @@
 
 struct worker;
 
-/* The calling thread's worker, or NULL. Read anew at each call; the result is stale after a switch. */
+/* The calling thread's worker, or NULL. Read anew at each call; the result is stale after a
+ * switch. */
 struct worker *weft__worker(void);
 
 void weft__worker_set(struct worker *w);

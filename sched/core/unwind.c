@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See unwind.h. The types are the compiler's own; no function of the unwinder's library is called. */
+/* See unwind.h. The types are the compiler's own; no function of the unwinder's library is
+ * called. */
 #include "unwind.h"
 
 #include "overflow.h"
@@ -19,7 +20,8 @@ _Unwind_Reason_Code weft__exception_personality(int version, _Unwind_Action acti
 	const char *name = t ? task_name(t) : "";
 
 	(void)version, (void)class, (void)exception, (void)context;
-	/* The C library ends a thread like this. The thread is a worker, and the stack not its own. */
+	/* The C library ends a thread like this. The thread is a worker, and the stack not its
+	 * own. */
 	if (actions & _UA_FORCE_UNWIND)
 		weft__fatal("pthread_exit() or pthread_cancel() in task %p \"%s\", function %p",
 			    (void *)t, name, fn);

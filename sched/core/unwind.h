@@ -28,8 +28,8 @@ weft__exception_personality(int version, _Unwind_Action actions, _Unwind_Excepti
 
 /*
  * Right before the call, in the function that makes it (or that it is inlined in). 0x1b: the
- * address is relative and has 32 bits. It is an operand, so that link-time optimization and archives
- * know of the reference. Elsewhere the end of the stack is the end.
+ * address is relative and has 32 bits. It is an operand, so that link-time optimization and
+ * archives know of the reference. Elsewhere the end of the stack is the end.
  */
 #if defined(__x86_64__) && defined(__GCC_HAVE_DWARF2_CFI_ASM)
 #define WEFT__NO_EXCEPTION_LEAVES() \

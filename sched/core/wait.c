@@ -58,8 +58,9 @@ void weft__wait_wake(struct wakeup wakeup)
 /*
  * Lets cancellers see the waiter. false: the task has been cancelled.
  *
- * Store-load race with weft_cancel(): we store `waiting`, then read `cancel`; it sets CANCEL_REQUESTED, then reads
- * `waiting`. The heavy side is its: cancelling is rare. At least one of the two sees the other.
+ * Store-load race with weft_cancel(): we store `waiting`, then read `cancel`; it sets
+ * CANCEL_REQUESTED, then reads `waiting`. The heavy side is its: cancelling is rare. At least one
+ * of the two sees the other.
  */
 static bool cancel_watch(struct task *t, struct waiter *waiter)
 {
@@ -72,8 +73,8 @@ static bool cancel_watch(struct task *t, struct waiter *waiter)
 /*
  * After the return no canceller looks at the waiter.
  *
- * Store-load race with weft_cancel(): we clear `waiting`, then read `cancel`; it sets CANCEL_BUSY, then reads
- * `waiting`. Either it finds NULL or we find it busy and wait until it is done.
+ * Store-load race with weft_cancel(): we clear `waiting`, then read `cancel`; it sets CANCEL_BUSY,
+ * then reads `waiting`. Either it finds NULL or we find it busy and wait until it is done.
  */
 static void cancel_unwatch(struct task *t)
 {
@@ -110,7 +111,8 @@ static inline void suspend_until_woken(struct worker *w, struct task *t)
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 }
 
-/* Arms the waiter's timer, unless the deadline has passed and the task has claimed itself: false. */
+/* Arms the waiter's timer, unless the deadline has passed and the task has claimed itself:
+ * false. */
 static bool arm(struct worker *w, struct waiter *waiter, int64_t deadline)
 {
 	assert(!waiter->lone);
@@ -146,7 +148,8 @@ static inline enum wait_outcome wait_task(struct waiter *waiter, int64_t deadlin
 
 static enum wait_outcome wait_thread(struct waiter *waiter, int64_t deadline)
 {
-	/* No wake is lost: the futex call sleeps only while signal is 0, and the waker stores 1 before it wakes. */
+	/* No wake is lost: the futex call sleeps only while signal is 0, and the waker stores 1
+	 * before it wakes. */
 	/* acquire: what the waker did before weft__wait_wake(). */
 	while (!atomic_load_explicit(&waiter->signal, memory_order_acquire)) {
 		if (deadline == WEFT_FOREVER)

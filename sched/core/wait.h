@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The wait protocol: how a task or a plain thread waits for something, and how it is woken. Everything above the core
- * waits through this and nothing else.
+ * The wait protocol: how a task or a plain thread waits for something, and how it is woken.
+ * Everything above the core waits through this and nothing else.
  *
- * A waiter lies in the waiting function's frame. Whatever can wake it holds a pointer to it: a primitive's queue
- * (under that primitive's lock), a timer heap (under its lock), its task's cancellation (under the task's cancel lock).
+ * A waiter lies in the waiting function's frame. Whatever can wake it holds a pointer to it: a
+ * primitive's queue (under that primitive's lock), a timer heap (under its lock), its task's
+ * cancellation (under the task's cancel lock).
  *
  *   waiting side                                waking side
  *   weft__wait_begin(&waiter)
@@ -13,19 +14,22 @@
  *   lock; dequeue the node if still in; unlock
  *
  * Invariants.
- *  1. A waiter is claimed once: by the one compare-and-swap that moves `outcome` away from PENDING, or, if it is
- *     lone, as below. Others lose.
- *  2. A claim is attempted only under the lock of what holds the pointer, and the waiter takes each of these locks,
- *     to unlink, before its frame ends. So nobody looks at a dead frame. (A node that was taken out by the successful
- *     claimer needs no unlinking: that claimer is done with the frame when it wakes.)
- *  3. Whoever claims wakes, exactly once, after the unlock; the waiter does not return before that wake. (A waiter
- *     that claims itself, because its deadline has passed, needs no wake.)
- *  4. A waking task is reached through struct task, which lives until its wake; a waking thread through the address of its
- *     futex word, after whose store nothing else of the frame is touched. A FUTEX_WAKE on a dead frame's address is a
- *     stray wake for somebody else, and every futex wait here tolerates those.
+ *  1. A waiter is claimed once: by the one compare-and-swap that moves `outcome` away from PENDING,
+ *     or, if it is lone, as below. Others lose.
+ *  2. A claim is attempted only under the lock of what holds the pointer, and the waiter takes each
+ *     of these locks, to unlink, before its frame ends. So nobody looks at a dead frame. (A node
+ *     that was taken out by the successful claimer needs no unlinking: that claimer is done with
+ *     the frame when it wakes.)
+ *  3. Whoever claims wakes, exactly once, after the unlock; the waiter does not return before that
+ *     wake. (A waiter that claims itself, because its deadline has passed, needs no wake.)
+ *  4. A waking task is reached through struct task, which lives until its wake; a waking thread
+ *     through the address of its futex word, after whose store nothing else of the frame is
+ *     touched. A FUTEX_WAKE on a dead frame's address is a stray wake for somebody else, and every
+ *     futex wait here tolerates those.
  *
- * A lone waiter is in one queue and has no deadline. The holder of that queue's lock and a canceller are then the only
- * ones that may want it, and the waker, who comes often, needs no read-modify-write:
+ * A lone waiter is in one queue and has no deadline. The holder of that queue's lock and a
+ * canceller are then the only ones that may want it, and the waker, who comes often, needs no
+ * read-modify-write:
  *
  *   waker                                  canceller
  *   store given = true                     set CANCEL_REQUESTED
@@ -34,17 +38,20 @@
  *   not requested: it is mine              given: it is the waker's
  *   requested: compare-and-swap            else: compare-and-swap
  *
- * Store-load race: at least one sees the other. Both may, and then the waker has it, since a canceller that sees `given`
- * does not try. Neither can be missing: the waker takes it by the store only if the canceller is yet to look at `given`.
- * A waiter that finds itself cancelled is a canceller, fence and all. It finds that rarely: a task that has been cancelled
- * before it begins to wait is not lone, so that its waits cost no fence.
+ * Store-load race: at least one sees the other. Both may, and then the waker has it, since a
+ * canceller that sees `given` does not try. Neither can be missing: the waker takes it by the store
+ * only if the canceller is yet to look at `given`. A waiter that finds itself cancelled is a
+ * canceller, fence and all. It finds that rarely: a task that has been cancelled before it begins
+ * to wait is not lone, so that its waits cost no fence.
  *
- * A waiting task can be made runnable once its context is saved, which is after the switch: whoever runs next on its
- * thread then stores PARKED (settle() in execute.c), and the waker waits for that, if it is so early. No wake is lost:
- * it is the waker alone that makes the task runnable. (Rejected: the waker leaves a note for who would store PARKED. One of
- * the two must then be a read-modify-write on each side, for all waits, for the sake of those few that are woken
- * within the nanoseconds before the switch.) Nobody waits in a circle: between weft__wait_begin() and PARKED a thread
- * wakes nobody, except that a condition's waiter unlocks its mutex then, and who waits for a mutex wakes nobody there.
+ * A waiting task can be made runnable once its context is saved, which is after the switch: whoever
+ * runs next on its thread then stores PARKED (settle() in execute.c), and the waker waits for that,
+ * if it is so early. No wake is lost: it is the waker alone that makes the task runnable.
+ * (Rejected: the waker leaves a note for who would store PARKED. One of the two must then be a
+ * read-modify-write on each side, for all waits, for the sake of those few that are woken within
+ * the nanoseconds before the switch.) Nobody waits in a circle: between weft__wait_begin() and
+ * PARKED a thread wakes nobody, except that a condition's waiter unlocks its mutex then, and who
+ * waits for a mutex wakes nobody there.
  */
 #ifndef WEFT_CORE_WAIT_H
 #define WEFT_CORE_WAIT_H
@@ -104,14 +111,15 @@ static inline bool wait_claim_contended(struct waiter *waiter, enum wait_outcome
 {
 	uint32_t pending = WAIT_PENDING;
 
-	/* relaxed: decides a race and publishes nothing; what the wake publishes goes by weft__wait_wake(). */
+	/* relaxed: decides a race and publishes nothing; what the wake publishes goes by
+	 * weft__wait_wake(). */
 	return atomic_compare_exchange_strong_explicit(&waiter->outcome, &pending, outcome,
 						       memory_order_relaxed, memory_order_relaxed);
 }
 
 /*
- * Claims the waiter for its waker. The caller holds the lock of the queue that holds it. true: the caller must call
- * weft__wait_wake().
+ * Claims the waiter for its waker. The caller holds the lock of the queue that holds it. true: the
+ * caller must call weft__wait_wake().
  */
 static inline bool weft__wait_claim(struct waiter *waiter, struct wakeup *ret)
 {
@@ -122,8 +130,8 @@ static inline bool weft__wait_claim(struct waiter *waiter, struct wakeup *ret)
 	if (!waiter->lone)
 		return wait_claim_contended(waiter, WAIT_WOKEN);
 	if (t) {
-		/* Store-load race with weft__wait_claim_cancelled(): see above. relaxed, all: the lock or the
-		 * canceller's fence orders. */
+		/* Store-load race with weft__wait_claim_cancelled(): see above. relaxed, all: the
+		 * lock or the canceller's fence orders. */
 		atomic_store_explicit(&waiter->given, true, memory_order_relaxed);
 		weft__fence_light();
 		if (__builtin_expect(atomic_load_explicit(&t->cancel, memory_order_relaxed) &
@@ -136,8 +144,8 @@ static inline bool weft__wait_claim(struct waiter *waiter, struct wakeup *ret)
 }
 
 /*
- * Claims the waiter because its task is cancelled, by the canceller or the task. After CANCEL_REQUESTED was set or seen, and
- * then a heavy fence. As weft__wait_claim() otherwise.
+ * Claims the waiter because its task is cancelled, by the canceller or the task. After
+ * CANCEL_REQUESTED was set or seen, and then a heavy fence. As weft__wait_claim() otherwise.
  */
 bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret);
 
@@ -145,20 +153,23 @@ bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret);
 void weft__wait_wake(struct wakeup wakeup);
 
 /*
- * Cancels n tasks, at most WEFT__CANCEL_SOME, with one fence for all. Returns how many of their waits it has claimed, which the
- * caller must wake: these tasks live until then. Nobody else may cancel several of them at once.
+ * Cancels n tasks, at most WEFT__CANCEL_SOME, with one fence for all. Returns how many of their
+ * waits it has claimed, which the caller must wake: these tasks live until then. Nobody else may
+ * cancel several of them at once.
  */
 #define WEFT__CANCEL_SOME 32
 unsigned weft__cancel_some(struct task *const *tasks, unsigned n, struct wakeup *ret_wakeups);
 
 /*
- * Waits until somebody has claimed and woken the waiter, or the deadline has passed, or (cancellable, outside of a
- * masked region) the task is cancelled. A task may be on another worker afterwards.
+ * Waits until somebody has claimed and woken the waiter, or the deadline has passed, or
+ * (cancellable, outside of a masked region) the task is cancelled. A task may be on another worker
+ * afterwards.
  */
 enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cancellable);
 
 /*
- * Claims the waits of one heap whose deadlines have passed and makes their tasks runnable on w. Returns their number.
+ * Claims the waits of one heap whose deadlines have passed and makes their tasks runnable on w.
+ * Returns their number.
  */
 unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now);
 

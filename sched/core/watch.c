@@ -2,22 +2,24 @@
 /*
  * The watcher: it sees to it that no task is stranded in a next slot, or alone in a deque.
  *
- * The next slots are not stolen from while their owners pick: that would tear pairs of tasks apart. But an owner may
- * compute for a second. So filling a slot while others sleep wakes one of them if none watches yet. It watches from the
- * moment it is woken (else each fill before it is there would wake one more), also while it searches, until it finds work. A
- * watcher naps, and takes a slot's task when its owner has made no pick for WATCH_NS. While owners pick its naps double,
- * up to WATCH_MAX_NS; when nobody picks and no slot is filled it ceases to watch. A slot is thus taken WATCH_MAX_NS +
- * WATCH_NS after its owner's last pick at the latest.
+ * The next slots are not stolen from while their owners pick: that would tear pairs of tasks apart.
+ * But an owner may compute for a second. So filling a slot while others sleep wakes one of them if
+ * none watches yet. It watches from the moment it is woken (else each fill before it is there would
+ * wake one more), also while it searches, until it finds work. A watcher naps, and takes a slot's
+ * task when its owner has made no pick for WATCH_NS. While owners pick its naps double, up to
+ * WATCH_MAX_NS; when nobody picks and no slot is filled it ceases to watch. A slot is thus taken
+ * WATCH_MAX_NS + WATCH_NS after its owner's last pick at the latest.
  *
- * An owner takes from its slot all the time, and a watcher hardly ever: so the owner loads and stores, and the watcher does
- * the fence that keeps the two apart (raid()).
+ * An owner takes from its slot all the time, and a watcher hardly ever: so the owner loads and
+ * stores, and the watcher does the fence that keeps the two apart (raid()).
  *
- * A task that is alone in the deque of who has just spawned it is treated alike: most who spawn one wait for it next,
- * and then run it themselves. (Rejected: to wake somebody for it each time, which takes longer than to run it.) Where
- * nobody watches, the first one wakes a searcher, who steals it at once if it is still there, and watches from then on.
+ * A task that is alone in the deque of who has just spawned it is treated alike: most who spawn one
+ * wait for it next, and then run it themselves. (Rejected: to wake somebody for it each time, which
+ * takes longer than to run it.) Where nobody watches, the first one wakes a searcher, who steals it
+ * at once if it is still there, and watches from then on.
  *
- * There is one watcher at a time: who has changed rt->watching from 0 to 1, until it stores 0. So no two raids go on at
- * once.
+ * There is one watcher at a time: who has changed rt->watching from 0 to 1, until it stores 0. So
+ * no two raids go on at once.
  */
 #include "watch.h"
 
@@ -27,9 +29,10 @@
 /*
  * Takes the task out of a slot, unless the owner does so just now: NULL then, and if there is none.
  *
- * Store-load race with from_slot() in find.c: we store raided, then read taking; it stores taking, then reads raided. The
- * heavy side is ours: it is the owner who takes from its slot all the time. Either we find it taking, and leave the slot
- * alone, or it finds us, and does not touch the slot but by an exchange, until we are done.
+ * Store-load race with from_slot() in find.c: we store raided, then read taking; it stores taking,
+ * then reads raided. The heavy side is ours: it is the owner who takes from its slot all the time.
+ * Either we find it taking, and leave the slot alone, or it finds us, and does not touch the slot
+ * but by an exchange, until we are done.
  */
 static struct task *raid(struct worker *owner)
 {
@@ -88,5 +91,6 @@ void weft__watch_stop(struct weft_runtime *rt)
 {
 	/* release: our raids, for the next watcher. */
 	atomic_store_explicit(&rt->watching, 0, memory_order_release);
-	weft__fence_heavy(); /* store-load race with weft__announce_slot(): watching, then the slots */
+	/* store-load race with weft__announce_slot(): watching, then the slots */
+	weft__fence_heavy();
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker: a thread of the pool, with its queues. The record outlives its thread: it is type-stable until the
- * runtime is destroyed, because plain threads touch its inbox and its futex without being RCU readers.
+ * The worker: a thread of the pool, with its queues. The record outlives its thread: it is
+ * type-stable until the runtime is destroyed, because plain threads touch its inbox and its futex
+ * without being RCU readers.
  */
 #ifndef WEFT_CORE_WORKER_H
 #define WEFT_CORE_WORKER_H
@@ -19,7 +20,8 @@
 
 #include <pthread.h>
 
-/* What whoever runs next on this thread does for the one that it replaced, whose context is saved only then. */
+/* What whoever runs next on this thread does for the one that it replaced, whose context is saved
+ * only then. */
 enum leave {
 	LEAVE_NOTHING, /* the leader left, which nobody else resumes */
 	LEAVE_PARK,    /* .leaving: SUSPENDING → PARKED, unless the wake has come */
@@ -60,7 +62,7 @@ struct worker {
 	struct coro *idle_coros; /* coroutines without a task, hot, linked by .next */
 	unsigned idle_coro_count;
 	struct coro *idle_chain; /* DEPOT_CHAIN more of them, or NULL */
-	unsigned pinned; /* live tasks that are pinned here */
+	unsigned pinned;         /* live tasks that are pinned here */
 	struct weft__random random;
 	struct task_pool tasks;
 
@@ -79,7 +81,8 @@ struct worker {
 
 	/* under runtime.idle_lock */
 	struct worker *sleep_next;
-	bool to_watch; /* who took it off the list made it the watcher (then its own, once it is awake) */
+	/* who took it off the list made it the watcher (then its own, once it is awake) */
+	bool to_watch;
 	_Atomic uint32_t
 		asleep; /* in the list of sleepers (written under the lock; nudgers read) */
 

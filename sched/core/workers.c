@@ -6,12 +6,14 @@
  *
  *   NEW → RUNNING → RETIRING → GONE → RUNNING ...       RETIRING → RUNNING: it is wanted again before it has left
  *
- * A retiring worker stops stealing, and its leader hands over what its queues hold; it runs the tasks pinned to it until the
- * last one has ended, and then takes itself out of the table. Its record stays: its deadlines are expired by the others,
- * and whoever still has its address finds an empty inbox.
+ * A retiring worker stops stealing, and its leader hands over what its queues hold; it runs the
+ * tasks pinned to it until the last one has ended, and then takes itself out of the table. Its
+ * record stays: its deadlines are expired by the others, and whoever still has its address finds an
+ * empty inbox.
  *
- * There is always a table, from before the first worker starts. It is read by workers only, in RCU read-side sections without a switch in them. An outgrown one is freed by the
- * next worker thread that starts or ends: these may block, the caller of weft_set_workers() may be a task.
+ * There is always a table, from before the first worker starts. It is read by workers only, in RCU
+ * read-side sections without a switch in them. An outgrown one is freed by the next worker thread
+ * that starts or ends: these may block, the caller of weft_set_workers() may be a task.
  */
 #include "runtime.h"
 
@@ -23,7 +25,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How many tasks the queues hold before they grow and overflow; under WEFT_CHAOS that happens all the time. */
+/* How many tasks the queues hold before they grow and overflow; under WEFT_CHAOS that happens all
+ * the time. */
 #define QUEUE_CAPACITY 1024
 
 static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
@@ -280,7 +283,8 @@ bool weft__worker_leave(struct worker *w)
 			if (old->workers[i] != w)
 				table_add(table, old->workers[i]);
 		}
-		/* Without memory the record stays in the table: its queues are empty, thieves pass it by. */
+		/* Without memory the record stays in the table: its queues are empty, thieves pass
+		 * it by. */
 		if (table)
 			publish_table_locked(rt, table);
 		w->state = WORKER_GONE;
@@ -315,7 +319,8 @@ void weft__workers_join(struct weft_runtime *rt)
 		if (has_thread)
 			pthread_join(w->thread, NULL);
 	}
-	/* After the threads' ends: these have seen whoever was let go by a task's end. acquire: pairs with visit_end(). */
+	/* After the threads' ends: these have seen whoever was let go by a task's end. acquire:
+	 * pairs with visit_end(). */
 	while (atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0)
 		sched_yield();
 	for (unsigned id = 0; id < count; id++)
@@ -325,8 +330,9 @@ void weft__workers_join(struct weft_runtime *rt)
 }
 
 /*
- * Ends are counted before starts. Both only grow, and whoever sees an end sees the spawn of that task and of those it had
- * spawned (end_task() releases). So if the two sums are equal, nothing was live between the two counts.
+ * Ends are counted before starts. Both only grow, and whoever sees an end sees the spawn of that
+ * task and of those it had spawned (end_task() releases). So if the two sums are equal, nothing was
+ * live between the two counts.
  */
 bool weft__all_ended(struct weft_runtime *rt)
 {
@@ -337,7 +343,8 @@ bool weft__all_ended(struct weft_runtime *rt)
 	for (unsigned i = 0; i < count; i++)
 		ended += atomic_load_explicit(&rt->records[i]->counters.completed,
 					      memory_order_acquire);
-	/* Anew: a worker may have been added, and have counted spawns of tasks whose ends were counted above. */
+	/* Anew: a worker may have been added, and have counted spawns of tasks whose ends were
+	 * counted above. */
 	count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
 	uint64_t spawned = atomic_load_explicit(&rt->injected_spawned, memory_order_relaxed);
 	for (unsigned i = 0; i < count; i++)

@@ -5,7 +5,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-/* Far enough from 0, which deadlines that mean "do not wait" have, and below what any machine's clock says soon. */
+/* Far enough from 0, which deadlines that mean "do not wait" have, and below what any machine's
+ * clock says soon. */
 #define VIRTUAL_BEGIN INT64_C(1000000000)
 #define VIRTUAL_STEP  100
 
@@ -13,8 +14,8 @@
 #define CLAIMED ((uintptr_t)1)
 
 /*
- * NOBODY, CLAIMED, or the thread that has virtual time. relaxed where nothing else is said: a thread looks for itself
- * only, and what it has stored it sees.
+ * NOBODY, CLAIMED, or the thread that has virtual time. relaxed where nothing else is said: a
+ * thread looks for itself only, and what it has stored it sees.
  */
 static _Atomic uintptr_t owner = NOBODY;
 
@@ -34,7 +35,8 @@ static bool is_virtual(void)
 	return __builtin_expect(who != NOBODY, 0) && who == (uintptr_t)pthread_self();
 }
 
-/* Never inlined: pthread_self() is a const function to the compiler, which would keep its result over a switch. */
+/* Never inlined: pthread_self() is a const function to the compiler, which would keep its result
+ * over a switch. */
 NEVER_INLINE int64_t weft__clock_now(void)
 {
 	struct timespec now;

@@ -2,11 +2,11 @@
 /*
  * The only place where the time is read. A seam: all deadlines are compared with what this says.
  *
- * One thread of the process can have virtual time: it begins at the same value each time and moves only when that thread
- * moves it, or looks at it, and so is the same in each run that does the same. The other threads have real time
- * meanwhile, and so their deadlines, and sleeps in the kernel, are what they always are. (Rejected: virtual time for the
- * whole process. A deadline that a plain thread has computed before, or from clock_gettime(), would then be another
- * clock's.)
+ * One thread of the process can have virtual time: it begins at the same value each time and moves
+ * only when that thread moves it, or looks at it, and so is the same in each run that does the
+ * same. The other threads have real time meanwhile, and so their deadlines, and sleeps in the
+ * kernel, are what they always are. (Rejected: virtual time for the whole process. A deadline that
+ * a plain thread has computed before, or from clock_gettime(), would then be another clock's.)
  */
 #ifndef WEFT_SCHED_OS_CLOCK_H
 #define WEFT_SCHED_OS_CLOCK_H
@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Nanoseconds on CLOCK_MONOTONIC, or virtual ones. Any thread. About 20 ns where the vDSO has it. */
+/* Nanoseconds on CLOCK_MONOTONIC, or virtual ones. Any thread. About 20 ns where the vDSO has
+ * it. */
 int64_t weft__clock_now(void);
 
 /* Claims virtual time for a thread of the caller's: false if it is claimed already. Any thread. */
@@ -27,7 +28,8 @@ void weft__clock_release(void);
 void weft__clock_begin_virtual(void);
 void weft__clock_end_virtual(void);
 
-/* By the thread that has virtual time: lets so much of it pass; makes it that late, unless it is later already. */
+/* By the thread that has virtual time: lets so much of it pass; makes it that late, unless it is
+ * later already. */
 void weft__clock_pass(int64_t ns);
 void weft__clock_reach(int64_t time);
 

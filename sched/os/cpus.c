@@ -2,26 +2,28 @@
 /*
  * How many CPUs this process may use.
  *
- * The affinity mask holds what taskset, a cpuset or a container's CPU list leave. A CPU quota is something else: it
- * lets threads run on every CPU, and then stops them all until the period is over. A pool with a worker for each CPU
- * of the machine uses up such a quota at once and stalls, so the quota counts as well, rounded up.
+ * The affinity mask holds what taskset, a cpuset or a container's CPU list leave. A CPU quota is
+ * something else: it lets threads run on every CPU, and then stops them all until the period is
+ * over. A pool with a worker for each CPU of the machine uses up such a quota at once and stalls,
+ * so the quota counts as well, rounded up.
  *
- * A quota binds everything below it, so the tightest of all ancestors decides, not the process's own. An ancestor is
- * looked for in every mount of the hierarchy that shows the process. /proc/self/cgroup gives the process's path in
- * the hierarchy (v2: the line with the empty controller list; v1: the one with "cpu"), and the fourth field of
- * /proc/self/mountinfo which directory of the hierarchy is at the mount point: both as seen from the cgroup
- * namespace, whose own root is "/". Three cases:
+ * A quota binds everything below it, so the tightest of all ancestors decides, not the process's
+ * own. An ancestor is looked for in every mount of the hierarchy that shows the process.
+ * /proc/self/cgroup gives the process's path in the hierarchy (v2: the line with the empty
+ * controller list; v1: the one with "cpu"), and the fourth field of /proc/self/mountinfo which
+ * directory of the hierarchy is at the mount point: both as seen from the cgroup namespace, whose
+ * own root is "/". Three cases:
  *
- *	path            root of the mount   directories with quotas
- *	/a/b            /                   MOUNT/a/b, MOUNT/a, MOUNT   (the usual one)
- *	/docker/x/b     /docker/x           MOUNT/b, MOUNT              (a bind mount; no cgroup namespace)
- *	/b              /..                 MOUNT                       (mounted above the namespace's root: what lies
- *	                                                                 between has no name that we know)
+ * 	path            root of the mount   directories with quotas
+ * 	/a/b            /                   MOUNT/a/b, MOUNT/a, MOUNT   (the usual one)
+ * 	/docker/x/b     /docker/x           MOUNT/b, MOUNT              (a bind mount; no cgroup namespace)
+ * 	/b              /..                 MOUNT                       (mounted above the namespace's root: what lies
+ * 	                                                                 between has no name that we know)
  *
  * Where the path is not below the mount's root, the mount shows others' cgroups and is skipped.
  *
- * Everything is read once, at the start of a runtime. Files that are absent, unreadable or garbage limit nothing: a
- * worker too many is better than a program that does not start.
+ * Everything is read once, at the start of a runtime. Files that are absent, unreadable or garbage
+ * limit nothing: a worker too many is better than a program that does not start.
  */
 #include "cpus.h"
 
@@ -46,7 +48,8 @@ struct search {
 	size_t why_size;
 };
 
-/* A version of the interface. read_quota() leaves *ret_cpus alone where the directory sets no limit. */
+/* A version of the interface. read_quota() leaves *ret_cpus alone where the directory sets no
+ * limit. */
 struct flavour {
 	const char *fs_type;
 	bool (*read_quota)(const char *dir, unsigned *ret_cpus);
@@ -184,7 +187,8 @@ static bool next_line(FILE *file, char **line, size_t *size)
 	return true;
 }
 
-/* The process's paths in the v1 hierarchy with the cpu controller and in the v2 one; NULL where there is none. */
+/* The process's paths in the v1 hierarchy with the cpu controller and in the v2 one; NULL where
+ * there is none. */
 static void read_own_paths(const char *root, char **ret_v1, char **ret_v2)
 {
 	FILE *file = open_proc(root, "cgroup");
@@ -261,8 +265,8 @@ static bool is_above(const char *mount_root, const char *path)
 }
 
 /*
- * How long the part of the process's path is that the mount's root takes up; -1 where the mount does not show the
- * process. The rest of the path lies below the mount point, unless *ret_nameless.
+ * How long the part of the process's path is that the mount's root takes up; -1 where the mount
+ * does not show the process. The rest of the path lies below the mount point, unless *ret_nameless.
  */
 static ssize_t covered_by(const char *path, const char *mount_root, bool *ret_nameless)
 {
@@ -333,8 +337,8 @@ static void search_mount(struct search *s, const struct flavour *flavour, const 
 }
 
 /*
- * One line: "36 35 98:0 /root /mount/point rw,noatime master:1 - cgroup2 source rw", where the number of fields
- * before the lone dash varies.
+ * One line: "36 35 98:0 /root /mount/point rw,noatime master:1 - cgroup2 source rw", where the
+ * number of fields before the lone dash varies.
  */
 static void search_line(struct search *s, char *line, const char *v1_path, const char *v2_path)
 {

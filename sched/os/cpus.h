@@ -14,9 +14,10 @@
 #define WEFT__CPUS_WHY_SIZE 160
 
 /*
- * The number of CPUs that this process may use, from 1 to WEFT__CPUS_MAX: the CPUs of the calling thread's affinity
- * mask, or the CPU quota of a cgroup that holds this process, its own or any ancestor, rounded up to whole CPUs,
- * where one of these is tighter. What cannot be read or understood limits nothing.
+ * The number of CPUs that this process may use, from 1 to WEFT__CPUS_MAX: the CPUs of the calling
+ * thread's affinity mask, or the CPU quota of a cgroup that holds this process, its own or any
+ * ancestor, rounded up to whole CPUs, where one of these is tighter. What cannot be read or
+ * understood limits nothing.
  *
  * @root      where /proc and the cgroup file systems are looked for; NULL or "": the real ones.
  * @ret_why   receives what decided, such as "affinity mask" or "cgroup quota of /a/b"; may be NULL.

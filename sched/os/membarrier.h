@@ -2,10 +2,10 @@
 /*
  * An asymmetric pair of fences for store-load races where one side is hot and the other is rare:
  *
- *	hot side                      cold side
- *	store X                       store Y
- *	weft__fence_light()           weft__fence_heavy()
- *	load Y                        load X
+ * 	hot side                      cold side
+ * 	store X                       store Y
+ * 	weft__fence_light()           weft__fence_heavy()
+ * 	load Y                        load X
  *
  * At least one side sees the other's store. The light fence costs nothing: it only stops the
  * compiler. The heavy one (1 µs) asks the kernel to run a full barrier on every CPU that runs a
@@ -23,8 +23,9 @@
  * scheduler build.
  *
  * fork(): the child inherits the kernel's registration with the address space, hence the mode stays
- * right in it. exec() drops both. A seccomp filter must be there when the program is loaded (liburcu
- * decides then, and ends the process where membarrier() fails later), or must allow membarrier().
+ * right in it. exec() drops both. A seccomp filter must be there when the program is loaded
+ * (liburcu decides then, and ends the process where membarrier() fails later), or must allow
+ * membarrier().
  */
 #ifndef WEFT_SCHED_OS_MEMBARRIER_H
 #define WEFT_SCHED_OS_MEMBARRIER_H

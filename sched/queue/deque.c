@@ -120,9 +120,9 @@ void *weft__deque_take_claimed(struct weft__deque *d, int64_t bottom, int64_t fr
 		}
 		if (weft__deque_is_unclaimed(front, bottom))
 			return element;
-		/* The last one: top moves, and thieves lose it. Not the last one: the claim is cut. relaxed: the
-		 * element came from this thread, and thieves take nothing from this CAS but the numbers; that
-		 * they see bottom lowered is what the fences are for. */
+		/* The last one: top moves, and thieves lose it. Not the last one: the claim is cut.
+		 * relaxed: the element came from this thread, and thieves take nothing from this
+		 * CAS but the numbers; that they see bottom lowered is what the fences are for. */
 		int64_t next =
 			bottom == top ? make_front(top + 1, 0) : make_front(top, bottom - top);
 		if (!atomic_compare_exchange_strong_explicit(
@@ -138,7 +138,8 @@ void *weft__deque_take_claimed(struct weft__deque *d, int64_t bottom, int64_t fr
 	return element;
 }
 
-/* As many as `most` of the elements from top on, which the caller may take if a CAS finds front unchanged. */
+/* As many as `most` of the elements from top on, which the caller may take if a CAS finds front
+ * unchanged. */
 static int64_t read_elements(struct weft__deque *d, int64_t top, int64_t bottom, int64_t most,
 			     void **ret_elements)
 {
@@ -146,9 +147,9 @@ static int64_t read_elements(struct weft__deque *d, int64_t top, int64_t bottom,
 	/* acquire: pairs with grow(); sees mask and slots. */
 	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_acquire);
 
-	/* relaxed: published by bottom, or by buffer. Before the CAS: afterwards the owner may reuse the slots. What
-	 * was read is right if the CAS succeeds, as the owner reuses a slot only after it has seen top beyond
-	 * it. */
+	/* relaxed: published by bottom, or by buffer. Before the CAS: afterwards the owner may
+	 * reuse the slots. What was read is right if the CAS succeeds, as the owner reuses a slot
+	 * only after it has seen top beyond it. */
 	for (int64_t i = 0; i < count; i++)
 		ret_elements[i] = atomic_load_explicit(&buffer->slots[(top + i) & buffer->mask],
 						       memory_order_relaxed);
@@ -174,12 +175,13 @@ unsigned weft__deque_steal(struct weft__deque *d, void **ret_elements, unsigned 
 		front = claim;
 	}
 
-	/* Store-load race with weft__deque_lower(): it lowers bottom, then reads front; we have claimed, or have
-	 * seen another's claim, then read bottom. The heavy side is ours, because thieves are rare. */
+	/* Store-load race with weft__deque_lower(): it lowers bottom, then reads front; we have
+	 * claimed, or have seen another's claim, then read bottom. The heavy side is ours, because
+	 * thieves are rare. */
 	weft__fence_heavy();
 
-	/* acquire: pairs with the owner's stores of bottom; sees the slots, what they point to, and a
-	 * buffer that has them. */
+	/* acquire: pairs with the owner's stores of bottom; sees the slots, what they point to, and
+	 * a buffer that has them. */
 	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_acquire);
 
 	do {
@@ -187,14 +189,15 @@ unsigned weft__deque_steal(struct weft__deque *d, void **ret_elements, unsigned 
 		int64_t count =
 			read_elements(d, top, bottom, claimed < max ? claimed : max, ret_elements);
 		if (count == 0) {
-			/* A claim on nothing: cut, that the owner is soon rid of it. relaxed: as above. */
+			/* A claim on nothing: cut, that the owner is soon rid of it. relaxed: as
+			 * above. */
 			atomic_compare_exchange_strong_explicit(
 				&d->front, &front, make_front(top, 1), memory_order_relaxed,
 				memory_order_relaxed);
 			return 0;
 		}
-		/* release: keeps the reads of the slots before it; pairs with the owner's acquire in
-		 * weft__deque_push_full(). relaxed on failure: nothing was taken. */
+		/* release: keeps the reads of the slots before it; pairs with the owner's acquire
+		 * in weft__deque_push_full(). relaxed on failure: nothing was taken. */
 		if (atomic_compare_exchange_strong_explicit(
 			    &d->front, &front, make_front(top + count, 0), memory_order_release,
 			    memory_order_relaxed))

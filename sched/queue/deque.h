@@ -15,39 +15,41 @@
  *  - the owner keeps the index at which its buffer is full, as of the last time it looked, and so
  *    reads top, which thieves write, only once in a round of the buffer;
  *  - pop_if looks at the bottom slot before it touches anything that thieves see;
- *  - thieves claim before they take, as many as they like, so a batch costs one heavy fence, and the
- *    owner's pop of the last element costs no locked instruction while no thief is about.
+ *  - thieves claim before they take, as many as they like, so a batch costs one heavy fence, and
+ *    the owner's pop of the last element costs no locked instruction while no thief is about.
  *
- *	                          push  pops  steal  empty, size
- *	push, pops                 X     X      -         -
- *	steal, empty, size         -     -      -         -
+ * 	                          push  pops  steal  empty, size
+ * 	push, pops                 X     X      -         -
+ * 	steal, empty, size         -     -      -         -
  *
  * X: only by the owner, one at a time; -: at any time, side by side. A new thread may become the
  * owner if everything the old one did happens before.
  *
- * Invariants. The elements are those with an index in [top, bottom), index i in slot i & mask. `front`
- * holds top and, beside it, the claim: how many elements from there thieves are about to take. It
- * changes by a CAS only:
+ * Invariants. The elements are those with an index in [top, bottom), index i in slot i & mask.
+ * `front` holds top and, beside it, the claim: how many elements from there thieves are about to
+ * take. It changes by a CAS only:
  *
- *	(t, 0) -> (t, n)      a thief claims, n >= 1
- *	(t, n) -> (t + k, 0)  a thief, whoever claimed, takes k of them, 1 <= k <= n
- *	(t, n) -> (t, k)      1 <= k < n: the owner takes element t + k and leaves those below it to thieves;
- *	                      or a thief has found nothing, and k is 1
- *	(t, n) -> (t + 1, 0)  the owner takes element t, as the last one or, n = 0 too, as the oldest
+ * 	(t, 0) -> (t, n)      a thief claims, n >= 1
+ * 	(t, n) -> (t + k, 0)  a thief, whoever claimed, takes k of them, 1 <= k <= n
+ * 	(t, n) -> (t, k)      1 <= k < n: the owner takes element t + k and leaves those below it to thieves;
+ * 	                      or a thief has found nothing, and k is 1
+ * 	(t, n) -> (t + 1, 0)  the owner takes element t, as the last one or, n = 0 too, as the oldest
  *
- * A thief claims, unless there is a claim, fences, reads bottom, and takes what is below both bottom and the
- * end of the claim. The owner lowers bottom, fences, reads front, and takes its element without a CAS if that is
- * not below the end of the claim. At least one of the two sees the other's store: either the thief sees
- * bottom lowered, and leaves the element, or the owner sees the claim, and an element that is
- * claimed changes hands by a CAS of front alone: whoever does it has it.
+ * A thief claims, unless there is a claim, fences, reads bottom, and takes what is below both
+ * bottom and the end of the claim. The owner lowers bottom, fences, reads front, and takes its
+ * element without a CAS if that is not below the end of the claim. At least one of the two sees the
+ * other's store: either the thief sees bottom lowered, and leaves the element, or the owner sees
+ * the claim, and an element that is claimed changes hands by a CAS of front alone: whoever does it
+ * has it.
  *
- * No ABA. While top stays at t the claim goes once from 0 to some n and from then on only down, never to 0. So
- * a value with a claim, once gone, never comes back, and as long as it is there nobody has taken the
- * elements that it claims, but for pops that have not seen the claim and of which the fence tells. A value
- * without one may stay through any number of pushes and pops; but all that a thief has read before its claim
- * it reads again after it. A claim on what has been popped meanwhile stays, cut to 1, until the owner's next
- * pop of that element. Top has 52 bits: ten million a second that are stolen, or popped under the eyes
- * of a thief, wrap it around in seven years.
+ * No ABA. While top stays at t the claim goes once from 0 to some n and from then on only down,
+ * never to 0. So a value with a claim, once gone, never comes back, and as long as it is there
+ * nobody has taken the elements that it claims, but for pops that have not seen the claim and of
+ * which the fence tells. A value without one may stay through any number of pushes and pops; but
+ * all that a thief has read before its claim it reads again after it. A claim on what has been
+ * popped meanwhile stays, cut to 1, until the owner's next pop of that element. Top has 52 bits:
+ * ten million a second that are stolen, or popped under the eyes of a thief, wrap it around in
+ * seven years.
  *
  * A buffer that was outgrown is never written again and stays until fini, since a thief may be
  * about to read it: all of them together are smaller than the last.
@@ -56,9 +58,9 @@
  * meanwhile; steal fails at once if it loses a race, but for one with who cuts. A thief that is
  * preempted after its claim stands in nobody's way: others take what it claimed.
  *
- * Rejected: a lock among thieves, for which the owner would have to wait; a claim that is taken back to 0 (ABA);
- * taking ranges with top alone, with a CAS of the owner's for each of the last elements (the few of a
- * fork-join recursion are always among these).
+ * Rejected: a lock among thieves, for which the owner would have to wait; a claim that is taken
+ * back to 0 (ABA); taking ranges with top alone, with a CAS of the owner's for each of the last
+ * elements (the few of a fork-join recursion are always among these).
  */
 #ifndef WEFT_SCHED_QUEUE_DEQUE_H
 #define WEFT_SCHED_QUEUE_DEQUE_H
@@ -89,8 +91,8 @@ struct weft__deque {
 	int64_t mask; /* of the current buffer */
 	_Atomic(void *) *slots; /* of the current buffer */
 
-	/* Written by thieves, and by the owner for what they have claimed; all read it. The claim's end in the upper
-	 * bits, its length in the lower ones. */
+	/* Written by thieves, and by the owner for what they have claimed; all read it. The claim's
+	 * end in the upper bits, its length in the lower ones. */
 	alignas(WEFT__CACHE_LINE) _Atomic int64_t front;
 
 	/* Written by the owner when it grows; thieves read it. */
@@ -134,8 +136,8 @@ void weft__deque_fini(struct weft__deque *d);
 /* Cold part of push, when the buffer is full as far as the owner knows. */
 bool weft__deque_push_full(struct weft__deque *d, void *element);
 
-/* Cold part of the pops, when bottom, which has just been lowered, is below the limit of front. element, which
- * is number bottom, if the owner got it, or NULL. */
+/* Cold part of the pops, when bottom, which has just been lowered, is below the limit of front.
+ * element, which is number bottom, if the owner got it, or NULL. */
 void *weft__deque_take_claimed(struct weft__deque *d, int64_t bottom, int64_t front, void *element);
 
 /* Adds an element in a buffer that has room. Owner only. */
@@ -166,17 +168,17 @@ static inline bool weft__deque_push(struct weft__deque *d, void *element)
 	return true;
 }
 
-/* Lowers bottom by one, to `bottom`, and then reads front: if its limit is not above, element number bottom is
- * taken; else see weft__deque_take_claimed(). Owner only. */
+/* Lowers bottom by one, to `bottom`, and then reads front: if its limit is not above, element
+ * number bottom is taken; else see weft__deque_take_claimed(). Owner only. */
 static inline int64_t weft__deque_lower(struct weft__deque *d, int64_t bottom)
 {
 	/* release: as in push, since a thief may get its bottom from here, and the elements below
 	 * it were published by earlier stores, which an acquire of this one must bring along. */
 	atomic_store_explicit(&d->bottom, bottom, memory_order_release);
 
-	/* Store-load race with weft__deque_steal(): we lower bottom, then read front; a thief claims in
-	 * front, then reads bottom. Either we see that the thief is at this element, or it sees that
-	 * it is no longer there. */
+	/* Store-load race with weft__deque_steal(): we lower bottom, then read front; a thief
+	 * claims in front, then reads bottom. Either we see that the thief is at this element, or
+	 * it sees that it is no longer there. */
 	weft__fence_light();
 
 	/* relaxed: which side wins depends on the fence, and the element came from this thread. */
@@ -204,16 +206,16 @@ static inline void *weft__deque_pop(struct weft__deque *d)
 
 /*
  * Takes the newest element if it is `element`. Owner only. false: it is not, or has been stolen. No
- * store and no fence when another one is at the bottom; no locked instruction either unless a thief is
- * at it.
+ * store and no fence when another one is at the bottom; no locked instruction either unless a thief
+ * is at it.
  */
 static inline bool weft__deque_pop_if(struct weft__deque *d, void *element)
 {
 	/* relaxed: only the owner writes both. */
 	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed) - 1;
 
-	/* The slot may hold an element that is no longer there, or be one that was never written and holds
-	 * NULL. What was stolen is told by top, which is above it then. */
+	/* The slot may hold an element that is no longer there, or be one that was never written
+	 * and holds NULL. What was stolen is told by top, which is above it then. */
 	if (atomic_load_explicit(&d->slots[bottom & d->mask], memory_order_relaxed) != element)
 		return false;
 
@@ -225,17 +227,19 @@ static inline bool weft__deque_pop_if(struct weft__deque *d, void *element)
 }
 
 /*
- * Takes as many as max elements, the oldest first. Returns their number: 0 when there is none or when another
- * thief or the owner got them first, so that 0 does not mean empty: who is about to sleep asks
- * weft__deque_empty(). Any thread. Linearises at its last CAS. Costs a heavy fence unless the deque looks empty.
+ * Takes as many as max elements, the oldest first. Returns their number: 0 when there is none or
+ * when another thief or the owner got them first, so that 0 does not mean empty: who is about to
+ * sleep asks weft__deque_empty(). Any thread. Linearises at its last CAS. Costs a heavy fence
+ * unless the deque looks empty.
  *
  * @max  1 to WEFT__DEQUE_CLAIM_MAX
  */
 unsigned weft__deque_steal(struct weft__deque *d, void **ret_elements, unsigned max);
 
 /*
- * Takes the oldest element, or NULL when there is none or a thief was faster. Owner only. Linearises at its CAS. As the
- * owner knows bottom there is no store-load race, hence no fence: it only races with thieves, and who moves top wins.
+ * Takes the oldest element, or NULL when there is none or a thief was faster. Owner only.
+ * Linearises at its CAS. As the owner knows bottom there is no store-load race, hence no fence: it
+ * only races with thieves, and who moves top wins.
  */
 void *weft__deque_pop_oldest(struct weft__deque *d);
 

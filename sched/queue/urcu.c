@@ -112,7 +112,8 @@ unsigned weft__wfcq_take(struct weft__wfcq *q, struct weft__wfcq_node **out, uns
 
 		/* release: the head, to the next holder. acquire: pairs with those who were turned
 		 * away. Also if we were blocked: the producer that hid its node may have linked it
-		 * since, and found no sleeper before the one that we turned away announced itself. */
+		 * since, and found no sleeper before the one that we turned away announced
+		 * itself. */
 		look_again = atomic_exchange_explicit(&q->consumers, 0, memory_order_acq_rel) > 1;
 	}
 

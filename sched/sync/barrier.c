@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The barrier. All under the queue's lock: who comes to a barrier comes to wait. The last one of a round wakes the
- * others, who do not look at the barrier again.
+ * The barrier. All under the queue's lock: who comes to a barrier comes to wait. The last one of a
+ * round wakes the others, who do not look at the barrier again.
  */
 #include "queue.h"
 #include "self.h"
@@ -51,8 +51,8 @@ int weft_barrier_wait(weft_barrier *barrier)
 		weft__sync_misuse("weft_barrier_wait", "barrier", b, "is for nobody");
 	weft__wait_begin(&node.waiter, true);
 	sync_lock(&b->queue.lock);
-	/* A round's calls are ordered by that round's address: with one for all, who comes early to the next
-	 * round would seem to be ordered before who returns late from this one. */
+	/* A round's calls are ordered by that round's address: with one for all, who comes early to
+	 * the next round would seem to be ordered before who returns late from this one. */
 	void *edge = b->round % 2 ? &b->edge : &b->round;
 	san_release(edge);
 	bool last = ++b->queue.spare == b->n;

@@ -27,8 +27,8 @@ static inline void copy(void *to, const void *from, size_t size)
 {
 	if (!to)
 		return;
-	/* Inlined into a program at link time, the compiler would know the objects' sizes and warn of
-	 * the cases that are not taken. */
+	/* Inlined into a program at link time, the compiler would know the objects' sizes and warn
+	 * of the cases that are not taken. */
 	__asm__("" : "+r"(to), "+r"(from));
 	switch (size) {
 	case 0:

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The condition. A waiter enters the condition's queue before it unlocks the mutex, so a signal by anybody who has had the
- * mutex since finds it there.
+ * The condition. A waiter enters the condition's queue before it unlocks the mutex, so a signal by
+ * anybody who has had the mutex since finds it there.
  *
- * What is woken wants the mutex first, which the signaller usually still holds. A task that goes to the signalling
- * worker's own next slot does not run before the signaller suspends or another worker comes to its help; it is woken
- * at once. All others (threads, tasks of other runtimes, the many of a broadcast) would wake up only to wait for the
- * mutex: they are claimed here but moved to the mutex's queue, whose unlocks wake them one by one.
+ * What is woken wants the mutex first, which the signaller usually still holds. A task that goes to
+ * the signalling worker's own next slot does not run before the signaller suspends or another
+ * worker comes to its help; it is woken at once. All others (threads, tasks of other runtimes, the
+ * many of a broadcast) would wake up only to wait for the mutex: they are claimed here but moved to
+ * the mutex's queue, whose unlocks wake them one by one.
  */
 #include "mutex.h"
 
@@ -115,7 +116,8 @@ void weft_cond_signal(weft_cond *cond)
 {
 	struct cond *c = (struct cond *)cond;
 
-	/* relaxed: whoever waits for what the caller has done under the mutex went in before that. */
+	/* relaxed: whoever waits for what the caller has done under the mutex went in before
+	 * that. */
 	if (!sync_first(&c->queue))
 		return;
 	sync_lock(&c->queue.lock);

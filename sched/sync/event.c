@@ -38,8 +38,8 @@ void weft_event_set(weft_event *event)
 
 	san_release(e);
 	sync_lock(&e->queue.lock);
-	/* release: what was done before, for the acquire in weft_event_wait_until(). An earlier set, which this one may
-	 * hide from a waiter, is ordered before it by the lock. */
+	/* release: what was done before, for the acquire in weft_event_wait_until(). An earlier
+	 * set, which this one may hide from a waiter, is ordered before it by the lock. */
 	atomic_store_explicit(&e->set, 1, memory_order_release);
 	struct sync_node *list = sync_take_all_locked(&e->queue);
 	sync_unlock(&e->queue.lock);
@@ -62,7 +62,8 @@ static int wait_for_set(struct event *e, int64_t deadline)
 
 	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
 	sync_lock(&e->queue.lock);
-	/* relaxed: the lock orders. No wake is lost: a set comes before this, or finds us in the queue. */
+	/* relaxed: the lock orders. No wake is lost: a set comes before this, or finds us in the
+	 * queue. */
 	if (atomic_load_explicit(&e->set, memory_order_relaxed)) {
 		sync_unlock(&e->queue.lock);
 		weft__wait_abandon(&node.waiter);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The latch. Counting down is one compare-and-swap, but for the last one, which opens the latch under the queue's lock.
+ * The latch. Counting down is one compare-and-swap, but for the last one, which opens the latch
+ * under the queue's lock.
  */
 #include "queue.h"
 #include "self.h"
@@ -38,8 +39,8 @@ void weft_latch_fini(weft_latch *latch)
 /* By the lock's holder, unless the rest is no longer n: opens the latch. */
 static bool open_locked(struct latch *l, uint64_t n)
 {
-	/* release, acquire: this count and all before it, for the acquire in weft_latch_wait_until() and for those who are
-	 * woken. */
+	/* release, acquire: this count and all before it, for the acquire in
+	 * weft_latch_wait_until() and for those who are woken. */
 	return atomic_compare_exchange_strong_explicit(&l->left, &n, 0, memory_order_acq_rel,
 						       memory_order_relaxed);
 }
@@ -83,7 +84,8 @@ static int wait_until_open(struct latch *l, int64_t deadline)
 
 	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
 	sync_lock(&l->queue.lock);
-	/* relaxed: it becomes 0 under the lock only. No wake is lost: it opens before this, or finds us in the queue. */
+	/* relaxed: it becomes 0 under the lock only. No wake is lost: it opens before this, or
+	 * finds us in the queue. */
 	if (atomic_load_explicit(&l->left, memory_order_relaxed) == 0) {
 		sync_unlock(&l->queue.lock);
 		weft__wait_abandon(&node.waiter);

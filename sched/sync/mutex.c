@@ -16,9 +16,9 @@
 #define SPIN_PAUSES 30
 
 /*
- * Whether it is worth while to spin: the holder runs just now, on another processor. A task is known to if its worker has
- * picked nothing else since it locked. Wrong at times (it is another runtime's worker, or the holder only called
- * weft_yield()), at the price of a short spin or none.
+ * Whether it is worth while to spin: the holder runs just now, on another processor. A task is
+ * known to if its worker has picked nothing else since it locked. Wrong at times (it is another
+ * runtime's worker, or the holder only called weft_yield()), at the price of a short spin or none.
  */
 static bool holder_runs(struct mutex *m, const struct worker *w, uintptr_t word)
 {
@@ -55,8 +55,9 @@ static bool spin(struct mutex *m, const struct worker *w, uintptr_t self)
 }
 
 /*
- * Takes the mutex if it is free: true. Else sees to it that the holder's unlock wakes the first in the queue, and no
- * wake is lost: the two are one step, so an unlock comes before it, and we get the mutex, or after it, and sees the flags.
+ * Takes the mutex if it is free: true. Else sees to it that the holder's unlock wakes the first in
+ * the queue, and no wake is lost: the two are one step, so an unlock comes before it, and we get
+ * the mutex, or after it, and sees the flags.
  */
 static bool take_or_queue_locked(struct mutex *m, uintptr_t self, uintptr_t no_longer)
 {
@@ -136,7 +137,8 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 			mutex_note_holder(m, w);
 			return 0;
 		}
-		/* Somebody else was faster. Its unlock will wake us again: we are still the first. */
+		/* Somebody else was faster. Its unlock will wake us again: we are still the
+		 * first. */
 		node->state = MUTEX_ASLEEP;
 		node->overdue =
 			weft__clock_now() - node->since > PATIENCE_NS || chaos_at(w, CHAOS_LOCK);
@@ -147,8 +149,9 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 }
 
 /*
- * By the holder, with the queue's lock: passes the mutex on to the first in the queue, or frees it and says that this one
- * is to be woken. false: nothing was done, since nobody waits or the woken one may be patient.
+ * By the holder, with the queue's lock: passes the mutex on to the first in the queue, or frees it
+ * and says that this one is to be woken. false: nothing was done, since nobody waits or the woken
+ * one may be patient.
  */
 static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret_wake)
 {
@@ -232,7 +235,8 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 	}
 	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed), next;
 	do {
-		/* Nobody will unlock it and nobody is on the way, hence nobody was in the queue: the first is ours. */
+		/* Nobody will unlock it and nobody is on the way, hence nobody was in the queue:
+		 * the first is ours. */
 		wake = word == 0;
 		next = word | MUTEX_QUEUED | (wake ? MUTEX_WOKEN : 0);
 		/* relaxed: the lock orders the queue. */

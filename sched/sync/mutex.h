@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mutex, for the functions that lock it and for the condition, which moves its waiters over here.
+ * The mutex, for the functions that lock it and for the condition, which moves its waiters over
+ * here.
  *
- * The word holds who has the mutex. The uncontended pair is one compare-and-swap each, and misuse is seen at no cost:
- * an unlock that is not the holder's finds another word than it expects.
+ * The word holds who has the mutex. The uncontended pair is one compare-and-swap each, and misuse
+ * is seen at no cost: an unlock that is not the holder's finds another word than it expects.
  *
  *   0                          free, nobody waits
  *   holder                     held, nobody waits
@@ -14,14 +15,17 @@
  * Invariants.
  *  1. QUEUED says that the queue is not empty; both change under the queue's lock.
  *  2. Free and QUEUED implies WOKEN: somebody is on the way. So no unlock's wake is missing.
- *  3. While it is held and queued and not WOKEN, and the queue's lock is held by the holder, the word does not change.
- *  4. The unlock's last touch of the mutex is the store that frees or hands over the word, unless a node is in
- *     the queue whose waiter must take the queue's lock before it returns: then it is the unlock of that.
+ *  3. While it is held and queued and not WOKEN, and the queue's lock is held by the holder, the
+ *     word does not change.
+ *  4. The unlock's last touch of the mutex is the store that frees or hands over the word, unless a
+ *     node is in the queue whose waiter must take the queue's lock before it returns: then it is
+ *     the unlock of that.
  *
- * Barging (rejected alone: starves; handing over each time, rejected too: every unlock under contention is then a switch
- * or a wake of another CPU, a hundred times slower). A free mutex is taken by whoever comes. A woken waiter stays at
- * the head of the queue until it has the mutex. One that has lost after having waited for PATIENCE, or that was woken
- * but did not get to run for that long while others came and went, is handed the mutex by the next unlock.
+ * Barging (rejected alone: starves; handing over each time, rejected too: every unlock under
+ * contention is then a switch or a wake of another CPU, a hundred times slower). A free mutex is
+ * taken by whoever comes. A woken waiter stays at the head of the queue until it has the mutex. One
+ * that has lost after having waited for PATIENCE, or that was woken but did not get to run for that
+ * long while others came and went, is handed the mutex by the next unlock.
  */
 #ifndef WEFT_SYNC_MUTEX_H
 #define WEFT_SYNC_MUTEX_H
@@ -42,10 +46,11 @@ static_assert(MUTEX_FLAGS == SELF_FREE_BITS, "the flags fit beside an identity")
 
 struct mutex {
 	_Atomic(uintptr_t) word;
-	/* A hint for those who spin: the holder's worker and how often that had picked when it locked; 0: unknown. */
+	/* A hint for those who spin: the holder's worker and how often that had picked when it
+	 * locked; 0: unknown. */
 	_Atomic uint64_t held_at;
-	struct sync_queue
-		queue; /* .spare: how often the mutex was freed since the first one was woken (the holder's) */
+	/* .spare: how often the mutex was freed since the first one was woken (the holder's) */
+	struct sync_queue queue;
 } __attribute__((may_alias));
 
 static_assert(sizeof(struct mutex) <= sizeof(weft_mutex), "a mutex fits its public storage");
@@ -98,7 +103,8 @@ static inline void mutex_note_holder(struct mutex *m, struct worker *w)
 /* Takes the mutex if it is free, others waiting for it or not. */
 static inline bool mutex_lock_fast(struct mutex *m, uintptr_t self)
 {
-	/* relaxed: the compare-and-swap decides. Looking first spares those who barge a failing one. */
+	/* relaxed: the compare-and-swap decides. Looking first spares those who barge a failing
+	 * one. */
 	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
 
 	/* acquire: what the last holder did, released by its unlock. */
@@ -129,12 +135,14 @@ int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uintptr_t self, int
 void weft__mutex_unlock_slow(struct mutex *m, uintptr_t self, const char *call);
 
 /*
- * For a node in the mutex's queue, after a wait that had the outcome: gets the mutex, or gives up at the deadline.
+ * For a node in the mutex's queue, after a wait that had the outcome: gets the mutex, or gives up
+ * at the deadline.
  */
 int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outcome outcome,
 			int64_t deadline);
 
-/* Puts a list of claimed nodes to the end of the mutex's queue, to be woken when their turn comes. */
+/* Puts a list of claimed nodes to the end of the mutex's queue, to be woken when their turn
+ * comes. */
 void weft__mutex_adopt(struct mutex *m, struct sync_node *list);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Once. The word says who runs the function, so that a call from inside of it is seen as the deadlock that it is.
+ * Once. The word says who runs the function, so that a call from inside of it is seen as the
+ * deadlock that it is.
  *
  *   NEW → runner | RUNNING → DONE, the last step under the queue's lock
  */
@@ -59,7 +60,8 @@ static void wait_until_done(struct once *o)
 
 	weft__wait_begin(&node.waiter, true);
 	sync_lock(&o->queue.lock);
-	/* relaxed: it becomes DONE under the lock. No wake is lost: that comes before this, or finds us in the queue. */
+	/* relaxed: it becomes DONE under the lock. No wake is lost: that comes before this, or
+	 * finds us in the queue. */
 	if (atomic_load_explicit(&o->word, memory_order_relaxed) == DONE) {
 		sync_unlock(&o->queue.lock);
 		weft__wait_abandon(&node.waiter);

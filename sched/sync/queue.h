@@ -2,14 +2,15 @@
 /*
  * Who waits for something of sync.h: a queue of waits, first in first out, under a short lock.
  *
- * The nodes lie in the waiting functions' frames, so waiting cannot fail. A node is claimed under the lock and woken
- * after the unlock; a claim that fails (the deadline has passed, the task is cancelled) takes the node out all the
- * same, and the next one gets what it was to get. So nothing that is handed over is lost.
+ * The nodes lie in the waiting functions' frames, so waiting cannot fail. A node is claimed under
+ * the lock and woken after the unlock; a claim that fails (the deadline has passed, the task is
+ * cancelled) takes the node out all the same, and the next one gets what it was to get. So nothing
+ * that is handed over is lost.
  *
- * Objects may be freed by whoever was the last to use them, as soon as its call has returned, while the one who let it
- * go on is still inside of its own call. Hence the rule for all of sched/sync: what lets others return is the last
- * touch of the object. For a waiter that is its wake, which needs only the waiter. For a state that others read
- * without the lock, see sync_settle().
+ * Objects may be freed by whoever was the last to use them, as soon as its call has returned, while
+ * the one who let it go on is still inside of its own call. Hence the rule for all of sched/sync:
+ * what lets others return is the last touch of the object. For a waiter that is its wake, which
+ * needs only the waiter. For a state that others read without the lock, see sync_settle().
  */
 #ifndef WEFT_SYNC_QUEUE_H
 #define WEFT_SYNC_QUEUE_H
@@ -95,7 +96,8 @@ static inline bool sync_claim_locked(struct sync_node *node)
 	return weft__wait_claim(&node->waiter, &node->wakeup);
 }
 
-/* Takes out the first one that has not given up, claimed; NULL: there is none, and the queue is empty. */
+/* Takes out the first one that has not given up, claimed; NULL: there is none, and the queue is
+ * empty. */
 static inline struct sync_node *sync_take_locked(struct sync_queue *q)
 {
 	struct sync_node *node;
@@ -131,7 +133,8 @@ static inline void sync_wake_all(struct sync_node *list)
 	}
 }
 
-/* Takes a node out whose wait was not woken, if it still is in. After the return nobody looks at it. */
+/* Takes a node out whose wait was not woken, if it still is in. After the return nobody looks at
+ * it. */
 static inline void sync_leave(struct sync_queue *q, struct sync_node *node)
 {
 	sync_lock(&q->lock);
@@ -141,8 +144,8 @@ static inline void sync_leave(struct sync_queue *q, struct sync_node *node)
 }
 
 /*
- * Queues the node, whose waiter has begun to wait, gives the lock back and waits. Woken: nothing of the object is needed
- * any more. Else the node is out of the queue.
+ * Queues the node, whose waiter has begun to wait, gives the lock back and waits. Woken: nothing of
+ * the object is needed any more. Else the node is out of the queue.
  */
 static inline enum wait_outcome sync_wait_unlock(struct sync_queue *q, struct sync_node *node,
 						 int64_t deadline, bool cancellable)
@@ -156,13 +159,14 @@ static inline enum wait_outcome sync_wait_unlock(struct sync_queue *q, struct sy
 }
 
 /*
- * Lets whoever set a state under the lock get out of it, before the caller returns because of that state and perhaps
- * frees the object. The caller has read the state without the lock, by an acquire: it sees the lock as held, or as
- * released after the state was set.
+ * Lets whoever set a state under the lock get out of it, before the caller returns because of that
+ * state and perhaps frees the object. The caller has read the state without the lock, by an
+ * acquire: it sees the lock as held, or as released after the state was set.
  */
 static inline void sync_settle(struct sync_queue *q)
 {
-	/* acquire: its last touches come before what the caller does to the memory; pairs with sync_unlock(). */
+	/* acquire: its last touches come before what the caller does to the memory; pairs with
+	 * sync_unlock(). */
 	if (atomic_load_explicit(&q->lock.held, memory_order_acquire) != 0) {
 		sync_lock(&q->lock);
 		sync_unlock(&q->lock);

@@ -4,16 +4,18 @@
  *
  *   READER * readers | QUEUED, or WRITER | QUEUED
  *
- * Who cannot enter stands in one queue for both kinds, first come, first served, and is handed the lock: neither
- * kind can starve the other. (Rejected: readers that pass waiting writers, or the other way round; one starves. Barging,
- * as the mutex has it: a writer would have to win against all readers at once.) Readers that stand together enter
- * together.
+ * Who cannot enter stands in one queue for both kinds, first come, first served, and is handed the
+ * lock: neither kind can starve the other. (Rejected: readers that pass waiting writers, or the
+ * other way round; one starves. Barging, as the mutex has it: a writer would have to win against
+ * all readers at once.) Readers that stand together enter together.
  *
  * Invariants.
  *  1. QUEUED says that the queue is not empty; both change under the queue's lock.
- *  2. While it is QUEUED somebody holds the lock, nobody enters without being let in, and the last holder leaves under the
- *     queue's lock. So who waits is let in by who leaves, and no wake is missing.
- *  3. Who has been let in was claimed, and is a holder from then on; its wake is all that is to come.
+ *  2. While it is QUEUED somebody holds the lock, nobody enters without being let in, and the last
+ *     holder leaves under the queue's lock. So who waits is let in by who leaves, and no wake is
+ *     missing.
+ *  3. Who has been let in was claimed, and is a holder from then on; its wake is all that is to
+ *     come.
  */
 #include "queue.h"
 #include "self.h"
@@ -27,7 +29,9 @@
 struct rwlock {
 	_Atomic uint64_t word;
 	_Atomic(uintptr_t)
-		writer; /* who holds it for writing; 0: nobody, or not known yet (the writer; who lets it in) */
+		/* who holds it for writing; 0: nobody, or not known yet (the writer; who lets it
+		 * in) */
+		writer;
 	struct sync_queue queue;
 } __attribute__((may_alias));
 
@@ -41,8 +45,8 @@ struct rwlock_node {
 };
 
 /*
- * ThreadSanitizer's edges: the address of .word stands for what writers did, that of .writer for what readers did, or one
- * reader would seem to be ordered before the next.
+ * ThreadSanitizer's edges: the address of .word stands for what writers did, that of .writer for
+ * what readers did, or one reader would seem to be ordered before the next.
  */
 static inline void edges_enter(struct rwlock *rw, bool write)
 {
@@ -98,8 +102,8 @@ static bool enter_or_queue_locked(struct rwlock *rw, bool write, uintptr_t self)
 }
 
 /*
- * Takes those out of the queue who may enter beside so many readers, or as the only writer. Returns the word that says so;
- * the list is to be woken.
+ * Takes those out of the queue who may enter beside so many readers, or as the only writer. Returns
+ * the word that says so; the list is to be woken.
  */
 static uint64_t let_in_locked(struct rwlock *rw, uint64_t readers, struct sync_node **ret_list)
 {
@@ -135,8 +139,9 @@ static struct sync_node *after_leaving_locked(struct rwlock *rw)
 	/* relaxed: by invariant 2 it is held, and stays held by the same kind. */
 	if (!(atomic_load_explicit(&rw->word, memory_order_relaxed) & WRITER)) {
 		uint64_t let_in = let_in_locked(rw, 1, &list) - READER; /* beside those who read */
-		/* acquire: what writers did, which goes on to those who are let in by their wake: the caller has not been
-		 * inside. An addition, not a store: what the readers release must reach the next writer. */
+		/* acquire: what writers did, which goes on to those who are let in by their wake:
+		 * the caller has not been inside. An addition, not a store: what the readers
+		 * release must reach the next writer. */
 		atomic_fetch_add_explicit(&rw->word, let_in & ~QUEUED, memory_order_acquire);
 	}
 	if (!sync_first(&rw->queue))
@@ -202,8 +207,8 @@ static inline int trylock(weft_rwlock *rwlock, bool write)
 }
 
 /*
- * The last holder leaves while somebody waits: lets the next ones in. `held` is the word as the caller alone makes it, to
- * which it goes back if all have given up. true: the caller is out.
+ * The last holder leaves while somebody waits: lets the next ones in. `held` is the word as the
+ * caller alone makes it, to which it goes back if all have given up. true: the caller is out.
  */
 static bool leave_locked(struct rwlock *rw, uint64_t held, struct sync_node **ret_list)
 {
@@ -228,8 +233,8 @@ static void leave(struct rwlock *rw, uint64_t held, const char *call)
 		if (word < held || (held == READER && word & WRITER))
 			weft__sync_misuse(call, "read-write lock", rw, "is not held by the caller");
 		if (word != (held | QUEUED)) {
-			/* release: what the holder did, for the acquire in enter(); readers who leave after us carry it
-			 * on. */
+			/* release: what the holder did, for the acquire in enter(); readers who
+			 * leave after us carry it on. */
 			if (atomic_compare_exchange_weak_explicit(&rw->word, &word, word - held,
 								  memory_order_release,
 								  memory_order_relaxed))

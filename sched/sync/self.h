@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who calls: what mutexes and the like remember as their holder. A task is itself wherever it runs; elsewhere it is the
- * thread. And the line that is printed for misuse.
+ * Who calls: what mutexes and the like remember as their holder. A task is itself wherever it runs;
+ * elsewhere it is the thread. And the line that is printed for misuse.
  */
 #ifndef WEFT_SYNC_SELF_H
 #define WEFT_SYNC_SELF_H

@@ -7,20 +7,21 @@
  *   LOCKED | QUEUED   the same, and the lock of the queue is held
  *   LOCKED            the count is 0, and somebody is about to queue
  *
- * While somebody waits a release hands its counts over to the first ones in the queue, so the order is first come, first
- * served.
+ * While somebody waits a release hands its counts over to the first ones in the queue, so the order
+ * is first come, first served.
  *
- * The word is the queue's lock, so that who finds no count is in the queue after one compare-and-swap and one store, and a
- * release out of it after as many. (Rejected: a lock beside the word. It costs both sides two more read-modify-writes,
- * which is half of what two tasks that take turns pay.) Like a channel's, the lock is unlocked by a store, and nobody sleeps
- * on it (sched/os/pause.h).
+ * The word is the queue's lock, so that who finds no count is in the queue after one
+ * compare-and-swap and one store, and a release out of it after as many. (Rejected: a lock beside
+ * the word. It costs both sides two more read-modify-writes, which is half of what two tasks that
+ * take turns pay.) Like a channel's, the lock is unlocked by a store, and nobody sleeps on it
+ * (sched/os/pause.h).
  *
  * Invariants.
  *  1. While the word is LOCKED nobody but who has locked it changes it; so the unlock is a store.
  *  2. While it is not, it is QUEUED if and only if the queue is not empty.
  *  3. A node that is claimed has its count: one that gives up was not claimed, and has none.
- *  4. A release's last touch is its change of the word to one that is not LOCKED. (What it had may be taken then, and the
- *     semaphore freed.)
+ *  4. A release's last touch is its change of the word to one that is not LOCKED. (What it had may
+ *     be taken then, and the semaphore freed.)
  */
 #include "queue.h"
 #include "self.h"
@@ -88,7 +89,8 @@ static inline uint64_t await_unlocked(struct sem *s)
 
 static inline bool lock_from(struct sem *s, uint64_t word)
 {
-	/* acquire: what the last holder wrote, and what came before the counts; pairs with unlock(). */
+	/* acquire: what the last holder wrote, and what came before the counts; pairs with
+	 * unlock(). */
 	return atomic_compare_exchange_strong_explicit(&s->word, &word, word | LOCKED,
 						       memory_order_acquire, memory_order_relaxed);
 }
@@ -96,15 +98,18 @@ static inline bool lock_from(struct sem *s, uint64_t word)
 /* count: not 0 only if the queue is empty. */
 static inline void unlock(struct sem *s, uint64_t count)
 {
-	/* release: the critical section, and what was done before the counts, for the acquires of take() and lock_from(). */
+	/* release: the critical section, and what was done before the counts, for the acquires of
+	 * take() and lock_from(). */
 	atomic_store_explicit(&s->word, sync_first(&s->queue) ? QUEUED : count,
 			      memory_order_release);
 }
 
-/* Takes a node out whose wait was not woken, if it still is in. After the return nobody looks at it. */
+/* Takes a node out whose wait was not woken, if it still is in. After the return nobody looks at
+ * it. */
 static void leave_queue(struct sem *s, struct sync_node *node)
 {
-	/* Nobody may lock a count that others could take meanwhile; but then the queue is empty, and the node is not in it. */
+	/* Nobody may lock a count that others could take meanwhile; but then the queue is empty,
+	 * and the node is not in it. */
 	while (await_unlocked(s) == QUEUED) {
 		if (!lock_from(s, QUEUED))
 			continue;
@@ -121,7 +126,8 @@ static int wait_for_count(struct sem *s, int64_t deadline)
 	uint64_t word;
 
 	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
-	/* No wake is lost: a release comes before the lock, and we find its count, or after it, and finds us. */
+	/* No wake is lost: a release comes before the lock, and we find its count, or after it, and
+	 * finds us. */
 	do {
 		if (take(s)) {
 			weft__wait_abandon(&node.waiter);

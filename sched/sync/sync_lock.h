@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock of a channel, or of a queue of waits: for critical sections of some ten nanoseconds that follow each other closely.
- * Unlocking is a plain store, half the price of a lock that must find out whether somebody sleeps. So nobody sleeps on
- * it (sched/os/pause.h).
+ * The lock of a channel, or of a queue of waits: for critical sections of some ten nanoseconds that
+ * follow each other closely. Unlocking is a plain store, half the price of a lock that must find
+ * out whether somebody sleeps. So nobody sleeps on it (sched/os/pause.h).
  *
  * Not fair. Never held across a switch.
  */

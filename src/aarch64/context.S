@@ -2,12 +2,14 @@
 /*
  * The AAPCS64 backend of context.h.
  *
- * The return is a `ret`: with branch target identification an indirect jump would have to land on a `bti`
- * instruction, and the places that it goes to follow a call. The saved return address is signed (paciasp, also a
- * landing pad) and authenticated with the value that the stack pointer has outside of the frame, so a context cannot
- * be continued on another stack than it was suspended on. fpcr is coro.c's.
+ * The return is a `ret`: with branch target identification an indirect jump would have to land on a
+ * `bti` instruction, and the places that it goes to follow a call. The saved return address is
+ * signed (paciasp, also a landing pad) and authenticated with the value that the stack pointer has
+ * outside of the frame, so a context cannot be continued on another stack than it was suspended on.
+ * fpcr is coro.c's.
  *
- * The CFI holds at every instruction: the frame has the same shape before and after the stack pointer changes.
+ * The CFI holds at every instruction: the frame has the same shape before and after the stack
+ * pointer changes.
  */
 #include "frame.h"
 
@@ -111,7 +113,8 @@ weft__context_switch_alike:
 /* x0: value, x19: entry. x29 is 0. */
 weft__context_start:
 	.cfi_startproc
-	/* No return address: here every backtrace and every search for an exception handler ends. */
+	/* No return address: here every backtrace and every search for an exception handler
+	 * ends. */
 	.cfi_undefined x30
 	hint	#36 /* bti j */
 	mov	x30, xzr
@@ -120,7 +123,8 @@ weft__context_start:
 	.cfi_endproc
 	.size	weft__context_start, .-weft__context_start
 
-	/* The linker keeps BTI and PAC for the whole output only if every object says that it is safe. */
+	/* The linker keeps BTI and PAC for the whole output only if every object says that it is
+	 * safe. */
 	.section .note.gnu.property, "a"
 	.balign	8
 	.long	4          /* the name's size */

@@ -2,17 +2,20 @@
 /*
  * The System V x86-64 backend of context.h.
  *
- * weft__context_switch() returns by a pop and an indirect jump: a `ret` there never goes where the CPU's return stack
- * predicts, and costs a pipeline flush each time (2.2 against 7.5 ns), while the indirect jump is predicted by history.
- * weft__context_switch_alike() ends in `ret`: where contexts are all suspended by the same call, the prediction is right
- * although the stack has changed, and the jump would leave an entry too many behind, so that every later `ret` was
- * mispredicted (a yield takes 22 ns with `ret`, 28 with the jump; a generator's two sides 14 against 8). The jump's
- * addresses that it goes to follow a call and hold no endbr64, hence `notrack`. This object carries no CET property,
- * so that the linker marks the output as not shadow-stack-safe, which is the truth.
+ * weft__context_switch() returns by a pop and an indirect jump: a `ret` there never goes where the
+ * CPU's return stack predicts, and costs a pipeline flush each time (2.2 against 7.5 ns), while the
+ * indirect jump is predicted by history. weft__context_switch_alike() ends in `ret`: where contexts
+ * are all suspended by the same call, the prediction is right although the stack has changed, and
+ * the jump would leave an entry too many behind, so that every later `ret` was mispredicted (a
+ * yield takes 22 ns with `ret`, 28 with the jump; a generator's two sides 14 against 8). The jump's
+ * addresses that it goes to follow a call and hold no endbr64, hence `notrack`. This object carries
+ * no CET property, so that the linker marks the output as not shadow-stack-safe, which is the
+ * truth.
  *
  * FP control words are coro.c's: mxcsr and the x87 control word change rarely and are slow to load.
  *
- * The CFI holds at every instruction: the frame has the same shape before and after the stack pointer changes.
+ * The CFI holds at every instruction: the frame has the same shape before and after the stack
+ * pointer changes.
  */
 #include "frame.h"
 
@@ -92,7 +95,8 @@ weft__context_switch_alike:
 /* rax: value, rbx: entry. The stack is aligned to 16, rbp is 0. */
 weft__context_start:
 	.cfi_startproc
-	/* No return address: here every backtrace and every search for an exception handler ends. */
+	/* No return address: here every backtrace and every search for an exception handler
+	 * ends. */
 	.cfi_undefined rip
 	endbr64
 	movq	%rax, %rdi

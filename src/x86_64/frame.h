@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a suspended context has on its stack: shared by context.S, which pushes it, and context_asm.c, which makes one. */
+/* What a suspended context has on its stack: shared by context.S, which pushes it, and
+ * context_asm.c, which makes one. */
 #ifndef WEFT_SRC_X86_64_FRAME_H
 #define WEFT_SRC_X86_64_FRAME_H
 

@@ -2,9 +2,9 @@
 /*
  * Which calls are to fail, and the counts. See faults.h.
  *
- * Whether a call is Weft's is told by its return address. Hence liburcu, the C library and the program
- * itself get what they ask for: what is tested is what Weft makes of a failure, and liburcu, for one, ends
- * the process where a membarrier fails that it has registered for.
+ * Whether a call is Weft's is told by its return address. Hence liburcu, the C library and the
+ * program itself get what they ask for: what is tested is what Weft makes of a failure, and
+ * liburcu, for one, ends the process where a membarrier fails that it has registered for.
  */
 #include "faults.h"
 
@@ -40,7 +40,8 @@ static const struct {
 	{"EACCES", EACCES}, {"stray", HOW_STRAY}, {"short", HOW_SHORT},
 };
 
-/* Written by the constructor, before there are threads; libweft.so's addresses are [weft_low, weft_high). */
+/* Written by the constructor, before there are threads; libweft.so's addresses are [weft_low,
+ * weft_high). */
 static uintptr_t weft_low, weft_high;
 static enum faults_kind nth_kind = FAULTS_KINDS;
 static uint64_t nth_first, nth_count;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making calls of the system fail. preload.c takes the place of the C library's functions in a program
- * (LD_PRELOAD) and lets the n-th call of one kind that Weft makes fail (faults.c); held.c keeps the books
- * of what Weft holds. Two variables say what is to fail:
+ * Making calls of the system fail. preload.c takes the place of the C library's functions in a
+ * program (LD_PRELOAD) and lets the n-th call of one kind that Weft makes fail (faults.c); held.c
+ * keeps the books of what Weft holds. Two variables say what is to fail:
  *
  *   FAULTS_NTH=KIND:FIRST:COUNT:HOW   the calls FIRST to FIRST + COUNT - 1 that libweft.so makes
  *                                     while armed. HOW is the name of an error; `stray`: a futex wait

@@ -2,7 +2,8 @@
 /*
  * The functions that are made to fail, in place of the C library's. See faults.h.
  *
- * The C library's own malloc is reached by the names that it exports for this, since dlsym() may allocate.
+ * The C library's own malloc is reached by the names that it exports for this, since dlsym() may
+ * allocate.
  */
 #include "faults.h"
 
@@ -47,7 +48,8 @@ static void *find_real(void **slot, const char *name)
 	return function;
 }
 
-/* --- memory ----------------------------------------------------------------------------------------------- */
+/* --- memory
+ * ----------------------------------------------------------------------------------------------- */
 
 static void *booked(bool wefts, void *block, size_t size)
 {
@@ -147,7 +149,8 @@ FAULTS_EXPORT int asprintf(char **ret, const char *format, ...)
 	return length;
 }
 
-/* --- address space ---------------------------------------------------------------------------------------- */
+/* --- address space
+ * ---------------------------------------------------------------------------------------- */
 
 REAL_OF(mmap);
 REAL_OF(munmap);
@@ -203,7 +206,8 @@ FAULTS_EXPORT int mprotect(void *area, size_t length, int prot)
 	return REAL(mprotect)(area, length, prot);
 }
 
-/* --- threads ---------------------------------------------------------------------------------------------- */
+/* --- threads
+ * ---------------------------------------------------------------------------------------------- */
 
 REAL_OF(pthread_create);
 REAL_OF(pthread_join);
@@ -235,7 +239,8 @@ FAULTS_EXPORT int pthread_detach(pthread_t thread)
 	return REAL(pthread_detach)(thread);
 }
 
-/* --- syscall(): futex, membarrier, process_madvise -------------------------------------------------------- */
+/* --- syscall(): futex, membarrier, process_madvise
+ * -------------------------------------------------------- */
 
 REAL_OF(syscall);
 
@@ -315,7 +320,8 @@ FAULTS_EXPORT long syscall(long number, ...)
 	}
 }
 
-/* --- files ------------------------------------------------------------------------------------------------ */
+/* --- files
+ * ------------------------------------------------------------------------------------------------ */
 
 REAL_OF(open);
 REAL_OF(read);

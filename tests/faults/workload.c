@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * workload NAME: runs a workload with faults armed (faults.h), then again without any, and looks after each
- * at what Weft still holds. Where nothing is to fail it is run a third time: is there always more? Lines on
- * stdout, for run.py:
+ * workload NAME: runs a workload with faults armed (faults.h), then again without any, and looks
+ * after each at what Weft still holds. Where nothing is to fail it is run a third time: is there
+ * always more? Lines on stdout, for run.py:
  *
  *   failed N                          calls that were made to fail
  *   calls KIND N                      of Weft's, while armed
@@ -28,7 +28,8 @@
 #define HELD_MAX  512
 #define TRIES_MAX 5000 /* of a millisecond each */
 
-/* relaxed, all: counted by anybody, read when the runtimes are gone; armed changes while there is none. */
+/* relaxed, all: counted by anybody, read when the runtimes are gone; armed changes while there is
+ * none. */
 static _Atomic unsigned wrong, lacked_memory, lacked_threads;
 static _Atomic bool armed;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the workloads share. Anybody may call these, assertions are no jumps: what is wrong is counted and said.
+ * What the workloads share. Anybody may call these, assertions are no jumps: what is wrong is
+ * counted and said.
  */
 #ifndef WEFT_TESTS_FAULTS_WORKLOAD_H
 #define WEFT_TESTS_FAULTS_WORKLOAD_H
@@ -23,8 +24,9 @@
 bool must_at(bool ok, const char *what, const char *file, int line);
 
 /*
- * Looks at what a call returned. true: it failed as documented, while faults are armed, and is to be tried
- * again (after a while, which has passed). Any other failure is wrong, and ends the program.
+ * Looks at what a call returned. true: it failed as documented, while faults are armed, and is to
+ * be tried again (after a while, which has passed). Any other failure is wrong, and ends the
+ * program.
  */
 bool refused_at(int rc, unsigned may, unsigned tries, const char *what, const char *file, int line);
 

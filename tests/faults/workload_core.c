@@ -14,7 +14,8 @@ static void *give_back(void *arg)
 	return arg;
 }
 
-/* --- tasks: a bit of everything --------------------------------------------------------------------------- */
+/* --- tasks: a bit of everything
+ * --------------------------------------------------------------------------- */
 
 #define MANY_FORKS 5000 /* more than a deque holds at first */
 
@@ -85,7 +86,8 @@ static void sum_range(size_t low, size_t high, void *ctx)
 		atomic_fetch_add_explicit((_Atomic size_t *)ctx, i, memory_order_relaxed);
 }
 
-/* weft_fork_join() has no error to return: a fork for which the deque has no room is run all the same. */
+/* weft_fork_join() has no error to return: a fork for which the deque has no room is run all the
+ * same. */
 static void fork_and_join(size_t count)
 {
 	static weft_task forks[MANY_FORKS];
@@ -159,7 +161,8 @@ void workload_tasks(void)
 	MUST(atomic_load_explicit(&ended, memory_order_relaxed) == 20);
 }
 
-/* --- forks: more than a deque holds, with nobody there to steal some ----------------------------------------- */
+/* --- forks: more than a deque holds, with nobody there to steal some
+ * ----------------------------------------- */
 
 static void *forks_main(void *arg)
 {
@@ -181,7 +184,8 @@ void workload_forks(void)
 	MUST(atomic_load_explicit(&ended, memory_order_relaxed) == MANY_FORKS);
 }
 
-/* --- stacks: so many at a time that some are given back ---------------------------------------------------- */
+/* --- stacks: so many at a time that some are given back
+ * ---------------------------------------------------- */
 
 #define COMMON_STACKS 20
 #define LARGE_STACKS  160
@@ -196,7 +200,8 @@ struct stacks {
 	int pipe[2];
 };
 
-/* The kernel says whether what lies below the caller's stack can be read: a guard cannot, whatever it is made of. */
+/* The kernel says whether what lies below the caller's stack can be read: a guard cannot, whatever
+ * it is made of. */
 static bool has_guard(const struct stacks *s, size_t stack_size)
 {
 	const char *below = (const char *)__builtin_frame_address(0) - stack_size - INTO_GUARD;
@@ -275,7 +280,8 @@ void workload_stacks(void)
 	close(s.pipe[1]);
 }
 
-/* --- runtime: from outside, workers that come and go ---------------------------------------------------------- */
+/* --- runtime: from outside, workers that come and go
+ * ---------------------------------------------------------- */
 
 static void submit_and_join(weft_runtime *rt)
 {
@@ -306,7 +312,8 @@ static void set_workers(weft_runtime *rt, unsigned n)
 	}
 }
 
-/* Pins a task to each of the workers that are there, so that retiring ones have something to wait for. */
+/* Pins a task to each of the workers that are there, so that retiring ones have something to wait
+ * for. */
 static void *pin_a_few(void *arg)
 {
 	struct weft_task_options pinned = {.pinned = true};
@@ -345,7 +352,8 @@ void workload_runtime(void)
 	MUST(weft_runtime_destroy(rt) == 0);
 }
 
-/* --- start: as many workers as there are processors ------------------------------------------------------------ */
+/* --- start: as many workers as there are processors
+ * ------------------------------------------------------------ */
 
 static void *start_main(void *arg)
 {

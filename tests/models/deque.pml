@@ -21,14 +21,14 @@
  *
  * Broken: NO_HEAVY: the thief's fence is a light one. NO_LIGHT: the owner's compiler has read front
  * before it lowers bottom. BOTTOM_FIRST: the thief reads bottom before it claims (its fence is
- * missing). NO_CLAIM: the thief takes two without a claim. BACK_TO_ZERO: a claim on nothing is taken
- * back. NO_CUT: the owner takes a claimed element above top without a CAS. PUBLISH_EARLY: bottom is
- * stored before the slot (its release is missing). BUFFER_LATE: the new buffer is published after
- * the element in it. FREE_OLD: the outgrown buffer is freed at once. NO_COPY: growing copies
- * nothing. NO_CAS: pop takes the last element, though claimed, without one. READ_LATE: the thief
- * reads the slots after its CAS. READ_EARLY: it reads buffer and slots before bottom (neither its
- * acquire of bottom nor its fence keeps them behind). OVERWRITE: push takes the room for what it was
- * before.
+ * missing). NO_CLAIM: the thief takes two without a claim. BACK_TO_ZERO: a claim on nothing is
+ * taken back. NO_CUT: the owner takes a claimed element above top without a CAS. PUBLISH_EARLY:
+ * bottom is stored before the slot (its release is missing). BUFFER_LATE: the new buffer is
+ * published after the element in it. FREE_OLD: the outgrown buffer is freed at once. NO_COPY:
+ * growing copies nothing. NO_CAS: pop takes the last element, though claimed, without one.
+ * READ_LATE: the thief reads the slots after its CAS. READ_EARLY: it reads buffer and slots before
+ * bottom (neither its acquire of bottom nor its fence keeps them behind). OVERWRITE: push takes the
+ * room for what it was before.
  */
 #define STORERS 1
 #define FENCERS 2

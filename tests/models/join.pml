@@ -3,7 +3,8 @@
  * The join word: a queue of one with its own lock in it, between a task's end and its joiner.
  *
  * Mirrors: sched/core/join.c weft_join_until(), wait_for_end(), await_done(), weft_detach();
- * sched/core/execute.c end_task(); of sched/core/wait.h weft__wait_claim(), of wait.c weft__wait_wake().
+ * sched/core/execute.c end_task(); of sched/core/wait.h weft__wait_claim(), of wait.c
+ * weft__wait_wake().
  *
  * Invariants: the joiner gets the published result; the memory is freed once, and nobody touches it
  * afterwards; the end looks at the waiter only while its frame lives; a joiner is not left waiting

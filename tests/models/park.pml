@@ -6,10 +6,10 @@
  * Mirrors: sched/core/park.c push_sleeper_locked(), take_sleeper_locked(), rouse(), wake_one(),
  * weft__announce(), weft__announce_slot(), weft__nudge(), weft__wake_all(), weft__search_start(),
  * look_at_workers(), weft__search_stop(), weft__sleep_announce(), weft__get_up(), stop_if_over(),
- * must_get_up(), weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_stop(); sched/core/find.c weft__find(),
- * look_around(), search(), from_injection(); sched/core/ready.c weft__ready(), weft__ready_tail(),
- * weft__inject(), to_inbox(); sched/core/workers.c weft__all_ended(); sched/core/runtime.c
- * weft_runtime_destroy(), weft__stop().
+ * must_get_up(), weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_stop();
+ * sched/core/find.c weft__find(), look_around(), search(), from_injection(); sched/core/ready.c
+ * weft__ready(), weft__ready_tail(), weft__inject(), to_inbox(); sched/core/workers.c
+ * weft__all_ended(); sched/core/runtime.c weft_runtime_destroy(), weft__stop().
  *
  * The actors: WORKERS workers, of which the first runs a task that makes another one visible (PUT:
  * in its ring, its next slot, the injection queue, its slot for the second time; or any) and, with

@@ -6,34 +6,30 @@
 /* Each sets t to what it took: 1, an unpinned task; 2, the pinned one. */
 inline from_slot()
 {
-	atomic {
-		DRAINED(me) ->
-		if
-		:: cell[SLOT(me)] -> cell[SLOT(me)] = 0; t = 1
-		:: else
-		fi
+	atomic
+	{
+		DRAINED(me)->if ::cell[SLOT(me)]->cell[SLOT(me)] = 0;
+		t = 1 ::else fi
 	}
 }
 
 inline from_ring()
 {
-	atomic {
-		DRAINED(me) ->
-		if
-		:: head[me] != mytail -> head[me]++; t = 1
-		:: else
-		fi
+	atomic
+	{
+		DRAINED(me)->if ::head[me] != mytail->head[me]++;
+		t = 1 ::else fi
 	}
 }
 
 inline from_inbox()
 {
 #ifdef PINNED
-	d_step {
+	d_step
+	{
 		if
-		:: t == 0 && me == PIN && cell[INBOX] && !inbox_taken -> inbox_taken = true; t = 2
-		:: else
-		fi
+			::t == 0 && me == PIN &&cell[INBOX] &&!inbox_taken->inbox_taken = true;
+		t = 2 ::else fi
 	}
 #else
 	skip
@@ -43,26 +39,18 @@ inline from_inbox()
 inline from_injection(batch)
 {
 	if
-	:: t == 0 && inj_head != inj_tail ->
-		atomic {
-			DRAINED(me) ->
+		::t == 0 && inj_head != inj_tail->atomic
+		{
+			DRAINED(me)->if ::inj_head != inj_tail &&cell[LINK(inj_head)]->inj_head++;
+			t = 1 ::else fi;
 			if
-			:: inj_head != inj_tail && cell[LINK(inj_head)] -> inj_head++; t = 1
-			:: else
-			fi;
-			if
-			:: batch && t && inj_head != inj_tail && cell[LINK(inj_head)] ->
-				inj_head++;
-				mytail++;
-				STORE(me, TAIL(me), mytail);
-				i = 1
-			:: else
-			fi
+				::batch &&t &&inj_head !=
+					inj_tail &&cell[LINK(inj_head)]->inj_head++;
+			mytail++;
+			STORE(me, TAIL(me), mytail);
+			i = 1 ::else fi
 		}
-		if
-		:: t && (i || inj_head != inj_tail) -> i = 0; announce(me)
-		:: else
-		fi
-	:: else
-	fi
+	if
+		::t && (i || inj_head != inj_tail)->i = 0;
+	announce(me)::else fi ::else fi
 }

@@ -24,8 +24,8 @@
  * Bounds: as above; one worker searches at a time (may be exceeded, as in the C).
  *
  * `retiring` goes through a store buffer; queues are changed by locked instructions (park.pml has
- * their buffers), and a worker looks at its own in one step. Sections under `admin` and idle_lock are one step. The grace period waits for the
- * one reader that matters.
+ * their buffers), and a worker looks at its own in one step. Sections under `admin` and idle_lock
+ * are one step. The grace period waits for the one reader that matters.
  *
  * Broken: NO_HAND_OVER: it goes with its ring as it is. NO_DRAIN: with its inbox. NO_SYNCHRONIZE:
  * it empties its inbox before the grace period is over. NO_PINNED: it does not wait for its pinned

@@ -14,8 +14,8 @@
  *
  * Invariants: what was released is what was acquired and what is left. While the word is not LOCKED
  * it is QUEUED if and only if somebody is in the queue; while it is, only who has locked it changes
- * it. A node is looked at only while its frame lives. When nobody can go on, those that wait do so for
- * want of a count, and no release waits. Who has got a count of each release, when nobody else
+ * it. A node is looked at only while its frame lives. When nobody can go on, those that wait do so
+ * for want of a count, and no release waits. Who has got a count of each release, when nobody else
  * acquires any more, may free the semaphore: nobody touches it afterwards.
  *
  * Bounds: as above. A waiter's wait itself is in wait.pml: here it is a claim, a wake and a source
@@ -26,13 +26,13 @@
  * word LOCKED waits until it is not.
  *
  * Broken: BOTH_WIN: who gives up does not claim itself. GIVE_ANYWAY: who has given up gets a count
- * all the same. NO_DROP: the last one to leave the queue leaves the word QUEUED. NO_REMOVE: who gives
- * up stays in the queue. NO_AWAIT: who gives up does not wait for who has the word locked. CLAIM_LATE:
- * the claim comes after the unlock. LOCK_STORES: who is about to queue stores LOCKED where 0 was read,
- * without a compare-and-swap. TAKE_STORES: so is a count that is taken. TAKE_LOCKED: a count is added
- * to a word that is LOCKED. NEXT_LATE: the next one to be woken is looked up in the frame of the last
- * one, who has been woken. REST_LATE: what is left over of a release is added after the unlock.
- * REST_LOST: it is not added.
+ * all the same. NO_DROP: the last one to leave the queue leaves the word QUEUED. NO_REMOVE: who
+ * gives up stays in the queue. NO_AWAIT: who gives up does not wait for who has the word locked.
+ * CLAIM_LATE: the claim comes after the unlock. LOCK_STORES: who is about to queue stores LOCKED
+ * where 0 was read, without a compare-and-swap. TAKE_STORES: so is a count that is taken.
+ * TAKE_LOCKED: a count is added to a word that is LOCKED. NEXT_LATE: the next one to be woken is
+ * looked up in the frame of the last one, who has been woken. REST_LATE: what is left over of a
+ * release is added after the unlock. REST_LOST: it is not added.
  */
 #ifndef ACQUIRERS
 #define ACQUIRERS 3

@@ -12,10 +12,11 @@
  * The owner's stores, to the slot as well, and the watcher's go through store buffers; the owner's
  * own loads of the slot see what is in its buffer.
  *
- * Broken: NO_HEAVY: the watcher's fence is light. LOOK_FIRST: the owner looks for the watcher before
- * it says that it takes. IGNORE_TAKING: the watcher does not look whether the owner takes. PLAIN: the
- * owner takes by a load and a store also under a raid. RAIDED_EARLY: the watcher says that it is done
- * before it takes. TAKING_EARLY: the owner says that it is done before it empties the slot.
+ * Broken: NO_HEAVY: the watcher's fence is light. LOOK_FIRST: the owner looks for the watcher
+ * before it says that it takes. IGNORE_TAKING: the watcher does not look whether the owner takes.
+ * PLAIN: the owner takes by a load and a store also under a raid. RAIDED_EARLY: the watcher says
+ * that it is done before it takes. TAKING_EARLY: the owner says that it is done before it empties
+ * the slot.
  */
 #ifndef TASKS
 #define TASKS 3

@@ -19,7 +19,7 @@ byte cell[CELLS];
 chan buffer[STORERS] = [DEPTH] of { byte, byte };
 byte fence[FENCERS]; /* the buffers that a process's heavy fence waits for: a bit for each */
 
-#define STORE(me, where, value) buffer[me]!where,value
+#define STORE(me, where, value) buffer[me] !where, value
 
 /* What a locked instruction waits for. To be the guard of the atomic step that does it. */
 #define DRAINED(me) empty(buffer[me])
@@ -28,17 +28,17 @@ byte fence[FENCERS]; /* the buffers that a process's heavy fence waits for: a bi
 #define LIGHT_FENCE skip
 
 #if STORERS > 1
-#define FENCE_1 (len(buffer[1]) > 0 -> 2 : 0)
+#define FENCE_1 (len(buffer[1]) > 0->2 : 0)
 #else
 #define FENCE_1 0
 #endif
 #if STORERS > 2
-#define FENCE_2 (len(buffer[2]) > 0 -> 4 : 0)
+#define FENCE_2 (len(buffer[2]) > 0->4 : 0)
 #else
 #define FENCE_2 0
 #endif
 #if STORERS > 3
-#define FENCE_3 (len(buffer[3]) > 0 -> 8 : 0)
+#define FENCE_3 (len(buffer[3]) > 0->8 : 0)
 #else
 #define FENCE_3 0
 #endif
@@ -53,42 +53,46 @@ byte fence[FENCERS]; /* the buffers that a process's heavy fence waits for: a bi
  * others. */
 inline heavy_fence(fencer)
 {
-	atomic {
-		ENTERS_KERNEL(fencer) ->
-		fence[fencer] = (len(buffer[0]) > 0 -> 1 : 0) + FENCE_1 + FENCE_2 + FENCE_3
-	}
-	fence[fencer] == 0
+	atomic{ENTERS_KERNEL(fencer)->fence[fencer] =
+		       (len(buffer[0]) > 0->1 : 0) + FENCE_1 + FENCE_2 + FENCE_3} fence[fencer] == 0
 }
 
 inline drain(which)
 {
-	buffer[which]?where,value;
+	buffer[which] ? where, value;
 	cell[where] = value;
 	where = 0;
 	value = 0;
 	if
-	:: len(buffer[which]) == 0 ->
-		do
-		:: where < FENCERS -> fence[where] = fence[where] & ~(1 << which); where++
-		:: else -> where = 0; break
-		od
-	:: len(buffer[which]) > 0
-	fi
+		::len(buffer[which]) == 0->do ::where < FENCERS->fence[where] =
+			fence[where] & ~(1 << which);
+	where++ ::else->where = 0;
+	break od ::len(buffer[which]) > 0 fi
 }
 
 active proctype memory()
 {
 	byte where, value;
-end:	do
-	:: d_step { nempty(buffer[0]) -> drain(0) }
+end:
+	do
+		::d_step
+		{
+			nempty(buffer[0])->drain(0)
+		}
 #if STORERS > 1
-	:: d_step { nempty(buffer[1]) -> drain(1) }
+	::d_step
+	{
+		nempty(buffer[1])->drain(1)
+	}
 #endif
 #if STORERS > 2
-	:: d_step { nempty(buffer[2]) -> drain(2) }
+	::d_step
+	{
+		nempty(buffer[2])->drain(2)
+	}
 #endif
 #if STORERS > 3
-	:: d_step { nempty(buffer[3]) -> drain(3) }
+	::d_step{nempty(buffer[3])->drain(3)}
 #endif
 	od
 }

@@ -10,21 +10,22 @@
  * claim(); sched/core/timer.c weft__timer_arm(), weft__timer_disarm(); sched/sync/queue.h
  * sync_wait_unlock(), sync_take_locked(), sync_leave().
  *
- * Invariants: the waiter is looked at only while its frame lives, and claimed once; a task is made runnable once for
- * each suspension, and is resumed only after its context was saved; each wait ends by wake,
- * deadline or cancel if one of these comes, also if it comes before the switch (else a deadlock).
+ * Invariants: the waiter is looked at only while its frame lives, and claimed once; a task is made
+ * runnable once for each suspension, and is resumed only after its context was saved; each wait
+ * ends by wake, deadline or cancel if one of these comes, also if it comes before the switch (else
+ * a deadlock).
  *
  * Bounds: one waiter that waits ROUNDS times, with the same task; each time with or without
  * deadline and cancellation, and lone or not where it may be lone. `sure` is the one source that is
  * certain to come; the others may. With THREAD the waiter is a plain thread: no switch, no
  * cancellation, a futex.
  *
- * The task's stores of `waiting` go through its thread's store buffer, and the store of PARKED after
- * the switch comes after them: the task may go on elsewhere. So does the waker's store of `given`, the
- * round's number where the code has a flag in each frame. The rest is acquire and release, or under a
- * lock, and sequentially consistent here. A lock's section is one step where it has one access,
- * else the lock is a variable. `sched_yield` loops are waits. A futex wait blocks while the word is
- * unchanged, as each change is followed by a wake.
+ * The task's stores of `waiting` go through its thread's store buffer, and the store of PARKED
+ * after the switch comes after them: the task may go on elsewhere. So does the waker's store of
+ * `given`, the round's number where the code has a flag in each frame. The rest is acquire and
+ * release, or under a lock, and sequentially consistent here. A lock's section is one step where it
+ * has one access, else the lock is a variable. `sched_yield` loops are waits. A futex wait blocks
+ * while the word is unchanged, as each change is followed by a wake.
  *
  * Broken: PUBLISH_EARLY: a waker does not wait for PARKED. PARK_EARLY: it is stored before the
  * switch. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK, NO_DISARM, NO_UNWATCH: the node

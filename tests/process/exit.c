@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A process ends while tasks run: exit() in a task, on a plain thread, in main()'s return. It ends, with that status. */
+/* A process ends while tasks run: exit() in a task, on a plain thread, in main()'s return. It ends,
+ * with that status. */
 #include "leaks.h"
 #include "tests/sched/core/harness.h"
 

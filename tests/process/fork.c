@@ -79,7 +79,8 @@ static void with_runtime(void)
 	weft_runtime_create(&options, &runtime);
 	weft_submit(runtime, hold, NULL, &stuck);
 	spin_for(&holding, 1);
-	/* Not in the child: a worker may hold the lock of the stacks just when the process forks. */
+	/* Not in the child: a worker may hold the lock of the stacks just when the process
+	 * forks. */
 	weft_coro_create(generate, 0, &generator);
 }
 
@@ -196,7 +197,8 @@ static void call_what_returns(void)
 	FAIL_UNLESS(weft_mutex_trylock(&held) == -EBUSY);
 	weft_fork(&storage, store_value, &own_value);
 	FAIL_UNLESS(weft_fork_join(&storage) == &own_value && own_value == 1);
-	/* After such a fork ThreadSanitizer sees no edges any more, and the coroutine's every read is a race. */
+	/* After such a fork ThreadSanitizer sees no edges any more, and the coroutine's every read
+	 * is a race. */
 	if (!CHILD_TSAN)
 		FAIL_UNLESS(weft_coro_enter(generator, &own_value, &out) == 0 && out == &own_value);
 	_exit(0);
@@ -262,7 +264,8 @@ static void run_some(void *nested)
 	alarm(60);
 	set_number("WEFT_WORKERS", 3);
 	int rc = weft_run(spawn_some, NULL, NULL);
-	/* And its children may, since it has ended. (ThreadSanitizer refuses to: there have been threads.) */
+	/* And its children may, since it has ended. (ThreadSanitizer refuses to: there have been
+	 * threads.) */
 	if (!nested && !CHILD_TSAN) {
 		struct child grandchild;
 		child_run(&grandchild, run_some, &own_value);

@@ -22,7 +22,8 @@ int __lsan_is_turned_off(void)
 }
 #endif
 
-/* From here on this process, which is a child that is to end abnormally, need not free what it has. */
+/* From here on this process, which is a child that is to end abnormally, need not free what it
+ * has. */
 static inline void expect_leaks(void)
 {
 #if CHILD_ASAN

@@ -125,7 +125,8 @@ static void test_a_stopped_process_goes_on(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		/* First: a process that had threads may not fork and start new ones under ThreadSanitizer. */
+		/* First: a process that had threads may not fork and start new ones under
+		 * ThreadSanitizer. */
 		cmocka_unit_test(test_a_stopped_process_goes_on),
 		cmocka_unit_test(test_signals_disturb_nothing),
 	};

@@ -144,7 +144,8 @@ static void *enter_once(void *co)
 	return NULL;
 }
 
-/* The first thread to enter it, whose stack and thread-local storage the coroutine has seen, is gone. */
+/* The first thread to enter it, whose stack and thread-local storage the coroutine has seen, is
+ * gone. */
 static void test_a_coroutine_outlives_the_threads_it_ran_on(void **state)
 {
 	weft_coro *co = NULL;

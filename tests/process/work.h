@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A small workload that uses all kinds of waits: sleeps, joins, forks, locks, deadlines, tasks and a plain thread. */
+/* A small workload that uses all kinds of waits: sleeps, joins, forks, locks, deadlines, tasks and
+ * a plain thread. */
 #ifndef WEFT_TESTS_PROCESS_WORK_H
 #define WEFT_TESTS_PROCESS_WORK_H
 
@@ -83,7 +84,8 @@ static void *work_rounds(void *arg)
 	return work;
 }
 
-/* All of it: a task and two plain threads, each so many rounds. Whether everything was as it should be. */
+/* All of it: a task and two plain threads, each so many rounds. Whether everything was as it should
+ * be. */
 static inline bool work_all(unsigned rounds)
 {
 	struct weft_options options = {.workers = 3};

@@ -65,7 +65,8 @@ static inline void child_run(struct child *child, void (*fn)(void *arg), void *a
 		close(ends[0]);
 		dup2(ends[1], STDERR_FILENO);
 #ifdef VALGRIND_CLO_CHANGE
-		/* It would read whole arenas, a fault for each page of a guard; and the child is about to die. */
+		/* It would read whole arenas, a fault for each page of a guard; and the child is
+		 * about to die. */
 		VALGRIND_CLO_CHANGE("--leak-check=no");
 #endif
 		setrlimit(RLIMIT_CORE, &no_core);
@@ -84,7 +85,8 @@ static inline void child_run(struct child *child, void (*fn)(void *arg), void *a
 		perror("child_run: waitpid");
 }
 
-/* A child that ended otherwise than was expected is hard to make do it again: all that is known is printed. */
+/* A child that ended otherwise than was expected is hard to make do it again: all that is known is
+ * printed. */
 static inline int child_ended(const struct child *child, int as_expected)
 {
 	if (!as_expected)

@@ -33,7 +33,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A thread that changes its stack behind the tools' back confuses them: coro.c's tests are run with the hooks. */
+/* A thread that changes its stack behind the tools' back confuses them: coro.c's tests are run with
+ * the hooks. */
 #define SKIP_UNDER_SANITIZERS()                                                               \
 	do {                                                                                  \
 		if (CHILD_TSAN || CHILD_ASAN) {                                               \
@@ -90,8 +91,8 @@ static void test_entry_has_an_aligned_frame_on_its_stack(void **state)
 }
 
 /*
- * More live values than there are callee-saved registers, both kinds: each is computed from `seed` before the switch
- * and used after it. The empty asm keeps the compiler from computing them anew.
+ * More live values than there are callee-saved registers, both kinds: each is computed from `seed`
+ * before the switch and used after it. The empty asm keeps the compiler from computing them anew.
  */
 #define HOLD(x) __asm__ volatile("" : "+r"(x))
 #if defined(__aarch64__)
@@ -159,7 +160,8 @@ static void test_switch_preserves_registers(void **state)
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
-/* What a compiler happens to allocate is not all: fills every callee-saved register that can be named. */
+/* What a compiler happens to allocate is not all: fills every callee-saved register that can be
+ * named. */
 __attribute__((noinline)) static int fill_registers(struct context *from, struct context *to,
 						    uintptr_t seed)
 {

@@ -83,7 +83,8 @@ static void test_create_refuses_bad_arguments(void **state)
 	weft_coro_destroy(NULL);
 }
 
-/* Enters a generator of its own kind, `in` levels deep; the sum of what each level has seen comes out. */
+/* Enters a generator of its own kind, `in` levels deep; the sum of what each level has seen comes
+ * out. */
 static void *nest(void *in)
 {
 	intptr_t depth = (intptr_t)in;
@@ -262,8 +263,8 @@ static void test_errno_travels_between_threads(void **state)
 }
 
 /*
- * A chain of two whose inner one is carried along: thread A enters outer, which enters inner; both yield; thread B
- * goes on with outer, which goes on with inner.
+ * A chain of two whose inner one is carried along: thread A enters outer, which enters inner; both
+ * yield; thread B goes on with outer, which goes on with inner.
  */
 static void *carry(void *in)
 {

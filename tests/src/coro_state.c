@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Per-thread state of the CPU and of the C++ runtime that belongs to the coroutine: floating-point control words and
- * __cxa_get_globals(), of which this program brings its own.
+ * Per-thread state of the CPU and of the C++ runtime that belongs to the coroutine: floating-point
+ * control words and __cxa_get_globals(), of which this program brings its own.
  */
 #include "src/coro.h"
 
@@ -39,8 +39,8 @@ static int rounds_up_x87(void)
 #endif
 }
 
-/* Not inlined: to the compiler the arithmetic does not depend on fesetround(), and it moves one across a call of the
- * other. */
+/* Not inlined: to the compiler the arithmetic does not depend on fesetround(), and it moves one
+ * across a call of the other. */
 __attribute__((noinline)) static intptr_t rounding(void)
 {
 	return rounds_up() + 2 * rounds_up_x87();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The depot: chains go in and out, what nobody needs is given back when its time has come and not before, and at once where
- * memory is refused. The tests tell it the time.
+ * The depot: chains go in and out, what nobody needs is given back when its time has come and not
+ * before, and at once where memory is refused. The tests tell it the time.
  */
 #include "src/depot.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Frames that outlive a switch. With detect_stack_use_after_return AddressSanitizer puts them on a fake stack, which
- * must follow the coroutine from thread to thread, live as long as any frame of it, and end with it. In builds without
- * that tool the same must hold for the stack itself.
+ * Frames that outlive a switch. With detect_stack_use_after_return AddressSanitizer puts them on a
+ * fake stack, which must follow the coroutine from thread to thread, live as long as any frame of
+ * it, and end with it. In builds without that tool the same must hold for the stack itself.
  */
 #include "src/coro.h"
 
@@ -49,7 +49,8 @@ __attribute__((noinline)) static bool holds(const char *bytes, char with)
 
 static struct coro *leader;
 
-/* A main function's own frame: it is still in use when the coroutine has become idle and is started again. */
+/* A main function's own frame: it is still in use when the coroutine has become idle and is started
+ * again. */
 static void start_again(void *value)
 {
 	char kept[FRAME_SIZE];
@@ -106,7 +107,8 @@ static void *enter_once(void *arg)
 	return holds(local, 99) ? out : N(-1);
 }
 
-/* Each enter on a thread of its own, which ends afterwards, with the fake stack that it may have had. */
+/* Each enter on a thread of its own, which ends afterwards, with the fake stack that it may have
+ * had. */
 static void test_frames_hop(void **state)
 {
 	weft_coro *co;
@@ -167,7 +169,8 @@ static void run_some(int count)
 	}
 }
 
-/* A fake stack is megabytes large: were each one lost, the second count would be a gigabyte above the first. */
+/* A fake stack is megabytes large: were each one lost, the second count would be a gigabyte above
+ * the first. */
 static void test_fake_stacks_are_freed(void **state)
 {
 	size_t before, after;
@@ -188,8 +191,8 @@ static void test_fake_stacks_are_freed(void **state)
 #if CHILD_ASAN
 static char *escaped;
 
-/* Hides from the compiler, which would make it NULL, what the pointer is to. On its own: clang gives a function with
- * inline assembly no fake frame. */
+/* Hides from the compiler, which would make it NULL, what the pointer is to. On its own: clang
+ * gives a function with inline assembly no fake frame. */
 __attribute__((noinline)) static char *launder(char *pointer)
 {
 	__asm__ volatile("" : "+r"(pointer));

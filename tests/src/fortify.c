@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The switch works when the library is built with _FORTIFY_SOURCE, whose checking longjmp refuses to jump between
- * stacks. Meaningful with the ucontext backend and such a build of the library; true of all.
+ * The switch works when the library is built with _FORTIFY_SOURCE, whose checking longjmp refuses
+ * to jump between stacks. Meaningful with the ucontext backend and such a build of the library;
+ * true of all.
  */
 #include <weft/coro.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What ThreadSanitizer says in the user build about tasks that share one thread and one stack. Each case is a child
- * process: the tool makes a report the exit code 66.
+ * What ThreadSanitizer says in the user build about tasks that share one thread and one stack. Each
+ * case is a child process: the tool makes a report the exit code 66.
  */
 #include "src/coro.h"
 
@@ -49,7 +49,8 @@ __attribute__((noinline)) static void write_stack(void)
 
 static struct coro *leader;
 
-/* Two tasks one after the other, as the scheduler runs them on one stack. `value` non-NULL: with an edge. */
+/* Two tasks one after the other, as the scheduler runs them on one stack. `value` non-NULL: with an
+ * edge. */
 static void run_two_tasks(void *value)
 {
 	for (int i = 0; i < 2; i++) {
@@ -84,7 +85,8 @@ __attribute__((noinline)) static void set_errno(int value)
 	__asm__ volatile("" : : : "memory");
 }
 
-/* A task that runs another one inline, and both once more, all strangers. `value` is who resumed it. */
+/* A task that runs another one inline, and both once more, all strangers. `value` is who resumed
+ * it. */
 static void run_errno_tasks(void *value)
 {
 	for (int i = 0; i < 2; i++) {
@@ -104,7 +106,8 @@ static void run_errno_tasks(void *value)
 	weft__coro_switch(value, NULL);
 }
 
-/* Resumes one of two coroutines. Nothing that the tool knows orders the threads, nor the coroutines on a thread. */
+/* Resumes one of two coroutines. Nothing that the tool knows orders the threads, nor the coroutines
+ * on a thread. */
 static void *resume_errno_tasks(void *arg)
 {
 	struct coro **pair = arg;
@@ -130,7 +133,8 @@ static void run_errno(void *value)
 	for (int i = 0; i < 2; i++)
 		pair[i] = weft__coro_new(64 << 10, true, run_errno_tasks);
 	resume_errno_tasks(pair);
-	/* Joined before its memory, in which the coroutines' new errno lies, could become another thread's. */
+	/* Joined before its memory, in which the coroutines' new errno lies, could become another
+	 * thread's. */
 	pthread_create(&thread, NULL, resume_errno_tasks, pair);
 	pthread_join(thread, NULL);
 	resume_errno_tasks(pair);
@@ -147,7 +151,8 @@ static void *write_twice(void *in)
 	return in;
 }
 
-/* A task's stack is chosen by whoever happens to run it, and what that one did before has no order with it. */
+/* A task's stack is chosen by whoever happens to run it, and what that one did before has no order
+ * with it. */
 static void run_task_after_starter(void *value)
 {
 	void *previous;
@@ -197,7 +202,8 @@ static void *stack_user(void *value)
 	weft_coro *co;
 
 	(void)value;
-	/* Not shared: stacks, headers and pools only, which pass between threads that nothing else orders. */
+	/* Not shared: stacks, headers and pools only, which pass between threads that nothing else
+	 * orders. */
 	for (int i = 0; i < 300; i++) {
 		if (weft_coro_create(write_own_stack, 0, &co) == 0) {
 			weft_coro_enter(co, NULL, NULL);
@@ -380,7 +386,8 @@ static void test_reusing_a_stack_is_no_edge(void **state)
 	assert_only_shared_races(&baton);
 }
 
-/* So large that its arena is unmapped by whoever frees it: malloc() on one thread, free() on another. */
+/* So large that its arena is unmapped by whoever frees it: malloc() on one thread, free() on
+ * another. */
 static void test_unmapping_an_arena_is_no_race(void **state)
 {
 	struct baton baton = {.stack_size = (size_t)512 << 20, .leave = true};

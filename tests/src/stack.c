@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The pools of stacks: layout of a slot, reuse, giving back, and what happens where the system refuses. */
+/* The pools of stacks: layout of a slot, reuse, giving back, and what happens where the system
+ * refuses. */
 #include "src/stack.h"
 
 #include "child.h"
@@ -327,7 +328,8 @@ static void test_arenas_shrink_under_an_address_space_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		/* First: it wants a process that has neither pools nor the heaps of ended threads. */
+		/* First: it wants a process that has neither pools nor the heaps of ended
+		 * threads. */
 		cmocka_unit_test(test_arenas_shrink_under_an_address_space_limit),
 		cmocka_unit_test(test_slot_has_the_promised_layout),
 		cmocka_unit_test(test_last_freed_is_used_first),

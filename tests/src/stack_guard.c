@@ -88,7 +88,8 @@ static void touch_after_discard(void *arg)
 		if (weft__stack_alloc(16 << 10, true, 64, &stacks[i]) != 0)
 			_exit(1);
 	}
-	/* Every second one: no arena can be unmapped. The first to be freed are the ones discarded. */
+	/* Every second one: no arena can be unmapped. The first to be freed are the ones
+	 * discarded. */
 	for (size_t i = 0; i < 3000; i += 2)
 		weft__stack_free(&stacks[i]);
 	((volatile char *)stacks[0].low)[0] = 1;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread-local storage is the running thread's, before and after a switch. In the build whose library has lost
- * WEFT__REREAD, with LTO, the second test is what fails.
+ * The thread-local storage is the running thread's, before and after a switch. In the build whose
+ * library has lost WEFT__REREAD, with LTO, the second test is what fails.
  */
 #include "src/coro.h"
 
@@ -43,7 +43,8 @@ static void test_each_thread_has_its_own(void **state)
 static struct coro *walker;
 static int wrong;
 
-/* Each resumer passes its own struct; a remembered address would still be that of the thread before. */
+/* Each resumer passes its own struct; a remembered address would still be that of the thread
+ * before. */
 static void walk(void *value)
 {
 	for (;;) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the programs in racy/ and clean/ share. They use the public headers only and are instrumented by ThreadSanitizer,
- * as a user's program is, which the library in a user build is not.
+ * What the programs in racy/ and clean/ share. They use the public headers only and are
+ * instrumented by ThreadSanitizer, as a user's program is, which the library in a user build is
+ * not.
  */
 #ifndef WEFT_TESTS_TSAN_TSAN_H
 #define WEFT_TESTS_TSAN_TSAN_H
@@ -17,7 +18,8 @@
 #include <string.h>
 #include <time.h>
 
-/* A function that keeps its name in reports: it is not inlined, nor are its accesses moved to its caller. */
+/* A function that keeps its name in reports: it is not inlined, nor are its accesses moved to its
+ * caller. */
 #if defined(__clang__)
 #define KEPT __attribute__((noinline, used))
 #else
@@ -76,8 +78,9 @@ static inline pthread_t thread_start(void *(*fn)(void *arg), void *arg)
 }
 
 /*
- * Orders that ThreadSanitizer does not see. They make sure that a race can be reported, and make it no less of one. Not
- * instrumented, also because what polls would fill the tool's short memory of where earlier accesses were made.
+ * Orders that ThreadSanitizer does not see. They make sure that a race can be reported, and make it
+ * no less of one. Not instrumented, also because what polls would fill the tool's short memory of
+ * where earlier accesses were made.
  */
 #if defined(__clang__)
 #define UNSEEN __attribute__((noinline, unused, disable_sanitizer_instrumentation))
@@ -86,9 +89,9 @@ static inline pthread_t thread_start(void *(*fn)(void *arg), void *arg)
 #endif
 
 /*
- * One of the accesses that race. It is never made in the very moment of another one: of those the tool misses a few. So
- * each race is reported in each run. For the same reason nothing else that runs at the same time uses the same 8 bytes.
- * Not around what may suspend.
+ * One of the accesses that race. It is never made in the very moment of another one: of those the
+ * tool misses a few. So each race is reported in each run. For the same reason nothing else that
+ * runs at the same time uses the same 8 bytes. Not around what may suspend.
  */
 #define RACE(access)             \
 	do {                     \

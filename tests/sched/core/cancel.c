@@ -267,8 +267,8 @@ static void test_cancel_races_with_the_deadline(void **state)
 }
 
 /*
- * A wake and a cancellation at the same time, of a wait that has no deadline: one of them has it, and what the wake brings is
- * taken or left.
+ * A wake and a cancellation at the same time, of a wait that has no deadline: one of them has it,
+ * and what the wake brings is taken or left.
  *
  *   the task              the waker, a thread     the canceller, a thread
  *   acquire               release                 cancel

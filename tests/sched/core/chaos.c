@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What WEFT_CHAOS does at its points. With virtual time and one worker each run of a seed is the same, so what is seen
- * here does not depend on the machine.
+ * What WEFT_CHAOS does at its points. With virtual time and one worker each run of a seed is the
+ * same, so what is seen here does not depend on the machine.
  */
 #include "harness.h"
 
@@ -232,7 +232,8 @@ static void *say_first(void *arg)
 	return NULL;
 }
 
-/* The one that is woken last is in the slot, which comes first; the other one is in the ring. Or they were sent away. */
+/* The one that is woken last is in the slot, which comes first; the other one is in the ring. Or
+ * they were sent away. */
 static void *wake_two(void *ret_inverted)
 {
 	for (unsigned i = 0; i < 100; i++) {
@@ -311,8 +312,8 @@ static void test_a_wait_that_is_over_gives_way(void **state)
 }
 
 /*
- * For each sleep of the task the worker sleeps once: once more if it is got up for nothing, and once more if it does not
- * find the deadline that has passed.
+ * For each sleep of the task the worker sleeps once: once more if it is got up for nothing, and
+ * once more if it does not find the deadline that has passed.
  */
 static void *sleep_often(void *arg)
 {

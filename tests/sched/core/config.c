@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The settings: what is accepted, what is refused and in which words, and which source wins. Each test starts
- * without any WEFT_ variable. What goes to stderr is caught in a file.
+ * The settings: what is accepted, what is refused and in which words, and which source wins. Each
+ * test starts without any WEFT_ variable. What goes to stderr is caught in a file.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -95,7 +95,8 @@ static struct weft__config accept(const char *variable, const char *value)
 	return config;
 }
 
-/* Loads with one variable set to something bad: one line that names both, and nothing is written to the result. */
+/* Loads with one variable set to something bad: one line that names both, and nothing is written to
+ * the result. */
 static void refuse(const char *variable, const char *value)
 {
 	struct weft__config config;

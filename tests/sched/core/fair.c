@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fairness with one worker. A runnable task is picked after at most WEFT__FAIR_BOUND times p + 1 picks, p being those
- * before it in its queue, whatever else arrives. In each test a victim waits in one kind of queue with nothing before
- * it while others keep the worker busy through another kind. They stop when it has run or at ten times the bound, so a
- * starved victim is a wrong number and no hang.
+ * Fairness with one worker. A runnable task is picked after at most WEFT__FAIR_BOUND times p + 1
+ * picks, p being those before it in its queue, whatever else arrives. In each test a victim waits
+ * in one kind of queue with nothing before it while others keep the worker busy through another
+ * kind. They stop when it has run or at ten times the bound, so a starved victim is a wrong number
+ * and no hang.
  */
 #include "harness.h"
 #include "parker.h"
@@ -17,8 +18,8 @@ static uint32_t picks(void)
 	return atomic_load_explicit(&weft__worker()->picks, memory_order_relaxed);
 }
 
-/* Atomic although there is one worker: tasks that share a variable without an order between them are a race. All relaxed:
- * the order of picks is what is looked at. */
+/* Atomic although there is one worker: tasks that share a variable without an order between them
+ * are a race. All relaxed: the order of picks is what is looked at. */
 static _Atomic bool waiting;    /* the victim is runnable and has not run */
 static _Atomic bool busy;       /* those who keep the worker busy go on */
 static _Atomic uint32_t since;  /* the count of picks when it became runnable */
@@ -293,7 +294,8 @@ static void test_yielders_leave_turns_to_timers(void **state)
 	assert_fair(sleep_beside_yielders);
 }
 
-/* Far more than the ring holds: when the first has had all its turns, each has had most of its own. */
+/* Far more than the ring holds: when the first has had all its turns, each has had most of its
+ * own. */
 #define TURNS 20
 #define MANY  (CHILD_TSAN ? 600 : 500 + weft_test_scale(2000))
 static unsigned yielders;
@@ -348,7 +350,8 @@ static void test_every_yielder_gets_its_turn(void **state)
 	assert_turns(MANY);
 }
 
-/* With several workers there is no order, but all progress; while one never ends its round before the others. */
+/* With several workers there is no order, but all progress; while one never ends its round before
+ * the others. */
 static _Atomic unsigned arrived;
 
 static void *yield_until_all_have(void *arg)

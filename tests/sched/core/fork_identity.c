@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fork that runs as a call is a task all the same: it has an identity, an environment and a cancellation of its own,
- * and the parent has its own again afterwards.
+ * A fork that runs as a call is a task all the same: it has an identity, an environment and a
+ * cancellation of its own, and the parent has its own again afterwards.
  */
 #include "harness.h"
 
@@ -123,7 +123,8 @@ static void test_an_inlined_fork_is_a_task(void **state)
 	unsetenv("WEFT_CHAOS");
 }
 
-/* With one worker every fork runs inline. A stolen one is not pinned: it runs where the thief is. */
+/* With one worker every fork runs inline. A stolen one is not pinned: it runs where the thief
+ * is. */
 static void test_an_inlined_fork_inherits_the_pin(void **state)
 {
 	(void)state;
@@ -239,7 +240,8 @@ static void *note_frame(void *arg)
 	return NULL;
 }
 
-/* On a generator with plenty of stack it runs inline; on one with less than half a task's, elsewhere. */
+/* On a generator with plenty of stack it runs inline; on one with less than half a task's,
+ * elsewhere. */
 static void *fork_and_measure(void *arg)
 {
 	size_t stack_size = *(const size_t *)arg;

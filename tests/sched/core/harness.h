@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the scheduler's tests share. cmocka leaves a failed assertion by a jump through a thread-local buffer, so
- * only the main thread asserts, outside of weft_run(). Tasks and threads CHECK(): that counts what was not so, and
- * assert_run() asserts that nothing was.
+ * What the scheduler's tests share. cmocka leaves a failed assertion by a jump through a
+ * thread-local buffer, so only the main thread asserts, outside of weft_run(). Tasks and threads
+ * CHECK(): that counts what was not so, and assert_run() asserts that nothing was.
  */
 #ifndef WEFT_TESTS_SCHED_CORE_HARNESS_H
 #define WEFT_TESTS_SCHED_CORE_HARNESS_H
@@ -99,12 +99,14 @@ static inline bool is_raised(flag *f, unsigned times)
 	return atomic_load_explicit(f, memory_order_acquire) >= times;
 }
 
-/* How long something that must happen may take before a test calls it lost: a hang becomes a failure. */
+/* How long something that must happen may take before a test calls it lost: a hang becomes a
+ * failure. */
 #ifndef LOST_NS
 #define LOST_NS ((int64_t)60 * 1000 * 1000 * 1000)
 #endif
 
-/* Waits without suspending: as a task that computes, or on a plain thread. false: it was not raised. */
+/* Waits without suspending: as a task that computes, or on a plain thread. false: it was not
+ * raised. */
 static inline bool spin_for(flag *f, unsigned times)
 {
 	int64_t lost = weft_after(LOST_NS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What belongs to a task travels with it to another thread: errno, rounding, the coroutines that it has entered. With
- * WEFT_CHAOS=1,hop each resume is on another worker.
+ * What belongs to a task travels with it to another thread: errno, rounding, the coroutines that it
+ * has entered. With WEFT_CHAOS=1,hop each resume is on another worker.
  */
 #include "harness.h"
 
@@ -79,7 +79,8 @@ static void *leave_a_mess(void *arg)
 	return arg;
 }
 
-/* One after the other, on the same stack: over the leader, switched to directly, and run on with no switch. */
+/* One after the other, on the same stack: over the leader, switched to directly, and run on with no
+ * switch. */
 static void *spawn_messy_ones(void *arg)
 {
 	for (unsigned i = 0; i < weft_test_scale(300); i++) {

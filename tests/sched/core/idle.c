@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Neither too little sleep nor too much: an idle runtime uses no processor, and no runnable task waits for a task
- * that computes on while another worker sleeps. In the latter tests the long task goes on until the other has run:
- * lost work shows as a wait for LOST_NS.
+ * Neither too little sleep nor too much: an idle runtime uses no processor, and no runnable task
+ * waits for a task that computes on while another worker sleeps. In the latter tests the long task
+ * goes on until the other has run: lost work shows as a wait for LOST_NS.
  */
 #include "harness.h"
 #include "parker.h"
@@ -229,7 +229,8 @@ static void test_a_long_task_does_not_strand_its_deque(void **state)
 	play(compute_after_spawns);
 }
 
-/* The other worker has come to watch, and is not woken any more for a task that is alone in the deque. */
+/* The other worker has come to watch, and is not woken any more for a task that is alone in the
+ * deque. */
 static void *compute_after_many_spawns(void *arg)
 {
 	struct scene *scene = arg;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting and stopping: a thousand times without leaving anything behind, with any number of workers, and where the
- * system refuses memory or threads. The limits of address space are tried in child processes.
+ * Starting and stopping: a thousand times without leaving anything behind, with any number of
+ * workers, and where the system refuses memory or threads. The limits of address space are tried in
+ * child processes.
  */
 #include "harness.h"
 #include "limited.h"
@@ -88,7 +89,8 @@ static void test_start_and_stop_leaves_nothing_behind(void **state)
 	assert_true(threads_become(threads));
 	assert_int_equal(entries("/proc/self/fd"), descriptors);
 	assert_int_equal(checks_failed(), 0);
-	if (can_limit_address_space()) { /* else a tool or an emulator keeps memory of its own */ /* they keep memory of their own */
+	/* else a tool or an emulator keeps memory of its own */
+	if (can_limit_address_space()) {
 		assert_in_range(mallinfo2().uordblks, 0, allocated + (16 << 10));
 		assert_in_range(resident_pages(), 0, resident + (4 << 20) / 4096);
 	}

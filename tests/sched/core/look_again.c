@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker that goes to sleep announces that, and then looks once more (park.c): what was made visible just before it
- * announced has woken nobody, since it still counted as one who searches.
+ * A worker that goes to sleep announces that, and then looks once more (park.c): what was made
+ * visible just before it announced has woken nobody, since it still counted as one who searches.
  *
  *   pusher                          worker
  *                                   looks everywhere, finds nothing
@@ -10,8 +10,9 @@
  *                                   announces its sleep, heavy fence
  *                                   must look once more
  *
- * That moment is a few dozen nanoseconds long. Here it is certain: the heavy fence is a system call, which this program
- * takes the place of. The task is put into a queue there, and nobody is told.
+ * That moment is a few dozen nanoseconds long. Here it is certain: the heavy fence is a system
+ * call, which this program takes the place of. The task is put into a queue there, and nobody is
+ * told.
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
@@ -53,8 +54,8 @@ static void at_heavy_fence(void)
 }
 
 /*
- * Takes the place of the C library's, for the library that is linked into this test. Not sanitized: how many arguments
- * there are only the kernel knows, so it passes on six, as the C library's does.
+ * Takes the place of the C library's, for the library that is linked into this test. Not sanitized:
+ * how many arguments there are only the kernel knows, so it passes on six, as the C library's does.
  */
 __attribute__((no_sanitize("address"))) long syscall(long number, ...)
 {

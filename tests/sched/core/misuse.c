@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Misuse that can only be a bug: one line that names the call, the task and what is wrong, then abort(). */
+/* Misuse that can only be a bug: one line that names the call, the task and what is wrong, then
+ * abort(). */
 #include "harness.h"
 
 static flag started;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Stack overflow: one line that says whose, then what would have come without it; other faults are left alone. */
+/* Stack overflow: one line that says whose, then what would have come without it; other faults are
+ * left alone. */
 #include "harness.h"
 
 #include <signal.h>
@@ -229,7 +230,8 @@ static void test_other_faults_are_left_alone(void **state)
 }
 
 /* The program's own handler. */
-/* Ends the process in a way that tells what it was called for (Valgrind makes any exit status its own). */
+/* Ends the process in a way that tells what it was called for (Valgrind makes any exit status its
+ * own). */
 static void end_in_handler(int sig, siginfo_t *info, void *context)
 {
 	sigset_t all;
@@ -384,7 +386,8 @@ static void test_the_thread_and_the_process_get_theirs_back(void **state)
 	assert_ptr_equal(now.ss_sp, own);
 	sigaltstack(first.ss_flags & SS_DISABLE ? &none : &first, NULL);
 
-	/* What the program has put in the place of ours stays. With another runtime alive ours stays. */
+	/* What the program has put in the place of ours stays. With another runtime alive ours
+	 * stays. */
 	weft_runtime *one = assert_create(1), *two = assert_create(1);
 	assert_int_equal(weft_runtime_destroy(one), 0);
 	sigaction(SIGSEGV, NULL, &after);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The smallest thing that is built on the wait protocol: one waiter, one token. For tests that wake tasks. */
+/* The smallest thing that is built on the wait protocol: one waiter, one token. For tests that wake
+ * tasks. */
 #ifndef WEFT_TESTS_SCHED_CORE_PARKER_H
 #define WEFT_TESTS_SCHED_CORE_PARKER_H
 

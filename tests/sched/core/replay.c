@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * With WEFT_CHAOS=SEED,virtual a seed is a schedule. A program with something of everything is run by processes of their
- * own, at other addresses and other times each; they say in which order its steps were taken, and the runtime which tasks
- * it picked.
+ * With WEFT_CHAOS=SEED,virtual a seed is a schedule. A program with something of everything is run
+ * by processes of their own, at other addresses and other times each; they say in which order its
+ * steps were taken, and the runtime which tasks it picked.
  */
 #include "harness.h"
 

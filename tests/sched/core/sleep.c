@@ -107,8 +107,8 @@ static void test_many_sleepers(void **state)
 }
 
 /*
- * One that sleeps long is not in the way of those with earlier deadlines that come after it, and these do not keep it
- * for ever. The clock is the only thing that wakes here.
+ * One that sleeps long is not in the way of those with earlier deadlines that come after it, and
+ * these do not keep it for ever. The clock is the only thing that wakes here.
  */
 static void *sleep_behind_a_longer_one(void *arg)
 {

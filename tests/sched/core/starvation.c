@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When no more stacks can be had: spawn says so, every task that was accepted runs in the end, and afterwards spawning
- * works again. In a child process under a limit of address space.
+ * When no more stacks can be had: spawn says so, every task that was accepted runs in the end, and
+ * afterwards spawning works again. In a child process under a limit of address space.
  */
 #include "harness.h"
 #include "limited.h"
@@ -10,7 +10,8 @@
 
 static flag go, ended;
 
-/* Address space that is given back with `go`: idle stacks may keep the rest, and spawning needs some for itself. */
+/* Address space that is given back with `go`: idle stacks may keep the rest, and spawning needs
+ * some for itself. */
 #define RESERVE_SIZE ((size_t)48 << 20)
 static void *reserve;
 
@@ -164,7 +165,8 @@ static void exhaust_otherwise(void *arg)
 	take_the_reserve();
 	if (weft_runtime_create(&options, &rt) != 0)
 		exit(99);
-	/* As many as it takes: nothing is refused before a worker has had time to look for a stack. */
+	/* As many as it takes: nothing is refused before a worker has had time to look for a
+	 * stack. */
 	while ((rc = weft_submit(rt, hold_a_stack, NULL, NULL)) == 0) {
 		accepted++;
 		sched_yield();

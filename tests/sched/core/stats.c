@@ -164,7 +164,8 @@ static void test_they_are_printed_on_demand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		/* First: ThreadSanitizer lets no child start threads once this process has had coroutines. */
+		/* First: ThreadSanitizer lets no child start threads once this process has had
+		 * coroutines. */
 		cmocka_unit_test(test_they_are_printed_on_demand),
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_live),

@@ -227,9 +227,9 @@ static void test_a_retiring_worker_keeps_its_pinned_tasks(void **state)
 }
 
 /*
- * Workers that retire and keep a pinned task sleep like the others, but are of no use for new ones: each wake that goes
- * to one of them is one too many. The limit is far above what is needed and far below what was seen when they woke each
- * other in turn (tens of thousands).
+ * Workers that retire and keep a pinned task sleep like the others, but are of no use for new ones:
+ * each wake that goes to one of them is one too many. The limit is far above what is needed and far
+ * below what was seen when they woke each other in turn (tens of thousands).
  */
 #define RETIRING  7
 #define WAKES_MAX 20

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The CPU count, on made-up trees of /proc and cgroup files in a temporary directory. Each test writes the files it
- * is about; the affinity is passed in.
+ * The CPU count, on made-up trees of /proc and cgroup files in a temporary directory. Each test
+ * writes the files it is about; the affinity is passed in.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -264,7 +264,8 @@ static void test_cpus_reads_both_versions_where_both_are_mounted(void **state)
 static void test_cpus_follows_a_nested_mount_root(void **state)
 {
 	(void)state;
-	/* A container without a cgroup namespace: the path is the host's, the mount begins at the container. */
+	/* A container without a cgroup namespace: the path is the host's, the mount begins at the
+	 * container. */
 	put("/proc/self/cgroup", "0::/docker/x/inner\n");
 	put("/proc/self/mountinfo", "31 23 0:28 /docker/x /cg rw - cgroup2 cgroup rw\n");
 	put("/cg/inner/cpu.max", "500000 100000\n");
@@ -318,7 +319,8 @@ static void test_cpus_takes_every_mount(void **state)
 static void test_cpus_decodes_odd_names(void **state)
 {
 	(void)state;
-	/* Blank, tab, newline and backslash in the mount point; a colon in the path; an empty source. */
+	/* Blank, tab, newline and backslash in the mount point; a colon in the path; an empty
+	 * source. */
 	put("/proc/self/cgroup", "3:cpu:/a b/c:d\n");
 	put("/proc/self/mountinfo",
 	    "33 30 0:30 /a\\040b /m\\040\\011\\012\\134n rw shared:1 master:2 - cgroup  rw,cpu\n");
@@ -438,7 +440,8 @@ static void test_cpus_of_this_process(void **state)
 	assert_true(why[0] != '\0');
 	assert_int_equal(weft__cpus_usable("", NULL, 0), weft__cpus_usable(NULL, NULL, 0));
 
-	/* On a machine with more than a thousand CPUs the fixed-size set is too small: nothing more to see here. */
+	/* On a machine with more than a thousand CPUs the fixed-size set is too small: nothing more
+	 * to see here. */
 	if (sched_getaffinity(0, sizeof(before), &before) != 0)
 		return;
 	CPU_ZERO(&one);

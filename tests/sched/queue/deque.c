@@ -291,18 +291,18 @@ static void check_heist(crew_fn *owner, int mode, size_t capacity, unsigned coun
 /*
  * The races that decide, two elements in the deque, a and b:
  *
- *	owner: pop                     thief 1: steal 1    thief 2: steal 2
- *	                               takes a (1, 0)
- *	bottom := 1 (in its store                          claims (1, 1), fence, bottom 2: goes for b
- *	buffer without a fence)
- *	front (0, 0) (read early)                          takes (2, 0): has b
- *	1 >= 0: has b too
+ * 	owner: pop                     thief 1: steal 1    thief 2: steal 2
+ * 	                               takes a (1, 0)
+ * 	bottom := 1 (in its store                          claims (1, 1), fence, bottom 2: goes for b
+ * 	buffer without a fence)
+ * 	front (0, 0) (read early)                          takes (2, 0): has b
+ * 	1 >= 0: has b too
  *
- *	                                                   claims (0, 2)
- *	bottom := 1, front (0, 2): cuts (0, 1), has b
- *	                                                   bottom 2 (read before): goes for a and b, loses the CAS,
- *	                               claims nothing      takes a (1, 0)
- *	                               (0, 1): may take a
+ * 	                                                   claims (0, 2)
+ * 	bottom := 1, front (0, 2): cuts (0, 1), has b
+ * 	                                                   bottom 2 (read before): goes for a and b, loses the CAS,
+ * 	                               claims nothing      takes a (1, 0)
+ * 	                               (0, 1): may take a
  */
 static void check_bursts(int mode)
 {

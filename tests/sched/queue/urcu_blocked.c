@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A consumer that is blocked by a producer between its two steps, while another consumer is turned away. The
- * interleaving, found by tests/models/inject.pml, is made in one thread, by a hook in urcu.c's call of the library:
+ * A consumer that is blocked by a producer between its two steps, while another consumer is turned
+ * away. The interleaving, found by tests/models/inject.pml, is made in one thread, by a hook in
+ * urcu.c's call of the library:
  *
- *	producer                 holder of the trylock       a worker going to sleep
- *	exchanges the tail
- *	                         dequeue: would block
- *	links; sees no sleeper
- *	                                                     announces its sleep; take: turned away
- *	                         finds the mark: must look again, or nobody takes the node
+ * 	producer                 holder of the trylock       a worker going to sleep
+ * 	exchanges the tail
+ * 	                         dequeue: would block
+ * 	links; sees no sleeper
+ * 	                                                     announces its sleep; take: turned away
+ * 	                         finds the mark: must look again, or nobody takes the node
  */
 #include <setjmp.h>
 #include <stdarg.h>

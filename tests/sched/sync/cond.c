@@ -205,8 +205,8 @@ static void test_cond_is_a_cancellation_point(void **state)
 }
 
 /*
- * One signal, two who wait: the one who waits longer gives up at about that moment. Either it was signalled, or the
- * other one was.
+ * One signal, two who wait: the one who waits longer gives up at about that moment. Either it was
+ * signalled, or the other one was.
  *
  *   quitter    wait_until(soon), or is cancelled
  *   waiter     wait
@@ -280,7 +280,8 @@ static void test_cond_passes_on_what_a_quitter_did_not_take(void **state)
 	assert_run(3, signal_a_quitter, NULL);
 }
 
-/* Threads and tasks of another runtime are moved to the mutex's queue; so are the many of a broadcast. */
+/* Threads and tasks of another runtime are moved to the mutex's queue; so are the many of a
+ * broadcast. */
 struct party {
 	weft_mutex mutex;
 	weft_cond cond;

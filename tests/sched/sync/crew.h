@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of sync.h share: a crew of tasks, of plain threads, or of both, that all do the same. On top of the
- * scheduler's harness: only the main thread asserts.
+ * What the tests of sync.h share: a crew of tasks, of plain threads, or of both, that all do the
+ * same. On top of the scheduler's harness: only the main thread asserts.
  */
 #ifndef WEFT_TESTS_SCHED_SYNC_CREW_H
 #define WEFT_TESTS_SCHED_SYNC_CREW_H
@@ -31,7 +31,8 @@ static inline void *crew_main(void *arg)
 	return NULL;
 }
 
-/* Lets so many tasks on so many workers and so many threads act. Any thread asserts nothing but this one. */
+/* Lets so many tasks on so many workers and so many threads act. Any thread asserts nothing but
+ * this one. */
 static inline void assert_crew(unsigned workers, unsigned tasks, unsigned threads, crew_act *act,
 			       void *arg)
 {

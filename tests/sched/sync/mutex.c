@@ -182,8 +182,8 @@ static void test_mutex_survives_who_gives_up(void **state)
 }
 
 /*
- * One holds the mutex nearly always and never suspends; the other waits. On one worker the second can only run when the
- * first is made to wait.
+ * One holds the mutex nearly always and never suspends; the other waits. On one worker the second
+ * can only run when the first is made to wait.
  */
 static void *want_it(void *arg)
 {
@@ -260,7 +260,8 @@ static void test_mutex_is_no_cancellation_point(void **state)
 	assert_run(2, cancel_a_waiter, NULL);
 }
 
-/* The last one to unlock frees it, while the one before may still be on its way out of its unlock. */
+/* The last one to unlock frees it, while the one before may still be on its way out of its
+ * unlock. */
 struct counted {
 	weft_mutex mutex;
 	unsigned refs; /* under the mutex */

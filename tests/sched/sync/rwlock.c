@@ -178,8 +178,8 @@ static void test_rwlock_try_and_until(void **state)
 }
 
 /*
- * Half of the crew reads and half writes, all the time, until each kind has had its turns. Readers overlap, so without
- * order the lock would never be free for a writer; and the other way round.
+ * Half of the crew reads and half writes, all the time, until each kind has had its turns. Readers
+ * overlap, so without order the lock would never be free for a writer; and the other way round.
  */
 struct rush {
 	weft_rwlock lock;
@@ -226,7 +226,8 @@ static void test_rwlock_starves_neither(void **state)
 	weft_rwlock_fini(&r.lock);
 }
 
-/* A reader waits behind a writer that waits; when the writer gives up, the reader comes in beside the first one. */
+/* A reader waits behind a writer that waits; when the writer gives up, the reader comes in beside
+ * the first one. */
 static void *write_or_quit(void *arg)
 {
 	struct scene *s = arg;

@@ -263,7 +263,8 @@ static void test_sem_loses_no_count(void **state)
 	assert_run(4, race_quitters, NULL);
 }
 
-/* Who takes the count frees the semaphore at once, and everything before the release has happened. */
+/* Who takes the count frees the semaphore at once, and everything before the release has
+ * happened. */
 struct parcel {
 	weft_sem ready;
 	unsigned content;

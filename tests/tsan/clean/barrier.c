@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Rounds: everybody writes a place of its own, and after the barrier reads all of them; one more barrier before the next. */
+/* Rounds: everybody writes a place of its own, and after the barrier reads all of them; one more
+ * barrier before the next. */
 #include "../tsan.h"
 
 #define N 3

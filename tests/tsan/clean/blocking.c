@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Blocking calls: before and after them the data is the task's, in them it is the thread's that makes them. */
+/* Blocking calls: before and after them the data is the task's, in them it is the thread's that
+ * makes them. */
 #include "../tsan.h"
 
 static void *read_file(void *arg)

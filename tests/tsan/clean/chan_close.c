@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The close comes before what it ends: several wait for it, with a buffer that is drained first and without one. */
+/* The close comes before what it ends: several wait for it, with a buffer that is drained first and
+ * without one. */
 #include "../tsan.h"
 
 static weft_chan *empty, *full;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Elements of all kinds of sizes, from and into stacks, with tries and deadlines: the copies are nobody's race. */
+/* Elements of all kinds of sizes, from and into stacks, with tries and deadlines: the copies are
+ * nobody's race. */
 #include "../tsan.h"
 
 struct large {

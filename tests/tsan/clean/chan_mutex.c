@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A channel of capacity k lets k in at once: the (n + k)-th send comes after the n-th receive. With 1 it is a mutex. */
+/* A channel of capacity k lets k in at once: the (n + k)-th send comes after the n-th receive. With
+ * 1 it is a mutex. */
 #include "../tsan.h"
 
 static weft_chan *one;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* With capacity 0 each side comes before the other returns: the data goes one way, the permission to reuse it the other. */
+/* With capacity 0 each side comes before the other returns: the data goes one way, the permission
+ * to reuse it the other. */
 #include "../tsan.h"
 
 static weft_chan *ch;

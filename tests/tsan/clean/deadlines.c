@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Waits that give up order nothing, and disturb nobody: their frames are used for something else at once. */
+/* Waits that give up order nothing, and disturb nobody: their frames are used for something else at
+ * once. */
 #include "../tsan.h"
 
 static weft_sem sem = WEFT_SEM_INIT(0);

@@ -2,8 +2,8 @@
 /* errno is the task's, though it lies in memory that its thread's tasks share. */
 #include "../tsan.h"
 
-/* Functions of their own: the C library lets the compiler keep errno's address, and a yield may come back on another
- * thread. */
+/* Functions of their own: the C library lets the compiler keep errno's address, and a yield may
+ * come back on another thread. */
 KEPT static int get_errno(void)
 {
 	return errno;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A parallel loop: each index has its own place, and the places are the caller's again afterwards. */
+/* A parallel loop: each index has its own place, and the places are the caller's again
+ * afterwards. */
 #include "../tsan.h"
 
 static void fill(size_t lo, size_t hi, void *ctx)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Forks that are joined in the order in which they were made, which is not the inline one; then again in the same storage. */
+/* Forks that are joined in the order in which they were made, which is not the inline one; then
+ * again in the same storage. */
 #include "../tsan.h"
 
 static void *count(void *arg)

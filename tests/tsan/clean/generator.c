@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A task's generator: enter and yield hand its data to and fro, wherever the task runs, and it may wait inside. */
+/* A task's generator: enter and yield hand its data to and fro, wherever the task runs, and it may
+ * wait inside. */
 #include "../tsan.h"
 
 static void *generate(void *in)

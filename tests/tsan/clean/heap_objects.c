@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Objects at the beginning of heap blocks: ended, then the block grows with what is in it, and is freed. */
+/* Objects at the beginning of heap blocks: ended, then the block grows with what is in it, and is
+ * freed. */
 #include "../tsan.h"
 
 struct account {

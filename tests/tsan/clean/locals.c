@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Every task has its own value of a key, an inline fork too; destructors run in the task, before its joiner goes on. */
+/* Every task has its own value of a key, an inline fork too; destructors run in the task, before
+ * its joiner goes on. */
 #include "../tsan.h"
 
 static weft_local key;

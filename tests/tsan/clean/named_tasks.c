@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tasks with options, whose cold part is from the heap: named, with a stack size, pinned; joined and detached late. */
+/* Tasks with options, whose cold part is from the heap: named, with a stack size, pinned; joined
+ * and detached late. */
 #include "../tsan.h"
 
 static struct unseen ended;

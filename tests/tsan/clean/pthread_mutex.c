@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A mutex of the C library, not held over anything that waits, orders tasks as it orders threads. */
+/* A mutex of the C library, not held over anything that waits, orders tasks as it orders
+ * threads. */
 #include "../tsan.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

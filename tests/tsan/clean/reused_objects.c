@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Objects for synchronisation on tasks' stacks: what lies there later is something else, and has nothing to do with what
- * they ordered. Plain data and other objects take their places.
+ * Objects for synchronisation on tasks' stacks: what lies there later is something else, and has
+ * nothing to do with what they ordered. Plain data and other objects take their places.
  */
 #include "../tsan.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tasks that nothing orders follow each other on the same stacks, with arrays and heap blocks in the same places. */
+/* Tasks that nothing orders follow each other on the same stacks, with arrays and heap blocks in
+ * the same places. */
 #include "../tsan.h"
 
 KEPT static long use_stack(long seed)

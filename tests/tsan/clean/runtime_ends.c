@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Everything that a runtime's tasks did, detached ones too, comes before weft_run() returns, and before the next one. */
+/* Everything that a runtime's tasks did, detached ones too, comes before weft_run() returns, and
+ * before the next one. */
 #include "../tsan.h"
 
 static long places[4];

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A task reads, yields, and writes what it made of it. That nothing else runs meanwhile is taken for granted. */
+/* A task reads, yields, and writes what it made of it. That nothing else runs meanwhile is taken
+ * for granted. */
 /* races: withdraw, withdraw */
 #include "../tsan.h"
 

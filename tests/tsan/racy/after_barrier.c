@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A task fills in its place only when it has passed the barrier that the others wait at to read it. */
+/* A task fills in its place only when it has passed the barrier that the others wait at to read
+ * it. */
 /* races: fill_in, sum_up */
 #include "../tsan.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Everybody reads after the barrier what one has written before it; that one writes the next value at once, instead of
- * after one more barrier.
+ * Everybody reads after the barrier what one has written before it; that one writes the next value
+ * at once, instead of after one more barrier.
  */
 /* races: set_step, get_step */
 #include "../tsan.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What runs on a thread for blocking calls is ordered with the task that waits for it, not with others. */
+/* What runs on a thread for blocking calls is ordered with the task that waits for it, not with
+ * others. */
 /* races: load, reload */
 #include "../tsan.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* As two_runs.c, with weft_runtime_create(), weft_submit() and weft_runtime_destroy(), in two tasks. */
+/* As two_runs.c, with weft_runtime_create(), weft_submit() and weft_runtime_destroy(), in two
+ * tasks. */
 /* races: note, note */
 #include "../tsan.h"
 

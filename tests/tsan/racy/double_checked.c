@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Initialises once by the double-checked lock, without weft_once: the first look is not ordered by anything. */
+/* Initialises once by the double-checked lock, without weft_once: the first look is not ordered by
+ * anything. */
 /* races: settings_get, settings_load */
 #include "../tsan.h"
 

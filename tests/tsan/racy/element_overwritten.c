@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* While one task sends a variable's value, another one writes it: the copy is made by the library, for the sender. */
+/* While one task sends a variable's value, another one writes it: the copy is made by the library,
+ * for the sender. */
 /* races: send_it, change_it */
 #include "../tsan.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two forks, joined in the order in which they run inline on their parent's stack. They are strangers all the same. */
+/* Two forks, joined in the order in which they run inline on their parent's stack. They are
+ * strangers all the same. */
 /* races: visit, visit */
 #include "../tsan.h"
 

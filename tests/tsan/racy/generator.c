@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Inside of a generator it is the task that races: what it touches there is no more its own than elsewhere. */
+/* Inside of a generator it is the task that races: what it touches there is no more its own than
+ * elsewhere. */
 /* races: next_number, reset */
 #include "../tsan.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A handle passes by a plain variable from its spawner to its joiner. The task's end is no order between those two. */
+/* A handle passes by a plain variable from its spawner to its joiner. The task's end is no order
+ * between those two. */
 /* races: put_handle, get_handle */
 #include "../tsan.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * With one worker the second task begins where the first one has ended, on the same stack and without a switch between
- * them. That orders nothing.
+ * With one worker the second task begins where the first one has ended, on the same stack and
+ * without a switch between them. That orders nothing.
  */
 /* races: add_note, add_note */
 #include "../tsan.h"

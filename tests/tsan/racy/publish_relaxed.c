@@ -3,7 +3,8 @@
 /* races: produce, consume */
 #include "../tsan.h"
 
-/* Not in the same 8 bytes as the flag: of two accesses to these at the same moment the tool remembers one. */
+/* Not in the same 8 bytes as the flag: of two accesses to these at the same moment the tool
+ * remembers one. */
 static _Alignas(8) long value;
 static _Alignas(8) long source = 7;
 static _Atomic bool published;

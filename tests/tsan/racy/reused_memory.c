@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between the two accesses the library's memory passes from one task to the other: control blocks, stacks, generators,
- * channels. None of that orders them.
+ * Between the two accesses the library's memory passes from one task to the other: control blocks,
+ * stacks, generators, channels. None of that orders them.
  */
 /* races: step, step */
 #include "../tsan.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Waits for either of two answers and, when none comes in time, reads what the answer would have been about. */
+/* Waits for either of two answers and, when none comes in time, reads what the answer would have
+ * been about. */
 /* races: answer, read_anyway */
 #include "../tsan.h"
 

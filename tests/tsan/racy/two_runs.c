@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two threads run a runtime each, one after the other. Beginning and ending one is no lock of theirs. */
+/* Two threads run a runtime each, one after the other. Beginning and ending one is no lock of
+ * theirs. */
 /* races: tidy, tidy */
 #include "../tsan.h"
 
