@@ -142,12 +142,14 @@ static int play_and_say(void)
 	return rc < 0 || checks_failed() > 0;
 }
 
+static const char *program; /* not /proc/self/exe, which is the tool's where one runs us */
+
 static void play_anew(void *chaos)
 {
 	unsetenv("WEFT_WORKERS");
 	setenv("WEFT_CHAOS", chaos, 1);
 	setenv("WEFT_STATS", "1", 1);
-	execl("/proc/self/exe", "replay", "play", (char *)NULL);
+	execl(program, program, "play", (char *)NULL);
 	/* Another machine's program, in an emulator that cannot start it. */
 	exit(play_and_say());
 }
@@ -202,6 +204,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_a_seed_is_a_schedule),
 	};
 
+	program = argv[0];
 	if (argc == 2 && strcmp(argv[1], "play") == 0)
 		return play_and_say();
 	return cmocka_run_group_tests(tests, NULL, NULL);
