@@ -9,14 +9,13 @@
  */
 #include "runtime.h"
 #include "sched/os/membarrier.h"
+#include "sched/os/pause.h"
 #include "src/fatal.h"
-#include "src/orphan.h"
 #include "wait.h"
 
 #include <weft/task.h>
 
 #include <errno.h>
-#include <sched.h>
 
 /* Marks t. true: it was not, and the caller, who has BUSY now, is to fence and to call claim(). */
 static bool request(struct task *t)
@@ -25,9 +24,8 @@ static bool request(struct task *t)
 	uint32_t cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
 
 	do {
-		while (cancel & CANCEL_BUSY) {
-			weft__orphan_check();
-			sched_yield();
+		for (unsigned looks = 0; cancel & CANCEL_BUSY; looks++) {
+			weft__pause(looks);
 			cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
 		}
 		if (cancel & CANCEL_REQUESTED)

@@ -12,22 +12,20 @@
  * at. It then has the result after all.
  */
 #include "runtime.h"
+#include "sched/os/pause.h"
 #include "src/fatal.h"
-#include "src/orphan.h"
 #include "wait.h"
 
 #include <weft/task.h>
 
 #include <errno.h>
-#include <sched.h>
 
 static void await_done(struct task *t)
 {
 	/* acquire: the result, released by end_task(). */
-	while (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE) {
-		weft__orphan_check();
-		sched_yield();
-	}
+	for (unsigned looks = 0; atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE;
+	     looks++)
+		weft__pause(looks);
 }
 
 /* Waits for the end of t. 0, or why it gave up. */

@@ -8,7 +8,6 @@
 #include "src/orphan.h"
 
 #include <errno.h>
-#include <sched.h>
 
 /* How many expired deadlines are claimed under one hold of a heap's lock. */
 #define EXPIRE_BATCH 64
@@ -81,8 +80,9 @@ static void cancel_unwatch(struct task *t)
 	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
 	weft__fence_light();
 	/* acquire: pairs with the release that ends weft_cancel()'s look at the waiter. */
-	while (atomic_load_explicit(&t->cancel, memory_order_acquire) & CANCEL_BUSY)
-		sched_yield();
+	for (unsigned looks = 0;
+	     atomic_load_explicit(&t->cancel, memory_order_acquire) & CANCEL_BUSY; looks++)
+		weft__pause(looks);
 }
 
 /* For a task that has found itself cancelled: true if no waker was faster. */

@@ -50,8 +50,11 @@
  * (Rejected: the waker leaves a note for who would store PARKED. One of the two must then be a
  * read-modify-write on each side, for all waits, for the sake of those few that are woken within
  * the nanoseconds before the switch.) Nobody waits in a circle: between weft__wait_begin() and
- * PARKED a thread wakes nobody, except that a condition's waiter unlocks its mutex then, and who
- * waits for a mutex wakes nobody there.
+ * PARKED a thread wakes nobody, except that a condition's waiter unlocks its mutex then. Whom that
+ * wakes was in the mutex's queue before: another condition's waiter that is still on its way to PARKED
+ * has unlocked the mutex earlier, so that these form a line; one that waits for the mutex alone wakes
+ * nobody there; or it is the waiter itself, signalled by somebody without the mutex, which is told
+ * instead (weft__mutex_unlock_slow()).
  */
 #ifndef WEFT_CORE_WAIT_H
 #define WEFT_CORE_WAIT_H

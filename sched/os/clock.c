@@ -35,17 +35,22 @@ static bool is_virtual(void)
 	return __builtin_expect(who != NOBODY, 0) && who == (uintptr_t)pthread_self();
 }
 
+int64_t weft__clock_real(void)
+{
+	struct timespec now;
+
+	/* Cannot fail: the clock exists and the address is good. */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 /* Never inlined: pthread_self() is a const function to the compiler, which would keep its result
  * over a switch. */
 NEVER_INLINE int64_t weft__clock_now(void)
 {
-	struct timespec now;
-
 	if (is_virtual())
 		return virtual_now += VIRTUAL_STEP;
-	/* Cannot fail: the clock exists and the address is good. */
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	return weft__clock_real();
 }
 
 bool weft__clock_claim(void)

@@ -18,6 +18,9 @@
  * it. */
 int64_t weft__clock_now(void);
 
+/* On CLOCK_MONOTONIC in any case: for sleeps that are no part of the schedule. Any thread. */
+int64_t weft__clock_real(void);
+
 /* Claims virtual time for a thread of the caller's: false if it is claimed already. Any thread. */
 bool weft__clock_claim(void);
 

@@ -26,6 +26,6 @@ void weft__pause(unsigned looks)
 		sched_yield();
 	} else {
 		weft__orphan_check();
-		weft__futex_wait(&nobody_wakes, 0, weft__clock_now() + NAP_NS);
+		weft__futex_wait(&nobody_wakes, 0, weft__clock_real() + NAP_NS);
 	}
 }

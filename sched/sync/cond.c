@@ -55,9 +55,11 @@ static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const c
 	sync_unlock(&c->queue.lock);
 
 	san_release(m);
-	if (!mutex_unlock_fast(m, self))
-		weft__mutex_unlock_slow(m, self, call);
-	enum wait_outcome outcome = weft__wait(&node.n.waiter, deadline, true);
+	enum wait_outcome outcome = WAIT_WOKEN;
+	if (!mutex_unlock_fast(m, self) && weft__mutex_unlock_slow(m, self, call))
+		weft__wait_abandon(&node.n.waiter);
+	else
+		outcome = weft__wait(&node.n.waiter, deadline, true);
 	if (outcome != WAIT_WOKEN)
 		sync_leave(&c->queue, &node.n);
 	else

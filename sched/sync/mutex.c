@@ -188,7 +188,7 @@ static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret
 	return true;
 }
 
-void weft__mutex_unlock_slow(struct mutex *m, uintptr_t self, const char *call)
+bool weft__mutex_unlock_slow(struct mutex *m, uintptr_t self, const char *call)
 {
 	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
 
@@ -203,10 +203,13 @@ void weft__mutex_unlock_slow(struct mutex *m, uintptr_t self, const char *call)
 			sync_lock(&m->queue.lock);
 			bool done = pass_on_locked(m, &wakeup, &wake);
 			sync_unlock(&m->queue.lock);
+			/* Ourselves: a wake would wait for our own PARKED. */
+			if (wake && (uintptr_t)wakeup.task == self)
+				return true;
 			if (wake)
 				weft__wait_wake(wakeup);
 			if (done)
-				return;
+				return false;
 			word = atomic_load_explicit(&m->word, memory_order_relaxed);
 		}
 		/* release: as in mutex_unlock_fast(). */
@@ -214,7 +217,7 @@ void weft__mutex_unlock_slow(struct mutex *m, uintptr_t self, const char *call)
 			if (atomic_compare_exchange_weak_explicit(
 				    &m->word, &word, word & MUTEX_FLAGS, memory_order_release,
 				    memory_order_relaxed))
-				return;
+				return false;
 		}
 	}
 }

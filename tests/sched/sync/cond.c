@@ -64,6 +64,49 @@ static void test_cond_signals_are_not_lost(void **state)
 	weft_mutex_fini(&b.mutex);
 }
 
+/* Signals without the mutex: they may come when a waiter is in the queue and has not unlocked yet, and
+ * then find the mutex held by whom they wake. */
+struct pestered {
+	weft_mutex mutex;
+	weft_cond cond;
+	_Atomic bool over; /* relaxed */
+};
+
+static void *wait_often(void *arg)
+{
+	struct pestered *p = arg;
+
+	for (unsigned i = 0; i < weft_test_scale(300000); i++) {
+		weft_mutex_lock(&p->mutex);
+		CHECK(weft_cond_wait(&p->cond, &p->mutex) == 0);
+		weft_mutex_unlock(&p->mutex);
+	}
+	atomic_store_explicit(&p->over, true, memory_order_relaxed);
+	return NULL;
+}
+
+static void *signal_without_end(void *arg)
+{
+	struct pestered *p = arg;
+
+	while (!atomic_load_explicit(&p->over, memory_order_relaxed))
+		weft_cond_signal(&p->cond);
+	return NULL;
+}
+
+static void test_cond_signals_without_the_mutex(void **state)
+{
+	static struct pestered p = {WEFT_MUTEX_INIT, WEFT_COND_INIT, false};
+	pthread_t threads[2];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, signal_without_end, &p), 0);
+	assert_run(2, wait_often, &p);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+}
+
 /* All wait for the next round, which the last one to come begins. */
 struct rounds {
 	weft_mutex mutex;
@@ -343,6 +386,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cond_signals_are_not_lost),
+		cmocka_unit_test(test_cond_signals_without_the_mutex),
 		cmocka_unit_test(test_cond_broadcast_reaches_all),
 		cmocka_unit_test(test_cond_gives_up_at_the_deadline),
 		cmocka_unit_test(test_cond_is_a_cancellation_point),
