@@ -40,7 +40,7 @@ static struct coro *pop_locked(struct depot *d)
 }
 
 /* Frees all that is in d. Whether there was anything. */
-static bool empty(struct depot *d)
+static void empty(struct depot *d)
 {
 	struct coro *chains;
 
@@ -49,26 +49,20 @@ static bool empty(struct depot *d)
 	d->chains = NULL;
 	d->count = d->begun = d->low = d->surplus = 0;
 	weft__unlock(&d->lock);
-	if (!chains)
-		return false;
 	while (chains) {
 		struct coro *chain = chains;
 
 		chains = chain->chain;
 		free_chain(chain);
 	}
-	return true;
 }
 
-bool weft__depots_empty(void)
+void weft__depots_empty(void)
 {
-	bool freed = false;
-
 	weft__lock(&all_lock);
 	for (struct depot *d = all; d; d = d->next)
-		freed |= empty(d);
+		empty(d);
 	weft__unlock(&all_lock);
-	return freed;
 }
 
 void weft__depot_init(struct depot *d)

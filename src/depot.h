@@ -72,8 +72,7 @@ struct coro *weft__depot_take(struct depot *d);
 /* Gives back a part of what nobody needs, if the time has come. true: there is more. Any thread. */
 bool weft__depot_tend(struct depot *d, int64_t now);
 
-/* Frees what is in every depot of the process: memory has been refused. Whether there was anything.
- * Any thread. */
-bool weft__depots_empty(void);
+/* Frees what is in every depot of the process: memory has been refused. Any thread. */
+void weft__depots_empty(void);
 
 #endif

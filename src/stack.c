@@ -274,10 +274,15 @@ static void pool_discard_batch(struct pool *pool)
 	unmap_all(doomed);
 }
 
-bool weft__stack_trim(void)
+void weft__stack_trim(void)
 {
-	bool freed = weft__depots_empty();
+	/* One at a time: who comes meanwhile would find nothing left to free that is not freed
+	 * yet. */
+	static struct weft__lock trimming = WEFT__LOCK_INIT;
 	struct arena *doomed = NULL;
+
+	weft__lock(&trimming);
+	weft__depots_empty();
 
 	for (size_t i = 0; i < BUCKETS; i++) {
 		/* acquire: as in pool_get() */
@@ -298,9 +303,8 @@ bool weft__stack_trim(void)
 			weft__unlock(&pool->lock);
 		}
 	}
-	freed |= doomed != NULL;
 	unmap_all(doomed);
-	return freed;
+	weft__unlock(&trimming);
 }
 
 /* A free slot, which is now used; NULL where the system refuses. */
@@ -330,6 +334,7 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	size_t guard_bytes = !guard ? 0 : page > WEFT__STACK_GUARD ? page : WEFT__STACK_GUARD;
+	size_t slot_bytes;
 	struct pool *pool;
 	struct arena *arena;
 	struct slot *slot;
@@ -339,14 +344,15 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 	if (header > HEADER_MAX || size > SIZE_MAX / 2)
 		return -ENOMEM;
 	/* The page that is added holds the header and the colour. */
-	pool = pool_get(guard_bytes + (size + page - 1) / page * page + page, guard_bytes);
-	if (!pool)
-		return -ENOMEM;
-
-	slot = pool_take(pool);
-	/* What the pools of other sizes keep must not be the reason. */
-	if (!slot && weft__stack_trim())
-		slot = pool_take(pool);
+	slot_bytes = guard_bytes + (size + page - 1) / page * page + page;
+	pool = pool_get(slot_bytes, guard_bytes);
+	slot = pool ? pool_take(pool) : NULL;
+	if (!slot) {
+		/* What the pools of other sizes keep must not be the reason. */
+		weft__stack_trim();
+		pool = pool_get(slot_bytes, guard_bytes);
+		slot = pool ? pool_take(pool) : NULL;
+	}
 	if (!slot)
 		return -ENOMEM;
 

@@ -54,8 +54,8 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 void weft__stack_free(const struct stack *stack);
 
 /* Empties the depots, and unmaps every arena that has no used slot, however few stacks are then
- * kept hot. Whether anything was given back. */
-bool weft__stack_trim(void);
+ * kept hot. Waits for those who are at it. */
+void weft__stack_trim(void);
 
 /* The mechanism in use; probes if need be. Tests force one with the setter (STACK_GUARD_UNKNOWN:
  * probe again). */

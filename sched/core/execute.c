@@ -210,17 +210,18 @@ void weft__task_main(void *value)
 
 bool weft__can_start(struct worker *w)
 {
-	if (!w->idle_coros && !fetch_coros(w)) {
-		struct coro *co = weft__coro_new(w->rt->config.stack_size, w->rt->config.guard,
-						 weft__task_main);
-		weft__note_stack(w, co != NULL);
-		if (!co)
-			return false;
-		co->next = NULL;
-		w->idle_coros = co;
-		w->idle_coro_count++;
+	if (w->idle_coros)
+		return true;
+	if (!fetch_coros(w)) {
+		w->idle_coros = weft__coro_new(w->rt->config.stack_size, w->rt->config.guard,
+					       weft__task_main);
+		if (w->idle_coros) {
+			w->idle_coros->next = NULL;
+			w->idle_coro_count = 1;
+		}
 	}
-	return true;
+	weft__note_stack(w, w->idle_coros != NULL);
+	return w->idle_coros != NULL;
 }
 
 /* A coroutine for a task of uncommon stack size. */

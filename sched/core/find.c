@@ -355,6 +355,8 @@ static struct task *search(struct worker *w)
 		return NULL;
 	for (;;) {
 		struct task *t = chaos_at(w, CHAOS_STEAL) ? NULL : steal(w);
+		if (!t) /* a batch may have begun with one that cannot start */
+			t = from_deque(w, false);
 		if (!t)
 			t = from_inbox(w, false);
 		if (!t)

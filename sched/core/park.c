@@ -436,21 +436,22 @@ struct task *weft__sleep(struct worker *w)
 		return NULL;
 	}
 	int64_t until = keep_time(w);
-	if (w->starving && (seen & SEEN_UNSTARTED)) {
-		int64_t again = weft__clock_now() + STARVE_NS;
-		until = again < until ? again : until;
-	}
 	/* acquire: the last watcher's raids, so that no two go on at once in one slot. */
 	if (!w->watches && !w->retires && (seen & SEEN_SLOT) &&
 	    atomic_compare_exchange_strong_explicit(&rt->watching, &unwatched, 1,
 						    memory_order_acquire, memory_order_relaxed))
 		w->watches = true;
+	/* A watcher too: it cannot take what is alone in a deque. */
+	if (w->starving && ((seen & SEEN_UNSTARTED) || w->watches)) {
+		int64_t again = weft__clock_now() + STARVE_NS;
+		until = again < until ? again : until;
+	}
 	int64_t watch_ns = WATCH_NS;
 	if (w->watches)
 		weft__watch(w, &watch);
 
 	for (;;) {
-		int64_t nap = w->watches ? weft__clock_now() + (watch.owner ? WATCH_NS : watch_ns)
+		int64_t nap = w->watches ? weft__clock_now() + (watch.filled ? WATCH_NS : watch_ns)
 					 : until;
 		if (nap > until)
 			nap = until;
@@ -473,7 +474,7 @@ struct task *weft__sleep(struct worker *w)
 		watch_ns = watch.moved ? 2 * watch_ns : WATCH_NS;
 		if (watch_ns > WATCH_MAX_NS)
 			watch_ns = WATCH_MAX_NS;
-		if (w->watches && !watch.owner && !watch.moved) {
+		if (w->watches && !watch.filled && !watch.moved) {
 			w->watches = false;
 			weft__watch_stop(rt);
 			if (look_at_workers(w) != SEEN_NOTHING) {

@@ -29,8 +29,10 @@ static bool add_slab(struct task_pool *pool)
 {
 	struct task_slab *slab = aligned_alloc(SLAB_SIZE, SLAB_SIZE);
 	/* Stacks that nobody uses must not be the reason. */
-	if (!slab && weft__stack_trim())
+	if (!slab) {
+		weft__stack_trim();
 		slab = aligned_alloc(SLAB_SIZE, SLAB_SIZE);
+	}
 	if (!slab)
 		return false;
 	slab->pool = pool;

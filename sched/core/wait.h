@@ -51,10 +51,10 @@
  * read-modify-write on each side, for all waits, for the sake of those few that are woken within
  * the nanoseconds before the switch.) Nobody waits in a circle: between weft__wait_begin() and
  * PARKED a thread wakes nobody, except that a condition's waiter unlocks its mutex then. Whom that
- * wakes was in the mutex's queue before: another condition's waiter that is still on its way to PARKED
- * has unlocked the mutex earlier, so that these form a line; one that waits for the mutex alone wakes
- * nobody there; or it is the waiter itself, signalled by somebody without the mutex, which is told
- * instead (weft__mutex_unlock_slow()).
+ * wakes was in the mutex's queue before: another condition's waiter that is still on its way to
+ * PARKED has unlocked the mutex earlier, so that these form a line; one that waits for the mutex
+ * alone wakes nobody there; or it is the waiter itself, signalled by somebody without the mutex,
+ * which is told instead (weft__mutex_unlock_slow()).
  */
 #ifndef WEFT_CORE_WAIT_H
 #define WEFT_CORE_WAIT_H

@@ -49,42 +49,48 @@ static struct task *raid(struct worker *owner)
 	return t;
 }
 
+/* Compares what it sees of an owner with what the look before saw. Whether it has anything. */
+static bool look_at(struct worker *w, struct worker *owner, struct watch *watch,
+		    struct task **ret_task)
+{
+	uint32_t picks = atomic_load_explicit(&owner->picks, memory_order_relaxed);
+	bool slot = atomic_load_explicit(&owner->slot, memory_order_relaxed);
+	bool deque = !weft__deque_empty(&owner->deque);
+	bool same = watch->round > 1 && owner->watched == watch->round - 1 &&
+		    owner->watched_picks == picks;
+
+	if (same && slot)
+		*ret_task = raid(owner);
+	watch->stuck |= same && deque && !*ret_task && !w->starving;
+	owner->watched_picks = picks;
+	owner->watched = slot || deque ? watch->round : 0;
+	return slot || deque;
+}
+
 struct task *weft__watch(struct worker *w, struct watch *watch)
 {
-	struct worker *owner = watch->owner;
+	struct task *t = NULL;
+	uint32_t all_picks = 0;
 
-	if (owner && atomic_load_explicit(&owner->picks, memory_order_relaxed) == watch->picks) {
-		struct task *t = NULL;
-		if (atomic_load_explicit(&owner->slot, memory_order_relaxed))
-			t = raid(owner);
-		if (t) {
-			counter_add(&w->counters.steals, 1);
-			counter_add(&w->counters.stolen, 1);
-			return t;
-		}
-		watch->stuck = !w->starving && !weft__deque_empty(&owner->deque);
-		if (watch->stuck)
-			return NULL;
-	}
-	watch->owner = NULL;
+	watch->round++;
+	watch->filled = watch->stuck = false;
 	weft__rcu_lock();
 	struct worker_table *table = worker_table(w->rt);
 	uint32_t start = weft__random_below(&w->random, table->count);
-	uint32_t all_picks = 0;
-	for (unsigned i = 0; i < table->count; i++) {
-		struct worker *candidate = table->workers[(start + i) % table->count];
-		all_picks += atomic_load_explicit(&candidate->picks, memory_order_relaxed);
-		if (!watch->owner && candidate != w &&
-		    (atomic_load_explicit(&candidate->slot, memory_order_relaxed) ||
-		     !weft__deque_empty(&candidate->deque)))
-			watch->owner = candidate;
+	for (unsigned i = 0; i < table->count && !t; i++) {
+		struct worker *owner = table->workers[(start + i) % table->count];
+		all_picks += atomic_load_explicit(&owner->picks, memory_order_relaxed);
+		if (owner != w && look_at(w, owner, watch, &t))
+			watch->filled = true;
 	}
+	weft__rcu_unlock();
 	watch->moved = all_picks != watch->all_picks;
 	watch->all_picks = all_picks;
-	if (watch->owner)
-		watch->picks = atomic_load_explicit(&watch->owner->picks, memory_order_relaxed);
-	weft__rcu_unlock();
-	return NULL;
+	if (t) {
+		counter_add(&w->counters.steals, 1);
+		counter_add(&w->counters.stolen, 1);
+	}
+	return t;
 }
 
 void weft__watch_stop(struct weft_runtime *rt)

@@ -8,18 +8,19 @@
 #define WATCH_NS     ((int64_t)100000) /* after how long without a pick a slot is taken */
 #define WATCH_MAX_NS ((int64_t)800000) /* the longest nap, while the owners pick */
 
-/* What a watcher saw at its last look: a filled slot, or a deque that is not empty, and its owner's
- * count of picks. */
+/* What a watcher saw at its last look. What it saw of each worker is there (.watched). */
 struct watch {
-	struct worker *owner; /* NULL: it saw none */
-	bool stuck; /* the owner has made no pick since, and what is in its deque can be stolen */
-	uint32_t picks;
+	uint32_t round; /* of looks, from 1 */
+	bool filled;    /* a slot was filled, or a deque not empty */
+	/* an owner has made no pick since the look before, and what is in its deque can be
+	 * stolen */
+	bool stuck;
+	bool moved;         /* somebody has picked since */
 	uint32_t all_picks; /* of all workers */
-	bool moved;         /* somebody has picked since the look before */
 };
 
-/* The task of the slot watched, if its owner has made no pick since; else NULL, and another worker
- * is watched. */
+/* Looks at all the others: the task of a slot whose owner has made no pick since the last look, or
+ * NULL. */
 struct task *weft__watch(struct worker *w, struct watch *watch);
 
 /* A slot that is filled from now on wakes a new watcher; the caller looks once more for one filled

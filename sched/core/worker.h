@@ -73,9 +73,12 @@ struct worker {
 	struct weft__deque deque;                 /* unstarted tasks */
 	struct weft__ring ring;                   /* runnable again */
 	_Alignas(64) _Atomic(struct task *) slot; /* runnable again, the last one (see park.c) */
-	_Atomic bool taking;     /* the owner takes from the slot (owner; a watcher reads) */
-	_Atomic bool raided;     /* a watcher may take from it (watcher; the owner reads) */
-	_Atomic uint32_t picks;  /* owner writes; the watcher reads: does the owner still pick? */
+	_Atomic bool taking;    /* the owner takes from the slot (owner; a watcher reads) */
+	_Atomic bool raided;    /* a watcher may take from it (watcher; the owner reads) */
+	_Atomic uint32_t picks; /* owner writes; the watcher reads: does the owner still pick? */
+	/* In which round it saw this worker with something in slot or deque, and the picks then
+	 * (the watcher's, of which there is one). */
+	uint32_t watched, watched_picks;
 	struct weft__wfcq inbox; /* for this worker and no other */
 	struct timers timers;
 

@@ -64,8 +64,8 @@ static void test_cond_signals_are_not_lost(void **state)
 	weft_mutex_fini(&b.mutex);
 }
 
-/* Signals without the mutex: they may come when a waiter is in the queue and has not unlocked yet, and
- * then find the mutex held by whom they wake. */
+/* Signals without the mutex: they may come when a waiter is in the queue and has not unlocked yet,
+ * and then find the mutex held by whom they wake. */
 struct pestered {
 	weft_mutex mutex;
 	weft_cond cond;
