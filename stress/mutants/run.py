@@ -200,7 +200,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().split('\n')[0])
     parser.add_argument('--build', required=True, help='the build folder')
     parser.add_argument('--only', action='append', metavar='NAME', help='this mutant (may be given more than once)')
-    parser.add_argument('--jobs', type=int, default=len(os.sched_getaffinity(0)), help='how many at a time')
+    parser.add_argument('--jobs', type=int, default=2 * len(os.sched_getaffinity(0)),
+                        help='how many at a time (two for each processor: many do nothing but hang)')
     parser.add_argument('--seconds', type=float, default=120, help='after how many a mutant has survived')
     parser.add_argument('--output', help='a file for the table')
     parser.add_argument('--list', action='store_true', help='prints what the mutants are')

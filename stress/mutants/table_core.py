@@ -147,7 +147,7 @@ MUTANTS = [
            'sched/core/cancel.c',
            'bool wake = waiter && weft__wait_claim_cancelled(waiter, ret);',
            'bool wake = false; (void)waiter; (void)ret;',
-           unit('sched-core-cancel')),
+           unit('sched-core-cancel', 'WEFT_TEST_SCALE=10')),
     Mutant('join-misses-end', 'a joiner waits for a task that has ended meanwhile',
            'sched/core/join.c',
            '''if (!atomic_compare_exchange_strong_explicit(&t->join, &join, (uintptr_t)&waiter,

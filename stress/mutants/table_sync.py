@@ -26,12 +26,12 @@ MUTANTS = [
            if (!sync_claim_locked(node))
            node = NULL;
            }''',
-           unit('sched-sync-cond'), includers=('sched/sync/cond.c',)),
+           unit('sched-sync-cond', 'WEFT_TEST_SCALE=4'), includers=('sched/sync/cond.c',)),
     Mutant('moved-and-forgotten', 'a waiter moved from a condition to a free mutex is woken by nobody',
            'sched/sync/mutex.c',
            'wake = word == 0;',
            'wake = false;',
-           unit('sched-sync-cond')),
+           unit('sched-sync-cond', 'WEFT_TEST_SCALE=4')),
     Mutant('sem-quitter-keeps', 'who times out although it was given a count keeps it',
            'sched/sync/sem.c',
            'if (outcome != WAIT_WOKEN)',

@@ -63,8 +63,8 @@ MODELS = {
     }),
     'end': ([''], {'': 'STARTS_FIRST STALE_COUNT COUNT_LATE NO_HEAVY'}),
     'inject': ([''], {'': 'BLOCKED_IS_ENOUGH NO_LOOK_AGAIN NO_ANNOUNCE NO_HEAVY NO_MARK'}),
-    'deque': (['', 'OPS=6 STEALS_1=2 STEALS_2=0'], {
-        '': 'NO_HEAVY NO_LIGHT BOTTOM_FIRST NO_CLAIM BACK_TO_ZERO NO_CUT PUBLISH_EARLY BUFFER_LATE FREE_OLD NO_COPY NO_CAS '
+    'deque': (['OPS=3', 'OPS=6 STEALS_1=2 STEALS_2=0'], {
+        'OPS=3': 'NO_HEAVY NO_LIGHT BOTTOM_FIRST NO_CLAIM BACK_TO_ZERO NO_CUT PUBLISH_EARLY BUFFER_LATE FREE_OLD NO_COPY NO_CAS '
             'READ_LATE READ_EARLY OVERWRITE',
     }),
     'ring': ([''], {'': 'PUBLISH_EARLY READ_LATE OVERWRITE POP_STORES STEAL_STORES'}),
@@ -86,7 +86,7 @@ LONG = {
     'select': ['FOURTH=2', 'FOURTH=2 CAPACITY=1'],
     'end': [],
     'inject': [],
-    'deque': [''],
+    'deque': ['', 'OPS=5 STEALS_1=1'],
     'ring': ['CAPACITY=4 PUSHES=6'],
     'slot': ['TASKS=4 RAIDS=4'],
     'wait': ['ROUNDS=3', 'THREAD ROUNDS=4'],

@@ -38,6 +38,14 @@
 #define CHILD_ASAN 0
 #endif
 
+/* Valgrind's look for leaks reads whole arenas, with a fault for each page of a guard. */
+static inline void child_no_leak_check(void)
+{
+#ifdef VALGRIND_CLO_CHANGE
+	VALGRIND_CLO_CHANGE("--leak-check=no");
+#endif
+}
+
 struct child {
 	int status; /* waitpid()'s */
 	char said[8192];
@@ -64,11 +72,7 @@ static inline void child_run(struct child *child, void (*fn)(void *arg), void *a
 	if (pid == 0) {
 		close(ends[0]);
 		dup2(ends[1], STDERR_FILENO);
-#ifdef VALGRIND_CLO_CHANGE
-		/* It would read whole arenas, a fault for each page of a guard; and the child is
-		 * about to die. */
-		VALGRIND_CLO_CHANGE("--leak-check=no");
-#endif
+		child_no_leak_check(); /* it is about to die */
 		setrlimit(RLIMIT_CORE, &no_core);
 		signal(SIGSEGV, SIG_DFL);
 		signal(SIGABRT, SIG_DFL);

@@ -340,5 +340,6 @@ int main(void)
 		cmocka_unit_test(test_threads_never_share_a_stack),
 	};
 
+	child_no_leak_check();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

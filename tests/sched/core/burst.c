@@ -71,7 +71,7 @@ static void await_given_back(weft_runtime *rt, size_t used_max)
 static void test_an_idle_runtime_gives_back_a_burst(void **state)
 {
 	static const unsigned counts[] = {1, 2, 4};
-	const struct timespec nap = {.tv_nsec = 500000000};
+	const struct timespec nap = {.tv_nsec = 200000000};
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {

@@ -76,7 +76,7 @@ static void *wait_often(void *arg)
 {
 	struct pestered *p = arg;
 
-	for (unsigned i = 0; i < weft_test_scale(300000); i++) {
+	for (unsigned i = 0; i < weft_test_scale(60000); i++) {
 		weft_mutex_lock(&p->mutex);
 		CHECK(weft_cond_wait(&p->cond, &p->mutex) == 0);
 		weft_mutex_unlock(&p->mutex);
