@@ -180,8 +180,9 @@ void hash_file(struct entry *entry)
 
 	if (err == NOT_CACHED) {
 		void *result;
-		weft_blocking(hash_from_disk, entry, &result);
-		err = (int)(intptr_t)result;
+		err = -weft_blocking(hash_from_disk, entry, &result);
+		if (!err)
+			err = (int)(intptr_t)result;
 	} else {
 		count_hashed(1, 0);
 	}

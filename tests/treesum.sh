@@ -233,7 +233,7 @@ done
 directories=$(find tree -type d | wc -l)
 [ "$(sed -n 's/^tasks //p' err)" -ge $((directories + $(wc -l <sums))) ] ||
     fail '--stats: fewer tasks than directories and files'
-[ "$(sed -n 's/^worker .: files \([0-9]*\),.*/\1/p' err | awk '{ n += $1 } END { print n }')" = "$(wc -l <sums)" ] ||
+[ "$(sed -nE 's/^(worker .|from disk): files ([0-9]*),.*/\2/p' err | awk '{ n += $1 } END { print n }')" = "$(wc -l <sums)" ] ||
     fail '--stats: the files of the workers do not add up'
 
 WEFT_WORKERS=banana status 2 treesum tree
