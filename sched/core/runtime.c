@@ -203,7 +203,7 @@ int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
 		return -ENOMEM;
 	struct task *t = alloc_outside(rt);
 	if (!t)
-		return -ENOMEM;
+		return weft__note_shortage(rt);
 	task_init(t, rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
 	san_release(t);
 	/* relaxed: the queue publishes it before the task can end. */

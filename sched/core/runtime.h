@@ -135,6 +135,10 @@ void weft__inject(struct weft_runtime *rt, struct task *t);
 
 /* starve.c: tasks for which there is no stack. */
 
+/* Other memory than a stack has been refused: what is free in pools is given back, and so is what
+ * workers that sleep have kept. Returns -ENOMEM. Any thread. */
+int weft__note_shortage(struct weft_runtime *rt);
+
 /* w has asked for a stack: whether it got one. */
 void weft__note_stack(struct worker *w, bool got);
 

@@ -10,9 +10,9 @@
  *  - A worker that was refused a stack is `starving` until it gets one. While it sees nothing but
  *    unstarted tasks it sleeps for STARVE_NS at a time (park.c), and then tries again. It neither
  *    spins nor sleeps for ever.
- *  - runtime.starving says that the last request was refused, or that tasks wait here. Whoever sets
- *    it wakes all sleepers: each either has a stack ready and finds work for it, or gives back what
- *    it kept before it sleeps again.
+ *  - runtime.starving says that the last request was refused, also one for a control block, or that
+ *    tasks wait here. Whoever sets it wakes all sleepers: each either has a stack ready and finds
+ *    work for it, or gives back what it kept before it sleeps again.
  *  - While it is set, spawning first asks for a stack, and refuses if there is none or if tasks
  *    wait here.
  *
@@ -21,8 +21,24 @@
  */
 #include "runtime.h"
 
+#include <errno.h>
+
 /* How many stacks are asked for in one look at the queue. */
 #define TRIES_MAX 4
+
+static void give_back(struct weft_runtime *rt)
+{
+	/* relaxed: a hint; what it leads to is decided by asking for memory. */
+	if (!atomic_exchange_explicit(&rt->starving, 1, memory_order_relaxed))
+		weft__wake_all(rt);
+}
+
+int weft__note_shortage(struct weft_runtime *rt)
+{
+	weft__stack_trim();
+	give_back(rt);
+	return -ENOMEM;
+}
 
 void weft__note_stack(struct worker *w, bool got)
 {
@@ -32,10 +48,9 @@ void weft__note_stack(struct worker *w, bool got)
 	 * sleeping in between. */
 	if (!got || atomic_load_explicit(&rt->starved_count, memory_order_relaxed) == 0)
 		w->starving = !got;
-	/* relaxed, all: a hint; what it leads to is decided by asking for a stack. */
+	/* relaxed, all: a hint, as above. */
 	if (!got) {
-		if (!atomic_exchange_explicit(&rt->starving, 1, memory_order_relaxed))
-			weft__wake_all(rt);
+		give_back(rt);
 	} else if (atomic_load_explicit(&rt->starving, memory_order_relaxed) &&
 		   atomic_load_explicit(&rt->starved_count, memory_order_relaxed) == 0) {
 		atomic_store_explicit(&rt->starving, 0, memory_order_relaxed);

@@ -48,13 +48,13 @@ int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, 
 		if (known.stack_size != 0 || known.name) {
 			cold = cold_new(&known);
 			if (!cold)
-				return -ENOMEM;
+				return weft__note_shortage(w->rt);
 		}
 	}
 	struct task *t = weft__task_pool_alloc(&w->tasks);
 	if (!t) {
 		free(cold);
-		return -ENOMEM;
+		return weft__note_shortage(w->rt);
 	}
 	task_init(t, w->rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
 	t->cold = cold;

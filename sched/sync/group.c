@@ -11,6 +11,7 @@
  * Cancelling requests it of some members at a time under the lock, and claims their waits: each is
  * alive because it would need the lock to leave. They are woken after the unlock.
  */
+#include "sched/core/runtime.h"
 #include "sched/core/wait.h"
 #include "self.h"
 #include "src/lock.h"
@@ -206,11 +207,12 @@ int weft_group_spawn(weft_group *group, weft_fn *fn, void *arg)
 
 	if (!g || !fn)
 		return -EINVAL;
-	if (!weft__worker())
+	struct worker *w = weft__worker();
+	if (!w)
 		return -EPERM;
 	struct start *start = malloc(sizeof *start);
 	if (!start)
-		return -ENOMEM;
+		return weft__note_shortage(w->rt);
 	*start = (struct start){fn, arg, g};
 	weft__lock(&g->lock);
 	g->running++;
