@@ -39,7 +39,7 @@ static struct coro *pop_locked(struct depot *d)
 	return chain;
 }
 
-/* Frees all that is in d. Whether there was anything. */
+/* Frees all that is in d. */
 static void empty(struct depot *d)
 {
 	struct coro *chains;

@@ -11,7 +11,7 @@
  *
  * Whoever woke a task usually suspends soon, and its worker then goes on with the one it woke: a
  * pair of tasks that talk to each other stays on one worker and switches directly. A slot whose
- * owner does not suspend soon is emptied by a watcher (park.c).
+ * owner does not suspend soon is emptied by a watcher (watch.c).
  */
 #include "runtime.h"
 #include "sched/os/membarrier.h"

@@ -72,7 +72,7 @@ struct worker {
 	/* shared, each with its own protocol */
 	struct weft__deque deque;                 /* unstarted tasks */
 	struct weft__ring ring;                   /* runnable again */
-	_Alignas(64) _Atomic(struct task *) slot; /* runnable again, the last one (see park.c) */
+	_Alignas(64) _Atomic(struct task *) slot; /* runnable again, the last one (watch.c) */
 	_Atomic bool taking;    /* the owner takes from the slot (owner; a watcher reads) */
 	_Atomic bool raided;    /* a watcher may take from it (watcher; the owner reads) */
 	_Atomic uint32_t picks; /* owner writes; the watcher reads: does the owner still pick? */

@@ -3,7 +3,7 @@
  * The depot: chains go in and out, what nobody needs is given back when its time has come and not
  * before, and at once where memory is refused. The tests tell it the time.
  */
-#include "src/depot.h"
+#include "depot_peek.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,19 +29,6 @@ static struct coro *new_chain(void)
 		chain = co;
 	}
 	return chain;
-}
-
-static size_t used_stacks(void)
-{
-	struct stack_counts counts;
-
-	weft__stack_counts(&counts);
-	return counts.used;
-}
-
-static int64_t due(struct depot *d)
-{
-	return atomic_load_explicit(&d->due, memory_order_relaxed);
 }
 
 static void fill(struct depot *d, unsigned chains)

@@ -3,21 +3,9 @@
  * anything any more. */
 #include "harness.h"
 #include "sched/core/runtime.h"
+#include "tests/src/depot_peek.h"
 
 #include <time.h>
-
-static size_t used_stacks(void)
-{
-	struct stack_counts counts;
-
-	weft__stack_counts(&counts);
-	return counts.used;
-}
-
-static int64_t due(struct depot *d)
-{
-	return atomic_load_explicit(&d->due, memory_order_relaxed);
-}
 
 #define BURST 4000
 
