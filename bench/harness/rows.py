@@ -32,7 +32,8 @@ LABELS = {
     'boost-fiber': 'Boost.Fiber', 'onetbb': 'oneTBB', 'openmp': 'OpenMP', 'threads': 'threads', 'serial': 'serial',
     'context': 'Weft, bare context', 'coro': 'Weft, weft_coro', 'uc-context': 'Weft ucontext, bare',
     'uc-coro': 'Weft ucontext, weft_coro', 'boost-context': 'Boost.Context fiber', 'fcontext': 'Boost fcontext',
-    'swapcontext': 'swapcontext', 'sigsetjmp': 'sigsetjmp', 'stacks': 'the misses alone', 'lock': 'CAS, exchange',
+    'swapcontext': 'swapcontext', 'sigsetjmp': 'sigsetjmp',
+    'sigsetjmp-call': 'sigsetjmp, in a call', 'stacks': 'the misses alone', 'lock': 'CAS, exchange',
 }
 
 
@@ -93,6 +94,7 @@ def switch_row():
             'boost-context': 'boost-context fiber 1 {switches}',
             'fcontext': 'boost-context fcontext 1 {switches}',
             'sigsetjmp': 'floor sigsetjmp 1 {switches}',
+            'sigsetjmp-call': 'floor sigsetjmp-call 1 {switches}',
             'swapcontext': 'floor swapcontext 1 {switches}',
         }, scaling=False)
 

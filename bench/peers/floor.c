@@ -138,6 +138,46 @@ static void switch_sigsetjmp(char **argv)
 	bench_check(switches == count + count / 10, "the count of switches");
 }
 
+/*
+ * The same through one function that both call, as anything must that is not to be inlined: its
+ * return goes to where the other one called it, which no processor's return stack foresees.
+ */
+static __attribute__((noinline)) void call_switch(sigjmp_buf from, sigjmp_buf to)
+{
+	if (sigsetjmp(from, 0) == 0)
+		siglongjmp(to, 1);
+}
+
+static void call_jumper(void)
+{
+	if (sigsetjmp(callee_env, 0) == 0)
+		swapcontext(&callee, &caller);
+	for (;;) {
+		switches++;
+		call_switch(callee_env, caller_env);
+	}
+}
+
+static void switch_sigsetjmp_call(char **argv)
+{
+	static char stack[65536];
+	long count = atol(argv[0]);
+	int64_t start = 0;
+
+	getcontext(&callee);
+	callee.uc_stack.ss_sp = stack;
+	callee.uc_stack.ss_size = sizeof stack;
+	makecontext(&callee, call_jumper, 0);
+	swapcontext(&caller, &callee);
+	for (long i = -count / 10; i < count; i++) {
+		if (i == 0)
+			start = bench_now();
+		call_switch(caller_env, callee_env);
+	}
+	bench_report("context", (double)(bench_now() - start) / (double)count / 2, "ns");
+	bench_check(switches == count + count / 10, "the count of switches");
+}
+
 /* --- what touching so many stacks costs, whoever schedules them --- */
 
 /*
@@ -208,6 +248,7 @@ int main(int argc, char **argv)
 		{"serial-sort", serial_sort, 1},
 		{"swapcontext", switch_swapcontext, 1},
 		{"sigsetjmp", switch_sigsetjmp, 1},
+		{"sigsetjmp-call", switch_sigsetjmp_call, 1},
 		{"stacks", stacks, 2},
 		{"lock", lock, 1},
 	};
