@@ -119,6 +119,11 @@ WEFT__REREAD void *weft__coro_switch(struct coro *to, void *value)
 	return switch_to(th, th->current, to, value, weft__context_switch_alike);
 }
 
+WEFT__REREAD void *weft__coro_switch_on(struct weft__thread *th, struct coro *to, void *value)
+{
+	return switch_to(th, th->current, to, value, weft__context_switch_alike);
+}
+
 void weft__coro_reset_environment(void)
 {
 	struct fpwords fresh;

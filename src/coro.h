@@ -56,6 +56,10 @@ void weft__coro_free(struct coro *co);
  */
 void *weft__coro_switch(struct coro *to, void *value);
 
+/* The same for a caller that has weft__thread() at hand, for this thread, which it is not to use
+ * afterwards. */
+void *weft__coro_switch_on(struct weft__thread *th, struct coro *to, void *value);
+
 /* errno 0 and the default floating-point environment: what a task starts with on a stack that
  * another one used. */
 void weft__coro_reset_environment(void);

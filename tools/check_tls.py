@@ -25,7 +25,8 @@ import sys
 ACCESSORS = ('weft__thread', 'weft__worker', 'weft__worker_set')
 # Another way out of the same code, which only the assembly backends have.
 ASSEMBLY = ('weft__context_switch_alike',)
-SWITCHES = ('weft__context_switch', 'weft__context_switch_alike', 'weft__coro_switch', 'weft_coro_enter', 'weft_coro_yield')
+SWITCHES = ('weft__context_switch', 'weft__context_switch_alike', 'weft__coro_switch', 'weft__coro_switch_on',
+            'weft_coro_enter', 'weft_coro_yield')
 READERS = {
     '__errno_location': "errno's address",
     'weft__thread': "the thread's state",

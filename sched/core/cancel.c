@@ -41,7 +41,7 @@ static bool request(struct task *t)
  * After request() and a heavy fence: claims the wait that is under way. true: the caller must wake
  * it.
  *
- * Store-load races with cancel_watch(), cancel_unwatch() and weft__wait_claim(): both bits are set,
+ * Store-load races with cancel_watch(), cancel_unwatch() and weft__wait_take(): both bits are set,
  * then `waiting` and the waiter's `given` are read.
  */
 static bool claim(struct task *t, struct wakeup *ret)

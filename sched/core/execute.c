@@ -50,17 +50,12 @@ static bool fetch_coros(struct worker *w)
 	return w->idle_coros;
 }
 
-static void settle(struct worker *w)
+/* Where it was not a task that parks. */
+static __attribute__((noinline)) void settle_other(struct worker *w, enum leave leave)
 {
-	enum leave leave = w->leave;
-
-	w->leave = LEAVE_NOTHING;
 	switch (leave) {
 	case LEAVE_NOTHING:
-		break;
 	case LEAVE_PARK:
-		/* release: the saved context, for the waker's acquire in parked() (wait.c). */
-		atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
 		break;
 	case LEAVE_YIELD:
 		weft__ready_tail(w, w->leaving);
@@ -72,6 +67,18 @@ static void settle(struct worker *w)
 		weft__coro_free(w->leaving_coro);
 		break;
 	}
+}
+
+static inline __attribute__((always_inline)) void settle(struct worker *w)
+{
+	enum leave leave = w->leave;
+
+	w->leave = LEAVE_NOTHING;
+	if (__builtin_expect(leave == LEAVE_PARK, 1))
+		/* release: the saved context, for the waker's acquire in parked() (wait.c). */
+		atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
+	else
+		settle_other(w, leave);
 }
 
 /*
@@ -104,11 +111,13 @@ static inline __attribute__((always_inline)) struct coro *take_up(struct worker 
 		co = w->idle_coros; /* there is one: the pickers made sure */
 		w->idle_coros = co->next;
 		w->idle_coro_count--;
-	} else if (t->home != w->id) {
-		counter_add(&w->counters.hops, 1);
+		allow_inlining(w, co);
+	} else {
+		if (__builtin_expect(t->home != w->id, 0))
+			counter_add(&w->counters.hops, 1);
+		w->inline_span = 0; /* until it asks: weft__allow_inlining_here() */
 	}
 	w->task = t;
-	allow_inlining(w, co);
 	counter_add(&w->counters.switches, 1);
 	if (w->timer_armed)
 		weft__announce_timer(w);
@@ -272,12 +281,12 @@ struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *ne
 {
 	struct task *t = w->task;
 
-	t->coro = weft__thread()->current;
+	t->coro = w->thread_state->current;
 	t->home = w->id;
 	w->leave = leave;
 	w->leaving = t;
-	struct coro *to = next ? take_up(w, next) : step_down(w);
-	w = weft__coro_switch(to, w);
+	struct coro *to = __builtin_expect(next != NULL, 1) ? take_up(w, next) : step_down(w);
+	w = weft__coro_switch_on(w->thread_state, to, w);
 	settle(w);
 	return w;
 }

@@ -22,7 +22,7 @@ bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret)
 {
 	ret->task = waiter->task;
 	ret->signal = &waiter->signal;
-	/* Store-load race with weft__wait_claim(), relaxed after the heavy fence: see wait.h. */
+	/* Store-load race with weft__wait_take(), relaxed after the heavy fence: see wait.h. */
 	if (waiter->lone && atomic_load_explicit(&waiter->given, memory_order_relaxed))
 		return false;
 	return wait_claim_contended(waiter, WAIT_CANCELLED);
@@ -69,6 +69,18 @@ static bool cancel_watch(struct task *t, struct waiter *waiter)
 	return !(atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED);
 }
 
+static inline bool canceller_looks(struct task *t)
+{
+	/* acquire: pairs with the release that ends weft_cancel()'s look at the waiter. */
+	return atomic_load_explicit(&t->cancel, memory_order_acquire) & CANCEL_BUSY;
+}
+
+static __attribute__((noinline, cold)) void await_canceller(struct task *t)
+{
+	for (unsigned looks = 0; canceller_looks(t); looks++)
+		weft__pause(looks);
+}
+
 /*
  * After the return no canceller looks at the waiter.
  *
@@ -79,10 +91,8 @@ static void cancel_unwatch(struct task *t)
 {
 	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
 	weft__fence_light();
-	/* acquire: pairs with the release that ends weft_cancel()'s look at the waiter. */
-	for (unsigned looks = 0;
-	     atomic_load_explicit(&t->cancel, memory_order_acquire) & CANCEL_BUSY; looks++)
-		weft__pause(looks);
+	if (__builtin_expect(canceller_looks(t), 0))
+		await_canceller(t);
 }
 
 /* For a task that has found itself cancelled: true if no waker was faster. */
@@ -92,7 +102,7 @@ static bool cancel_itself(struct waiter *waiter)
 
 	/* It was not when the wait began, else the waiter would not be lone: this is rare. */
 	if (waiter->lone)
-		weft__fence_heavy(); /* store-load race with weft__wait_claim(): see wait.h */
+		weft__fence_heavy(); /* store-load race with weft__wait_take(): see wait.h */
 	return weft__wait_claim_cancelled(waiter, &unused);
 }
 
@@ -116,6 +126,7 @@ static inline void suspend_until_woken(struct worker *w, struct task *t)
 static bool arm(struct worker *w, struct waiter *waiter, int64_t deadline)
 {
 	assert(!waiter->lone);
+	waiter->timer.timers = NULL;
 	if (deadline <= weft__clock_now())
 		return !wait_claim_contended(waiter, WAIT_TIMEDOUT);
 	weft__timer_arm(&w->timers, &waiter->timer, deadline);
@@ -123,30 +134,37 @@ static bool arm(struct worker *w, struct waiter *waiter, int64_t deadline)
 	return true;
 }
 
-static inline enum wait_outcome wait_task(struct waiter *waiter, int64_t deadline, bool cancellable)
+/*
+ * A task that has a deadline, or that has been cancelled.
+ *
+ * @watched  cancellable, and in no masked region.
+ */
+static __attribute__((noinline)) enum wait_outcome wait_task(struct waiter *waiter,
+							     int64_t deadline, bool watched)
 {
 	struct worker *w = weft__worker();
 	struct task *t = waiter->task;
-	bool watched = cancellable && t->mask == 0;
 	bool alone = false; /* we claimed ourselves: no wake will come */
 
 	if (watched && __builtin_expect(!cancel_watch(t, waiter), 0))
 		alone = cancel_itself(waiter);
-	if (__builtin_expect(deadline != WEFT_FOREVER, 0) && !alone)
+	bool timed = __builtin_expect(deadline != WEFT_FOREVER, 0) && !alone;
+	if (timed)
 		alone = !arm(w, waiter, deadline);
 	if (__builtin_expect(alone, 0))
 		end_unsuspended(w, t);
 	else
 		suspend_until_woken(w, t);
 
-	if (__builtin_expect(waiter->timer.timers != NULL, 0))
+	if (timed && waiter->timer.timers)
 		weft__timer_disarm(&waiter->timer);
 	if (watched)
 		cancel_unwatch(t);
 	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
 }
 
-static enum wait_outcome wait_thread(struct waiter *waiter, int64_t deadline)
+static __attribute__((noinline)) enum wait_outcome wait_thread(struct waiter *waiter,
+							       int64_t deadline)
 {
 	/* No wake is lost: the futex call sleeps only while signal is 0, and the waker stores 1
 	 * before it wakes. */
@@ -165,8 +183,17 @@ static enum wait_outcome wait_thread(struct waiter *waiter, int64_t deadline)
 
 enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cancellable)
 {
-	return waiter->task ? wait_task(waiter, deadline, cancellable)
-			    : wait_thread(waiter, deadline);
+	struct task *t = waiter->task;
+
+	if (__builtin_expect(!t, 0))
+		return wait_thread(waiter, deadline);
+	bool watched = cancellable && t->mask == 0;
+	if (__builtin_expect(deadline != WEFT_FOREVER || (watched && !cancel_watch(t, waiter)), 0))
+		return wait_task(waiter, deadline, watched);
+	suspend_until_woken(weft__worker(), t);
+	if (watched)
+		cancel_unwatch(t);
+	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
 }
 
 unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now)

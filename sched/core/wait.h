@@ -69,10 +69,10 @@ enum wait_outcome { WAIT_PENDING, WAIT_WOKEN, WAIT_TIMEDOUT, WAIT_CANCELLED };
 struct waiter {
 	struct task *task;        /* immutable; NULL: a plain thread */
 	_Atomic uint32_t outcome; /* enum wait_outcome: the claim */
-	_Atomic uint32_t signal;  /* of a thread: 1 once it is woken (futex) */
-	bool lone;                /* immutable: in one queue, without a deadline */
-	_Atomic bool given;       /* lone: its queue's waker wants it, or has it */
-	struct timer timer;
+	_Atomic uint32_t signal; /* of a thread, and set for one only: 1 once it is woken (futex) */
+	bool lone;               /* immutable: in one queue, without a deadline */
+	_Atomic bool given;      /* lone: its queue's waker wants it, or has it */
+	struct timer timer;      /* set once there is a deadline */
 };
 
 /* What a claimer keeps of a waiter beyond the lock. */
@@ -92,12 +92,12 @@ static inline void weft__wait_begin(struct waiter *waiter, bool lone)
 	struct task *t = w ? w->task : NULL;
 
 	waiter->task = t;
-	waiter->timer.timers = NULL;
 	/* relaxed, all: the waiter becomes visible later, through a lock or a release. */
 	atomic_store_explicit(&waiter->outcome, WAIT_PENDING, memory_order_relaxed);
-	atomic_store_explicit(&waiter->signal, 0, memory_order_relaxed);
 	atomic_store_explicit(&waiter->given, false, memory_order_relaxed);
-	if (t) {
+	if (!t) {
+		atomic_store_explicit(&waiter->signal, 0, memory_order_relaxed);
+	} else {
 		/* relaxed: only spares a fence to come, see cancel_watch(). */
 		if (atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED)
 			lone = false;
@@ -120,16 +120,20 @@ static inline bool wait_claim_contended(struct waiter *waiter, enum wait_outcome
 						       memory_order_relaxed, memory_order_relaxed);
 }
 
+/* Of a claimed waiter, whose frame lives until its wake. */
+static inline struct wakeup weft__wakeup_of(struct waiter *waiter)
+{
+	return (struct wakeup){waiter->task, &waiter->signal};
+}
+
 /*
  * Claims the waiter for its waker. The caller holds the lock of the queue that holds it. true: the
  * caller must call weft__wait_wake().
  */
-static inline bool weft__wait_claim(struct waiter *waiter, struct wakeup *ret)
+static inline bool weft__wait_take(struct waiter *waiter)
 {
 	struct task *t = waiter->task;
 
-	ret->task = t;
-	ret->signal = &waiter->signal;
 	if (!waiter->lone)
 		return wait_claim_contended(waiter, WAIT_WOKEN);
 	if (t) {
@@ -144,6 +148,13 @@ static inline bool weft__wait_claim(struct waiter *waiter, struct wakeup *ret)
 	}
 	atomic_store_explicit(&waiter->outcome, WAIT_WOKEN, memory_order_relaxed);
 	return true;
+}
+
+/* The same, with what is to be woken. */
+static inline bool weft__wait_claim(struct waiter *waiter, struct wakeup *ret)
+{
+	*ret = weft__wakeup_of(waiter);
+	return weft__wait_take(waiter);
 }
 
 /*

@@ -48,6 +48,7 @@ struct worker {
 	size_t inline_span;  /* and this many bytes above it */
 	struct coro *leader; /* the thread's own stack */
 	int *errno_location; /* the thread's errno */
+	struct weft__thread *thread_state; /* the thread's: as stale as w after a switch */
 	enum leave leave;
 	bool fair;         /* the leader's next pick is to be a fair one */
 	bool overflowed;   /* the ring's tail is in the injection queue */

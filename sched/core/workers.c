@@ -151,6 +151,7 @@ void weft__worker_loop(struct worker *w)
 	weft__coro_thread_init();
 	w->leader = weft__thread()->leader;
 	w->errno_location = weft__thread()->errno_location;
+	w->thread_state = weft__thread();
 	weft__rcu_register();
 	weft__worker_set(w);
 	if (w->rt->config.chaos.virtual_time)

@@ -97,14 +97,13 @@ static inline struct chan_queue *queue_of(weft_chan *ch, enum weft_op op)
 }
 
 /* Takes out and claims the one that waits longest; those that have given up are passed over. */
-static inline struct chan_node *claim_first(struct chan_queue *queue, int status,
-					    struct wakeup *ret)
+static inline struct chan_node *claim_first(struct chan_queue *queue, int status)
 {
 	struct chan_node *node;
 
 	while ((node = queue_first(queue))) {
 		queue_remove(queue, node);
-		if (weft__wait_claim(&node->wait->waiter, ret)) {
+		if (weft__wait_take(&node->wait->waiter)) {
 			node->wait->taken = node;
 			node->status = status;
 			return node;
@@ -171,7 +170,7 @@ static inline bool send_locked(weft_chan *ch, const void *elem, struct chan_step
 {
 	if (chan_closed(ch))
 		return found_closed(ch, step);
-	step->peer = claim_first(&ch->receivers, 0, &step->wakeup);
+	step->peer = claim_first(&ch->receivers, 0);
 	if (step->peer)
 		return found_peer(ch, step);
 	size_t count = chan_count(ch);
@@ -191,7 +190,7 @@ static inline bool recv_locked(weft_chan *ch, void *elem, struct chan_step *step
 	size_t count = chan_count(ch);
 
 	if (count == 0) {
-		step->peer = claim_first(&ch->senders, 0, &step->wakeup);
+		step->peer = claim_first(&ch->senders, 0);
 		if (step->peer)
 			return found_peer(ch, step);
 		return chan_closed(ch) && found_closed(ch, step);
@@ -201,7 +200,7 @@ static inline bool recv_locked(weft_chan *ch, void *elem, struct chan_step *step
 	ch->first = slot_after(ch, slot);
 	/* The slot that becomes free is the next one to be filled if the buffer was full, and
 	 * only then do senders wait. */
-	step->peer = claim_first(&ch->senders, 0, &step->wakeup);
+	step->peer = claim_first(&ch->senders, 0);
 	if (step->peer) {
 		copy(slot_at(ch, slot), step->peer->elem, ch->elem_size);
 		edges_recv_refill(ch->edges, slot, &step->peer->edges);
@@ -228,7 +227,7 @@ void weft__chan_finish(const struct chan_step *step, enum weft_op op, void *elem
 		else
 			copy(elem, step->peer->elem, step->size);
 	}
-	weft__wait_wake(step->wakeup);
+	weft__wait_wake(weft__wakeup_of(&step->peer->wait->waiter));
 }
 
 void weft__chan_enqueue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node)
@@ -243,9 +242,10 @@ void weft__chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node 
 		queue_remove(queue_of(ch, op), node);
 }
 
-/* Waits in the channel, whose lock the caller holds and which is released here. */
-static inline __attribute__((always_inline)) int wait_locked(weft_chan *ch, enum weft_op op,
-							     void *elem, int64_t deadline)
+/* Waits in the channel, whose lock the caller holds and which is released here. Not inlined: the
+ * steps that need not wait save no registers for it. */
+static __attribute__((noinline)) int wait_locked(weft_chan *ch, enum weft_op op, void *elem,
+						 int64_t deadline)
 {
 	struct chan_wait wait;
 	struct chan_node node;
@@ -377,7 +377,6 @@ int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan)
 void weft_chan_close(weft_chan *ch)
 {
 	struct chan_node *claimed = NULL, **tail = &claimed, *node, *next;
-	struct wakeup wakeup;
 
 	if (!ch)
 		return;
@@ -385,8 +384,8 @@ void weft_chan_close(weft_chan *ch)
 	if (!chan_closed(ch)) {
 		atomic_store_explicit(&ch->closed, true, memory_order_relaxed);
 		san_release(&ch->closed);
-		while ((node = claim_first(&ch->receivers, -EPIPE, &wakeup)) ||
-		       (node = claim_first(&ch->senders, -EPIPE, &wakeup))) {
+		while ((node = claim_first(&ch->receivers, -EPIPE)) ||
+		       (node = claim_first(&ch->senders, -EPIPE))) {
 			edges_close(&node->edges);
 			node->next = NULL; /* claimed: its links are ours until it is woken */
 			*tail = node;
@@ -397,8 +396,7 @@ void weft_chan_close(weft_chan *ch)
 
 	for (node = claimed; node; node = next) {
 		next = node->next;
-		weft__wait_wake(
-			(struct wakeup){node->wait->waiter.task, &node->wait->waiter.signal});
+		weft__wait_wake(weft__wakeup_of(&node->wait->waiter));
 	}
 }
 

@@ -72,7 +72,6 @@ struct weft_chan {
 struct chan_step {
 	int status;             /* 0 or -EPIPE */
 	struct chan_node *peer; /* claimed and to be woken; NULL: none */
-	struct wakeup wakeup;
 	bool direct; /* the element is still to be copied between the peer and the caller */
 	size_t size;
 };

@@ -95,7 +95,7 @@ int weft_cond_wait_until(weft_cond *cond, weft_mutex *mutex, int64_t deadline)
 static bool goes_to_our_slot(const struct sync_node *node)
 {
 	const struct worker *w = weft__worker();
-	const struct task *t = node->wakeup.task;
+	const struct task *t = node->waiter.task;
 
 	return w && t && t->rt == w->rt && t->pin == TASK_UNPINNED;
 }
@@ -106,7 +106,7 @@ static void wake(struct mutex *m, struct sync_node *list)
 	for (struct sync_node *node = list; node; node = node->next)
 		san_release(node);
 	if (!list->next && goes_to_our_slot(list)) {
-		weft__wait_wake(list->wakeup);
+		weft__wait_wake(weft__wakeup_of(&list->waiter));
 		return;
 	}
 	for (struct sync_node *node = list; node; node = node->next)

@@ -174,7 +174,7 @@ static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret
 
 	uintptr_t next = MUTEX_QUEUED | MUTEX_WOKEN;
 	*ret_wake = node->state != MUTEX_AWAKE;
-	*ret_wakeup = node->n.wakeup;
+	*ret_wakeup = weft__wakeup_of(&node->n.waiter);
 	node->state = MUTEX_AWAKE;
 	m->queue.spare = 0;
 	if (overdue) {
@@ -248,7 +248,7 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 	if (wake) {
 		struct mutex_node *first = (struct mutex_node *)sync_first(&m->queue);
 		first->state = MUTEX_AWAKE;
-		wakeup = first->n.wakeup;
+		wakeup = weft__wakeup_of(&first->n.waiter);
 	}
 	sync_unlock(&m->queue.lock);
 	if (wake)

@@ -27,7 +27,6 @@ struct sync_node {
 	struct sync_node *next;
 	struct sync_node *prev; /* of the head: the tail */
 	bool queued;
-	struct wakeup wakeup; /* once it is claimed */
 };
 
 struct sync_queue {
@@ -93,7 +92,7 @@ static inline void sync_remove_locked(struct sync_queue *q, struct sync_node *no
 /* Claims a node of whatever queue the caller has the lock of. false: it has given up by itself. */
 static inline bool sync_claim_locked(struct sync_node *node)
 {
-	return weft__wait_claim(&node->waiter, &node->wakeup);
+	return weft__wait_take(&node->waiter);
 }
 
 /* Takes out the first one that has not given up, claimed; NULL: there is none, and the queue is
@@ -128,7 +127,7 @@ static inline void sync_wake_all(struct sync_node *list)
 {
 	while (list) {
 		struct sync_node *next = list->next; /* before its frame may end */
-		weft__wait_wake(list->wakeup);
+		weft__wait_wake(weft__wakeup_of(&list->waiter));
 		list = next;
 	}
 }

@@ -188,6 +188,24 @@ static unsigned hand_out_locked(struct sem *s, unsigned n, struct sync_node **re
 	return given;
 }
 
+/* These two unlock. What is left over goes to the count: then the queue is empty. */
+static __attribute__((noinline)) void release_many_locked(struct sem *s, unsigned n)
+{
+	struct sync_node *list;
+
+	unlock(s, n - hand_out_locked(s, n, &list));
+	sync_wake_all(list);
+}
+
+static inline void release_one_locked(struct sem *s)
+{
+	struct sync_node *node = sync_take_locked(&s->queue);
+
+	unlock(s, node ? 0 : 1);
+	if (node)
+		weft__wait_wake(weft__wakeup_of(&node->waiter));
+}
+
 void weft_sem_release(weft_sem *sem, unsigned n)
 {
 	struct sem *s = (struct sem *)sem;
@@ -198,12 +216,12 @@ void weft_sem_release(weft_sem *sem, unsigned n)
 	for (;;) {
 		uint64_t word = await_unlocked(s);
 		if (word == QUEUED) {
-			struct sync_node *list;
 			if (!lock_from(s, word))
 				continue;
-			/* What is left over goes to the count: then the queue is empty. */
-			unlock(s, n - hand_out_locked(s, n, &list));
-			sync_wake_all(list);
+			if (__builtin_expect(n == 1, 1))
+				release_one_locked(s);
+			else
+				release_many_locked(s, n);
 			return;
 		}
 		if (word + n > UINT32_MAX)

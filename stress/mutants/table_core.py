@@ -5,7 +5,8 @@ from table import Mutant, stress, twin, unit
 HOPPING = ('WEFT_CHAOS=1,hop', 'WEFT_WORKERS=4')
 
 # The end of weft__suspend(): where a task has left its stack, and is back on it.
-SUSPENDED = 'w = weft__coro_switch(to, w); settle(w); return w;'
+SWITCH = 'weft__coro_switch_on(w->thread_state, to, w);'
+SUSPENDED = 'w = ' + SWITCH + ' settle(w); return w;'
 
 MUTANTS = [
     # --- the switch ---
@@ -16,17 +17,17 @@ MUTANTS = [
     Mutant('published-before-switch', 'a task is handed on before its context is saved',
            'sched/core/execute.c',
            SUSPENDED,
-           'settle(w); w = weft__coro_switch(to, w); settle(w); return w;',
+           'settle(w); w = ' + SWITCH + ' settle(w); return w;',
            stress('hop', *HOPPING)),
     Mutant('stale-worker', 'after a hop a task goes on with the worker from before',
            'sched/core/execute.c',
            SUSPENDED,
-           'weft__coro_switch(to, w); settle(w); return w;',
+           SWITCH + ' settle(w); return w;',
            stress('hop', *HOPPING)),
     Mutant('rcu-across-switch', 'an RCU section goes on over a switch, and ends on another thread',
            'sched/core/execute.c',
            SUSPENDED,
-           'weft__rcu_lock(); w = weft__coro_switch(to, w); weft__rcu_unlock(); settle(w); return w;',
+           'weft__rcu_lock(); w = ' + SWITCH + ' weft__rcu_unlock(); settle(w); return w;',
            stress('workers')),
     Mutant('errno-not-restored', 'a task finds the errno of who ran before it',
            'src/coro.c',

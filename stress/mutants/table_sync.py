@@ -87,9 +87,9 @@ MUTANTS = [
            unit('sched-sync-chan-give-up')),
     Mutant('close-forgets-senders', 'closing a channel leaves those who wait to send',
            'sched/sync/chan.c',
-           '''while ((node = claim_first(&ch->receivers, -EPIPE, &wakeup)) ||
-           (node = claim_first(&ch->senders, -EPIPE, &wakeup))) {''',
-           'while ((node = claim_first(&ch->receivers, -EPIPE, &wakeup))) {',
+           '''while ((node = claim_first(&ch->receivers, -EPIPE)) ||
+           (node = claim_first(&ch->senders, -EPIPE))) {''',
+           'while ((node = claim_first(&ch->receivers, -EPIPE))) {',
            unit('sched-sync-chan')),
     Mutant('buffer-not-refilled', 'the element of who waits in a full channel is not put into its buffer',
            'sched/sync/chan.c',

@@ -7,7 +7,7 @@
  * take_or_enqueue_locked(), wait_for_one(), dequeue_all(); sched/sync/chan.c claim_first(),
  * send_locked(), recv_locked(), wait_locked(), weft__chan_step_locked(), weft__chan_finish(),
  * weft__chan_enqueue_locked(), weft__chan_dequeue_locked(); sched/sync/chan.h chan_looks_ready();
- * of sched/core/wait.h weft__wait_claim(), of wait.c weft__wait_wake().
+ * of sched/core/wait.h weft__wait_take(), of wait.c weft__wait_wake().
  *
  * The actors: two selects, of which one sends on the first channel or receives from the second, and
  * the other one receives from the first or sends on the second; one that comes to the first channel

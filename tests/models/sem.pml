@@ -4,9 +4,10 @@
  * woken.
  *
  * Mirrors: sched/sync/sem.c take(), await_unlocked(), lock_from(), unlock(), wait_for_count(),
- * leave_queue(), hand_out_locked(), weft_sem_release(); sched/sync/queue.h sync_push_locked(),
+ * leave_queue(), hand_out_locked(), release_many_locked(), release_one_locked(),
+ * weft_sem_release(); sched/sync/queue.h sync_push_locked(),
  * sync_remove_locked(), sync_claim_locked(), sync_take_locked(), sync_wake_all(); of
- * sched/core/wait.h weft__wait_claim(), of wait.c weft__wait_wake().
+ * sched/core/wait.h weft__wait_take(), of wait.c weft__wait_wake().
  *
  * The actors: ACQUIRERS that each acquire once and, unless they are patient, may give up (by a
  * deadline or a cancellation) at any moment; RELEASERS, of which the first releases FIRST counts,

@@ -3,7 +3,7 @@
  * The wait node: one claim among wake, timeout and cancel; the switch; and that nobody looks at a
  * dead frame.
  *
- * Mirrors: sched/core/wait.h weft__wait_begin(), weft__wait_claim(), wait_claim_contended();
+ * Mirrors: sched/core/wait.h weft__wait_begin(), weft__wait_take(), wait_claim_contended();
  * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), parked(), wait_task(), arm(),
  * wait_thread(), cancel_watch(), cancel_itself(), cancel_unwatch(), suspend_until_woken(),
  * weft__expire(); sched/core/execute.c settle(); sched/core/cancel.c weft_cancel(), request(),
@@ -93,7 +93,7 @@ inline claim(round, as)
 #endif
 }
 
-/* weft__wait_claim(): by the waker. */
+/* weft__wait_take(): by the waker. */
 inline take(round)
 {
 	atomic {
