@@ -19,14 +19,24 @@ MUTANTS = [
            'bool overdue = false && node->overdue &&',
            unit('sched-sync-mutex')),
     Mutant('signal-swallowed', 'a signal goes to a waiter whose deadline has passed, and is lost',
-           'sched/sync/queue.h',
-           'while ((node = sync_first(q))) { sync_remove_locked(q, node); if (sync_claim_locked(node)) break; }',
-           '''if ((node = sync_first(q))) {
-           sync_remove_locked(q, node);
-           if (!sync_claim_locked(node))
-           node = NULL;
+           'sched/sync/cond.c',
+           'struct sync_node *node = sync_take_locked(&c->queue); if (node) return node;',
+           '''struct sync_node *node = sync_first(&c->queue);
+           if (node) {
+           sync_remove_locked(&c->queue, node);
+           return sync_claim_locked(node) ? node : NULL;
            }''',
-           unit('sched-sync-cond', 'WEFT_TEST_SCALE=4'), includers=('sched/sync/cond.c',)),
+           unit('sched-sync-cond', 'WEFT_TEST_SCALE=4')),
+    Mutant('cond-fresh-overwritten', 'who enters a condition takes the place of who entered before',
+           'sched/sync/cond.c',
+           '!atomic_load_explicit(&c->fresh, memory_order_relaxed),',
+           'true,',
+           unit('sched-sync-cond')),
+    Mutant('cond-quitter-stays', 'who gives up, having entered a condition last, stays in it',
+           'sched/sync/cond.c',
+           'if (fresh_locked(c) == node)',
+           'if (!node)',
+           unit('sched-sync-cond')),
     Mutant('moved-and-forgotten', 'a waiter moved from a condition to a free mutex is woken by nobody',
            'sched/sync/mutex.c',
            'wake = word == 0;',

@@ -57,6 +57,10 @@ MODELS = {
         '': 'BOTH_WIN GIVE_ANYWAY NO_DROP NO_REMOVE NO_AWAIT CLAIM_LATE LOCK_STORES TAKE_STORES TAKE_LOCKED NEXT_LATE '
             'REST_LATE REST_LOST',
     }),
+    'cond': (['SIGNALLERS=1'], {
+        'SIGNALLERS=1': 'OVERWRITE FILE_EARLY LOOK_ORDER STAYS FRESH_FIRST',
+        '': 'TAKE_UNLOCKED',
+    }),
     'select': (['', 'CAPACITY=1'], {
         '': 'ONE_BY_ONE NO_SECOND_LOOK LOCK_AS_GIVEN LEAVE_NODE NO_CLAIM GIVE_UP_ANYWAY CLAIM_LATE COPY_LATE',
         'CAPACITY=1': 'NO_REFILL',
@@ -83,6 +87,7 @@ LONG = {
     'keeper': ['ARMS=2 SEARCHERS=2'],
     'retire': ['PINNED', 'RING SENDER', 'RING SENDER PINNED'],
     'sem': ['ACQUIRERS=3 RELEASERS=2'],
+    'cond': [''],
     'select': ['FOURTH=2', 'FOURTH=2 CAPACITY=1'],
     'end': [],
     'inject': [],
