@@ -330,10 +330,23 @@ static struct slot *pool_take(struct pool *pool)
 	return slot;
 }
 
+static size_t guard_size(bool guard, size_t page)
+{
+	return !guard ? 0 : page > WEFT__STACK_GUARD ? page : WEFT__STACK_GUARD;
+}
+
+size_t weft__stack_within(size_t reserved, bool guard)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	/* As weft__stack_alloc() adds them. */
+	return reserved - guard_size(guard, page) - page;
+}
+
 int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t guard_bytes = !guard ? 0 : page > WEFT__STACK_GUARD ? page : WEFT__STACK_GUARD;
+	size_t guard_bytes = guard_size(guard, page);
 	size_t slot_bytes;
 	struct pool *pool;
 	struct arena *arena;

@@ -50,6 +50,10 @@ enum stack_guard_mechanism {
  */
 int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret);
 
+/* The usable bytes, whole pages, of a stack whose slot takes `reserved` bytes, guard and header
+ * included. */
+size_t weft__stack_within(size_t reserved, bool guard);
+
 /* Gives a stack back. Nobody may be running on it. `stack` may lie in it: it is copied first. */
 void weft__stack_free(const struct stack *stack);
 

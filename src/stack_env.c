@@ -3,6 +3,7 @@
 #include "stack_env.h"
 
 #include "fatal.h"
+#include "stack.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,7 +37,7 @@ int weft__parse_size(const char *text, size_t *ret)
 int weft__stack_env(size_t *ret_size, bool *ret_guard)
 {
 	const char *text = getenv("WEFT_STACK_SIZE");
-	size_t size = WEFT__STACK_DEFAULT;
+	size_t size = 0;
 	bool guard = true;
 
 	if (text && (weft__parse_size(text, &size) < 0 || size < WEFT__STACK_MIN ||
@@ -55,7 +56,7 @@ int weft__stack_env(size_t *ret_size, bool *ret_guard)
 			return -EINVAL;
 		}
 	}
-	*ret_size = size;
+	*ret_size = size ? size : weft__stack_within(WEFT__STACK_RESERVED, guard);
 	*ret_guard = guard;
 	return 0;
 }

@@ -25,9 +25,8 @@ WEFT_BEGIN_DECLS
  * Creates a coroutine that will run fn; nothing runs yet.
  *
  * @fn          what it runs; the first enter's `in` is its argument, its result the last `out`.
- * @stack_size  usable bytes, without the guard; 0: 256 KiB, or WEFT_STACK_SIZE. Rounded up; at
- * least 16 KiB. Only
- *              touched pages take memory.
+ * @stack_size  usable bytes, without the guard; 0: 188 KiB (252 without a guard), or
+ *              WEFT_STACK_SIZE. Rounded up; at least 16 KiB. Only touched pages take memory.
  * @ret_coro    the coroutine, owned by the caller until weft_coro_destroy(). Must not be NULL.
  *
  * Any context. Does not suspend.

@@ -31,7 +31,7 @@ WEFT_BEGIN_DECLS
 struct weft_options {
 	/* 1 to 1024 threads (WEFT_WORKERS; default: the CPUs this process may use) */
 	unsigned workers;
-	/* usable bytes of a task's stack, at least 16384 (WEFT_STACK_SIZE; default 256 KiB) */
+	/* usable bytes of a task's stack, at least 16384 (WEFT_STACK_SIZE; default 188 KiB) */
 	size_t stack_size;
 };
 

@@ -12,6 +12,7 @@
 
 #include "sched/os/cpus.h"
 #include "src/fatal.h"
+#include "src/stack.h"
 #include "src/stack_env.h"
 
 #include <errno.h>
@@ -305,6 +306,8 @@ static int apply_virtual_time(struct weft__config *config)
 /* Settles what follows from other settings. */
 static int apply_rest(struct weft__config *config)
 {
+	if (config->origin[WEFT__SETTING_STACK_SIZE] == WEFT__ORIGIN_DEFAULT)
+		config->stack_size = weft__stack_within(WEFT__STACK_RESERVED, config->guard);
 	if (config->chaos.virtual_time)
 		return apply_virtual_time(config);
 	/* Reads files: only where the answer is needed. */
@@ -317,7 +320,6 @@ static int apply_rest(struct weft__config *config)
 int weft__config_load(struct weft__config *ret, const struct weft_options *opt)
 {
 	struct weft__config config = {
-		.stack_size = WEFT__STACK_DEFAULT,
 		.guard = true,
 		.spin_us = WEFT__SPIN_DEFAULT_US,
 		.pin = WEFT__PIN_NONE,

@@ -135,7 +135,7 @@ class Run:
     def shown(self):
         variables = ' '.join('%s=%s' % (k, self.env[k]) for k in sorted(self.env)
                              if k.startswith(('WEFT_', 'FAULTS_', 'LD_PRELOAD')))
-        return '(ulimit -s 512; %s %s)\n%s%s' % (variables, ' '.join(self.command), self.stdout, self.stderr)
+        return '(ulimit -s 376; %s %s)\n%s%s' % (variables, ' '.join(self.command), self.stdout, self.stderr)
 
 
 def text(data):
@@ -144,7 +144,7 @@ def text(data):
 
 def small_main_stack():
     """The first task's stack is as large as the limit says: as twice a common one it needs no sizes of its own."""
-    resource.setrlimit(resource.RLIMIT_STACK, (512 << 10, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+    resource.setrlimit(resource.RLIMIT_STACK, (376 << 10, resource.getrlimit(resource.RLIMIT_STACK)[1]))
 
 
 def ended_with_reason(run, kind, n):

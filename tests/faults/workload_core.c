@@ -191,7 +191,8 @@ void workload_forks(void)
 #define LARGE_STACKS  160
 #define LARGE_STACK   ((size_t)8 << 20) /* of so large ones few are kept */
 
-#define COMMON_STACK ((size_t)256 << 10)
+/* The usable bytes of 256 KiB with the guard and a page for the header. */
+#define COMMON_STACK (((size_t)256 - 64 - 4) << 10)
 #define INTO_GUARD   ((size_t)32 << 10)
 
 struct stacks {

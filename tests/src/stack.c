@@ -72,6 +72,28 @@ static void test_last_freed_is_used_first(void **state)
 	weft__stack_free(&again);
 }
 
+static void test_a_reservation_is_filled(void **state)
+{
+	static const size_t sizes[] = {256 << 10, 1 << 20};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		size_t reserved = sizes[i / 2];
+		size_t size = weft__stack_within(reserved, i % 2);
+		struct stack a, b;
+
+		assert_int_equal(size % page_size(), 0);
+		assert_int_equal(weft__stack_alloc(size, i % 2, HEADER, &a), 0);
+		assert_int_equal(weft__stack_alloc(size, i % 2, HEADER, &b), 0);
+		assert_true((size_t)(a.top - a.low) >= size);
+		/* Slots of an arena that is new follow each other. */
+		assert_ptr_equal(a.arena, b.arena);
+		assert_int_equal(b.low - a.low, reserved);
+		weft__stack_free(&a);
+		weft__stack_free(&b);
+	}
+}
+
 /* How many pages of [low, top) take memory. */
 static size_t resident(char *low, char *top)
 {
@@ -332,6 +354,7 @@ int main(void)
 		 * threads. */
 		cmocka_unit_test(test_arenas_shrink_under_an_address_space_limit),
 		cmocka_unit_test(test_slot_has_the_promised_layout),
+		cmocka_unit_test(test_a_reservation_is_filled),
 		cmocka_unit_test(test_last_freed_is_used_first),
 		cmocka_unit_test(test_shallow_coroutine_takes_one_page),
 		cmocka_unit_test(test_burst_is_given_back),

@@ -13,6 +13,7 @@
 
 #include "sched/core/config.h"
 #include "sched/os/cpus.h"
+#include "src/stack.h"
 #include "src/stack_env.h"
 
 #include <errno.h>
@@ -126,8 +127,9 @@ static void test_config_defaults(void **state)
 	assert_string_equal(said, "");
 	assert_int_equal(config.workers, weft__cpus_usable(NULL, why, sizeof(why)));
 	assert_string_equal(config.workers_why, why);
-	assert_int_equal(config.stack_size, 256 * 1024);
 	assert_true(config.guard);
+	/* 256 KiB with guard and header. */
+	assert_int_equal(config.stack_size, weft__stack_within(256 << 10, true));
 	/* The same as for a coroutine outside of a runtime. */
 	assert_int_equal(weft__stack_env(&stack_size, &guard), 0);
 	assert_int_equal(config.stack_size, stack_size);
@@ -181,6 +183,8 @@ static void test_config_accepts_the_ends_of_each_range(void **state)
 	assert_int_equal(accept("WEFT_WORKERS", "1").workers, 1);
 	assert_int_equal(accept("WEFT_WORKERS", "1024").workers, 1024);
 	assert_int_equal(accept("WEFT_WORKERS", "0008").workers, 8);
+	assert_int_equal(accept("WEFT_GUARD", "off").stack_size,
+			 weft__stack_within(256 << 10, false));
 	assert_int_equal(accept("WEFT_STACK_SIZE", "16384").stack_size, 16384);
 	assert_int_equal(accept("WEFT_STACK_SIZE", "16K").stack_size, 16384);
 	assert_int_equal(accept("WEFT_STACK_SIZE", "1024M").stack_size, 1024 << 20);
