@@ -23,6 +23,11 @@
 #include "unwind.h"
 #include "wait.h"
 
+/* How much of a coroutine is fetched ahead: above the beginning of its header, and of the frames
+ * below. */
+#define AHEAD_HEADER 192
+#define AHEAD_FRAMES 768
+
 /* Keeps a coroutine that has no task any more: in the worker, at most two chains, else in the
  * depot. */
 static void keep_coro(struct worker *w, struct coro *co)
@@ -35,6 +40,7 @@ static void keep_coro(struct worker *w, struct coro *co)
 		w->idle_chain = w->idle_coros;
 		w->idle_coros = NULL;
 		w->idle_coro_count = 0;
+		w->idle_cold = 0;
 	}
 	co->next = w->idle_coros;
 	w->idle_coros = co;
@@ -44,10 +50,31 @@ static void keep_coro(struct worker *w, struct coro *co)
 /* A chain of those that were kept becomes w's. false: there is none. */
 static bool fetch_coros(struct worker *w)
 {
-	w->idle_coros = w->idle_chain ? w->idle_chain : weft__depot_take(&w->rt->depot);
+	bool hot = w->idle_chain;
+
+	w->idle_coros = hot ? w->idle_chain : weft__depot_take(&w->rt->depot);
 	w->idle_chain = NULL;
 	w->idle_coro_count = w->idle_coros ? DEPOT_CHAIN : 0;
+	w->idle_cold = hot ? 0 : w->idle_coro_count;
 	return w->idle_coros;
+}
+
+/*
+ * Asks for what the next coroutine of the depot's will touch when it starts, while this one starts:
+ * they lie in as many pages, and were last used by tasks long ended. Its link comes along, so that
+ * the same can be done for the one after it.
+ */
+static inline void fetch_ahead(struct worker *w)
+{
+	const char *header = (const char *)w->idle_coros;
+
+	if (__builtin_expect(w->idle_coro_count >= w->idle_cold, 1))
+		return;
+	w->idle_cold = w->idle_coro_count;
+	if (!header)
+		return;
+	for (int at = -AHEAD_FRAMES; at < AHEAD_HEADER; at += 64)
+		__builtin_prefetch(header + at, 1);
 }
 
 /* Where it was not a task that parks. */
@@ -111,6 +138,7 @@ static inline __attribute__((always_inline)) struct coro *take_up(struct worker 
 		co = w->idle_coros; /* there is one: the pickers made sure */
 		w->idle_coros = co->next;
 		w->idle_coro_count--;
+		fetch_ahead(w);
 		allow_inlining(w, co);
 	} else {
 		if (__builtin_expect(t->home != w->id, 0))
@@ -275,6 +303,7 @@ void weft__drop_idle_coros(struct worker *w)
 		weft__coro_free(co);
 	}
 	w->idle_coro_count = 0;
+	w->idle_cold = 0;
 }
 
 struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next)

@@ -62,6 +62,7 @@ struct worker {
 	struct coro *leaving_coro;
 	struct coro *idle_coros; /* coroutines without a task, hot, linked by .next */
 	unsigned idle_coro_count;
+	unsigned idle_cold;      /* so many of them, the last ones, come from the depot */
 	struct coro *idle_chain; /* DEPOT_CHAIN more of them, or NULL */
 	unsigned pinned;         /* live tasks that are pinned here */
 	struct weft__random random;
