@@ -57,7 +57,7 @@ static bool advise_at_once(const struct iovec *areas, size_t bytes, uint32_t cou
 /* Guards count areas of `bytes` each, the first at base, the others `stride` apart. */
 static bool guard_at_once(char *base, size_t bytes, size_t stride, uint32_t count)
 {
-	struct iovec areas[ARENA_SLOTS_MAX];
+	struct iovec areas[ARENA_BATCH];
 
 	for (uint32_t i = 0; i < count; i++)
 		areas[i] = (struct iovec){.iov_base = base + i * stride, .iov_len = bytes};
@@ -131,7 +131,7 @@ static bool guard_one(char *base, size_t bytes, enum stack_guard_mechanism mecha
 	return false;
 }
 
-uint32_t arena_make_ready(struct arena *arena, uint32_t count)
+uint32_t arena_make_ready(const struct arena *arena, uint32_t count)
 {
 	enum stack_guard_mechanism mechanism;
 	char *base = arena_slot_base(arena, arena->ready);
@@ -150,18 +150,16 @@ uint32_t arena_make_ready(struct arena *arena, uint32_t count)
 		       guard_one(base + made * arena->slot_bytes, arena->guard_bytes, mechanism))
 			made++;
 	}
-	arena->ready += made;
 	return made;
 }
 
-struct arena *arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes)
+struct arena *arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes, size_t slots)
 {
-	size_t slots = ARENA_BYTES_MAX / slot_bytes;
 	struct arena *arena;
 	void *base;
 
-	if (slots > ARENA_SLOTS_MAX)
-		slots = ARENA_SLOTS_MAX;
+	if (slots > ARENA_BYTES_MAX / slot_bytes)
+		slots = ARENA_BYTES_MAX / slot_bytes;
 	if (slots == 0)
 		slots = 1;
 	for (;; slots /= 2) {
@@ -202,7 +200,7 @@ void arena_unmap(struct arena *arena)
 
 void arena_discard(struct slot *const *slots, uint32_t count)
 {
-	struct iovec areas[ARENA_SLOTS_MAX];
+	struct iovec areas[ARENA_BATCH];
 
 	for (uint32_t i = 0; i < count; i++) {
 		const struct arena *arena = slots[i]->arena;

@@ -10,7 +10,8 @@
 
 struct pool;
 
-#define ARENA_SLOTS_MAX 64
+#define ARENA_SLOTS_MAX 256
+#define ARENA_BATCH     64 /* slots in one system call */
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 
 enum slot_state {
@@ -37,24 +38,26 @@ struct arena {
 	uint32_t slots;
 	/* Under the pool's lock. */
 	struct arena *prev, *next; /* all arenas of the pool: a dump can walk them */
+	struct arena *fill_next;   /* in the pool's list of those that have unready slots */
 	uint32_t ready; /* slots [0, ready) have their guard; the others were never used */
-	uint32_t used;  /* slots that are SLOT_USED or SLOT_DISCARD */
+	uint32_t used;  /* slots that are SLOT_USED or SLOT_DISCARD; one more while it is filled */
 	struct slot slot[];
 };
 
 /*
- * Maps an arena of at most ARENA_SLOTS_MAX slots, fewer where the system refuses, down to one. No
- * slot is ready. NULL: not even one could be had.
+ * Maps an arena of `slots` slots, at most ARENA_SLOTS_MAX, or fewer where they are large or the
+ * system refuses, down to one. No slot is ready. NULL: not even one could be had.
  */
-struct arena *arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes);
+struct arena *arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes, size_t slots);
 
 /* Unmaps it. It must be in no list. */
 void arena_unmap(struct arena *arena);
 
-/* Makes up to `count` more slots ready. Returns how many it made, 0 if the system refuses. */
-uint32_t arena_make_ready(struct arena *arena, uint32_t count);
+/* Guards up to `count` slots, at most ARENA_BATCH, from the first unready one on. Returns how many
+ * it did, 0 if the system refuses; they are for the caller to count as ready. */
+uint32_t arena_make_ready(const struct arena *arena, uint32_t count);
 
-/* Gives the memory of slots of one pool, 1 to ARENA_SLOTS_MAX, back to the system. Their guards
+/* Gives the memory of slots of one pool, 1 to ARENA_BATCH, back to the system. Their guards
  * stay. */
 void arena_discard(struct slot *const *slots, uint32_t count);
 

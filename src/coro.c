@@ -190,6 +190,12 @@ void weft__coro_free(struct coro *co)
 	weft__stack_free(&co->stack);
 }
 
+void weft__coro_free_lazily(struct coro *co)
+{
+	san_coro_fini(&co->sanitizer, &thread()->current->sanitizer);
+	weft__stack_free_lazily(&co->stack);
+}
+
 /* Leaves the generator `co` for whoever entered it, with `out`. */
 static inline __attribute__((always_inline)) void *leave(struct weft__thread *th,
 							 struct weft_coro *co, void *out, int state)

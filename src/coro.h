@@ -46,6 +46,9 @@ struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main
  * are dropped. */
 void weft__coro_free(struct coro *co);
 
+/* The same, by weft__stack_free_lazily(). */
+void weft__coro_free_lazily(struct coro *co);
+
 /*
  * Suspends the current coroutine of this thread and resumes `to` with `value`. Returns, perhaps on
  * another thread, the value that is passed to the next switch to it. Not inlined; TLS is read

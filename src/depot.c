@@ -3,17 +3,34 @@
 
 #include <weft/base.h>
 
+/* Nothing is surplus any more once one in so many has been taken and not been put back. */
+#define DEMAND 256
+
 /* Every depot of the process. */
 static struct weft__lock all_lock = WEFT__LOCK_INIT;
 static struct depot *all; /* under all_lock */
 
-static void free_chain(struct coro *co)
-{
-	while (co) {
-		struct coro *next = co->next;
+/* How many chains are freed at a time, where there is that much surplus: one in so many of it. */
+#define STEP_MAX  8
+#define STEP_PART 64
 
-		weft__coro_free(co);
-		co = next;
+/* Frees chains. By turns: every header is a cold page, and comes while the others are freed. */
+static void free_chains(struct coro *chains[], size_t count)
+{
+	while (count > 0) {
+		for (size_t i = 0; i < count;) {
+			struct coro *co = chains[i];
+
+			chains[i] = co->next;
+			if (chains[i]) {
+				__builtin_prefetch(&chains[i]->next, 1);
+				__builtin_prefetch(&chains[i]->stack);
+				i++;
+			} else {
+				chains[i] = chains[--count];
+			}
+			weft__coro_free_lazily(co);
+		}
 	}
 }
 
@@ -48,13 +65,13 @@ static void empty(struct depot *d)
 	weft__lock(&d->lock);
 	chains = d->chains;
 	d->chains = NULL;
-	d->count = d->begun = d->low = d->surplus = 0;
+	d->count = d->begun = d->low = d->surplus = d->taken = 0;
 	weft__unlock(&d->lock);
 	while (chains) {
 		struct coro *chain = chains;
 
 		chains = chain->chain;
-		free_chain(chain);
+		free_chains(&chain, 1);
 	}
 }
 
@@ -70,6 +87,7 @@ void weft__depot_init(struct depot *d)
 {
 	*d = (struct depot){.lock = WEFT__LOCK_INIT};
 	atomic_init(&d->due, WEFT_FOREVER);
+	atomic_init(&d->tender, NULL);
 	weft__lock(&all_lock);
 	d->next = all;
 	all = d;
@@ -86,11 +104,15 @@ void weft__depot_fini(struct depot *d)
 	*link = d->next;
 	weft__unlock(&all_lock);
 	empty(d);
+	while (weft__stack_discard_some())
+		;
 }
 
 bool weft__depot_put(struct depot *d, struct coro *chain)
 {
 	weft__lock(&d->lock);
+	if (d->taken > 0)
+		d->taken--;
 	chain->chain = d->chains;
 	d->chains = chain;
 	d->count++;
@@ -107,6 +129,8 @@ struct coro *weft__depot_take(struct depot *d)
 		return NULL;
 	weft__lock(&d->lock);
 	struct coro *chain = pop_locked(d);
+	if (chain)
+		d->taken++;
 	weft__unlock(&d->lock);
 	return chain;
 }
@@ -118,27 +142,74 @@ static void end_window_locked(struct depot *d)
 
 	d->surplus = steady ? d->low : 0;
 	d->begun = d->low = d->count;
+	d->taken = 0;
 }
 
-bool weft__depot_tend(struct depot *d, int64_t now)
+/* The next burst may have begun: its stacks are not to be freed before it, and made for it. */
+static bool demand_locked(const struct depot *d)
 {
-	struct coro *chain = NULL;
+	return d->taken > d->count / DEMAND;
+}
 
-	if (atomic_load_explicit(&d->due, memory_order_relaxed) > now || !weft__trylock(&d->lock))
-		return false;
-	if (atomic_load_explicit(&d->due, memory_order_relaxed) <= now) {
-		if (d->surplus == 0)
-			end_window_locked(d);
-		if (d->surplus > 0) {
-			d->surplus--;
-			chain = pop_locked(d);
-		}
-		/* The deadline has passed, and stays so, while there is surplus. */
-		if (d->surplus == 0)
-			set_due_locked(d, d->count > 0 ? now + DEPOT_WINDOW_NS : WEFT_FOREVER);
+/* relaxed, all: a hint, the lock decides. */
+static bool is_due(struct depot *d, int64_t now, const void *who)
+{
+	return atomic_load_explicit(&d->due, memory_order_relaxed) <= now ||
+	       atomic_load_explicit(&d->tender, memory_order_relaxed) == who;
+}
+
+/* Until somebody looks at it again. */
+static void rest_locked(struct depot *d, int64_t now)
+{
+	atomic_store_explicit(&d->tender, NULL, memory_order_relaxed);
+	set_due_locked(d, d->count > 0 ? now + DEPOT_WINDOW_NS : WEFT_FOREVER);
+}
+
+/* After the last surplus chain: gives back a part of the memory that was left. Whether there is
+ * more. */
+static bool discard_some(struct depot *d, int64_t now, const void *who)
+{
+	if (weft__stack_discard_some())
+		return true;
+	weft__lock(&d->lock);
+	if (atomic_load_explicit(&d->tender, memory_order_relaxed) == who) {
+		d->discards = false;
+		rest_locked(d, now);
 	}
-	bool more = d->surplus > 0;
 	weft__unlock(&d->lock);
-	free_chain(chain);
-	return more;
+	return false;
+}
+
+bool weft__depot_tend(struct depot *d, int64_t now, const void *who)
+{
+	struct coro *chains[STEP_MAX];
+	size_t count = 0;
+	bool discards = false, more = false;
+
+	if (!is_due(d, now, who) || !weft__trylock(&d->lock))
+		return false;
+	if (is_due(d, now, who)) {
+		if (d->surplus == 0 && !d->discards) {
+			end_window_locked(d);
+			d->discards = d->surplus > 0;
+		}
+		if (demand_locked(d))
+			d->surplus = 0;
+		for (size_t step = 1 + d->surplus / STEP_PART;
+		     d->surplus > 0 && count < step && count < STEP_MAX; count++) {
+			d->surplus--;
+			chains[count] = pop_locked(d);
+		}
+		more = d->surplus > 0;
+		discards = d->discards;
+		if (discards) {
+			atomic_store_explicit(&d->tender, who, memory_order_relaxed);
+			set_due_locked(d, now + DEPOT_WINDOW_NS);
+		} else {
+			rest_locked(d, now);
+		}
+	}
+	weft__unlock(&d->lock);
+	free_chains(chains, count);
+	return more || (discards && discard_some(d, now, who));
 }

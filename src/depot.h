@@ -13,9 +13,16 @@
  * Giving back. Time is cut into windows of DEPOT_WINDOW_NS, from when the first chain comes. `low`
  * is the least number of chains that there were in the present one: nobody has needed them in it.
  * At its end so many are surplus, unless there are many more or fewer than at its beginning: a
- * burst ends, and may be followed by the next, or begins. Surplus chains are freed one at each
- * visit, so that no task is held up for long. So a burst's memory is on its way back one to two
- * windows after its end.
+ * burst ends, and may be followed by the next, or begins. Nothing is surplus any more, until the
+ * next window ends, as soon as some have been taken for good: the next burst begins. Surplus chains
+ * are freed a few at each visit, so that no task is held up for long; arenas of which all stacks are
+ * free are unmapped meanwhile, and what then is left of the memory of free stacks is given back,
+ * also a part at each visit. So a burst's memory is on its way back one to two windows after its
+ * end.
+ *
+ * One gives back at a time, the tender: two would wait for each other in the kernel, which unmaps
+ * for one thread of a process at a time (0.8 of a CPU for both). For the others it is due when the
+ * tender has not come for a window; who comes first then takes over.
  *
  * Whoever runs timers tends the depot: `due` is a deadline like those of tasks, kept by the same
  * keeper (park.c). An empty depot has none, so an idle runtime sleeps for good once the memory has
@@ -38,7 +45,7 @@
 /* How many coroutines are in a chain, linked by .next. */
 #define DEPOT_CHAIN 32
 
-#define DEPOT_WINDOW_NS ((int64_t)100000000)
+#define DEPOT_WINDOW_NS ((int64_t)60000000)
 
 struct depot {
 	/* When it is to be tended; WEFT_FOREVER: not (under lock; anyone reads). */
@@ -51,6 +58,10 @@ struct depot {
 	size_t begun;        /* the count when this window began */
 	size_t low;          /* the least since */
 	size_t surplus;      /* so many are to be freed */
+	size_t taken;        /* more than were put in this window; 0: not more */
+	bool discards;       /* some were, and their memory is to be given back */
+	_Atomic(const void *)
+		tender; /* who gives back (under lock; anyone compares it with itself) */
 
 	/* under the lock of the list of all depots */
 	struct depot *next;
@@ -69,8 +80,13 @@ bool weft__depot_put(struct depot *d, struct coro *chain);
 /* Takes a chain, or returns NULL. Any thread. */
 struct coro *weft__depot_take(struct depot *d);
 
-/* Gives back a part of what nobody needs, if the time has come. true: there is more. Any thread. */
-bool weft__depot_tend(struct depot *d, int64_t now);
+/*
+ * Gives back a part of what nobody needs, if the time has come. true: there is more, for the caller
+ * to come again. Any thread.
+ *
+ * @who  stands for the caller, and for no other one.
+ */
+bool weft__depot_tend(struct depot *d, int64_t now, const void *who);
 
 /* Frees what is in every depot of the process: memory has been refused. Any thread. */
 void weft__depots_empty(void);

@@ -18,8 +18,12 @@
  * between the two there are at least `keep` calls to pay for it; and a slot is discarded at most
  * once for each time it was freed.
  *
- * The system calls that give memory back are made without the lock. The slots concerned are in no
- * list meanwhile and count as used, which keeps their arena.
+ * Who frees many stacks at a time leaves discarding for afterwards (weft__stack_free_lazily()): to
+ * unmap an arena costs no more where its slots still have their memory than to discard it alone.
+ *
+ * System calls are made without the lock. The slots to be discarded are in no list meanwhile and
+ * count as used, which keeps their arena. Who makes slots ready takes their arena off the list of
+ * those with unready ones, so that nobody else does, and counts as one of its used slots.
  *
  * errno is kept: the caller may be the scheduler, at work in the name of a coroutine to which errno
  * belongs.
@@ -40,11 +44,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define KEEP_SLOTS    1024
-#define KEEP_BYTES    ((size_t)256 << 20) /* in the worst case, where stacks are all used up */
-#define DISCARD_BATCH ARENA_SLOTS_MAX
-#define BUCKETS       64
-#define HEADER_MAX    1024
+#define KEEP_SLOTS 1024
+#define KEEP_BYTES ((size_t)256 << 20) /* in the worst case, where stacks are all used up */
+#define SLOTS_MIN  64                  /* of a pool's first arenas */
+#define BUCKETS    64
+#define HEADER_MAX 1024
 
 struct list {
 	struct slot *head, *tail;
@@ -62,7 +66,7 @@ struct pool {
 	struct list dirty; /* head: freed last */
 	struct list clean;
 	struct arena *arenas;
-	struct arena *filling; /* the one that has slots which are not ready yet; NULL: none has */
+	struct arena *filling; /* those that have slots which are not ready yet; by fill_next */
 	size_t arena_count;
 	size_t idle; /* arenas of which no slot is used */
 	size_t used;
@@ -147,37 +151,74 @@ static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 	return pool;
 }
 
-/* Makes clean slots where none is free: as many again as the pool already has in use, at least
- * one. */
+static void pool_attach_locked(struct pool *pool, struct arena *arena)
+{
+	arena->next = pool->arenas;
+	if (pool->arenas)
+		pool->arenas->prev = arena;
+	pool->arenas = arena;
+	pool->arena_count++;
+	pool->idle++;
+}
+
+/* Counts one more, or one less, of the arena's slots as used. */
+static void arena_hold_locked(struct arena *arena)
+{
+	if (arena->used++ == 0)
+		arena->pool->idle--;
+}
+
+static void arena_release_locked(struct arena *arena)
+{
+	if (--arena->used == 0)
+		arena->pool->idle++;
+}
+
+/*
+ * Makes clean slots where none is free: as many again as the pool already has in use, at least one,
+ * at most a batch; likewise the slots of a new arena. Gives up the lock meanwhile: the
+ * calls take microseconds a slot, and others may make some of their own.
+ */
 static bool pool_grow_locked(struct pool *pool)
 {
 	struct arena *arena = pool->filling;
+	size_t used = pool->used;
 	uint32_t first, made;
 
-	if (!arena) {
-		arena = arena_map(pool, pool->slot_bytes, pool->guard_bytes);
-		if (!arena)
-			return false;
-		arena->next = pool->arenas;
-		if (pool->arenas)
-			pool->arenas->prev = arena;
-		pool->arenas = arena;
-		pool->arena_count++;
-		pool->idle++;
-		pool->filling = arena;
+	if (arena) {
+		pool->filling = arena->fill_next;
+		arena_hold_locked(arena);
+	}
+	weft__unlock(&pool->lock);
+	bool fresh = !arena;
+	if (fresh)
+		arena = arena_map(pool, pool->slot_bytes, pool->guard_bytes,
+				  used < SLOTS_MIN         ? SLOTS_MIN
+				  : used < ARENA_SLOTS_MAX ? used
+							   : ARENA_SLOTS_MAX);
+	made = !arena ? 0
+		      : arena_make_ready(arena, used == 0            ? 1
+						: used < ARENA_BATCH ? (uint32_t)used
+								     : ARENA_BATCH);
+	weft__lock(&pool->lock);
+	if (!arena)
+		return false;
+	if (fresh) {
+		pool_attach_locked(pool, arena);
+		arena_hold_locked(arena);
 	}
 	first = arena->ready;
-	made = pool->used == 0                ? 1
-	       : pool->used < ARENA_SLOTS_MAX ? (uint32_t)pool->used
-					      : ARENA_SLOTS_MAX;
-	made = arena_make_ready(arena, made);
+	arena->ready += made;
 	/* Lower addresses are used first. */
 	for (uint32_t i = first + made; i-- > first;) {
 		arena->slot[i].state = SLOT_CLEAN;
 		list_push(&pool->clean, &arena->slot[i]);
 	}
-	if (arena->ready == arena->slots)
-		pool->filling = NULL;
+	if (arena->ready < arena->slots) {
+		arena->fill_next = pool->filling;
+		pool->filling = arena;
+	}
+	arena_release_locked(arena);
 	return made > 0;
 }
 
@@ -192,8 +233,12 @@ static void pool_detach_locked(struct pool *pool, struct arena *arena)
 		pool->arenas = arena->next;
 	if (arena->next)
 		arena->next->prev = arena->prev;
-	if (pool->filling == arena)
-		pool->filling = NULL;
+	for (struct arena **link = &pool->filling; *link; link = &(*link)->fill_next) {
+		if (*link == arena) {
+			*link = arena->fill_next;
+			break;
+		}
+	}
 	pool->arena_count--;
 	pool->idle--;
 }
@@ -203,8 +248,7 @@ static void pool_take_locked(struct pool *pool, struct slot *slot, enum slot_sta
 {
 	list_remove(list_of(pool, slot->state), slot);
 	slot->state = state;
-	if (slot->arena->used++ == 0)
-		pool->idle--;
+	arena_hold_locked(slot->arena);
 	pool->used++;
 }
 
@@ -216,11 +260,10 @@ static struct arena *pool_put_locked(struct pool *pool, struct slot *slot, enum 
 
 	slot->state = state;
 	list_push(list_of(pool, state), slot);
-	arena->used--;
+	arena_release_locked(arena);
 	pool->used--;
 	if (arena->used > 0)
 		return NULL;
-	pool->idle++;
 	if (pool->dirty.count + pool->clean.count - arena->ready < pool->keep)
 		return NULL;
 	pool_detach_locked(pool, arena);
@@ -242,23 +285,25 @@ static void unmap_all(struct arena *doomed)
 	errno = saved;
 }
 
-/* Takes a batch of the dirty slots that were freed longest ago, and gives their memory back. */
-static void pool_discard_batch(struct pool *pool)
+/* Takes a batch of the dirty slots that were freed longest ago, and gives their memory back. Whether
+ * there were any. */
+static bool pool_discard_batch(struct pool *pool)
 {
-	struct slot *batch[DISCARD_BATCH];
+	struct slot *batch[ARENA_BATCH];
 	struct arena *doomed = NULL;
 	size_t count = 0;
 	int saved = errno;
 
 	weft__lock(&pool->lock);
-	for (; count < DISCARD_BATCH && pool->dirty.count > pool->keep; count++) {
+	for (; count < ARENA_BATCH && pool->dirty.count > pool->keep; count++) {
 		batch[count] = pool->dirty.tail;
 		pool_take_locked(pool, batch[count], SLOT_DISCARD);
 	}
 	weft__unlock(&pool->lock);
 
-	if (count > 0)
-		arena_discard(batch, (uint32_t)count);
+	if (count == 0)
+		return false;
+	arena_discard(batch, (uint32_t)count);
 	errno = saved;
 
 	weft__lock(&pool->lock);
@@ -272,6 +317,21 @@ static void pool_discard_batch(struct pool *pool)
 	}
 	weft__unlock(&pool->lock);
 	unmap_all(doomed);
+	return true;
+}
+
+bool weft__stack_discard_some(void)
+{
+	for (size_t i = 0; i < BUCKETS; i++) {
+		/* acquire: as in pool_get() */
+		struct pool *pool = atomic_load_explicit(&table[i], memory_order_acquire);
+
+		for (; pool; pool = pool->next) {
+			if (pool_discard_batch(pool))
+				return true;
+		}
+	}
+	return false;
 }
 
 void weft__stack_trim(void)
@@ -304,6 +364,8 @@ void weft__stack_trim(void)
 		}
 	}
 	unmap_all(doomed);
+	while (weft__stack_discard_some())
+		;
 	weft__unlock(&trimming);
 }
 
@@ -311,18 +373,19 @@ void weft__stack_trim(void)
 static struct slot *pool_take(struct pool *pool)
 {
 	struct slot *slot = NULL;
-	bool available = true;
+	bool grown = true;
 
 	weft__lock(&pool->lock);
-	if (pool->dirty.count == 0 && pool->clean.count == 0) {
+	/* Others may take what was made, or free some meanwhile. */
+	while (grown && pool->dirty.count == 0 && pool->clean.count == 0) {
 		int saved = errno;
 
 		san_ignore_begin();
-		available = pool_grow_locked(pool);
+		grown = pool_grow_locked(pool);
 		san_ignore_end();
 		errno = saved;
 	}
-	if (available) {
+	if (pool->dirty.count > 0 || pool->clean.count > 0) {
 		slot = pool->dirty.count > 0 ? pool->dirty.head : pool->clean.head;
 		pool_take_locked(pool, slot, SLOT_USED);
 	}
@@ -384,7 +447,8 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 	return 0;
 }
 
-void weft__stack_free(const struct stack *stack)
+/* Whether there are dirty slots enough to discard a batch. */
+static bool stack_put(const struct stack *stack)
 {
 	struct arena *arena = stack->arena;
 	struct pool *pool = arena->pool;
@@ -396,14 +460,26 @@ void weft__stack_free(const struct stack *stack)
 	san_stack_free(base + arena->guard_bytes, base + arena->slot_bytes);
 	weft__lock(&pool->lock);
 	doomed = pool_put_locked(pool, slot, SLOT_DIRTY);
-	discard = pool->dirty.count >= pool->keep + DISCARD_BATCH;
+	discard = pool->dirty.count >= pool->keep + ARENA_BATCH;
 	weft__unlock(&pool->lock);
 	if (doomed) {
 		doomed->next = NULL;
 		unmap_all(doomed);
 	}
-	if (discard)
+	return discard;
+}
+
+void weft__stack_free(const struct stack *stack)
+{
+	struct pool *pool = stack->arena->pool; /* pools stay */
+
+	if (stack_put(stack))
 		pool_discard_batch(pool);
+}
+
+void weft__stack_free_lazily(const struct stack *stack)
+{
+	stack_put(stack);
 }
 
 void weft__stack_counts(struct stack_counts *ret)

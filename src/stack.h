@@ -57,6 +57,14 @@ size_t weft__stack_within(size_t reserved, bool guard);
 /* Gives a stack back. Nobody may be running on it. `stack` may lie in it: it is copied first. */
 void weft__stack_free(const struct stack *stack);
 
+/* The same, but leaves its memory to weft__stack_discard_some(): where all of an arena's stacks are
+ * freed before that, it is unmapped at half the cost. */
+void weft__stack_free_lazily(const struct stack *stack);
+
+/* Gives back the memory of some free stacks, of those that pools do not keep. true: there may be
+ * more. */
+bool weft__stack_discard_some(void);
+
 /* Empties the depots, and unmaps every arena that has no used slot, however few stacks are then
  * kept hot. Waits for those who are at it. */
 void weft__stack_trim(void);

@@ -34,7 +34,7 @@ static void keep_coro(struct worker *w, struct coro *co)
 {
 	if (w->idle_coro_count == DEPOT_CHAIN) {
 		if (w->idle_chain && weft__depot_put(&w->rt->depot, w->idle_chain)) {
-			weft__depot_tend(&w->rt->depot, weft__clock_now());
+			weft__depot_tend(&w->rt->depot, weft__clock_now(), w);
 			weft__announce_timer(w);
 		}
 		w->idle_chain = w->idle_coros;

@@ -281,7 +281,7 @@ static bool run_timers(struct worker *w)
 	/* relaxed: a hint, as below. */
 	if (atomic_load_explicit(&rt->depot.due, memory_order_relaxed) != WEFT_FOREVER) {
 		now = weft__clock_now();
-		more = weft__depot_tend(&rt->depot, now);
+		more = weft__depot_tend(&rt->depot, now, w);
 	}
 	for (unsigned i = 0; i < count; i++) {
 		struct timers *timers = &rt->records[i]->timers;

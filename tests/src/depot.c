@@ -11,6 +11,9 @@
 
 #include <cmocka.h>
 
+/* Who tends. */
+static const void *const me = &me;
+
 static void never_entered(void *value)
 {
 	(void)value;
@@ -35,7 +38,7 @@ static void fill(struct depot *d, unsigned chains)
 {
 	for (unsigned i = 0; i < chains; i++) {
 		if (weft__depot_put(d, new_chain()))
-			weft__depot_tend(d, 1000);
+			weft__depot_tend(d, 1000, me);
 	}
 }
 
@@ -70,16 +73,17 @@ static void test_what_nobody_needs_is_given_back_in_time(void **state)
 	fill(&d, 8);
 	int64_t first = due(&d);
 	assert_true(first == 1000 + DEPOT_WINDOW_NS);
-	weft__depot_tend(&d, first - 1);
+	weft__depot_tend(&d, first - 1, me);
 	assert_int_equal(used_stacks(), before + 8 * DEPOT_CHAIN);
 	/* In the first window it has filled. */
-	weft__depot_tend(&d, first);
+	weft__depot_tend(&d, first, me);
 	assert_int_equal(used_stacks(), before + 8 * DEPOT_CHAIN);
 	assert_true(due(&d) == first + DEPOT_WINDOW_NS);
 	/* In the second one nobody has come: one chain at each visit. */
 	for (unsigned left = 8; left-- > 0;) {
-		assert_true(due(&d) == first + DEPOT_WINDOW_NS);
-		weft__depot_tend(&d, first + DEPOT_WINDOW_NS);
+		bool more = weft__depot_tend(&d, first + DEPOT_WINDOW_NS, me);
+
+		assert_true(more == (left > 0));
 		assert_int_equal(used_stacks(), before + left * DEPOT_CHAIN);
 	}
 	assert_true(due(&d) == WEFT_FOREVER);
@@ -95,7 +99,7 @@ static void test_what_is_needed_is_kept(void **state)
 	(void)state;
 	weft__depot_init(&d);
 	fill(&d, 8);
-	weft__depot_tend(&d, due(&d));
+	weft__depot_tend(&d, due(&d), me);
 	/* Six of the eight are in use for a while in each window. */
 	for (unsigned window = 0; window < 3; window++) {
 		int64_t end = due(&d);
@@ -105,10 +109,67 @@ static void test_what_is_needed_is_kept(void **state)
 		for (unsigned i = 0; i < 6; i++)
 			weft__depot_put(&d, taken[i]);
 		for (unsigned visits = 0; visits < 10; visits++)
-			weft__depot_tend(&d, end);
+			weft__depot_tend(&d, end, me);
 		assert_true(due(&d) == end + DEPOT_WINDOW_NS);
 		assert_int_equal(used_stacks(), before + 6 * DEPOT_CHAIN);
 	}
+	weft__depot_fini(&d);
+	assert_int_equal(used_stacks(), before);
+}
+
+/* While one gives back the others do not, until it has stayed away for a window. */
+static void test_one_tends_at_a_time(void **state)
+{
+	static const void *const other = &other;
+	size_t before = used_stacks();
+	struct depot d;
+
+	(void)state;
+	weft__depot_init(&d);
+	fill(&d, 8);
+	weft__depot_tend(&d, due(&d), me);
+	int64_t now = due(&d);
+	assert_true(weft__depot_tend(&d, now, me));
+	assert_true(due(&d) == now + DEPOT_WINDOW_NS);
+	assert_false(weft__depot_tend(&d, now + DEPOT_WINDOW_NS - 1, other));
+	assert_int_equal(used_stacks(), before + 7 * DEPOT_CHAIN);
+	assert_true(weft__depot_tend(&d, now + DEPOT_WINDOW_NS - 1, me));
+	now = due(&d);
+	assert_true(weft__depot_tend(&d, now, other));
+	assert_false(weft__depot_tend(&d, now, me));
+	assert_int_equal(used_stacks(), before + 5 * DEPOT_CHAIN);
+	while (weft__depot_tend(&d, now, other))
+		;
+	assert_true(due(&d) == WEFT_FOREVER);
+	assert_int_equal(used_stacks(), before);
+	weft__depot_fini(&d);
+}
+
+static void test_nothing_is_surplus_when_a_burst_begins(void **state)
+{
+	size_t before = used_stacks();
+	struct coro *taken;
+	struct depot d;
+
+	(void)state;
+	weft__depot_init(&d);
+	fill(&d, 8);
+	weft__depot_tend(&d, due(&d), me);
+	int64_t now = due(&d);
+	assert_true(weft__depot_tend(&d, now, me));
+	taken = weft__depot_take(&d);
+	weft__depot_tend(&d, now, me);
+	assert_int_equal(used_stacks(), before + 7 * DEPOT_CHAIN);
+	assert_true(due(&d) == now + DEPOT_WINDOW_NS);
+	/* What is put back is no demand. */
+	assert_false(weft__depot_put(&d, taken));
+	weft__depot_tend(&d, due(&d), me);
+	now = due(&d);
+	assert_true(weft__depot_tend(&d, now, me));
+	taken = weft__depot_take(&d);
+	weft__depot_put(&d, taken);
+	assert_true(weft__depot_tend(&d, now, me));
+	assert_int_equal(used_stacks(), before + 5 * DEPOT_CHAIN);
 	weft__depot_fini(&d);
 	assert_int_equal(used_stacks(), before);
 }
@@ -121,14 +182,14 @@ static void test_surplus_may_still_be_taken(void **state)
 	(void)state;
 	weft__depot_init(&d);
 	fill(&d, 4);
-	weft__depot_tend(&d, due(&d));
-	weft__depot_tend(&d, due(&d)); /* frees the first */
+	weft__depot_tend(&d, due(&d), me);
+	weft__depot_tend(&d, due(&d), me); /* frees the first */
 	for (unsigned i = 0; i < 3; i++) {
 		taken[i] = weft__depot_take(&d);
 		assert_non_null(taken[i]);
 	}
 	assert_null(weft__depot_take(&d));
-	weft__depot_tend(&d, due(&d));
+	weft__depot_tend(&d, due(&d), me);
 	assert_true(due(&d) == WEFT_FOREVER);
 	for (unsigned i = 0; i < 3; i++)
 		weft__depot_put(&d, taken[i]);
@@ -148,7 +209,7 @@ static void test_every_depot_is_emptied_where_memory_is_refused(void **state)
 	weft__stack_trim();
 	assert_int_equal(used_stacks(), before);
 	assert_null(weft__depot_take(&a));
-	weft__depot_tend(&a, due(&a));
+	weft__depot_tend(&a, due(&a), me);
 	assert_true(due(&a) == WEFT_FOREVER);
 	weft__depot_fini(&a);
 	weft__depot_fini(&b);
@@ -160,6 +221,8 @@ int main(void)
 		cmocka_unit_test(test_chains_are_taken_last_in_first_out),
 		cmocka_unit_test(test_what_nobody_needs_is_given_back_in_time),
 		cmocka_unit_test(test_what_is_needed_is_kept),
+		cmocka_unit_test(test_one_tends_at_a_time),
+		cmocka_unit_test(test_nothing_is_surplus_when_a_burst_begins),
 		cmocka_unit_test(test_surplus_may_still_be_taken),
 		cmocka_unit_test(test_every_depot_is_emptied_where_memory_is_refused),
 	};
