@@ -196,6 +196,35 @@ static void test_memory_of_partly_used_arenas_is_given_back(void **state)
 		weft__stack_free(&burst[i]);
 }
 
+/* Freed lazily they keep their memory, but for whole arenas; the rest is given back when asked for. */
+static void test_lazily_freed_stacks_are_given_back_later(void **state)
+{
+	static struct stack burst[BURST];
+	struct stack_counts before, after;
+
+	(void)state;
+	weft__stack_counts(&before);
+	for (size_t i = 0; i < BURST; i++) {
+		assert_int_equal(weft__stack_alloc(76 << 10, true, HEADER, &burst[i]), 0);
+		burst[i].top[0] = 1;
+	}
+	for (size_t i = 0; i < BURST; i += 2)
+		weft__stack_free_lazily(&burst[i]);
+	weft__stack_counts(&after);
+	assert_int_equal(after.dirty, before.dirty + BURST / 2);
+	while (weft__stack_discard_some())
+		;
+	weft__stack_counts(&after);
+	assert_in_range(after.dirty, before.dirty, before.dirty + 1024);
+	for (size_t i = 1; i < BURST; i += 2)
+		weft__stack_free_lazily(&burst[i]);
+	weft__stack_counts(&after);
+	assert_int_equal(after.used, before.used);
+	/* 1024 stay, and what is in the same arenas. */
+	assert_true(after.dirty + after.clean <= before.dirty + before.clean + 1024 + 256);
+	assert_true(after.arenas <= before.arenas + 1024 / 64 + 1);
+}
+
 static void test_huge_stack_is_given_back_at_once(void **state)
 {
 	struct stack_counts before, after;
@@ -359,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_shallow_coroutine_takes_one_page),
 		cmocka_unit_test(test_burst_is_given_back),
 		cmocka_unit_test(test_memory_of_partly_used_arenas_is_given_back),
+		cmocka_unit_test(test_lazily_freed_stacks_are_given_back_later),
 		cmocka_unit_test(test_huge_stack_is_given_back_at_once),
 		cmocka_unit_test(test_threads_never_share_a_stack),
 	};
