@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * floor ROW WORKERS ARGUMENT...: what the machine and the C library do without any scheduler and
- * without threads: the serial programs, swapcontext(), sigsetjmp() and siglongjmp(), a lock that is
- * only an atomic variable.
+ * floor ROW WORKERS ARGUMENT...: what the machine, the kernel and the C library do without any
+ * scheduler and, but for kernel-stacks, without threads: the serial programs, swapcontext(),
+ * sigsetjmp() and siglongjmp(), a lock that is only an atomic variable, the memory of stacks.
  */
 #undef _FORTIFY_SOURCE /* its longjmp() refuses to go to another stack */
 
 #include "../kernels.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 /* --- serial programs --- */
 
@@ -215,6 +219,111 @@ static void stacks(char **argv)
 	free(order);
 }
 
+/* --- what the kernel takes for the memory of stacks --- */
+
+/*
+ * kernel-stacks 1 THREADS COUNT HOW: so many stacks of 256 KiB with a guard of 64 KiB: guarded
+ * in batches of 64, touched, given back. Each thread has its part, and waits for the others after
+ * each phase; what a phase takes is divided by COUNT. HOW: 0: unmapped in arenas of 256; 1: their
+ * memory discarded first; 2: as 0, and populated in batches before they are touched.
+ */
+#define ARENA_STACKS 256
+#define CALL_STACKS  64
+
+static struct {
+	size_t threads, arenas;
+	long how;
+	char **arena;
+	int64_t phase;
+	pthread_barrier_t barrier;
+} kernel;
+
+static void phase_ends(size_t thread, const char *name)
+{
+	pthread_barrier_wait(&kernel.barrier);
+	if (thread == 0) {
+		int64_t now = bench_now();
+		double count = (double)(kernel.arenas * ARENA_STACKS);
+		if (name)
+			bench_report(name, (double)(now - kernel.phase) / count, "ns");
+		kernel.phase = now;
+	}
+	pthread_barrier_wait(&kernel.barrier);
+}
+
+/* One advice for `bytes` at the same offset of every stack of an arena. */
+static void advise_all(char *arena, size_t offset, size_t bytes, int advice)
+{
+	struct iovec areas[CALL_STACKS];
+
+	for (size_t first = 0; first < ARENA_STACKS; first += CALL_STACKS) {
+		for (size_t i = 0; i < CALL_STACKS; i++)
+			areas[i] = (struct iovec){arena + ((first + i) << 18) + offset, bytes};
+		/* -10000: PIDFD_SELF_THREAD */
+		long done =
+			syscall(SYS_process_madvise, -10000, areas, (long)CALL_STACKS, advice, 0);
+		bench_check(done == (long)(CALL_STACKS * bytes), "process_madvise");
+	}
+}
+
+static void *kernel_stacks_thread(void *number)
+{
+	const size_t page = 4096, stack = 256 << 10, guard = 64 << 10, bytes = stack * ARENA_STACKS;
+	size_t self = (size_t)(intptr_t)number;
+	size_t begin = kernel.arenas * self / kernel.threads;
+	size_t end = kernel.arenas * (self + 1) / kernel.threads;
+	char **arena = kernel.arena;
+
+	phase_ends(self, NULL);
+	for (size_t a = begin; a < end; a++) {
+		arena[a] = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		bench_check(arena[a] != MAP_FAILED, "mmap");
+		madvise(arena[a], bytes, MADV_NOHUGEPAGE);
+		advise_all(arena[a], 0, guard, 102 /* MADV_GUARD_INSTALL */);
+	}
+	phase_ends(self, "kernel_guard");
+	if (kernel.how == 2) {
+		for (size_t a = begin; a < end; a++)
+			advise_all(arena[a], stack - page, page, 23 /* MADV_POPULATE_WRITE */);
+		phase_ends(self, "kernel_populate");
+	}
+	for (size_t a = begin; a < end; a++) {
+		for (size_t i = 1; i <= ARENA_STACKS; i++)
+			arena[a][i * stack - 512] = 1;
+	}
+	phase_ends(self, "kernel_touch");
+	if (kernel.how == 1) {
+		for (size_t a = begin; a < end; a++)
+			madvise(arena[a], bytes, MADV_DONTNEED);
+		phase_ends(self, "kernel_discard");
+	}
+	for (size_t a = begin; a < end; a++)
+		munmap(arena[a], bytes);
+	phase_ends(self, "kernel_unmap");
+	return NULL;
+}
+
+static void kernel_stacks(char **argv)
+{
+	pthread_t threads[16];
+
+	kernel.threads = (size_t)atol(argv[0]);
+	kernel.arenas = (size_t)atol(argv[1]) / ARENA_STACKS;
+	kernel.how = atol(argv[2]);
+	kernel.arena = calloc(kernel.arenas, sizeof *kernel.arena);
+	bench_check(kernel.arena && kernel.threads >= 1 && kernel.threads <= 16, "arguments");
+	pthread_barrier_init(&kernel.barrier, NULL, (unsigned)kernel.threads);
+	for (size_t i = 1; i < kernel.threads; i++)
+		bench_check(pthread_create(&threads[i], NULL, kernel_stacks_thread,
+					   (void *)(intptr_t)i) == 0,
+			    "pthread_create");
+	kernel_stacks_thread(NULL);
+	for (size_t i = 1; i < kernel.threads; i++)
+		pthread_join(threads[i], NULL);
+	free(kernel.arena);
+}
+
 /* The least that a lock can do: a compare-and-swap and an exchange. */
 static void lock(char **argv)
 {
@@ -251,6 +360,7 @@ int main(int argc, char **argv)
 		{"sigsetjmp-call", switch_sigsetjmp_call, 1},
 		{"stacks", stacks, 2},
 		{"lock", lock, 1},
+		{"kernel-stacks", kernel_stacks, 3},
 	};
 
 	for (size_t i = 0; argc > 2 && i < sizeof rows / sizeof *rows; i++) {
