@@ -24,7 +24,7 @@ struct weft_stats {
 	uint64_t parks;     /* times a task suspended to wait */
 	uint64_t wakes;     /* tasks made runnable again */
 	uint64_t yields;    /* calls of weft_yield() in a task */
-	uint64_t injected;  /* tasks that came through the injection queue */
+	uint64_t injected;  /* tasks from the injection queue, or handed to a sleeper */
 	uint64_t sleeps;    /* times a worker went to sleep */
 	uint64_t nudges;    /* times a worker was woken by another or by a plain thread */
 	uint64_t timers;    /* deadlines that passed before their wait was over */

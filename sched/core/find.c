@@ -25,6 +25,11 @@
  * a loop, and each steal costs its victim an interrupt. One that holds few may be a recursion's,
  * whose oldest is the largest part of the work, and whose others their forker runs inline. It
  * searches for WEFT_SPIN microseconds, then sleeps (park.c).
+ *
+ * It searches that long only if that would have paid lately: if one of the last four times without
+ * work ended within WEFT_SPIN. Else it looks everywhere once. What a worker uses up by searching in
+ * vain, the kernel makes it pay for: who is woken then does not get the waker's processor before
+ * that one sleeps.
  */
 #include "runtime.h"
 #include "sched/os/clock.h"
@@ -41,6 +46,7 @@
 #define DEQUE_BATCH     256
 #define DEQUE_BATCH_MIN 64
 #define SEARCH_PAUSES   128
+#define IDLES_SEEN      0xf /* of worker.short_idles: the last four */
 
 static_assert(DEQUE_BATCH <= WEFT__DEQUE_CLAIM_MAX, "as many as can be claimed");
 static_assert(RING_EVERY % DEQUE_OFFSET == 0 && LEADER_EVERY % DEQUE_OFFSET == 0,
@@ -133,6 +139,32 @@ static struct task *from_injection(struct worker *w, unsigned max, bool have_sta
 	if (count > 1 || !weft__wfcq_empty(&rt->injection))
 		weft__announce(rt);
 	return startable(w, task_of_link(nodes[0]), have_stack);
+}
+
+/* What a plain thread has handed to a worker that slept (park.c). By the owner, once it is awake, and
+ * by searchers, as its thread may have to wait for a processor. */
+static struct task *from_hand(struct worker *owner)
+{
+	/* relaxed: a hint for searchers; the owner has seen it by .awake. */
+	if (!atomic_load_explicit(&owner->handed, memory_order_relaxed))
+		return NULL;
+	/* acquire: the task, released by weft__hand_to_sleeper(). */
+	return atomic_exchange_explicit(&owner->handed, NULL, memory_order_acquire);
+}
+
+/* What w, which has slept, is to run: t, or what it was handed meanwhile. */
+static struct task *or_handed(struct worker *w, struct task *t)
+{
+	struct task *handed = from_hand(w);
+
+	if (!handed)
+		return t;
+	if (t) {
+		weft__inject(w->rt, handed);
+		return t;
+	}
+	counter_add(&w->counters.injected, 1);
+	return startable(w, handed, false);
 }
 
 /*
@@ -316,6 +348,11 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 			return startable(w, loot[0], false);
 		}
 	}
+	struct task *handed = can_start ? from_hand(victim) : NULL;
+	if (handed) {
+		counter_add(&w->counters.injected, 1);
+		return startable(w, handed, false);
+	}
 	if (weft__ring_empty(&victim->ring))
 		return NULL;
 	unsigned count = weft__ring_steal(&victim->ring, loot, RING_BATCH);
@@ -345,10 +382,25 @@ static struct task *steal(struct worker *w)
 	return t;
 }
 
-/* Looks everywhere for as long as configured. */
+static int64_t spin_ns(const struct worker *w)
+{
+	return (int64_t)w->rt->config.spin_us * 1000;
+}
+
+/* w has something to do: notes whether it had been without for so short that it pays to spin. */
+static void end_idle(struct worker *w)
+{
+	if (w->idle_since == 0)
+		return;
+	int64_t end = w->roused_at ? w->roused_at : weft__clock_now();
+	w->short_idles = (uint8_t)(w->short_idles << 1 | (end - w->idle_since < spin_ns(w)));
+	w->idle_since = 0;
+}
+
+/* Looks everywhere: once, or for as long as configured if that has paid lately. */
 static struct task *search(struct worker *w)
 {
-	int64_t spin = (int64_t)w->rt->config.spin_us * 1000;
+	int64_t spin = spin_ns(w);
 	int64_t give_up = 0;
 
 	if (!w->searching && !weft__search_start(w))
@@ -374,6 +426,12 @@ static struct task *search(struct worker *w)
 			continue;
 		}
 		int64_t now = weft__clock_now();
+		if (w->idle_since == 0) {
+			w->idle_since = now;
+			w->roused_at = 0;
+		}
+		if (!(w->short_idles & IDLES_SEEN))
+			return NULL;
 		if (give_up == 0)
 			give_up = now + spin;
 		else if (now >= give_up)
@@ -433,6 +491,7 @@ struct task *weft__find(struct worker *w)
 		if (t) {
 			if (w->searching)
 				weft__search_stop(w);
+			end_idle(w);
 			return t;
 		}
 		weft__sleep_announce(w);
@@ -443,8 +502,11 @@ struct task *weft__find(struct worker *w)
 			weft__get_up(w);
 		else
 			t = weft__sleep(w);
+		t = or_handed(w, t);
 		if (t) {
-			weft__search_stop(w);
+			if (w->searching)
+				weft__search_stop(w);
+			end_idle(w);
 			return t;
 		}
 	}

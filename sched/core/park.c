@@ -26,6 +26,22 @@
  * if there is more to do. A woken worker is a searcher from the moment it is woken: a burst of
  * announcements wakes one worker, which wakes the next.
  *
+ * A task that a plain thread submits or wakes while nobody searches is handed to a sleeper (Rejected:
+ * always by the injection queue. Who is woken for that is a searcher, and as the last one it fences
+ * and looks everywhere before it runs what it was woken for.) It is no searcher, so nobody relies on
+ * it: it runs its task at once. That is sound for a sleeper which nobody relies on any more either:
+ *
+ *  - one that has settled: has finished its last look and waits. One that is taken off the list
+ *    before is still answerable for what was announced while it searched, and for deadlines. It
+ *    becomes a searcher in await_rouse(), hence looks around when it stops. (That it counts as one
+ *    only then does not matter: meanwhile somebody is woken without need, at worst.)
+ *  - not the keeper, who is woken as a searcher only, to be relieved;
+ *  - not a watcher, which only it knows to be one: it becomes a searcher, too.
+ *
+ * At no time is it counted as a searcher unless it will look: an announcer would rely on it. What is
+ * handed to a worker can be taken by searchers (find.c), as its thread may have to wait for a
+ * processor. The injection queue was empty, so nobody who came before is overtaken.
+ *
  * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see
  * watch.c.
  *
@@ -88,8 +104,8 @@ static void push_sleeper_locked(struct worker *w)
 	w->searching = false;
 }
 
-/* Takes w, which is on the list, off it. It is a searcher from now on. */
-static void take_sleeper_locked(struct weft_runtime *rt, struct worker *w)
+/* Takes w, which is on the list, off it. It counts as that (SEARCHER, or 0) from now on. */
+static void take_sleeper_locked(struct weft_runtime *rt, struct worker *w, uint64_t as)
 {
 	struct worker **link = &rt->sleepers;
 
@@ -102,24 +118,26 @@ static void take_sleeper_locked(struct weft_runtime *rt, struct worker *w)
 		/* relaxed: read with idle, after a fence, by those who arm. */
 		atomic_store_explicit(&rt->keeper_deadline, WEFT_FOREVER, memory_order_relaxed);
 	}
-	atomic_fetch_add_explicit(&rt->idle, SEARCHER - as_sleeper(w), memory_order_seq_cst);
+	atomic_fetch_add_explicit(&rt->idle, as - as_sleeper(w), memory_order_seq_cst);
 }
 
 static void rouse(struct worker *w)
 {
+	if (w->rt->config.spin_us > 0)
+		w->roused_at = weft__clock_now();
 	/* release: pairs with the acquire in weft__sleep(); w->searching is set by w itself. */
 	atomic_store_explicit(&w->awake, 1, memory_order_release);
 	weft__futex_wake(&w->awake, 1);
 }
 
-/* The worker to wake: the one that went to sleep last, which has the warmest caches. */
-static struct worker *sleeper_locked(struct weft_runtime *rt)
+/* The worker to wake, but not that one: who went to sleep last, which has the warmest caches. */
+static struct worker *sleeper_locked(struct weft_runtime *rt, const struct worker *except)
 {
 	struct worker *self = rt->config.chaos.on ? weft__worker() : NULL, *w = NULL;
 	bool longest = self && self->rt == rt && chaos_at(self, CHAOS_ROUSE);
 
 	for (struct worker *s = rt->sleepers; s && (!w || longest); s = s->sleep_next) {
-		if (!s->retires)
+		if (!s->retires && s != except)
 			w = s;
 	}
 	return w;
@@ -136,9 +154,9 @@ static void wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 	 * hold. */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	if (!(searchers_do && SEARCHERS(idle) > 0)) {
-		w = sleeper_locked(rt);
+		w = sleeper_locked(rt, NULL);
 		if (w)
-			take_sleeper_locked(rt, w);
+			take_sleeper_locked(rt, w, SEARCHER);
 		/* It watches from now on, so that no more slots wake it or another one before it is
 		 * there. acquire: the last watcher's raids. */
 		if (w && to_watch &&
@@ -156,6 +174,29 @@ void weft__announce(struct weft_runtime *rt)
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0)
 		wake_one(rt, true, false);
+}
+
+bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
+{
+	struct worker *w = NULL;
+	/* relaxed, and no fence: a hint. If there is no sleeper t goes to a queue and is
+	 * announced. */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+
+	if (SLEEPERS(idle) == 0 || SEARCHERS(idle) > 0 || !weft__wfcq_empty(&rt->injection))
+		return false;
+	weft__lock(&rt->idle_lock);
+	w = sleeper_locked(rt, rt->keeper);
+	if (w) {
+		take_sleeper_locked(rt, w, 0);
+		w->given = true;
+		/* release: the task, for the acquire in from_hand() (find.c). */
+		atomic_store_explicit(&w->handed, t, memory_order_release);
+	}
+	weft__unlock(&rt->idle_lock);
+	if (w)
+		rouse(w);
+	return w;
 }
 
 void weft__announce_slot(struct weft_runtime *rt)
@@ -194,7 +235,7 @@ void weft__nudge(struct worker *w)
 	weft__lock(&rt->idle_lock);
 	bool was_asleep = atomic_load_explicit(&w->asleep, memory_order_relaxed);
 	if (was_asleep)
-		take_sleeper_locked(rt, w);
+		take_sleeper_locked(rt, w, SEARCHER);
 	weft__unlock(&rt->idle_lock);
 	if (was_asleep)
 		rouse(w);
@@ -207,7 +248,7 @@ void weft__wake_all(struct weft_runtime *rt)
 	weft__lock(&rt->idle_lock);
 	while (rt->sleepers) {
 		struct worker *w = rt->sleepers;
-		take_sleeper_locked(rt, w);
+		take_sleeper_locked(rt, w, SEARCHER);
 		w->sleep_next = woken;
 		woken = w;
 	}
@@ -320,25 +361,32 @@ void weft__sleep_announce(struct worker *w)
 	/* relaxed: a hint, of which all sleepers are told. */
 	if (atomic_load_explicit(&rt->starving, memory_order_relaxed))
 		weft__drop_idle_coros(w);
+	w->settled = false;
 	weft__lock(&rt->idle_lock);
 	push_sleeper_locked(w);
 	weft__unlock(&rt->idle_lock);
 	weft__fence_heavy(); /* store-load race with announce and nudge: see above */
 }
 
-/* Waits until whoever has taken w off the list says so. w is a searcher then. */
+/* Waits until whoever has taken w off the list says so. w is a searcher then, unless it was given a
+ * task; who watches, or has not settled, is one all the same: see above. */
 static void await_rouse(struct worker *w)
 {
 	/* acquire: pairs with rouse(). No wake is lost: the kernel sleeps only while awake is 0. */
 	while (!atomic_load_explicit(&w->awake, memory_order_acquire))
 		weft__futex_wait(&w->awake, 0, WEFT_FOREVER);
-	w->searching = true;
 	w->watches |= w->to_watch;
 	w->to_watch = false;
+	w->searching = !w->given || w->watches || !w->settled;
+	if (w->given && w->searching)
+		/* seq_cst: simple to read, as in push_sleeper_locked(). */
+		atomic_fetch_add_explicit(&w->rt->idle, SEARCHER, memory_order_seq_cst);
+	w->given = false;
 	counter_add(&w->counters.nudges, 1);
 }
 
-/* Takes w off the list by itself, unless somebody was faster. w is a searcher then. */
+/* Takes w off the list by itself, unless somebody was faster. w is a searcher then, or see
+ * await_rouse(). */
 void weft__get_up(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
@@ -346,8 +394,9 @@ void weft__get_up(struct worker *w)
 	weft__lock(&rt->idle_lock);
 	bool asleep = atomic_load_explicit(&w->asleep, memory_order_relaxed);
 	if (asleep)
-		take_sleeper_locked(rt, w);
+		take_sleeper_locked(rt, w, SEARCHER);
 	weft__unlock(&rt->idle_lock);
+	w->settled = false;
 	if (asleep)
 		w->searching = true;
 	else
@@ -449,6 +498,8 @@ struct task *weft__sleep(struct worker *w)
 	int64_t watch_ns = WATCH_NS;
 	if (w->watches)
 		weft__watch(w, &watch);
+	/* relaxed: keep_time() has looked under the lock if there was something to keep. */
+	w->settled = atomic_load_explicit(&w->asleep, memory_order_relaxed);
 
 	for (;;) {
 		int64_t nap = w->watches ? weft__clock_now() + (watch.filled ? WATCH_NS : watch_ns)

@@ -28,6 +28,12 @@ void weft__inject(struct weft_runtime *rt, struct task *t)
 	weft__announce(rt);
 }
 
+void weft__inject_from_outside(struct weft_runtime *rt, struct task *t)
+{
+	if (!weft__hand_to_sleeper(rt, t))
+		weft__inject(rt, t);
+}
+
 /* Puts t to the ring's tail, which is in the injection queue while the ring overflows; tells
  * nobody. */
 static void to_ring(struct worker *w, struct task *t)
@@ -65,7 +71,7 @@ void weft__ready(struct task *t)
 	if (!w || w->rt != rt) {
 		visit_begin(rt);
 		if (!sent_away(NULL, t))
-			weft__inject(rt, t);
+			weft__inject_from_outside(rt, t);
 		visit_end(rt);
 		return;
 	}

@@ -211,7 +211,7 @@ int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
 	if (ret_task)
 		*ret_task = task_handle(t);
 	visit_begin(rt);
-	weft__inject(rt, t);
+	weft__inject_from_outside(rt, t);
 	visit_end(rt);
 	return 0;
 }

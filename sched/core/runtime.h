@@ -195,7 +195,14 @@ struct task *weft__find(struct worker *w);
 /* Hands over what w's queues hold to the pool. By the leader. */
 void weft__hand_over(struct worker *w);
 
+/* As weft__inject(), by a thread that is none of rt's workers. */
+void weft__inject_from_outside(struct weft_runtime *rt, struct task *t);
+
 /* park.c: sleeping and waking workers. */
+
+/* Gives t to a worker that sleeps and wakes it, if nobody searches. false: t is still the
+ * caller's. */
+bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t);
 
 /* After a task became visible in one of the worker's queues: wakes a worker for it if need be. */
 void weft__announce(struct weft_runtime *rt);

@@ -50,14 +50,17 @@ struct worker {
 	int *errno_location; /* the thread's errno */
 	struct weft__thread *thread_state; /* the thread's: as stale as w after a switch */
 	enum leave leave;
-	bool fair;         /* the leader's next pick is to be a fair one */
-	bool overflowed;   /* the ring's tail is in the injection queue */
-	bool starving;     /* was refused a stack when it last asked (starve.c) */
-	bool retires;      /* what it last saw of .retiring */
-	bool timer_armed;  /* a deadline was added since sleepers were last told */
-	bool watches;      /* runtime.watching is its */
-	bool searching;    /* counted in runtime.idle's searchers */
-	uint8_t fair_turn; /* which source the next fair pick tries first */
+	bool fair;           /* the leader's next pick is to be a fair one */
+	bool overflowed;     /* the ring's tail is in the injection queue */
+	bool starving;       /* was refused a stack when it last asked (starve.c) */
+	bool retires;        /* what it last saw of .retiring */
+	bool timer_armed;    /* a deadline was added since sleepers were last told */
+	bool watches;        /* runtime.watching is its */
+	bool searching;      /* counted in runtime.idle's searchers */
+	bool settled;        /* sleeps, and is answerable for nothing any more (park.c) */
+	uint8_t fair_turn;   /* which source the next fair pick tries first */
+	uint8_t short_idles; /* a bit for each of the last times without work: was it short? */
+	int64_t idle_since;  /* when its searches began to be in vain; 0: they are not */
 	struct task *leaving;
 	struct coro *leaving_coro;
 	struct coro *idle_coros; /* coroutines without a task, hot, linked by .next */
@@ -88,6 +91,10 @@ struct worker {
 	struct worker *sleep_next;
 	/* who took it off the list made it the watcher (then its own, once it is awake) */
 	bool to_watch;
+	bool given;        /* who took it off the list handed it a task (as to_watch) */
+	int64_t roused_at; /* when (who took it off the list; then its own, once it is awake) */
+	_Atomic(struct task *)
+		handed; /* a waker fills it, under the lock; the owner and searchers take */
 	_Atomic uint32_t
 		asleep; /* in the list of sleepers (written under the lock; nudgers read) */
 

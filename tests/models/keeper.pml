@@ -5,7 +5,7 @@
  * Mirrors: sched/core/timer.c publish_earliest(), weft__timer_arm(), weft__timers_pop_locked();
  * sched/core/wait.c wait_task(), weft__expire(); sched/core/execute.c take_up();
  * sched/core/find.c weft__find(), run_timers(), search(); sched/core/park.c push_sleeper_locked(),
- * take_sleeper_locked(), as_sleeper(), wake_one(), weft__announce(), weft__announce_timer(),
+ * take_sleeper_locked(), as_sleeper(), wake_one(), weft__announce(), weft__hand_to_sleeper(), weft__announce_timer(),
  * weft__nudge(), earliest_deadline(), deadline_unkept(), weft__search_stop(),
  * weft__sleep_announce(), weft__get_up(), keep_time(), weft__sign_off(), must_get_up(),
  * weft__sleep(); sched/core/workers.c retire_locked(), weft__worker_leave().
@@ -35,7 +35,9 @@
  * become the keeper while there is another one. NO_RESET: a keeper that is taken off the list goes
  * on counting as one. KEEP_ROUSED: who has been taken off the list in the meantime becomes the
  * keeper. NO_LOOK_AROUND: the last searcher that finds something does not look at the deadlines.
- * NO_SIGN_OFF: a worker that leaves does not either.
+ * NO_SIGN_OFF: a worker that leaves does not either. HAND_KEEPER: the keeper is handed a task as
+ * any other sleeper. HAND_UNSETTLED: so is one that has not looked at the deadlines yet, and then
+ * looks no more.
  */
 #define WORKERS 3
 #ifndef ARMS
@@ -73,6 +75,7 @@ bool asleep[3], awake[3], retires[3];
 byte keeper, kept;  /* the keeper + 1; its deadline's urgency */
 bool retiring, pinned;
 bool injected;
+bool given[3], handed[3];
 byte started;       /* ghost */
 
 #define SLEEPER(w) (asleep[w] && !retires[w])
@@ -219,16 +222,40 @@ inline search_stop()
 	fi
 }
 
+inline from_hands()
+{
+	d_step {
+		if
+		:: t == 0 && me != 0 && handed[0] -> handed[0] = false; t = 1
+		:: t == 0 && me != 1 && handed[1] -> handed[1] = false; t = 1
+		:: t == 0 && me != 2 && handed[2] -> handed[2] = false; t = 1
+		:: else
+		fi
+	}
+}
+
+#ifdef BROKEN_HAND_UNSETTLED
+#define ANSWERABLE false
+#else
+#define ANSWERABLE (!settled)
+#endif
+
 inline await_rouse()
 {
-	atomic { awake[me] -> awake[me] = false; searching = true }
+	atomic { awake[me] -> awake[me] = false };
+	atomic {
+		DRAINED(me) ->
+		searching = !given[me] || ANSWERABLE;
+		searchers = searchers + (given[me] && searching);
+		given[me] = false
+	}
 }
 
 inline get_up()
 {
 	if
 	:: atomic { DRAINED(me) && asleep[me] -> take_sleeper(me); searching = true }
-	:: atomic { !asleep[me] -> skip };
+	:: atomic { !asleep[me] -> settled = false };
 		await_rouse()
 	fi
 }
@@ -266,7 +293,7 @@ inline keep_time()
 proctype worker(byte me)
 {
 	byte t, best, target, until;
-	bool searching, last, timer_armed;
+	bool searching, last, timer_armed, settled;
 
 	if
 	:: me == 0 ->
@@ -330,6 +357,7 @@ find:
 		atomic { DRAINED(me) -> searchers++; searching = true }
 	:: searching
 	fi;
+	from_hands();
 	from_injection();
 	run_timers();
 	if
@@ -351,21 +379,34 @@ going_to_sleep:
 #endif
 	from_injection();
 	if
-	:: t -> get_up(); goto found
+	:: t -> get_up(); goto slept
 	:: else
 	fi;
 	if
-	:: me == 2 && (retires[me] != retiring || (retiring && !pinned)) -> get_up(); goto find
+	:: me == 2 && (retires[me] != retiring || (retiring && !pinned)) -> get_up(); goto slept
 	:: else
 	fi;
 	keep_time();
+	settled = asleep[me];
 	if
 	:: awake[me] -> await_rouse()
 	:: DUE(until) -> get_up()
 	:: OVER -> goto out
 	fi;
-	until = 0;
-	goto find;
+slept:
+	skip;
+	d_step {
+		until = 0;
+		settled = false;
+		if
+		:: handed[me] -> assert(!t); handed[me] = false; t = 1
+		:: else
+		fi
+	}
+	if
+	:: !t -> goto find
+	:: else
+	fi;
 found:
 	if
 	:: searching -> search_stop()
@@ -402,10 +443,44 @@ end:	do
 	od
 }
 
+#ifdef BROKEN_HAND_KEEPER
+#define MAY_HAND(w) true
+#else
+#define MAY_HAND(w) (keeper != w + 1)
+#endif
+
 proctype thread()
 {
 	byte target;
 #if OUTSIDE
+	/* weft__hand_to_sleeper(); not to the keeper */
+	if
+	:: SLEEPERS && searchers == 0 ->
+		atomic {
+			if
+			:: SLEEPER(0) && MAY_HAND(0) -> target = 1
+			:: SLEEPER(1) && MAY_HAND(1) -> target = 2
+			:: SLEEPER(2) && MAY_HAND(2) -> target = 3
+			:: else
+			fi;
+			if
+			:: target ->
+				asleep[target - 1] = false;
+				given[target - 1] = true;
+				handed[target - 1] = true;
+				if
+				:: keeper == target -> keeper = 0; kept = 0
+				:: else
+				fi
+			:: else
+			fi
+		}
+		if
+		:: target -> rouse(); goto handed_over
+		:: else
+		fi
+	:: else
+	fi;
 	injected = true;
 	if
 	:: SLEEPERS && searchers == 0 ->
@@ -424,6 +499,7 @@ proctype thread()
 		rouse()
 	:: else
 	fi;
+handed_over:
 #endif
 #ifdef RETIRE
 	retiring = true; /* retire_locked() */

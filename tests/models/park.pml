@@ -4,11 +4,12 @@
  * it, and a closing runtime ends.
  *
  * Mirrors: sched/core/park.c push_sleeper_locked(), take_sleeper_locked(), rouse(), wake_one(),
- * weft__announce(), weft__announce_slot(), weft__nudge(), weft__wake_all(), weft__search_start(),
+ * weft__announce(), weft__hand_to_sleeper(), weft__announce_slot(), weft__nudge(), weft__wake_all(), weft__search_start(),
  * look_at_workers(), weft__search_stop(), weft__sleep_announce(), weft__get_up(), stop_if_over(),
  * must_get_up(), weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_stop();
- * sched/core/find.c weft__find(), look_around(), search(), from_injection(); sched/core/ready.c
- * weft__ready(), weft__ready_tail(), weft__inject(), to_inbox(); sched/core/workers.c
+ * sched/core/find.c weft__find(), look_around(), search(), from_injection(), from_hand(),
+ * or_handed(); sched/core/ready.c weft__ready(), weft__ready_tail(), weft__inject(),
+ * weft__inject_from_outside(), to_inbox(); sched/core/workers.c
  * weft__all_ended(); sched/core/runtime.c weft_runtime_destroy(), weft__stop().
  *
  * The actors: WORKERS workers, of which the first runs a task that makes another one visible (PUT:
@@ -28,7 +29,7 @@
  * injection queue and inbox, the counts of ended tasks, `closing`, `watching` becoming 0. idle and
  * the exchanges of a slot are locked instructions, as is what a lock's holder does: a section under
  * idle_lock is one step. The list of sleepers is a set: any of them is woken, not only the last
- * one. The ring and the injection queue are taken from in one step (ring.pml, inject.pml). Naps may
+ * one; also the keeper is handed a task (keeper.pml). The ring and the injection queue are taken from in one step (ring.pml, inject.pml). Naps may
  * end at any time. A watcher takes a filled slot, goes on watching or ceases to, without a count of
  * picks. Not here: deadlines and their keeper (keeper.pml), workers that retire (retire.pml),
  * starvation for stacks; what is counted when a runtime closes (end.pml).
@@ -41,7 +42,10 @@
  * only after its last look. NO_WATCH: no sleeper watches the slots. WATCH_NO_LOOK: who stops
  * watching does not look again. KEEP_WATCHING: a watcher that finds work goes on counting as one.
  * WATCH_STOPS_LATE: it ceases to only after its look around. NUDGE_FIRST: asleep is read before the
- * inbox is filled. NOT_OVER: a worker that goes to sleep does not look whether a closing runtime is
+ * inbox is filled. HAND_COUNTED: a sleeper that is handed a task counts as a searcher for a moment.
+ * HAND_UNSETTLED: one that has not finished its last look does not become one.
+ * HAND_WATCHES: a watcher that is handed one goes on counting as one. HAND_DROPPED: who is handed a
+ * task while it finds another one forgets it. NOT_OVER: a worker that goes to sleep does not look whether a closing runtime is
  * over.
  */
 #ifndef WORKERS
@@ -85,6 +89,8 @@ bool inbox_taken;
 byte searchers;
 bool asleep[3], awake[3];
 bool to_watch[3];   /* who is woken is the watcher from then on */
+bool given[3];      /* who is woken does not count as a searcher */
+bool handed[3];     /* a task that only it holds, and who steals it */
 bool stopped;
 byte submitted = 1; /* injected_spawned: worker 0 has a task from the beginning */
 byte started = 1;   /* ghost */
@@ -177,6 +183,44 @@ inline inject(me)
 	atomic { DRAINED(me) -> i = inj_tail; inj_tail++ };
 	atomic { STORE(me, LINK(i), 1); i = 0 };
 	announce(me)
+}
+
+inline from_outside(me)
+{
+	if
+	:: SLEEPERS && searchers == 0 && inj_head == inj_tail ->
+		atomic {
+			DRAINED(me) ->
+			if
+			:: asleep[0] -> target = 1
+			:: asleep[1] -> target = 2
+			:: asleep[2] -> target = 3
+			:: else
+			fi;
+			if
+			:: target ->
+				asleep[target - 1] = false;
+#ifdef BROKEN_HAND_COUNTED
+				searchers++;
+#endif
+				given[target - 1] = true;
+				assert(!handed[target - 1]);
+				handed[target - 1] = true
+			:: else
+			fi
+		}
+#ifdef BROKEN_HAND_COUNTED
+		if
+		:: target -> searchers--
+		:: else
+		fi;
+#endif
+		if
+		:: target -> rouse()
+		:: else -> inject(me)
+		fi
+	:: else -> inject(me)
+	fi
 }
 
 /* The task that worker 0 runs at first: makes others runnable, then computes. */
@@ -285,21 +329,46 @@ inline search_stop()
 	last = false
 }
 
+#if defined(BROKEN_HAND_WATCHES)
+#define ANSWERABLE (!settled)
+#elif defined(BROKEN_HAND_UNSETTLED)
+#define ANSWERABLE watching
+#else
+#define ANSWERABLE (!settled || watching)
+#endif
+
 inline await_rouse()
 {
 	atomic {
 		awake[me] -> awake[me] = false;
-		searching = true;
 		watching = watching || to_watch[me];
 		to_watch[me] = false
 	}
+	atomic {
+		DRAINED(me) ->
+		searching = !given[me] || ANSWERABLE;
+		searchers = searchers + (given[me] && searching);
+		given[me] = false
+	}
+}
+
+inline or_handed()
+{
+	if
+	:: atomic { handed[me] && t == 0 -> handed[me] = false; t = 1 }
+	:: atomic { handed[me] && t -> handed[me] = false };
+#ifndef BROKEN_HAND_DROPPED
+		inject(me)
+#endif
+	:: atomic { !handed[me] -> skip }
+	fi
 }
 
 inline get_up()
 {
 	if
 	:: atomic { DRAINED(me) && asleep[me] -> asleep[me] = false; searchers++; searching = true }
-	:: atomic { !asleep[me] -> skip };
+	:: atomic { !asleep[me] -> settled = false };
 		await_rouse()
 	fi
 }
@@ -342,7 +411,7 @@ inline stop_if_over()
 proctype worker(byte me)
 {
 	byte t, i, start, mytail, target, count, sum, ends;
-	bool searching, ready, slot, last, watching;
+	bool searching, ready, slot, last, watching, settled;
 
 	if
 	:: me == 0 ->
@@ -388,6 +457,7 @@ again:	select (start : 0 .. WORKERS - 1);
 			DRAINED(me) ->
 			if
 			:: start != me && cell[TAIL(start)] != head[start] -> head[start]++; t = 1
+			:: start != me && handed[start] -> handed[start] = false; t = 1
 			:: else
 			fi;
 			start = (start + 1) % WORKERS;
@@ -428,7 +498,7 @@ going_to_sleep:
 	fi;
 #endif
 	if
-	:: t -> get_up(); goto found
+	:: t -> get_up(); goto slept
 	:: else
 	fi;
 #if !defined(BROKEN_LOOK_FIRST) && !defined(BROKEN_NO_RECHECK)
@@ -439,7 +509,7 @@ going_to_sleep:
 #endif
 	stop_if_over();
 	if
-	:: stopped || ready -> atomic { ready = false; slot = false }; get_up(); goto find
+	:: stopped || ready -> atomic { ready = false; slot = false }; get_up(); goto slept
 	:: else
 	fi;
 #ifndef BROKEN_NO_WATCH
@@ -455,7 +525,7 @@ going_to_sleep:
 	:: else
 	fi;
 #endif
-	atomic { ready = false; slot = false };
+	atomic { ready = false; slot = false; settled = asleep[me] };
 	do
 	:: awake[me] ->
 		await_rouse();
@@ -494,7 +564,9 @@ going_to_sleep:
 	:: started == UNPINNED && (inbox_taken || !HAS_PINNED) -> goto out
 #endif
 	od;
-	slot = false;
+slept:
+	atomic { slot = false; settled = false };
+	or_handed();
 	if
 	:: t -> goto found
 	:: else -> goto find
@@ -528,7 +600,7 @@ proctype thread()
 	:: n < OUTSIDE ->
 		n++;
 		atomic { submitted++; live++ };
-		inject(THREAD)
+		from_outside(THREAD)
 	:: n == OUTSIDE -> break
 	od;
 #ifdef CLOSING

@@ -280,6 +280,44 @@ static void test_a_long_task_does_not_strand_injections(void **state)
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }
 
+static void *nap(void *arg)
+{
+	struct scene *scene = arg;
+
+	raise_flag(&scene->parked);
+	CHECK(weft_sleep(3000000) == 0);
+	return raise_done(scene);
+}
+
+static void *compute_until_done(void *arg);
+
+/*
+ *   plain thread          worker 0                      worker 1
+ *                         asleep                        asleep until the deadline
+ *   submits a long task   must be woken for it          not this one
+ */
+static void test_who_keeps_a_deadline_is_handed_nothing(void **state)
+{
+	weft_runtime *rt = assert_create(2);
+
+	(void)state;
+	for (unsigned i = 0; i < weft_test_scale(20); i++) {
+		struct scene scene;
+		weft_task *napper, *task;
+
+		scene_init(&scene);
+		assert_true(await_sleepers(rt, 2));
+		assert_int_equal(weft_submit(rt, nap, &scene, &napper), 0);
+		assert_true(spin_for(&scene.parked, 1));
+		assert_true(await_sleepers(rt, 2));
+		assert_int_equal(weft_submit(rt, compute_until_done, &scene, &task), 0);
+		assert_int_equal(weft_join(napper, NULL), 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+		assert_int_equal(checks_failed(), 0);
+	}
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
 static void *compute_until_done(void *arg)
 {
 	struct scene *scene = arg;
@@ -422,6 +460,7 @@ int main(void)
 		cmocka_unit_test(test_a_long_task_does_not_strand_its_deque),
 		cmocka_unit_test(test_a_long_task_does_not_strand_the_only_one_that_it_spawned),
 		cmocka_unit_test(test_a_long_task_does_not_strand_injections),
+		cmocka_unit_test(test_who_keeps_a_deadline_is_handed_nothing),
 		cmocka_unit_test(test_a_sleeper_wakes_while_its_worker_is_busy),
 		cmocka_unit_test(test_a_long_pinned_task_does_not_strand_who_yields_to_it),
 		cmocka_unit_test(test_a_long_task_from_the_slot_does_not_strand_who_yields_to_it),

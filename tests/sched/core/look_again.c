@@ -187,12 +187,72 @@ static void test_what_is_in_another_ring_is_found(void **state)
 	play(push_to_ring);
 }
 
+/* The task that is handed to the worker, by what would be a plain thread. */
+static weft_task handed_storage;
+
+static void *await_other(void *arg)
+{
+	CHECK(spin_for(&((struct moment *)arg)->done, 1));
+	return NULL;
+}
+
+static void push_to_ring_and_hand(struct moment *m)
+{
+	struct task *handed = task_of_handle(&handed_storage);
+
+	push_to_ring(m);
+	CHECK(weft__hand_to_sleeper(m->rt, handed));
+	CHECK(atomic_load_explicit(&weft__worker()->handed, memory_order_relaxed) == handed);
+}
+
+/*
+ *   busy                 worker                           the third one
+ *                                                         asleep
+ *   makes a task visible
+ *   sees a searcher:
+ *   wakes nobody
+ *                        announces its sleep
+ *                        is handed a long task
+ *                        must wake the third one
+ */
+static void test_who_is_handed_a_task_looks_again(void **state)
+{
+	struct task *handed = task_of_handle(&handed_storage);
+
+	(void)state;
+	if (!asymmetric())
+		skip();
+	moment.rt = assert_create(3);
+	for (unsigned i = 0; i < weft_test_scale(200); i++) {
+		weft_task *task;
+
+		atomic_store_explicit(&moment.begun, 0, memory_order_relaxed);
+		atomic_store_explicit(&moment.done, 0, memory_order_relaxed);
+		assert_int_equal(weft_submit(moment.rt, compute, &moment, &task), 0);
+		assert_true(spin_for(&moment.begun, 1));
+		/* relaxed: only looked at. */
+		while (atomic_load_explicit(&moment.rt->idle, memory_order_relaxed) !=
+		       UINT64_C(2) << 32)
+			sched_yield();
+		task_init(handed, moment.rt, await_other, &moment, JOIN_NOBODY, TASK_FORK);
+		arm(push_to_ring_and_hand);
+		assert_int_equal(weft_submit(moment.rt, give_back, NULL, NULL), 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+		assert_int_equal(checks_failed(), 0);
+		await_end();
+		while (atomic_load_explicit(&handed->join, memory_order_acquire) != JOIN_DONE)
+			sched_yield();
+	}
+	assert_int_equal(weft_runtime_destroy(moment.rt), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_was_injected_is_found),
 		cmocka_unit_test(test_what_another_worker_forked_is_found),
 		cmocka_unit_test(test_what_is_in_another_ring_is_found),
+		cmocka_unit_test(test_who_is_handed_a_task_looks_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
