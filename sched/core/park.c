@@ -20,27 +20,31 @@
  * Store-load race: at least one side sees the other's store. So if the announcer sees no sleeper,
  * that worker's look at the queues comes later and finds the task.
  *
+ * The heavy fence is needed against other workers only, as only they fence lightly; other threads
+ * (ready.c, and nudge) fully. So a worker that goes to sleep while no other one is awake, by
+ * awake_count, fences fully: each of the others either slept before it was announced, and what it had
+ * stored is seen (idle_lock), or is woken after, and will see the sleeper.
+ *
  * If the announcer sees a searcher it wakes nobody, since that searcher will look at the queue
  * before it sleeps. But a searcher may find another task instead. So the last searcher to stop
  * searching looks around once more (after a heavy fence, for the same race) and wakes another one
  * if there is more to do. A woken worker is a searcher from the moment it is woken: a burst of
  * announcements wakes one worker, which wakes the next.
  *
- * A task that a plain thread submits or wakes while nobody searches is handed to a sleeper (Rejected:
- * always by the injection queue. Who is woken for that is a searcher, and as the last one it fences
- * and looks everywhere before it runs what it was woken for.) It is no searcher, so nobody relies on
- * it: it runs its task at once. That is sound for a sleeper which nobody relies on any more either:
+ * A task that a plain thread submits or wakes while nobody searches is handed to a sleeper. (Rejected:
+ * always by the injection queue. Who is woken for that is a searcher, and as the last one fences and
+ * looks everywhere before it runs what it was woken for.) It is no searcher, and runs its task at
+ * once. That is sound for a sleeper on whom nobody relies any more:
  *
- *  - one that has settled: has finished its last look and waits. One that is taken off the list
- *    before is still answerable for what was announced while it searched, and for deadlines. It
+ *  - one that has settled: has finished its last look, and waits. One that is taken off the list
+ *    before is still answerable for what was announced while it searched, and for deadlines: it
  *    becomes a searcher in await_rouse(), hence looks around when it stops. (That it counts as one
  *    only then does not matter: meanwhile somebody is woken without need, at worst.)
- *  - not the keeper, who is woken as a searcher only, to be relieved;
- *  - not a watcher, which only it knows to be one: it becomes a searcher, too.
+ *  - not the keeper; and a watcher, which only it knows to be one, becomes a searcher, too.
  *
- * At no time is it counted as a searcher unless it will look: an announcer would rely on it. What is
- * handed to a worker can be taken by searchers (find.c), as its thread may have to wait for a
- * processor. The injection queue was empty, so nobody who came before is overtaken.
+ * At no time is it counted as a searcher unless it will look: announcers would rely on it. Searchers
+ * may take what was handed (find.c), as the worker's thread may have to wait for a processor. The
+ * injection queue was empty, so nobody who came before is overtaken.
  *
  * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see
  * watch.c.
@@ -101,6 +105,7 @@ static void push_sleeper_locked(struct worker *w)
 	 * keeps them simple to read, as in the models. */
 	atomic_fetch_add_explicit(&rt->idle, as_sleeper(w) - (w->searching ? SEARCHER : 0),
 				  memory_order_seq_cst);
+	rt->awake_count--;
 	w->searching = false;
 }
 
@@ -119,6 +124,7 @@ static void take_sleeper_locked(struct weft_runtime *rt, struct worker *w, uint6
 		atomic_store_explicit(&rt->keeper_deadline, WEFT_FOREVER, memory_order_relaxed);
 	}
 	atomic_fetch_add_explicit(&rt->idle, as - as_sleeper(w), memory_order_seq_cst);
+	rt->awake_count++;
 }
 
 static void rouse(struct worker *w)
@@ -228,8 +234,8 @@ void weft__nudge(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
-	/* store-load race with weft__sleep(): see above, with asleep for idle */
-	weft__fence_light();
+	/* store-load race with weft__sleep(): see above, with asleep for idle; by any thread */
+	weft__fence_full();
 	if (!atomic_load_explicit(&w->asleep, memory_order_relaxed))
 		return;
 	weft__lock(&rt->idle_lock);
@@ -364,8 +370,13 @@ void weft__sleep_announce(struct worker *w)
 	w->settled = false;
 	weft__lock(&rt->idle_lock);
 	push_sleeper_locked(w);
+	bool alone = rt->awake_count == 0;
 	weft__unlock(&rt->idle_lock);
-	weft__fence_heavy(); /* store-load race with announce and nudge: see above */
+	/* store-load race with announce and nudge: see above */
+	if (alone)
+		weft__fence_full();
+	else
+		weft__fence_heavy();
 }
 
 /* Waits until whoever has taken w off the list says so. w is a searcher then, unless it was given a

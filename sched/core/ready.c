@@ -3,7 +3,7 @@
  * Making tasks runnable: which queue a task goes to, and who is told.
  *
  *   woken by a worker of its runtime   that worker's next slot; the one that was there goes to the ring's tail
- *   woken by anybody else              the injection queue
+ *   woken by anybody else              a sleeper's hand (park.c), else the injection queue
  *   yielded                            the ring's tail
  *   ring full                          the injection queue
  *   new                                the deque; pinned: the inbox
@@ -30,8 +30,11 @@ void weft__inject(struct weft_runtime *rt, struct task *t)
 
 void weft__inject_from_outside(struct weft_runtime *rt, struct task *t)
 {
-	if (!weft__hand_to_sleeper(rt, t))
-		weft__inject(rt, t);
+	if (weft__hand_to_sleeper(rt, t))
+		return;
+	weft__wfcq_enqueue(&rt->injection, &t->link);
+	weft__fence_full(); /* as announce's light one, which is for workers: see park.c */
+	weft__announce(rt);
 }
 
 /* Puts t to the ring's tail, which is in the injection queue while the ring overflows; tells

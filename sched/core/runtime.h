@@ -58,6 +58,7 @@ struct weft_runtime {
 		keeper_deadline; /* until when the timekeeper sleeps; WEFT_FOREVER: there is none */
 	struct weft__lock idle_lock;
 	struct worker *sleepers; /* under idle_lock, last in first out */
+	unsigned awake_count; /* under idle_lock: workers with a thread that are not on that list */
 	struct worker
 		*keeper; /* under idle_lock: the sleeper that waits for the earliest deadline */
 

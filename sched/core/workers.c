@@ -169,6 +169,14 @@ void weft__worker_loop(struct worker *w)
 	weft__overflow_thread_end(signal_stack);
 }
 
+/* Workers that have a thread, and do not sleep, are counted: see park.c. */
+static void count_awake(struct weft_runtime *rt, int change)
+{
+	weft__lock(&rt->idle_lock);
+	rt->awake_count += (unsigned)change;
+	weft__unlock(&rt->idle_lock);
+}
+
 /* Gives worker number id a thread. */
 static int start_locked(struct weft_runtime *rt, unsigned id)
 {
@@ -196,11 +204,13 @@ static int start_locked(struct weft_runtime *rt, unsigned id)
 	}
 	bool retiring = atomic_load_explicit(&w->retiring, memory_order_relaxed);
 	atomic_store_explicit(&w->retiring, false, memory_order_relaxed);
+	count_awake(rt, 1);
 	if (!(rt->borrowed && id == 0)) {
 		san_ignore_begin();
 		int err = pthread_create(&w->thread, NULL, worker_thread, w);
 		san_ignore_end();
 		if (err) {
+			count_awake(rt, -1);
 			atomic_store_explicit(&w->retiring, retiring, memory_order_relaxed);
 			return -err;
 		}
@@ -305,6 +315,7 @@ bool weft__worker_leave(struct worker *w)
 	while (weft__wfcq_take(&w->inbox, &node, 1, NULL))
 		weft__inject(rt, task_of_link(node));
 	weft__sign_off(w);
+	count_awake(rt, -1); /* from here on it makes nothing visible */
 	return true;
 }
 

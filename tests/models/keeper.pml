@@ -76,8 +76,11 @@ byte keeper, kept;  /* the keeper + 1; its deadline's urgency */
 bool retiring, pinned;
 bool injected;
 bool given[3], handed[3];
+bool gone;          /* the last worker has left */
 byte started;       /* ghost */
 
+#define ALONE(me) \
+	((me == 0 || asleep[0]) && (me == 1 || asleep[1]) && (me == 2 || asleep[2] || gone))
 #define SLEEPER(w) (asleep[w] && !retires[w])
 #define SLEEPERS   (SLEEPER(0) || SLEEPER(1) || SLEEPER(2))
 #define OVER       (started == TASKS)
@@ -293,7 +296,7 @@ inline keep_time()
 proctype worker(byte me)
 {
 	byte t, best, target, until;
-	bool searching, last, timer_armed, settled;
+	bool searching, last, timer_armed, settled, alone;
 
 	if
 	:: me == 0 ->
@@ -370,12 +373,16 @@ going_to_sleep:
 #endif
 	atomic {
 		DRAINED(me) -> asleep[me] = true;
+		alone = ALONE(me);
 		searchers = searchers - searching;
 		searching = false;
 		timer_armed = false
 	}
 #ifndef BROKEN_NO_HEAVY
-	heavy_fence(me);
+	if
+	:: alone -> alone = false
+	:: else -> heavy_fence(me)
+	fi;
 #endif
 	from_injection();
 	if
@@ -431,7 +438,7 @@ leave: /* weft__sign_off() */
 	fi;
 	best = 0;
 #endif
-	skip;
+	atomic { DRAINED(me) -> gone = true };
 out:
 	skip
 }

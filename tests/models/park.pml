@@ -15,7 +15,7 @@
  * The actors: WORKERS workers, of which the first runs a task that makes another one visible (PUT:
  * in its ring, its next slot, the injection queue, its slot for the second time; or any) and, with
  * PINNED, one more in the last worker's inbox; a plain thread that injects OUTSIDE tasks and then,
- * with CLOSING, destroys the runtime. All unpinned tasks compute until all of them have started:
+ * with CLOSING, destroys the runtime; with IDLE no worker runs anything at first. All unpinned tasks compute until all of them have started:
  * each needs a worker of its own.
  *
  * Invariants: a state in which nobody can go on is a deadlock unless all tasks have started and,
@@ -34,7 +34,8 @@
  * picks. Not here: deadlines and their keeper (keeper.pml), workers that retire (retire.pml),
  * starvation for stacks; what is counted when a runtime closes (end.pml).
  *
- * Broken: NO_HEAVY: going to sleep without the heavy fence. NO_RECHECK: without the last look at
+ * Broken: OUTSIDE_LIGHT: the plain thread's fence is light, as a worker's. NO_HEAVY: going to sleep
+ * without the heavy fence, also while others are awake. NO_RECHECK: without the last look at
  * the workers' queues. NO_RECHECK_INBOX: at inbox and injection queue. LOOK_FIRST: the look comes
  * before the sleeper is announced. ANNOUNCE_FIRST: idle is read before the task is stored.
  * NO_LOOK_AROUND: the last searcher that finds something looks no further. NO_LOOK_FENCE: it looks
@@ -58,7 +59,13 @@
 #ifndef OUTSIDE
 #define OUTSIDE 1
 #endif
+#ifdef IDLE
+#define FIRST    3 /* none of them */
+#define UNPINNED OUTSIDE
+#else
+#define FIRST    0
 #define UNPINNED (2 + OUTSIDE)
+#endif
 
 #define STORERS   4
 #define FENCERS   4
@@ -93,10 +100,13 @@ bool given[3];      /* who is woken does not count as a searcher */
 bool handed[3];     /* a task that only it holds, and who steals it */
 bool stopped;
 byte submitted = 1; /* injected_spawned: worker 0 has a task from the beginning */
-byte started = 1;   /* ghost */
+byte started = 1 - FIRST / 3; /* ghost */
 byte live = 1;      /* ghost */
 
 #define SLEEPERS (asleep[0] || asleep[1] || asleep[2])
+#define ALONE(me) \
+	((me == 0 || asleep[0]) && (me == 1 || asleep[1]) && \
+	 (me == 2 || asleep[2] || WORKERS == 2))
 
 inline wake_one(me, for_slot)
 {
@@ -150,7 +160,7 @@ inline announce_slot(me)
 
 inline nudge(me, w)
 {
-	LIGHT_FENCE;
+	DRAINED(me); /* a full fence */
 	if
 	:: asleep[w] ->
 		atomic {
@@ -178,10 +188,16 @@ inline wake_all(me)
 	}
 }
 
+/* A thread that is no worker fences fully. */
+#define FULL_FENCE_OUTSIDE(me) me != THREAD || DRAINED(me)
+
 inline inject(me)
 {
 	atomic { DRAINED(me) -> i = inj_tail; inj_tail++ };
 	atomic { STORE(me, LINK(i), 1); i = 0 };
+#ifndef BROKEN_OUTSIDE_LIGHT
+	FULL_FENCE_OUTSIDE(me);
+#endif
 	announce(me)
 }
 
@@ -411,10 +427,10 @@ inline stop_if_over()
 proctype worker(byte me)
 {
 	byte t, i, start, mytail, target, count, sum, ends;
-	bool searching, ready, slot, last, watching, settled;
+	bool searching, ready, slot, last, watching, settled, alone;
 
 	if
-	:: me == 0 ->
+	:: me == FIRST ->
 		t = 1;
 #ifdef CLOSING
 		atomic {
@@ -479,13 +495,17 @@ going_to_sleep:
 #endif
 	atomic {
 		DRAINED(me) -> asleep[me] = true;
+		alone = ALONE(me);
 #ifndef BROKEN_LEAVE_LATE
 		searchers = searchers - searching;
 		searching = false
 #endif
 	}
 #ifndef BROKEN_NO_HEAVY
-	heavy_fence(me);
+	if
+	:: alone -> alone = false
+	:: else -> heavy_fence(me)
+	fi;
 #endif
 #ifndef BROKEN_NO_RECHECK_INBOX
 	from_inbox();

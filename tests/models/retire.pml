@@ -31,8 +31,8 @@
  * it empties its inbox before the grace period is over. NO_PINNED: it does not wait for its pinned
  * task. NO_STOP: it goes counted as a searcher. NO_LOOK_AROUND: it does not look for what it was
  * woken for. NO_NUDGE: it is not woken to be told. NUDGE_FIRST: it is woken before it is told.
- * NO_RECHECK: it sleeps without a last look at what it is told. NO_HEAVY: going to sleep without
- * the heavy fence. LEAVE_ANYWAY: it goes though it has been told to stay. NO_NUDGE_BACK: it is told
+ * NO_RECHECK: it sleeps without a last look at what it is told. NUDGE_LIGHT: who wakes it
+ * to be told fences lightly. LEAVE_ANYWAY: it goes though it has been told to stay. NO_NUDGE_BACK: it is told
  * to stay, but not woken. AS_IT_IS_NOW: who is taken off the list is counted as a sleeper or not by
  * what it has been told by then.
  */
@@ -119,7 +119,11 @@ inline inject()
 
 inline nudge(by_teller)
 {
+#ifdef BROKEN_NUDGE_LIGHT
 	LIGHT_FENCE;
+#else
+	!by_teller || DRAINED(TELLER); /* a full fence */
+#endif
 	if
 	:: asleep[R] ->
 		atomic {
@@ -247,7 +251,7 @@ inline worker_leave()
 proctype worker(byte me)
 {
 	byte target;
-	bool t, searching, last, more, left;
+	bool t, searching, last, more, left, alone;
 
 #ifdef RING
 	if
@@ -308,13 +312,15 @@ find:
 going_to_sleep:
 	atomic {
 		asleep[me] = true;
+		alone = asleep[1 - me] || (me == 0 && state == GONE);
 		sleepers = sleepers + !retires[me];
 		searchers = searchers - searching;
 		searching = false
 	}
-#ifndef BROKEN_NO_HEAVY
-	heavy_fence(me);
-#endif
+	if
+	:: alone -> alone = false
+	:: else -> heavy_fence(me)
+	fi;
 	from_own();
 	from_injection();
 	if

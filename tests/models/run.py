@@ -31,6 +31,7 @@ PARK = {
     'ring': 'PUT=0',
     'again': 'PUT=3 OUTSIDE=0',
     'closing': 'WORKERS=2 OUTSIDE=0 PINNED CLOSING',
+    'idle': 'IDLE WORKERS=2',
 }
 MODELS = {
     'park': (PARK.values(), {
@@ -42,6 +43,7 @@ MODELS = {
         'PUT=3': 'WATCH_STOPS_LATE',
         'OUTSIDE=0 SEARCHERS=2 PINNED': 'NUDGE_FIRST',
         PARK['closing']: 'NOT_OVER',
+        PARK['idle']: 'OUTSIDE_LIGHT',
     }),
     'keeper': (['', 'ARMS=1 OUTSIDE=1', 'ARMS=1 RETIRE', 'ARMS=1 RETIRE ARMER=2'], {
         '': 'NO_HEAVY LOOK_FIRST ANNOUNCE_FIRST NO_ANNOUNCE ONLY_IF_UNKEPT NO_KEEP_AGAIN NO_LOOK_AROUND',
@@ -50,7 +52,7 @@ MODELS = {
     }),
     'retire': (['', 'RING', 'AGAIN'], {
         'RING': 'NO_HAND_OVER',
-        '': 'NO_DRAIN NO_SYNCHRONIZE NO_STOP NO_LOOK_AROUND NO_NUDGE NUDGE_FIRST NO_RECHECK NO_HEAVY',
+        '': 'NO_DRAIN NO_SYNCHRONIZE NO_STOP NO_LOOK_AROUND NO_NUDGE NUDGE_FIRST NO_RECHECK NUDGE_LIGHT',
         'PINNED': 'NO_PINNED',
         'AGAIN': 'LEAVE_ANYWAY NO_NUDGE_BACK AS_IT_IS_NOW',
     }),

@@ -81,6 +81,56 @@ static void test_an_idle_runtime_uses_no_processor(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
+static bool await_awake(weft_runtime *rt, unsigned n)
+{
+	int64_t lost = weft_after(LOST_NS);
+	unsigned awake;
+
+	do {
+		sched_yield();
+		weft__lock(&rt->idle_lock);
+		awake = rt->awake_count;
+		weft__unlock(&rt->idle_lock);
+	} while (awake != n && weft_now() < lost);
+	return awake == n;
+}
+
+static void *wait_for_go(void *arg)
+{
+	raise_flag(&((flag *)arg)[0]);
+	CHECK(spin_for(&((flag *)arg)[1], 1));
+	return NULL;
+}
+
+/* Who goes to sleep as the last one fences by itself only: it must not be so by mistake. */
+static void test_who_is_awake_is_counted(void **state)
+{
+	weft_runtime *rt = assert_create(3);
+
+	(void)state;
+	for (unsigned i = 0; i < weft_test_scale(20); i++) {
+		flag flags[2] = {0};
+		weft_task *task;
+
+		assert_true(await_awake(rt, 0));
+		assert_int_equal(weft_submit(rt, wait_for_go, flags, &task), 0);
+		assert_true(spin_for(&flags[0], 1));
+		assert_true(await_awake(rt, 1));
+		/* Come, go, are told to go and then to stay, and each time sleep in between. */
+		assert_int_equal(weft_set_workers(rt, 5), 0);
+		assert_true(await_awake(rt, 1));
+		assert_int_equal(weft_set_workers(rt, 2), 0);
+		assert_int_equal(weft_set_workers(rt, i % 2 ? 4 : 1), 0);
+		assert_int_equal(weft_set_workers(rt, 3), 0);
+		assert_true(await_awake(rt, 1));
+		raise_flag(&flags[1]);
+		assert_int_equal(weft_join(task, NULL), 0);
+	}
+	assert_true(await_awake(rt, 0));
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
 /* A long task and what it makes runnable: the tasks wait in `parker` each, and raise `done`. */
 struct scene {
 	weft_runtime *rt;
@@ -453,6 +503,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_idle_runtime_uses_no_processor),
+		cmocka_unit_test(test_who_is_awake_is_counted),
 		cmocka_unit_test(test_a_long_task_does_not_strand_the_next_slot),
 		cmocka_unit_test(test_a_long_task_does_not_strand_a_slot_that_was_in_use),
 		cmocka_unit_test(test_a_long_task_wakes_a_watcher_for_the_next_slot),

@@ -117,22 +117,6 @@ static void inject(struct moment *m)
 	weft__wfcq_enqueue(&m->rt->injection, &m->task->link);
 }
 
-static void test_what_was_injected_is_found(void **state)
-{
-	(void)state;
-	if (!asymmetric())
-		skip();
-	moment.rt = assert_create(1);
-	for (unsigned i = 0; i < weft_test_scale(200); i++) {
-		arm(inject);
-		/* It runs this, and then goes to sleep. */
-		assert_int_equal(weft_submit(moment.rt, give_back, NULL, NULL), 0);
-		assert_true(spin_for(&moment.done, 1));
-		await_end();
-	}
-	assert_int_equal(weft_runtime_destroy(moment.rt), 0);
-}
-
 static void *compute(void *arg)
 {
 	struct moment *m = arg;
@@ -173,6 +157,12 @@ static void play(void (*act)(struct moment *moment))
 		await_end();
 	}
 	assert_int_equal(weft_runtime_destroy(moment.rt), 0);
+}
+
+static void test_what_was_injected_is_found(void **state)
+{
+	(void)state;
+	play(inject);
 }
 
 static void test_what_another_worker_forked_is_found(void **state)
