@@ -191,8 +191,8 @@ static void push_to_ring_and_hand(struct moment *m)
 	struct task *handed = task_of_handle(&handed_storage);
 
 	push_to_ring(m);
-	CHECK(weft__hand_to_sleeper(m->rt, handed));
-	CHECK(atomic_load_explicit(&weft__worker()->handed, memory_order_relaxed) == handed);
+	/* To this worker, unless a moment of the third one's was caught, or another searches. */
+	weft__inject_from_outside(m->rt, handed);
 }
 
 /*
