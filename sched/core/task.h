@@ -24,6 +24,8 @@
 
 #include <assert.h>
 #include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
 
 struct waiter;
 struct worker;
@@ -75,14 +77,16 @@ struct task {
 	void *value; /* the argument; the result once it has ended, published by join */
 
 	/* Of whoever owns the task in its present state. */
-	struct coro *coro; /* where to resume it; NULL: not started */
 	struct weft_runtime *rt;
-	struct task_cold *cold; /* may be NULL */
-	struct task_end *end;   /* may be NULL */
-	int16_t pin;            /* the worker that it must run on, or TASK_UNPINNED */
-	uint16_t home;          /* the worker that it was suspended on, or TASK_NO_HOME */
-	uint16_t mask;          /* depth of weft_cancel_mask() */
+	int16_t pin;   /* the worker that it must run on, or TASK_UNPINNED */
+	uint16_t home; /* a worker that it was suspended on; TASK_NO_HOME: it never was (fork.c) */
+	uint16_t mask; /* depth of weft_cancel_mask() */
 	uint16_t flags;
+
+	/* From here to .join all is 0 in a new task. */
+	struct coro *coro;      /* where to resume it; NULL: not started */
+	struct task_end *end;   /* may be NULL */
+	struct task_cold *cold; /* may be NULL */
 
 	_Atomic uint32_t park;            /* enum park (the task, its thread's next, one waker) */
 	_Atomic uint32_t cancel;          /* CANCEL_ (any; the task reads) */
@@ -133,19 +137,17 @@ static inline void task_init(struct task *t, struct weft_runtime *rt, weft_fn *f
 {
 	t->fn = fn;
 	t->value = arg;
-	t->coro = NULL;
 	t->rt = rt;
-	t->cold = NULL;
-	t->end = NULL;
 	t->pin = TASK_UNPINNED;
 	t->home = TASK_NO_HOME;
 	t->mask = 0;
 	t->flags = flags;
-	/* relaxed, all: whoever sees the task got it through a queue, which publishes it. */
-	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
-	atomic_store_explicit(&t->cancel, 0, memory_order_relaxed);
-	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
-	atomic_store_explicit(&t->join, join, memory_order_relaxed);
+	/* A few wide stores. Plain ones: whoever sees the task got it through a queue, which
+	 * publishes it. */
+	memset(&t->coro, 0, offsetof(struct task, number) - offsetof(struct task, coro));
+	/* relaxed: as above. */
+	if (join != JOIN_NOBODY)
+		atomic_store_explicit(&t->join, join, memory_order_relaxed);
 }
 
 #endif
