@@ -78,11 +78,6 @@
 
 #define STARVE_NS ((int64_t)5000000) /* how often a worker asks again for a stack (starve.c) */
 
-#define SEARCHER     UINT64_C(1)
-#define SLEEPER      (UINT64_C(1) << 32)
-#define SEARCHERS(i) ((uint32_t)(i))
-#define SLEEPERS(i)  ((uint32_t)((i) >> 32))
-
 /*
  * What w counts as while it sleeps. One that retires would not look for work: it is woken by nudges
  * only, and by itself. (w->retires does not change while w is on the list.)
@@ -212,6 +207,14 @@ void weft__announce_slot(struct weft_runtime *rt)
 	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0 &&
 	    !atomic_load_explicit(&rt->watching, memory_order_relaxed))
 		wake_one(rt, true, true);
+}
+
+void weft__announce_start(struct worker *w)
+{
+	if (weft__deque_size(&w->deque) == 1)
+		weft__announce_slot(w->rt);
+	else
+		weft__announce(w->rt);
 }
 
 void weft__announce_timer(struct worker *w)

@@ -104,10 +104,13 @@ void weft__start_later(struct worker *w, struct task *t)
 		to_inbox(w, t);
 		return;
 	}
-	if (!weft__deque_push(&w->deque, t))
-		weft__inject(w->rt, t); /* the deque cannot grow: no memory */
-	else if (weft__deque_size(&w->deque) == 1)
-		weft__announce_slot(w->rt);
+	weft__start_later_unpinned(w, t);
+}
+
+void weft__start_later_full(struct worker *w, struct task *t)
+{
+	if (weft__deque_push_full(&w->deque, t))
+		weft__announce_start(w);
 	else
-		weft__announce(w->rt);
+		weft__inject(w->rt, t); /* it cannot grow: no memory */
 }

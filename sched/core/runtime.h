@@ -211,6 +211,41 @@ void weft__announce(struct weft_runtime *rt);
 /* After a next slot was filled, or a task put into an empty deque: wakes a watcher if need be. */
 void weft__announce_slot(struct weft_runtime *rt);
 
+/* After an unstarted task was put into w's deque: weft__announce_slot() or weft__announce(). */
+void weft__announce_start(struct worker *w);
+
+/* The same where the deque is full. */
+void weft__start_later_full(struct worker *w, struct task *t);
+
+/* What runtime.idle counts. */
+#define SEARCHER     UINT64_C(1)
+#define SLEEPER      (UINT64_C(1) << 32)
+#define SEARCHERS(i) ((uint32_t)(i))
+#define SLEEPERS(i)  ((uint32_t)((i) >> 32))
+
+/*
+ * weft__start_later() for a task that is not pinned: without a call as long as nobody sleeps. The
+ * look at idle here is the one of weft__announce() and weft__announce_slot(), which agree that
+ * nobody is to be woken for anything; only where it says otherwise it matters which of them it is,
+ * and that one looks again.
+ */
+static inline void weft__start_later_unpinned(struct worker *w, struct task *t)
+{
+	/* relaxed: only the owner writes it. */
+	int64_t bottom = atomic_load_explicit(&w->deque.bottom, memory_order_relaxed);
+
+	if (__builtin_expect(bottom == w->deque.full, 0)) {
+		weft__start_later_full(w, t);
+		return;
+	}
+	weft__deque_put(&w->deque, bottom, t);
+	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	/* relaxed: the fence orders it. */
+	uint64_t idle = atomic_load_explicit(&w->rt->idle, memory_order_relaxed);
+	if (__builtin_expect(SLEEPERS(idle) > 0, 0) && SEARCHERS(idle) == 0)
+		weft__announce_start(w);
+}
+
 /* After a deadline was armed or set by w, which goes on to run something. */
 void weft__announce_timer(struct worker *w);
 

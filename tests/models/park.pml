@@ -10,7 +10,9 @@
  * sched/core/find.c weft__find(), look_around(), search(), from_injection(), from_hand(),
  * or_handed(); sched/core/ready.c weft__ready(), weft__ready_tail(), weft__inject(),
  * weft__inject_from_outside(), to_inbox(); sched/core/workers.c
- * weft__all_ended(); sched/core/runtime.c weft_runtime_destroy(), weft__stop().
+ * weft__all_ended(); sched/core/runtime.c weft_runtime_destroy(), weft__stop(). (The look at idle in
+ * sched/core/runtime.h weft__start_later_unpinned() is that of weft__announce(), taken before the
+ * call.)
  *
  * The actors: WORKERS workers, of which the first runs a task that makes another one visible (PUT:
  * in its ring, its next slot, the injection queue, its slot for the second time; or any) and, with
