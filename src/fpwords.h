@@ -43,6 +43,15 @@ static inline void fpwords_load(const struct fpwords *to, const struct fpwords *
 		__asm__ volatile("fnclex\n\tfldcw %0" : : "m"(to->x87));
 }
 
+/* fpwords_load() of what fpwords_default() says. */
+static inline void fpwords_load_default(const struct fpwords *now)
+{
+	/* In memory: neither word can be loaded from elsewhere. */
+	static const struct fpwords fresh = {0x1f80, 0x037f};
+
+	fpwords_load(&fresh, now);
+}
+
 /* As fpwords_load(), whatever the CPU's words are. */
 static inline void fpwords_restore(const struct fpwords *to)
 {
@@ -122,6 +131,16 @@ static inline void fpwords_default(struct fpwords *words)
 	fesetenv(&now.env);
 }
 
+#endif
+
+#if !defined(__x86_64__)
+static inline void fpwords_load_default(const struct fpwords *now)
+{
+	struct fpwords fresh;
+
+	fpwords_default(&fresh);
+	fpwords_load(&fresh, now);
+}
 #endif
 
 #endif

@@ -22,7 +22,8 @@ import re
 import subprocess
 import sys
 
-ACCESSORS = ('weft__thread', 'weft__worker', 'weft__worker_set')
+# The last two read the worker and pass it on, once.
+ACCESSORS = ('weft__thread', 'weft__worker', 'weft__worker_set', 'weft_fork', 'weft_fork_join')
 # Another way out of the same code, which only the assembly backends have.
 ASSEMBLY = ('weft__context_switch_alike',)
 SWITCHES = ('weft__context_switch', 'weft__context_switch_alike', 'weft__coro_switch', 'weft__coro_switch_on',

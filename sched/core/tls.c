@@ -6,10 +6,16 @@
  * Hence weft__worker() is the one place where it is read: never inlined, cloned or guessed to be
  * pure, with a body that cannot be moved or merged. src/tls.c does the same for the coroutine
  * layer.
+ *
+ * weft_fork() and weft_fork_join() are so short that the call of weft__worker(), and what has to
+ * be kept over it, would be a tenth of them. They read the variable here and go on elsewhere, in a
+ * tail call: there is no code of theirs that a switch could come before.
  */
 #include "tls.h"
 
 #include "src/tls.h"
+
+#include <weft/fork.h>
 
 static _Thread_local struct worker *this_worker WEFT__TLS_MODEL;
 
@@ -23,4 +29,16 @@ WEFT__REREAD void weft__worker_set(struct worker *w)
 {
 	WEFT__READ_ANEW();
 	this_worker = w;
+}
+
+WEFT__REREAD void weft_fork(weft_task *storage, weft_fn *fn, void *arg)
+{
+	WEFT__READ_ANEW();
+	weft__fork(storage, fn, arg, this_worker);
+}
+
+WEFT__REREAD void *weft_fork_join(weft_task *storage)
+{
+	WEFT__READ_ANEW();
+	return weft__fork_join(storage, this_worker);
 }

@@ -3,6 +3,8 @@
 #ifndef WEFT_CORE_TLS_H
 #define WEFT_CORE_TLS_H
 
+#include <weft/task.h>
+
 struct worker;
 
 /* The calling thread's worker, or NULL. Read anew at each call; the result is stale after a
@@ -10,5 +12,9 @@ struct worker;
 struct worker *weft__worker(void);
 
 void weft__worker_set(struct worker *w);
+
+/* fork.c: weft_fork() and weft_fork_join(), on the thread whose worker w is. */
+void weft__fork(weft_task *storage, weft_fn *fn, void *arg, struct worker *w);
+void *weft__fork_join(weft_task *storage, struct worker *w);
 
 #endif

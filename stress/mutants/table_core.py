@@ -203,4 +203,9 @@ MUTANTS = [
            'w->task = t; counter_add(&w->counters.inlined, 1);',
            'counter_add(&w->counters.inlined, 1);',
            unit('sched-core-fork-identity')),
+    Mutant('inline-hop-unnoticed', 'who runs a fork inline misses that one inline in it has hopped',
+           'sched/core/fork.c',
+           'if (t->home != TASK_NO_HOME) parent->home = t->home;',
+           '',
+           unit('sched-core-fork-identity')),
 ]
