@@ -10,8 +10,9 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ROOT = os.path.dirname(HERE)
 OUT = os.path.join(ROOT, 'build', 'bench')
 CC, CXX = os.environ.get('CC', 'gcc'), os.environ.get('CXX', 'g++')
-CFLAGS = '-std=gnu11 -O2 -D_GNU_SOURCE -Wall -Wextra'.split()
-CXXFLAGS = '-std=c++17 -O2 -D_GNU_SOURCE -Wall -Wextra'.split()
+# Aligned: where the linker happens to put a kernel makes up to 7 % (quicksort), for whoever it is linked with.
+CFLAGS = '-std=gnu11 -O2 -falign-functions=64 -D_GNU_SOURCE -Wall -Wextra'.split()
+CXXFLAGS = '-std=c++17 -O2 -falign-functions=64 -D_GNU_SOURCE -Wall -Wextra'.split()
 GO_NEW = '/usr/lib/go-1.23/bin/go'
 
 
