@@ -123,6 +123,85 @@ static void test_an_inlined_fork_is_a_task(void **state)
 	unsetenv("WEFT_CHAOS");
 }
 
+/*
+ * How each word of control says to round: on x86-64 mxcsr in the low two bits, and above them that
+ * of the x87, which is all that fegetround() looks at.
+ */
+static unsigned rounding(void)
+{
+#if defined(__x86_64__)
+	uint32_t mxcsr;
+	uint16_t x87;
+
+	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+	__asm__ volatile("fnstcw %0" : "=m"(x87));
+	return (mxcsr >> 13 & 3) | (x87 >> 10 & 3u) << 2;
+#else
+	return (unsigned)fegetround();
+#endif
+}
+
+static void round_to(unsigned to)
+{
+#if defined(__x86_64__)
+	uint32_t mxcsr;
+	uint16_t x87;
+
+	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+	__asm__ volatile("fnstcw %0" : "=m"(x87));
+	mxcsr = (mxcsr & ~(3u << 13)) | (to & 3) << 13;
+	x87 = (uint16_t)((x87 & ~(3u << 10)) | (to >> 2) << 10);
+	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+	__asm__ volatile("fldcw %0" : : "m"(x87));
+#else
+	fesetround((int)to);
+#endif
+}
+
+#if defined(__x86_64__)
+static const unsigned rounding_of[] = {1 | 2 << 2, 2, 1 << 2, 3 | 3 << 2};
+#else
+static const unsigned rounding_of[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO, FE_UPWARD};
+#endif
+
+static void *round_otherwise(void *arg)
+{
+	unsigned *other = arg;
+
+	CHECK(rounding() == FE_TONEAREST); /* 0 in each word */
+	round_to(*other);
+	weft_yield();
+	CHECK(rounding() == *other);
+	return arg;
+}
+
+static void *round_in_every_way(void *arg)
+{
+	unsigned ways = sizeof rounding_of / sizeof *rounding_of;
+
+	for (unsigned i = 0; i < ways * ways; i++) {
+		unsigned own = rounding_of[i / ways], other = rounding_of[i % ways];
+		weft_task fork;
+
+		round_to(own);
+		weft_fork(&fork, round_otherwise, &other);
+		CHECK(rounding() == own);
+		CHECK(weft_fork_join(&fork) == &other);
+		CHECK(rounding() == own);
+	}
+	round_to(FE_TONEAREST);
+	return arg;
+}
+
+static void test_an_inlined_fork_rounds_on_its_own(void **state)
+{
+	(void)state;
+	assert_run(1, round_in_every_way, NULL);
+	setenv("WEFT_CHAOS", "1,hop", 1);
+	assert_run(4, round_in_every_way, NULL);
+	unsetenv("WEFT_CHAOS");
+}
+
 /* With one worker every fork runs inline. A stolen one is not pinned: it runs where the thief
  * is. */
 static void test_an_inlined_fork_inherits_the_pin(void **state)
@@ -284,6 +363,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_inlined_fork_is_a_task),
+		cmocka_unit_test(test_an_inlined_fork_rounds_on_its_own),
 		cmocka_unit_test(test_an_inlined_fork_inherits_the_pin),
 		cmocka_unit_test(test_a_pinned_parent_stays),
 		cmocka_unit_test(test_a_fork_in_a_generator_is_not_inside),
