@@ -30,11 +30,53 @@ struct coro {
 	unsigned eh_uncaught;   /* the C++ runtime's per-thread state while suspended */
 	void *eh_caught;
 	struct coro *caller; /* who entered it: non-NULL only for a weft_coro that runs */
+	struct stack stack;  /* .low and .top bound the usable bytes; a leader's are 0 */
 	struct coro *next;   /* free for whoever owns the suspended coroutine, to link it */
 	struct coro *chain;  /* the same, to link a list's first to another list */
-	struct stack stack;  /* .low and .top bound the usable bytes; a leader's are 0 */
 	struct coro_sanitizer sanitizer;
 };
+
+/* How many lines of a stack coro_prefetch() has loaded: what the switch takes from there, and the
+ * frame that called it. */
+#define WEFT__HINT_LINES 3
+
+/*
+ * What coro_prefetch() needs to know of a suspended coroutine: its address and, in the bits that
+ * are 0 in that, how many lines of its stack are in use; 0 if they are more than fit there. By who
+ * owns it.
+ */
+static inline uintptr_t coro_hint(const struct coro *co)
+{
+#if defined(WEFT_CONTEXT_ASM)
+	uintptr_t lines = ((uintptr_t)co - (uintptr_t)co->context.sp + WEFT__STACK_COLOUR - 1) /
+			  WEFT__STACK_COLOUR;
+
+	return (uintptr_t)co | (lines < WEFT__STACK_COLOUR ? lines : 0);
+#else
+	return (uintptr_t)co;
+#endif
+}
+
+/* The same where its header is not to be looked at: as if it were suspended near its bottom. */
+static inline uintptr_t coro_hint_cold(const struct coro *co)
+{
+	return (uintptr_t)co | 6;
+}
+
+/*
+ * Has the lines loaded that a switch to a coroutine touches. The coroutine may be gone: nothing is
+ * read, and a prefetch does not fault. (Inlined always: gcc 12 takes a function that only
+ * prefetches for one without effect, and drops the call.)
+ */
+static inline __attribute__((always_inline)) void coro_prefetch(uintptr_t hint)
+{
+	uintptr_t header = hint & ~(uintptr_t)(WEFT__STACK_COLOUR - 1);
+	uintptr_t frame = header - (hint - header) * WEFT__STACK_COLOUR;
+
+	__builtin_prefetch((const void *)header, 1);
+	for (unsigned i = 0; i < WEFT__HINT_LINES; i++)
+		__builtin_prefetch((const void *)(frame + i * WEFT__STACK_COLOUR), 1);
+}
 
 /*
  * A coroutine that will run main(value) when it is first switched to, with errno 0 and the default

@@ -59,6 +59,17 @@ static bool fetch_coros(struct worker *w)
 	return w->idle_coros;
 }
 
+/* As weft__ready_tail(), without a call where nothing is out of the ordinary. */
+static inline __attribute__((always_inline)) void ready_tail(struct worker *w, struct task *t)
+{
+	if (__builtin_expect(t->pin == TASK_UNPINNED && !w->overflowed && !w->rt->config.chaos.on &&
+				     weft__ring_push(&w->ring, t, coro_hint(t->coro)),
+			     1))
+		announce(w->rt);
+	else
+		weft__ready_tail(w, t);
+}
+
 /*
  * Asks for what the next coroutine of the depot's will touch when it starts, while this one starts:
  * they lie in as many pages, and were last used by tasks long ended. Its link comes along, so that
@@ -77,15 +88,13 @@ static inline void fetch_ahead(struct worker *w)
 		__builtin_prefetch(header + at, 1);
 }
 
-/* Where it was not a task that parks. */
+/* Where it was not a task that parks or yields. */
 static __attribute__((noinline)) void settle_other(struct worker *w, enum leave leave)
 {
 	switch (leave) {
 	case LEAVE_NOTHING:
 	case LEAVE_PARK:
-		break;
 	case LEAVE_YIELD:
-		weft__ready_tail(w, w->leaving);
 		break;
 	case LEAVE_IDLE:
 		keep_coro(w, w->leaving_coro);
@@ -104,6 +113,8 @@ static inline __attribute__((always_inline)) void settle(struct worker *w)
 	if (__builtin_expect(leave == LEAVE_PARK, 1))
 		/* release: the saved context, for the waker's acquire in parked() (wait.c). */
 		atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
+	else if (leave == LEAVE_YIELD)
+		ready_tail(w, w->leaving);
 	else
 		settle_other(w, leave);
 }

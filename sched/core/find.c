@@ -43,6 +43,7 @@
 #define FAIR_SOURCES    4
 #define INJECTION_BATCH 64
 #define RING_BATCH      128
+#define RING_AHEAD      8
 #define DEQUE_BATCH     256
 #define DEQUE_BATCH_MIN 64
 #define SEARCH_PAUSES   128
@@ -132,7 +133,9 @@ static struct task *from_injection(struct worker *w, unsigned max, bool have_sta
 		return NULL;
 	counter_add(&w->counters.injected, count);
 	for (unsigned i = 1; i < count; i++) {
-		if (!weft__ring_push(&w->ring, task_of_link(nodes[i])))
+		struct task *t = task_of_link(nodes[i]);
+
+		if (!weft__ring_push(&w->ring, t, task_hint(t)))
 			weft__wfcq_enqueue(&rt->injection, nodes[i]);
 	}
 	/* Those who were turned away while we took, and those who sleep, learn of what is left. */
@@ -167,13 +170,24 @@ static struct task *or_handed(struct worker *w, struct task *t)
 	return startable(w, handed, false);
 }
 
+/* Takes the oldest of the ring, and has loaded what one of the next will need. */
+static inline __attribute__((always_inline)) struct task *pop_ring(struct worker *w)
+{
+	uintptr_t hint;
+	void *ahead = weft__ring_ahead(&w->ring, RING_AHEAD, &hint);
+
+	if (ahead)
+		task_prefetch(ahead, hint);
+	return weft__ring_pop(&w->ring);
+}
+
 /*
  * While the ring overflows, the injection queue is its tail (ready.c): everybody keeps their place
  * in the line, and the ring is filled anew when it is empty.
  */
 static struct task *from_ring(struct worker *w, bool have_stack)
 {
-	struct task *t = weft__ring_pop(&w->ring);
+	struct task *t = pop_ring(w);
 
 	if (t)
 		return startable(w, t, have_stack);
@@ -258,6 +272,19 @@ static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint3
 	return t;
 }
 
+/* The way of tasks that yield: the ring, and only then the whole order. */
+static __attribute__((noinline)) struct task *pick_ring(struct worker *w, uint32_t pick,
+							bool have_stack)
+{
+	struct task *t = pop_ring(w);
+
+	if (__builtin_expect(t && t->coro, 1))
+		return t;
+	if (t && (t = startable(w, t, have_stack)))
+		return t;
+	return pick_local(w, pick, have_stack);
+}
+
 struct task *weft__pick_local(struct worker *w, bool have_stack)
 {
 	uint32_t pick = count_pick(w);
@@ -270,6 +297,7 @@ struct task *weft__pick_local(struct worker *w, bool have_stack)
 		struct task *t = from_slot(w);
 		if (t)
 			return t;
+		return pick_ring(w, pick, have_stack);
 	}
 	return pick_local(w, pick, have_stack);
 }
@@ -330,6 +358,7 @@ static bool run_timers(struct worker *w)
 static struct task *steal_from(struct worker *w, struct worker *victim, bool can_start)
 {
 	void *loot[DEQUE_BATCH];
+	uintptr_t hints[RING_BATCH];
 
 	size_t unstarted = can_start ? weft__deque_size(&victim->deque) : 0;
 	if (unstarted > 0) {
@@ -355,13 +384,20 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 	}
 	if (weft__ring_empty(&victim->ring))
 		return NULL;
-	unsigned count = weft__ring_steal(&victim->ring, loot, RING_BATCH);
+	unsigned count = weft__ring_steal(&victim->ring, loot, hints, RING_BATCH);
 	if (count == 0)
 		return NULL;
 	counter_add(&w->counters.steals, 1);
 	counter_add(&w->counters.stolen, count);
-	for (unsigned i = 1; i < count; i++)
-		weft__ready_tail(w, loot[i]);
+	/* Pinned tasks are in no ring: as weft__ready_tail(), but that a task which is not touched
+	 * need not come from its victim's cache now. */
+	bool chaos = w->rt->config.chaos.on;
+	for (unsigned i = 1; i < count; i++) {
+		if (chaos || w->overflowed || !weft__ring_push(&w->ring, loot[i], hints[i]))
+			weft__ready_tail(w, loot[i]);
+	}
+	if (count > 1)
+		weft__announce(w->rt);
 	return startable(w, loot[0], false);
 }
 

@@ -41,7 +41,7 @@ void weft__inject_from_outside(struct weft_runtime *rt, struct task *t)
  * nobody. */
 static void to_ring(struct worker *w, struct task *t)
 {
-	if (!w->overflowed && weft__ring_push(&w->ring, t))
+	if (!w->overflowed && weft__ring_push(&w->ring, t, task_hint(t)))
 		return;
 	w->overflowed = true;
 	weft__wfcq_enqueue(&w->rt->injection, &t->link);

@@ -208,6 +208,14 @@ bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t);
 /* After a task became visible in one of the worker's queues: wakes a worker for it if need be. */
 void weft__announce(struct weft_runtime *rt);
 
+static inline void announce(struct weft_runtime *rt)
+{
+	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	/* relaxed: the fences order. */
+	if (atomic_load_explicit(&rt->idle, memory_order_relaxed) != 0)
+		weft__announce(rt);
+}
+
 /* After a next slot was filled, or a task put into an empty deque: wakes a watcher if need be. */
 void weft__announce_slot(struct weft_runtime *rt);
 

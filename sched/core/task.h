@@ -113,6 +113,22 @@ static inline weft_task *task_handle(struct task *t)
 	return (weft_task *)t;
 }
 
+/* What task_prefetch() needs to know of a task, besides its address. By who owns it; touches
+ * nothing but the task. */
+static inline uintptr_t task_hint(const struct task *t)
+{
+	return coro_hint_cold(t->coro);
+}
+
+/* Has the lines loaded that resuming t touches. t may have been taken by another worker, and have
+ * ended: as coro_prefetch(). */
+static inline __attribute__((always_inline)) void task_prefetch(const void *t, uintptr_t hint)
+{
+	__builtin_prefetch((const char *)t + offsetof(struct task, coro), 1);
+	__builtin_prefetch((const char *)t + offsetof(struct task, pin), 1);
+	coro_prefetch(hint);
+}
+
 /* After the task's function, in the task. The caller may be on another worker afterwards. */
 static inline void task_run_end(struct task *t)
 {

@@ -29,6 +29,10 @@
  * the time. */
 #define QUEUE_CAPACITY 1024
 
+/* The ring grows to so many times that before it overflows: a ring of 128 Ki takes 2 MiB. */
+#define RING_GROWTH       128
+#define RING_GROWTH_CHAOS 4
+
 static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 {
 	struct worker *w = aligned_alloc(alignof(struct worker), sizeof *w);
@@ -40,7 +44,8 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 	unsigned capacity = rt->config.chaos.on ? weft__chaos_capacity(w) : QUEUE_CAPACITY;
 	if (weft__deque_init(&w->deque, capacity) < 0)
 		goto err_deque;
-	if (weft__ring_init(&w->ring, capacity) < 0)
+	unsigned growth = rt->config.chaos.on ? RING_GROWTH_CHAOS : RING_GROWTH;
+	if (weft__ring_init(&w->ring, capacity, capacity * growth) < 0)
 		goto err_ring;
 	weft__wfcq_init(&w->inbox);
 	weft__timers_init(&w->timers);

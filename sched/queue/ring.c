@@ -1,63 +1,244 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ready ring's setup and the thieves' side. See ring.h.
+ * The ready ring's cold parts and the thieves' side. See ring.h.
  */
 #include "sched/queue/ring.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-int weft__ring_init(struct weft__ring *r, unsigned capacity)
+/* So many pops by CAS cost about what the next thief's fence and its interrupts do. */
+#define CALM 512
+
+static uint64_t make_head(uint64_t index, enum weft__ring_state state)
 {
-	if (capacity < 2 || (capacity & (capacity - 1)) != 0)
+	return index << 2 | state;
+}
+
+static struct weft__ring_buffer *new_buffer(uint64_t capacity)
+{
+	struct weft__ring_buffer *buffer =
+		calloc(1, sizeof(*buffer) + (size_t)capacity * sizeof(buffer->slots[0]));
+
+	if (buffer)
+		buffer->mask = capacity - 1;
+	return buffer;
+}
+
+int weft__ring_init(struct weft__ring *r, unsigned capacity, unsigned most)
+{
+	if (capacity < 2 || (capacity & (capacity - 1)) != 0 || most < capacity ||
+	    (most & (most - 1)) != 0)
 		return -EINVAL;
 
-	r->slots = calloc(capacity, sizeof(r->slots[0]));
-	if (!r->slots)
+	struct weft__ring_buffer *buffer = new_buffer(capacity);
+
+	if (!buffer)
 		return -ENOMEM;
 
+	weft__fence_init();
 	atomic_init(&r->tail, 0);
-	atomic_init(&r->head, 0);
+	atomic_init(&r->mine, 0);
+	atomic_init(&r->head, make_head(0, WEFT__RING_OWNED));
+	atomic_init(&r->buffer, buffer);
 	r->full = capacity;
-	r->mask = capacity - 1;
+	r->mask = buffer->mask;
+	r->slots = buffer->slots;
+	r->most = most;
+	r->calm = 0;
 	return 0;
 }
 
 void weft__ring_fini(struct weft__ring *r)
 {
-	free(r->slots);
-	r->slots = NULL;
+	/* relaxed: the caller is ordered after all other uses. */
+	struct weft__ring_buffer *buffer = atomic_load_explicit(&r->buffer, memory_order_relaxed);
+
+	while (buffer) {
+		struct weft__ring_buffer *older = buffer->older;
+
+		free(buffer);
+		buffer = older;
+	}
 }
 
-unsigned weft__ring_steal(struct weft__ring *r, void **out, unsigned max)
+static void copy_slot(struct weft__ring_slot *to, struct weft__ring_slot *from)
+{
+	/* relaxed, all: the owner wrote what it reads, and the store of buffer publishes what it
+	 * writes. */
+	atomic_store_explicit(&to->element,
+			      atomic_load_explicit(&from->element, memory_order_relaxed),
+			      memory_order_relaxed);
+	atomic_store_explicit(&to->hint, atomic_load_explicit(&from->hint, memory_order_relaxed),
+			      memory_order_relaxed);
+}
+
+/* Moves on to a buffer of twice the size that holds the elements in [head, tail). */
+static bool grow(struct weft__ring *r, uint64_t head, uint64_t tail)
+{
+	uint64_t capacity = (r->mask + 1) * 2;
+	struct weft__ring_buffer *buffer = capacity <= r->most ? new_buffer(capacity) : NULL;
+
+	if (!buffer)
+		return false;
+
+	/* Thieves may take some of them meanwhile: the copies are then below the head, like any
+	 * stale slot. */
+	for (uint64_t i = head; i < tail; i++)
+		copy_slot(&buffer->slots[i & buffer->mask], &r->slots[i & r->mask]);
+
+	/* relaxed: only the owner writes it. */
+	buffer->older = atomic_load_explicit(&r->buffer, memory_order_relaxed);
+	/* release: publishes mask and slots to steal's load of buffer. A thief that still finds the
+	 * older one finds the same element there, because nobody writes to it any more. */
+	atomic_store_explicit(&r->buffer, buffer, memory_order_release);
+
+	r->full = head + capacity;
+	r->mask = buffer->mask;
+	r->slots = buffer->slots;
+	return true;
+}
+
+bool weft__ring_push_full(struct weft__ring *r, void *element, uintptr_t hint)
+{
+	/* relaxed, both: only the owner writes them. */
+	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_relaxed) >> 1;
+	/* acquire: pairs with the CAS of steal; what thieves read from the slots that we are about
+	 * to reuse is read before. */
+	uint64_t head = weft__ring_index(atomic_load_explicit(&r->head, memory_order_acquire));
+
+	if (head < mine)
+		head = mine;
+	r->full = head + r->mask + 1;
+	if (tail == r->full && !grow(r, head, tail))
+		return false;
+	weft__ring_put(r, tail, element, hint);
+	return true;
+}
+
+void *weft__ring_pop_shared(struct weft__ring *r)
+{
+	/* relaxed, all: the owner wrote tail, mine and the slots itself, and of head only the value
+	 * counts. */
+	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_relaxed) >> 1;
+	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+	void *element = NULL;
+	uint64_t index;
+
+	for (;;) {
+		index = weft__ring_index(head);
+		if ((head & WEFT__RING_STATE) == WEFT__RING_ASKED) {
+			/* release: tail, for steal's load of it. Where it fails a thief has done
+			 * the same. */
+			if (atomic_compare_exchange_strong_explicit(
+				    &r->head, &head, make_head(mine, WEFT__RING_SHARED),
+				    memory_order_release, memory_order_relaxed))
+				head = make_head(mine, WEFT__RING_SHARED);
+			continue;
+		}
+		if (index != mine)
+			r->calm = 0;
+		if (index == tail)
+			break;
+		/* relaxed: the owner wrote it. */
+		element = atomic_load_explicit(&r->slots[index & r->mask].element,
+					       memory_order_relaxed);
+		/* release: tail, for steal's load of it. A failure, which says that a thief took
+		 * something, reloads head. */
+		if (atomic_compare_exchange_weak_explicit(
+			    &r->head, &head, make_head(index + 1, WEFT__RING_SHARED),
+			    memory_order_release, memory_order_relaxed)) {
+			index++;
+			break;
+		}
+		element = NULL;
+	}
+	/* release: tail, for who reads it after mine. */
+	atomic_store_explicit(&r->mine, index << 1, memory_order_release);
+
+	if (element && ++r->calm >= CALM) {
+		r->calm = 0;
+		head = make_head(index, WEFT__RING_SHARED);
+		/* release: mine, for the thief that sees by head that it counts. If it fails a
+		 * thief has just taken something. */
+		atomic_compare_exchange_strong_explicit(&r->head, &head,
+							make_head(index, WEFT__RING_OWNED),
+							memory_order_release, memory_order_relaxed);
+	}
+	return element;
+}
+
+/* Asks the owner, as head is, to share. false: it was just taking something. */
+static bool share(struct weft__ring *r, uint64_t head)
+{
+	uint64_t asked = make_head(weft__ring_index(head), WEFT__RING_ASKED);
+
+	/* relaxed, both: publishes nothing; the owner sees it because of the fence. If it fails the
+	 * caller looks again. */
+	if (head != asked &&
+	    !atomic_compare_exchange_strong_explicit(&r->head, &head, asked, memory_order_relaxed,
+						     memory_order_relaxed))
+		return true;
+
+	/* Store-load race with weft__ring_pop(): it stores that it is taking, then reads the state;
+	 * we have asked, or have seen that another thief has, then read mine. The heavy side is
+	 * ours, because thieves are rare. */
+	weft__fence_heavy();
+
+	/* acquire: tail is read after it, and so is not below it. */
+	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_acquire);
+	if (mine & 1)
+		return false;
+	/* release: hands on what we acquired with mine. relaxed on failure: it has been done. */
+	atomic_compare_exchange_strong_explicit(&r->head, &asked,
+						make_head(mine >> 1, WEFT__RING_SHARED),
+						memory_order_release, memory_order_relaxed);
+	return true;
+}
+
+unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints, unsigned max)
 {
 	for (;;) {
 		/* acquire: tail is read after head, and so is not below it. */
 		uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
-		/* acquire: pairs with weft__ring_push(); sees the slots and what they point to. */
-		uint64_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
-		uint64_t size = tail - head;
+		if ((head & WEFT__RING_STATE) != WEFT__RING_SHARED) {
+			if (max == 0 || weft__ring_empty(r) || !share(r, head))
+				return 0;
+			continue;
+		}
+		uint64_t index = weft__ring_index(head);
+		/* acquire: pairs with weft__ring_put(); sees the slots, what they point to, and a
+		 * buffer that has them. */
+		uint64_t size = atomic_load_explicit(&r->tail, memory_order_acquire) - index;
 		uint64_t n = size - size / 2;
 
 		if (n > max)
 			n = max;
 		if (n == 0)
 			return 0;
-		/* More than there is room for: others have moved both since head was read. The CAS
-		 * would fail. */
-		if (size > r->mask + 1)
-			continue;
+		/* acquire: pairs with grow(); sees mask and slots. */
+		struct weft__ring_buffer *buffer =
+			atomic_load_explicit(&r->buffer, memory_order_acquire);
 
-		/* relaxed: published by tail. Before the CAS: see the top of ring.h. */
-		for (uint64_t i = 0; i < n; i++)
-			out[i] = atomic_load_explicit(&r->slots[(head + i) & r->mask],
-						      memory_order_relaxed);
+		/* relaxed: published by tail, or by buffer. Before the CAS: see the top of
+		 * ring.h. */
+		for (uint64_t i = 0; i < n; i++) {
+			struct weft__ring_slot *slot = &buffer->slots[(index + i) & buffer->mask];
+
+			out[i] = atomic_load_explicit(&slot->element, memory_order_relaxed);
+			if (ret_hints)
+				ret_hints[i] =
+					atomic_load_explicit(&slot->hint, memory_order_relaxed);
+		}
 
 		/* release: keeps the reads of the slots before it; pairs with the owner's acquire
-		 * in weft__ring_push(), which goes on to overwrite them. relaxed on failure: head
-		 * is read again. */
+		 * in weft__ring_push_full(), which goes on to overwrite them. relaxed on failure:
+		 * head is read again. */
 		if (atomic_compare_exchange_strong_explicit(
-			    &r->head, &head, head + n, memory_order_release, memory_order_relaxed))
+			    &r->head, &head, make_head(index + n, WEFT__RING_SHARED),
+			    memory_order_release, memory_order_relaxed))
 			return (unsigned)n;
 	}
 }

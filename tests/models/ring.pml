@@ -2,50 +2,63 @@
 /*
  * The ready ring: the owner's push and pop against two thieves that take half.
  *
- * Mirrors: sched/queue/ring.h weft__ring_push(), weft__ring_pop(); sched/queue/ring.c
- * weft__ring_steal().
+ * Mirrors: sched/queue/ring.h weft__ring_push(), weft__ring_put(), weft__ring_pop(),
+ * weft__ring_empty(); sched/queue/ring.c weft__ring_push_full(), grow(), weft__ring_pop_shared(),
+ * share(), weft__ring_steal().
  *
  * Invariants: what is taken from index i is what was pushed there, so each element is taken once
  * and in order; nothing is lost; push says "full" only if there are as many as the capacity when it
- * looks; pop says "none" only if there is none; a steal that says so has seen none.
+ * looks; pop says "none" only if there is none; nobody reads a buffer that is not there.
  *
- * Bounds: CAPACITY 2 and 4, PUSHES pushes and pops in any order and then pops until it is empty;
- * two thieves with STEALS attempts each, max 1 and 2.
+ * Bounds: capacity 2 and, if GROWS, then 4; PUSHES pushes and pops in any order and then pops until
+ * it is empty; two thieves with STEALS_1 and STEALS_2 attempts, max 1 and 2. The ring may be the
+ * owner's again after any pop.
  *
- * The owner's stores of tail and the slots go through its store buffer. Thieves load in program
- * order, as their acquires say, and change head by CAS only: no store-load race is here, so there
- * is no fence. The compare-and-swap of the weak kind that fails for nothing only repeats, and is
- * left out.
+ * The owner's stores of tail, mine, the slots and the buffer go through its store buffer; head and
+ * its state change by CAS only. Thieves load in program order, as their acquires say (twins reorder
+ * them). The compare-and-swap of the weak kind that fails for nothing only repeats, and is left
+ * out; so are the hints, which go with the slots.
  *
- * Broken: PUBLISH_EARLY: tail before the slot (its release is missing). READ_LATE: a thief reads
- * the slots after its CAS. OVERWRITE: push takes the ring for empty when its bound is reached,
- * without a look at head. POP_STORES: the owner moves head by load and store. STEAL_STORES: thieves
- * do.
+ * Broken: NO_HEAVY: the thief's fence is a light one. NO_LIGHT: the owner's compiler has read the
+ * state before it says that it is taking. LOOK_FIRST: the thief reads mine before it asks.
+ * IGNORE_TAKING: it takes the index for good although the owner is taking. OWN_STORES: the owner
+ * makes the ring its own by a store. PUBLISH_EARLY: tail before the slot (its release is missing).
+ * READ_LATE: a thief reads the slots after its CAS. OVERWRITE: push takes the ring for empty when
+ * its bound is reached, without a look at head. POP_STORES: the owner moves head by load and store.
+ * STEAL_STORES: thieves do. BUFFER_LATE: the new buffer is published after the element in it.
+ * NO_COPY: growing copies nothing. FREE_OLD: the outgrown buffer is freed at once.
  */
 #define STORERS 1
-#define FENCERS 1
+#define FENCERS 2
 #define DEPTH   3
 
-#ifndef CAPACITY
-#define CAPACITY 2
-#endif
 #ifndef PUSHES
-#define PUSHES 4
+#define PUSHES 3
 #endif
-#ifndef STEALS
-#define STEALS 2
+#ifndef STEALS_1
+#define STEALS_1 2
+#endif
+#ifndef STEALS_2
+#define STEALS_2 1
 #endif
 
-#define TAIL    0
-#define SLOT(i) (1 + ((i) & (CAPACITY - 1)))
-#define CELLS   (1 + CAPACITY)
+#define TAIL       0
+#define MINE       1
+#define BUFFER     2             /* 0: the first one, 1: the grown one */
+#define SLOT(b, i) (3 + (b) * 2 + ((i) & (1 + 2 * (b)))) /* masks 1 and 3 */
+#define CELLS      9
 
 #include "tso.h"
 
 #define OWNER 0
 
-byte head;
-byte taken; /* ghost: a bit for each index */
+#define OWNED  0
+#define ASKED  1
+#define SHARED 2
+
+byte head, state; /* of one word */
+bool freed;       /* ghost: the first buffer */
+byte taken;       /* ghost: a bit for each index */
 
 /* Element i + 1 is the one that was pushed to index i. */
 inline take(index, element)
@@ -55,135 +68,292 @@ inline take(index, element)
 	taken = taken | (1 << (index))
 }
 
-active proctype owner()
+inline store(where, value)
 {
-	byte tail, bound = CAPACITY, seen, copies[CAPACITY];
-	bool got;
+	atomic { nfull(buffer[OWNER]) -> STORE(OWNER, where, value); copies[where] = value }
+}
 
-	do
-	:: tail < PUSHES ->
-		if
-		:: tail == bound ->
-#ifdef BROKEN_OVERWRITE
-			bound = tail + CAPACITY;
-#else
-			bound = head + CAPACITY;
-#endif
-			if
-			:: tail == bound -> goto next
-			:: else
-			fi
-		:: else
-		fi;
+#define tail    copies[TAIL]
+#define current copies[BUFFER]
+
+inline put()
+{
 #ifdef BROKEN_PUBLISH_EARLY
-		STORE(OWNER, TAIL, tail + 1);
-		STORE(OWNER, SLOT(tail), tail + 1);
+	store(TAIL, tail + 1);
+	store(SLOT(current, tail - 1), tail)
 #else
-		STORE(OWNER, SLOT(tail), tail + 1);
-		STORE(OWNER, TAIL, tail + 1);
-#endif
-		d_step { copies[tail & (CAPACITY - 1)] = tail + 1; tail++ }
-next:		skip
-	:: 	/* pop; after all pushes until there is nothing */
-		seen = head;
-		got = false;
-		do
-		:: seen == tail -> break
-		:: seen != tail ->
-#ifdef BROKEN_POP_STORES
-			if
-			:: head == seen -> got = true
-			:: head != seen -> seen = head
-			fi;
-			if
-			:: got -> take(seen, copies[seen & (CAPACITY - 1)]); head = seen + 1; break
-			:: else
-			fi
-#else
-			atomic {
-				DRAINED(OWNER) ->
-				if
-				:: head == seen ->
-					head++;
-					got = true;
-					take(seen, copies[seen & (CAPACITY - 1)])
-				:: else -> seen = head
-				fi
-			}
-			if
-			:: got -> break
-			:: else
-			fi
-#endif
-		od;
-		seen = 0;
-		if
-		:: tail == PUSHES && !got -> break
-		:: else -> got = false
-		fi
-	od;
-#ifndef BROKEN_READ_LATE
-	assert(taken == (1 << PUSHES) - 1) /* head is at the end, so all has been taken */
+	store(SLOT(current, tail), tail + 1);
+	store(TAIL, tail + 1)
 #endif
 }
 
-/* Takes the older half of what it sees, the larger one of an odd number, up to max. */
-proctype thief(byte max)
+inline grow()
 {
-	byte attempts, from, size, n, i, loot[2];
+	i = seen;
+	do
+#ifndef BROKEN_NO_COPY
+	:: i < tail -> store(SLOT(1, i), copies[SLOT(0, i)]); i++
+	:: i >= tail -> break
+#else
+	:: break
+#endif
+	od;
+	i = 0;
+#ifdef BROKEN_BUFFER_LATE
+	copies[BUFFER] = 1;
+	late = true;
+#else
+	store(BUFFER, 1);
+#endif
+#ifdef BROKEN_FREE_OLD
+	freed = true;
+#endif
+	bound = seen + 4
+}
+
+inline push()
+{
+	room = true;
+	if
+	:: tail != bound
+	:: tail == bound ->
+#ifdef BROKEN_OVERWRITE
+		bound = tail + 2 + 2 * current;
+#else
+		atomic { seen = (head > mine -> head : mine); bound = seen + 2 + 2 * current };
+		if
+		:: tail != bound
+#ifdef GROWS
+		:: tail == bound && current == 0 -> grow()
+		:: tail == bound && current == 1 -> room = false
+#else
+		:: tail == bound -> room = false
+#endif
+		fi
+#endif
+	fi;
+	if
+	:: room -> put()
+	:: else
+	fi;
+#ifdef BROKEN_BUFFER_LATE
+	if
+	:: late -> STORE(OWNER, BUFFER, 1); late = false
+	:: else
+	fi;
+#endif
+	seen = 0
+}
+
+/* weft__ring_pop_shared() */
+inline pop_shared()
+{
+	do
+	:: atomic { state == ASKED && DRAINED(OWNER) -> head = mine; state = SHARED }
+	:: atomic { state == SHARED -> seen = head };
+		if
+		:: seen == tail -> mine = seen; break
+		:: else
+		fi;
+#ifdef BROKEN_POP_STORES
+		if
+		:: head == seen -> got = true
+		:: else
+		fi;
+		if
+		:: got -> take(seen, copies[SLOT(current, seen)]); head = seen + 1; mine = seen + 1; break
+		:: else
+		fi
+#else
+		atomic { DRAINED(OWNER) ->
+			if
+			:: head == seen ->
+				got = true;
+				take(seen, copies[SLOT(current, seen)]);
+				head++;
+				mine = head
+			:: else
+			fi
+		};
+		if
+		:: got -> break
+		:: else
+		fi
+#endif
+	:: atomic { state == OWNED -> assert(false) }
+	od;
+	store(MINE, 2 * mine);
+	if
+#ifdef BROKEN_OWN_STORES
+	:: got -> head = mine; state = OWNED
+#else
+	:: got ->
+		atomic { DRAINED(OWNER) ->
+			if
+			:: head == mine && state == SHARED -> state = OWNED
+			:: else
+			fi
+		}
+#endif
+	:: true
+	fi
+}
+
+inline pop()
+{
+	got = false;
+	if
+#ifndef BROKEN_READ_LATE
+	:: d_step { mine == tail -> assert(taken == (1 << tail) - 1) }
+#else
+	:: mine == tail
+#endif
+	:: mine != tail ->
+#ifdef BROKEN_NO_LIGHT
+		seen = state;
+		store(MINE, 2 * mine + 1);
+#else
+		store(MINE, 2 * mine + 1);
+		LIGHT_FENCE;
+		seen = state;
+#endif
+		if
+		:: atomic { seen == OWNED -> got = true; take(mine, copies[SLOT(current, mine)]); mine++ };
+			store(MINE, 2 * mine)
+		:: seen != OWNED -> store(MINE, 2 * mine); pop_shared()
+		fi
+	fi;
+	seen = 0
+}
+
+active proctype owner()
+{
+	byte copies[CELLS]; /* its view of its stores */
+	byte mine, bound = 2, seen, i;
+	bool got, room, late;
 
 	do
-	:: attempts < STEALS ->
+	:: tail < PUSHES -> push()
+	:: true ->
+		pop();
+		if
+		:: tail == PUSHES && !got && mine == tail -> break
+		:: else
+		fi
+	od;
+#ifndef BROKEN_READ_LATE
+	assert(taken == (1 << PUSHES) - 1) /* the head is at the end, so all has been taken */
+#endif
+}
+
+inline read()
+{
+	atomic { assert(!(freed && from == 0)); loot[0] = cell[SLOT(from, where)] };
+	if
+	:: n == 2 -> atomic { assert(!(freed && from == 0)); loot[1] = cell[SLOT(from, where + 1)] }
+	:: else
+	fi
+}
+
+inline take_loot()
+{
+	take(where, loot[0]);
+	if
+	:: n == 2 -> take(where + 1, loot[1])
+	:: else
+	fi
+}
+
+/* Takes the older half of what it sees, the larger one of an odd number, up to max. */
+proctype thief(byte me, steals, max)
+{
+	byte attempts, where, kind, from, size, n, loot[2];
+
+	do
+	:: attempts < steals ->
 		attempts++;
-again:		from = head;
+again:		atomic { where = head; kind = state; from = 0; size = 0; n = 0; loot[0] = 0; loot[1] = 0 };
+		if
+		:: kind == SHARED
+		:: else ->
+			/* weft__ring_empty() */
+			size = cell[MINE] / 2;
+			size = (size > where -> size : where);
+			if
+			:: cell[TAIL] <= size -> goto none
+			:: else -> size = 0
+			fi;
+			/* share() */
+#ifdef BROKEN_LOOK_FIRST
+			size = cell[MINE];
+#endif
+			if
+			:: atomic { kind == OWNED ->
+				if
+				:: head == where && state == OWNED -> state = ASKED
+				:: else -> goto again
+				fi }
+			:: kind == ASKED
+			fi;
+#ifndef BROKEN_NO_HEAVY
+			heavy_fence(me);
+#endif
+#ifndef BROKEN_LOOK_FIRST
+			size = cell[MINE];
+#endif
+#ifndef BROKEN_IGNORE_TAKING
+			if
+			:: size & 1 -> goto none
+			:: else
+			fi;
+#endif
+			atomic {
+				if
+				:: head == where && state == ASKED -> head = size / 2; state = SHARED
+				:: else
+				fi;
+				goto again
+			}
+		fi;
 		atomic {
-			size = cell[TAIL] - from;
+			size = cell[TAIL] - where;
 			n = size - size / 2;
-			n = (n > max -> max : n)
+			n = (n > max -> max : n);
+			size = 0
 		}
 		if
 		:: n == 0 -> goto none
-		:: n > 0 && size > CAPACITY -> d_step { size = 0; n = 0; from = 0 }; goto again
-		:: else -> size = 0
+		:: else
 		fi;
+		from = cell[BUFFER];
 #ifndef BROKEN_READ_LATE
-		do
-		:: i < n -> loot[i] = cell[SLOT(from + i)]; i++
-		:: i == n -> break
-		od;
-		i = 0;
+		read();
 #endif
+#ifdef BROKEN_STEAL_STORES
 		if
-#if defined(BROKEN_STEAL_STORES)
-		:: head == from ->
-			head = from + n;
-			do
-			:: i < n -> take(from + i, loot[i]); i++
-			:: i == n -> break
-			od
-#elif defined(BROKEN_READ_LATE)
-		:: atomic { head == from -> head = from + n }
-			do
-			:: i < n -> loot[i] = cell[SLOT(from + i)]; take(from + i, loot[i]); i++
-			:: i == n -> break
-			od
-#else
-		:: atomic {
-			head == from ->
-			head = from + n;
-			do
-			:: i < n -> take(from + i, loot[i]); i++
-			:: i == n -> break
-			od
-		}
-#endif
-		:: atomic { head != from -> n = 0; from = 0; loot[0] = 0; loot[1] = 0; goto again }
+		:: head == where && state == SHARED -> atomic { head = where + n; state = SHARED; take_loot() }
+		:: else -> goto again
 		fi;
-none:		atomic { i = 0; n = 0; from = 0; size = 0; loot[0] = 0; loot[1] = 0 }
-	:: attempts == STEALS -> break
+#else
+		atomic {
+			if
+			:: head == where && state == SHARED -> head = where + n
+			:: else -> goto again
+			fi;
+#ifndef BROKEN_READ_LATE
+			take_loot()
+#endif
+		}
+#ifdef BROKEN_READ_LATE
+		read();
+		take_loot();
+#endif
+#endif
+none:		atomic { where = 0; kind = 0; from = 0; size = 0; n = 0; loot[0] = 0; loot[1] = 0 }
+	:: attempts == steals -> break
 	od
 }
 
 init {
-	atomic { run thief(1); run thief(2) }
+	atomic { run thief(0, STEALS_1, 1); run thief(1, STEALS_2, 2) }
 }

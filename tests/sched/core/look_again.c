@@ -134,7 +134,7 @@ static void push_to_deque(struct moment *m)
 
 static void push_to_ring(struct moment *m)
 {
-	CHECK(weft__ring_push(&m->busy->ring, m->task));
+	CHECK(weft__ring_push(&m->busy->ring, m->task, 0));
 }
 
 static void play(void (*act)(struct moment *moment))
