@@ -47,9 +47,9 @@ MUTANTS = [
            unit('sched-queue-ring')),
     Mutant('ring-owned-anyway', 'the owner makes the ring its own though a thief has just taken something',
            'sched/queue/ring.c',
-           '''atomic_compare_exchange_strong_explicit(
-           &r->head, &head, make_head(index, WEFT__RING_OWNED), memory_order_release,
-           memory_order_relaxed);''',
+           '''atomic_compare_exchange_strong_explicit(&r->head, &head,
+           make_head(index, WEFT__RING_OWNED),
+           memory_order_release, memory_order_relaxed);''',
            'atomic_store_explicit(&r->head, make_head(index, WEFT__RING_OWNED), memory_order_release);',
            unit('sched-queue-ring')),
     Mutant('ring-pop-stores', 'the owner takes the oldest of a shared ring without asking the thieves',
