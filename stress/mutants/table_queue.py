@@ -51,7 +51,7 @@ MUTANTS = [
            make_head(index, WEFT__RING_OWNED),
            memory_order_release, memory_order_relaxed);''',
            'atomic_store_explicit(&r->head, make_head(index, WEFT__RING_OWNED), memory_order_release);',
-           unit('sched-queue-ring')),
+           twin('ring', 'OWN_STORES')),
     Mutant('ring-pop-stores', 'the owner takes the oldest of a shared ring without asking the thieves',
            'sched/queue/ring.c',
            '''if (atomic_compare_exchange_weak_explicit(
