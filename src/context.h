@@ -68,6 +68,20 @@ void *weft__context_switch_alike(struct context *from, struct context *to, void 
 #define weft__context_switch_alike weft__context_switch
 #endif
 
+/*
+ * Where contexts can be left without being saved: weft__context_enter() saves where it was called
+ * in `from` and calls entry(value) on the stack below `top`, aligned to 16, whatever was there.
+ * weft__context_leave() continues `to` like weft__context_switch(), from a context that is saved
+ * nowhere; it should be the last thing that entry does, so that it is called by a jump.
+ */
+#if defined(WEFT_CONTEXT_ASM) && defined(__x86_64__) && !WEFT__ASAN && !WEFT__TSAN
+#define WEFT__CONTEXT_LEAVES 1
+void *weft__context_enter(struct context *from, void *top, void *value, void (*entry)(void *value));
+void *weft__context_leave(struct context *to, void *value);
+#else
+#define WEFT__CONTEXT_LEAVES 0
+#endif
+
 #if defined(WEFT_CONTEXT_ASM)
 /* The same code, for a value that is an int: a conversion of the result would stand in the way of a
  * tail jump. */

@@ -69,22 +69,30 @@ static inline struct weft__thread *thread(void)
 	return th;
 }
 
+static inline void load_errno(struct weft__thread *th, struct coro *to)
+{
+	*th->errno_location = to->saved_errno;
+	san_errno_passes_on(th->errno_location);
+}
+
+static inline void exchange_eh(struct eh_globals *eh, struct coro *from, struct coro *to)
+{
+	if (!eh)
+		return;
+	from->eh_caught = eh->caught;
+	from->eh_uncaught = eh->uncaught;
+	eh->caught = to->eh_caught;
+	eh->uncaught = to->eh_uncaught;
+}
+
 /* All of the switch but the switch: from here on the thread is `to`'s, on from's stack still. */
 static inline void prepare(struct weft__thread *th, struct coro *from, struct coro *to)
 {
-	struct eh_globals *eh = th->eh_globals;
-
 	from->saved_errno = *th->errno_location;
-	*th->errno_location = to->saved_errno;
-	san_errno_passes_on(th->errno_location);
+	load_errno(th, to);
 	fpwords_save(&from->fpwords);
 	fpwords_load(&to->fpwords, &from->fpwords);
-	if (eh) {
-		from->eh_caught = eh->caught;
-		from->eh_uncaught = eh->uncaught;
-		eh->caught = to->eh_caught;
-		eh->uncaught = to->eh_uncaught;
-	}
+	exchange_eh(th->eh_globals, from, to);
 	th->current = to;
 	san_switch_begin(&from->sanitizer, &to->sanitizer);
 #if WEFT__TSAN
@@ -94,6 +102,13 @@ static inline void prepare(struct weft__thread *th, struct coro *from, struct co
 	weft__san_fiber_enter(to->sanitizer.fiber);
 #endif
 #endif
+}
+
+/* What a new coroutine starts with, as what it saved. */
+static inline void save_default_environment(struct coro *co)
+{
+	co->saved_errno = 0;
+	fpwords_default(&co->fpwords);
 }
 
 /* The whole switch. Nothing follows it in the callers of a plain build: that makes the call a
@@ -123,6 +138,61 @@ WEFT__REREAD void *weft__coro_switch_on(struct weft__thread *th, struct coro *to
 {
 	return switch_to(th, th->current, to, value, weft__context_switch_alike);
 }
+
+#if WEFT__CONTEXT_LEAVES
+
+WEFT__REREAD void *weft__coro_start(struct coro *co, void *value, weft__coro_main *main)
+{
+	struct weft__thread *th = weft__thread();
+	struct coro *from = th->current;
+	char *top = co->stack.top;
+
+	prepare(th, from, co);
+	return weft__context_enter(&from->context, top - ((uintptr_t)top & 15), value, main);
+}
+
+WEFT__REREAD void *weft__coro_leave(struct coro *to, void *value)
+{
+	struct weft__thread *th = weft__thread();
+	struct coro *from = th->current;
+
+	/* As prepare(), but for what need not be read: that of mxcsr is slow. */
+	save_default_environment(from);
+	load_errno(th, to);
+	fpwords_restore(&to->fpwords);
+	exchange_eh(th->eh_globals, from, to);
+	th->current = to;
+	san_switch_begin(&from->sanitizer, &to->sanitizer);
+	return weft__context_leave(&to->context, value);
+}
+
+#else
+
+WEFT__REREAD void *weft__coro_start(struct coro *co, void *value, weft__coro_main *main)
+{
+	struct weft__thread *th = weft__thread();
+
+	(void)main;
+	return switch_to(th, th->current, co, value, weft__context_switch_alike);
+}
+
+WEFT__REREAD void *weft__coro_leave(struct coro *to, void *value)
+{
+	struct weft__thread *th = weft__thread();
+	struct coro *from = th->current;
+
+	prepare(th, from, to);
+	save_default_environment(from);
+#if WEFT__SAN_AFTER
+	value = weft__context_switch(&from->context, &to->context, value);
+	san_switch_end(&from->sanitizer);
+	return value;
+#else
+	return weft__context_switch_alike(&from->context, &to->context, value);
+#endif
+}
+
+#endif
 
 void weft__coro_reset_environment(void)
 {

@@ -24,10 +24,10 @@ import sys
 
 # The last two read the worker and pass it on, once.
 ACCESSORS = ('weft__thread', 'weft__worker', 'weft__worker_set', 'weft_fork', 'weft_fork_join')
-# Another way out of the same code, which only the assembly backends have.
-ASSEMBLY = ('weft__context_switch_alike',)
-SWITCHES = ('weft__context_switch', 'weft__context_switch_alike', 'weft__coro_switch', 'weft__coro_switch_on',
-            'weft_coro_enter', 'weft_coro_yield')
+# Other ways in and out, which only the assembly backends have, or that of x86-64.
+ASSEMBLY = ('weft__context_switch_alike', 'weft__context_enter', 'weft__context_leave')
+SWITCHES = ('weft__context_switch', 'weft__coro_switch', 'weft__coro_switch_on', 'weft__coro_start', 'weft__coro_leave',
+            'weft_coro_enter', 'weft_coro_yield') + ASSEMBLY
 READERS = {
     '__errno_location': "errno's address",
     'weft__thread': "the thread's state",

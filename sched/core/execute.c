@@ -6,13 +6,13 @@
  * when there is nothing does it switch to the leader, which searches and sleeps. (Rejected: always
  * over the leader, as most libraries do. It is simpler, and costs a second switch each time.) A
  * coroutine whose task has ended runs the next unstarted task on its own stack, with no switch at
- * all.
+ * all; for anything else it is left, and started again, from the top, for some later task.
  *
  * Publish only after the switch. The replaced coroutine's context is saved only once the switch has
  * happened, so nobody may be able to resume it, or to reuse its stack, before. The one who leaves
  * notes in worker.leave what is to become of it, and whoever runs next on that thread does it, in
- * settle(), first of all. Every resume path begins with settle(): weft__suspend() after its switch,
- * weft__task_main() at its top, weft__execute() when the leader is back.
+ * settle(), first of all. Every resume path begins with settle(): weft__suspend() and start() after
+ * their switch, weft__task_main() at its top, weft__execute() when the leader is back.
  *
  * The switch returns the worker that resumed: hot code gets the right worker in a register. The
  * worker from before the switch is another thread's and must not be used.
@@ -28,6 +28,13 @@
 #define AHEAD_HEADER 192
 #define AHEAD_FRAMES 768
 
+static inline void link_coro(struct worker *w, struct coro *co)
+{
+	co->next = w->idle_coros;
+	w->idle_coros = co;
+	w->idle_coro_count++;
+}
+
 /* Keeps a coroutine that has no task any more: in the worker, at most two chains, else in the
  * depot. */
 static void keep_coro(struct worker *w, struct coro *co)
@@ -42,9 +49,7 @@ static void keep_coro(struct worker *w, struct coro *co)
 		w->idle_coro_count = 0;
 		w->idle_cold = 0;
 	}
-	co->next = w->idle_coros;
-	w->idle_coros = co;
-	w->idle_coro_count++;
+	link_coro(w, co);
 }
 
 /* A chain of those that were kept becomes w's. false: there is none. */
@@ -88,8 +93,7 @@ static inline void fetch_ahead(struct worker *w)
 		__builtin_prefetch(header + at, 1);
 }
 
-/* Where it was not a task that parks or yields. */
-static __attribute__((noinline)) void settle_other(struct worker *w, enum leave leave)
+static __attribute__((noinline)) void settle_seldom(struct worker *w, enum leave leave)
 {
 	switch (leave) {
 	case LEAVE_NOTHING:
@@ -115,8 +119,10 @@ static inline __attribute__((always_inline)) void settle(struct worker *w)
 		atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
 	else if (leave == LEAVE_YIELD)
 		ready_tail(w, w->leaving);
-	else
-		settle_other(w, leave);
+	else if (__builtin_expect(leave == LEAVE_IDLE && w->idle_coro_count < DEPOT_CHAIN, 1))
+		link_coro(w, w->leaving_coro);
+	else if (leave != LEAVE_NOTHING)
+		settle_seldom(w, leave);
 }
 
 /*
@@ -129,7 +135,7 @@ static void allow_inlining(struct worker *w, const struct coro *co)
 	size_t size = (size_t)(co->stack.top - co->stack.low);
 
 	w->inline_floor = co->stack.low + reserve;
-	w->inline_span = co->caller || size < reserve ? 0 : size - reserve;
+	w->inline_span = __builtin_expect(co->caller || size < reserve, 0) ? 0 : size - reserve;
 }
 
 void weft__allow_inlining_here(struct worker *w)
@@ -140,27 +146,37 @@ void weft__allow_inlining_here(struct worker *w)
 		allow_inlining(w, co);
 }
 
-/* What to switch to for t to run on w next. */
-static inline __attribute__((always_inline)) struct coro *take_up(struct worker *w, struct task *t)
+/* t runs on w next, on co. */
+static inline __attribute__((always_inline)) struct coro *run_on(struct worker *w, struct task *t,
+								 struct coro *co)
 {
-	struct coro *co = t->coro;
-
-	if (!co) {
-		co = w->idle_coros; /* there is one: the pickers made sure */
-		w->idle_coros = co->next;
-		w->idle_coro_count--;
-		fetch_ahead(w);
-		allow_inlining(w, co);
-	} else {
-		if (__builtin_expect(t->home != w->id, 0))
-			counter_add(&w->counters.hops, 1);
-		w->inline_span = 0; /* until it asks: weft__allow_inlining_here() */
-	}
 	w->task = t;
 	counter_add(&w->counters.switches, 1);
 	if (w->timer_armed)
 		weft__announce_timer(w);
 	return co;
+}
+
+/* What to start for t, which has no coroutine, to run on w next. */
+static inline __attribute__((always_inline)) struct coro *take_idle(struct worker *w,
+								    struct task *t)
+{
+	struct coro *co = w->idle_coros; /* there is one: the pickers made sure */
+
+	w->idle_coros = co->next;
+	w->idle_coro_count--;
+	fetch_ahead(w);
+	allow_inlining(w, co);
+	return run_on(w, t, co);
+}
+
+/* What to switch to for t, which has one, to run on w next. */
+static inline __attribute__((always_inline)) struct coro *take_up(struct worker *w, struct task *t)
+{
+	if (__builtin_expect(t->home != w->id, 0))
+		counter_add(&w->counters.hops, 1);
+	w->inline_span = 0; /* until it asks: weft__allow_inlining_here() */
+	return run_on(w, t, t->coro);
 }
 
 /* What to switch to for the leader to run. */
@@ -170,10 +186,16 @@ static inline struct coro *step_down(struct worker *w)
 	return w->leader;
 }
 
-static void end_task(struct worker *w, struct task *t, void *result)
+/*
+ * Ends t, which has run on w. Returns its joiner, if that is to run next.
+ *
+ * Store-load race with a joiner that gives up (join.c): we store `ending`, then read `join`; it
+ * takes itself out of `join`, then reads `ending`, with the heavy fence. Either we do not find it,
+ * or it waits for DONE, so that the waiter's frame lives while we look at it.
+ */
+static struct task *end_task(struct worker *w, struct task *t, void *result)
 {
 	struct wakeup wakeup;
-	bool wake = false;
 
 	t->value = result;
 	if (t->pin != TASK_UNPINNED)
@@ -189,32 +211,30 @@ static void end_task(struct worker *w, struct task *t, void *result)
 			atomic_load_explicit(&w->counters.completed, memory_order_relaxed) + 1,
 			memory_order_release);
 	}
-	/* acquire, on failure and below: the waiter's fields, released by the joiner. */
+	/* relaxed: the fences order. */
+	atomic_store_explicit(&t->ending, true, memory_order_relaxed);
+	weft__fence_light();
+	/* acquire, here and on failure: the waiter's fields, released by the joiner. */
 	uintptr_t join = atomic_load_explicit(&t->join, memory_order_acquire);
-	for (;;) {
-		if (join == JOIN_DETACHED) {
-			weft__task_pool_free(&w->tasks, t);
-			return;
-		}
+	while (join == JOIN_NOBODY) {
 		/* release: the result, for the joiner's acquire. */
-		uintptr_t next = join == JOIN_NOBODY ? JOIN_DONE : JOIN_BUSY;
 		if (atomic_compare_exchange_weak_explicit(
-			    &t->join, &join, next, memory_order_acq_rel, memory_order_acquire))
-			break;
+			    &t->join, &join, JOIN_DONE, memory_order_acq_rel, memory_order_acquire))
+			return NULL; /* the memory is the joiner's now */
 	}
-	if (join == JOIN_NOBODY)
-		return; /* the memory is the joiner's now */
-
-	/* BUSY is the lock under which we claim: a joiner that gives up waits for DONE (join.c). */
-	wake = weft__wait_claim((struct waiter *)join, &wakeup);
+	if (join == JOIN_DETACHED) {
+		weft__task_pool_free(&w->tasks, t);
+		return NULL;
+	}
+	bool wake = weft__wait_claim((struct waiter *)join, &wakeup);
 	/* release: the result, and our last look at the waiter. */
 	atomic_store_explicit(&t->join, JOIN_DONE, memory_order_release);
-	if (wake)
-		weft__wait_wake(wakeup);
+	return wake ? weft__wait_wake_next(w, wakeup) : NULL;
 }
 
-/* Runs the worker's task to its end, on the current stack. Returns the worker on which that was. */
-static struct worker *run_task(struct worker *w)
+/* Runs the worker's task to its end, on the current stack. Returns the worker on which that was,
+ * and what that is to run next, or NULL. */
+static struct worker *run_task(struct worker *w, struct task **ret_next)
 {
 	struct task *t = w->task;
 
@@ -225,7 +245,7 @@ static struct worker *run_task(struct worker *w)
 	weft__orphan_check(); /* it may have forked (process.c) */
 	task_run_end(t);
 	w = weft__worker(); /* anew: it may have hopped */
-	end_task(w, t, result);
+	*ret_next = end_task(w, t, result);
 	san_task_end(outer);
 	return w;
 }
@@ -234,13 +254,14 @@ void weft__task_main(void *value)
 {
 	struct worker *w = value;
 
-	for (;;) {
+	do {
 		settle(w);
 		bool common = task_stack_size(w->task) == 0;
 		struct task *next;
 		for (;;) {
-			w = run_task(w);
-			next = weft__pick_local(w, common);
+			w = run_task(w, &next);
+			if (!next)
+				next = weft__pick_local(w, common);
 			if (!next || !common || next->coro || task_stack_size(next) != 0)
 				break;
 			w->task = next;
@@ -250,10 +271,11 @@ void weft__task_main(void *value)
 		}
 		w->leave = common ? LEAVE_IDLE : LEAVE_FREE;
 		w->leaving_coro = weft__thread()->current;
-		struct coro *to = next ? take_up(w, next) : step_down(w);
-		w = weft__coro_switch(to, w);
-		weft__coro_reset_environment(); /* the switch restored what the last task left */
-	}
+		if (next && !next->coro) /* this one's stack is uncommon, and is freed */
+			w = weft__coro_start(take_idle(w, next), w, weft__task_main);
+		else
+			w = weft__coro_leave(next ? take_up(w, next) : step_down(w), w);
+	} while (!WEFT__CONTEXT_LEAVES); /* else it is started anew */
 }
 
 bool weft__can_start(struct worker *w)
@@ -317,6 +339,15 @@ void weft__drop_idle_coros(struct worker *w)
 	w->idle_cold = 0;
 }
 
+/* Runs t, which has not started, on a coroutine that w keeps. Returns when who called it runs again,
+ * and where. */
+static struct worker *start(struct worker *w, struct task *t)
+{
+	w = weft__coro_start(take_idle(w, t), w, weft__task_main);
+	settle(w);
+	return w;
+}
+
 struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next)
 {
 	struct task *t = w->task;
@@ -325,6 +356,8 @@ struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *ne
 	t->home = w->id;
 	w->leave = leave;
 	w->leaving = t;
+	if (next && !next->coro)
+		return start(w, next);
 	struct coro *to = __builtin_expect(next != NULL, 1) ? take_up(w, next) : step_down(w);
 	w = weft__coro_switch_on(w->thread_state, to, w);
 	settle(w);
@@ -333,6 +366,10 @@ struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *ne
 
 void weft__execute(struct worker *w, struct task *t)
 {
+	if (!t->coro) {
+		start(w, t);
+		return;
+	}
 	weft__coro_switch(take_up(w, t), w);
 	settle(w);
 }

@@ -19,6 +19,10 @@
  * picks, whatever else arrives: with p tasks before it in its queue, at most WEFT__FAIR_BOUND * (p
  * + 1). See docs/design.md.
  *
+ * Two others pick without a look at the queues, and count it: a join that starts its child
+ * (join.c), and an end that goes on with its joiner (weft__wait_wake_next()). Both do so only where
+ * the order above would say the same, and never at the leader's picks.
+ *
  * Stealing. At most half as many workers search at a time as there are processors. A searcher goes
  * around the table from a random place and takes the oldest unstarted task of a deque, or half of a
  * ring. Of a deque that holds many it takes half as well: those are tasks that somebody spawned in
@@ -37,7 +41,7 @@
 #include "sched/os/membarrier.h"
 #include "wait.h"
 
-#define LEADER_EVERY    64
+#define LEADER_EVERY    WEFT__LEADER_EVERY
 #define RING_EVERY      16
 #define DEQUE_OFFSET    8
 #define FAIR_SOURCES    4
@@ -52,17 +56,8 @@
 static_assert(DEQUE_BATCH <= WEFT__DEQUE_CLAIM_MAX, "as many as can be claimed");
 static_assert(RING_EVERY % DEQUE_OFFSET == 0 && LEADER_EVERY % DEQUE_OFFSET == 0,
 	      "the others may take the slot without a look at the number");
+static_assert(DEQUE_OFFSET == WEFT__ORDERED_PICK, "and so do those who pick without us");
 static_assert(WEFT__FAIR_BOUND == LEADER_EVERY * FAIR_SOURCES, "what the documentation promises");
-
-/* Counts a pick; the watcher sees by the count that this worker still picks. */
-static uint32_t count_pick(struct worker *w)
-{
-	/* relaxed: one writer; the reader only compares two readings. */
-	uint32_t picks = atomic_load_explicit(&w->picks, memory_order_relaxed) + 1;
-
-	atomic_store_explicit(&w->picks, picks, memory_order_relaxed);
-	return picks;
-}
 
 /*
  * t, if it can run now. An unstarted task for which no stack can be had is put aside (starve.c),
@@ -287,7 +282,7 @@ static __attribute__((noinline)) struct task *pick_ring(struct worker *w, uint32
 
 struct task *weft__pick_local(struct worker *w, bool have_stack)
 {
-	uint32_t pick = count_pick(w);
+	uint32_t pick = weft__count_pick(w);
 
 	/* Between those picks that take another order the slot comes first: the way of tasks that
 	 * talk to each other. What is in the slot has started. */

@@ -5,11 +5,29 @@
  *   NOBODY → DONE              the task ends, nobody waits
  *   NOBODY → waiter            the joiner waits
  *   waiter → NOBODY            the joiner gives up: deadline or cancel
- *   waiter → BUSY → DONE       the task ends: between the two its end claims the waiter
+ *   waiter → DONE              the task ends: before, its end claims the waiter
  *   NOBODY → DETACHED          its end will free it
  *
- * A joiner that wants to give up and finds BUSY waits for DONE, since the waiter is being looked
- * at. It then has the result after all.
+ * The end looks at the waiter while nobody holds a lock, so a joiner that gives up must not leave
+ * the waiter's frame meanwhile. That happens rarely, so it pays:
+ *
+ *   the task's end                         a joiner that gives up
+ *     store ending = true                    compare-and-swap join: waiter → NOBODY
+ *     light fence                            heavy fence
+ *     load join                              load ending
+ *     a waiter: claim it, store DONE         false: nobody looks at the waiter
+ *     NOBODY: compare-and-swap to DONE       true: wait for DONE
+ *
+ * Store-load race: at least one sees the other. If the end has found the waiter, the joiner finds
+ * `ending`, and has the result after all when DONE comes, so it may also do so where the end has
+ * not found it. Where the joiner does not find `ending`, the end finds NOBODY, or what the handle's
+ * owner makes of it then: another waiter, or DETACHED. The end's store of DONE overwrites the
+ * waiter or the NOBODY of a joiner that waits for it, nothing else. (Rejected: a state BUSY, that
+ * the end puts in the waiter's place, a compare-and-swap for each end that is waited for.)
+ *
+ * A task that its joiner finds at the bottom of its own deque is what its worker would run next
+ * unless something was woken. It is switched to without a detour over queues; nobody else knows it,
+ * so the joiner registers by a store.
  */
 #include "runtime.h"
 #include "sched/os/pause.h"
@@ -26,6 +44,22 @@ static void await_done(struct task *t)
 	for (unsigned looks = 0; atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE;
 	     looks++)
 		weft__pause(looks);
+}
+
+/* Takes back the waiter, whose wait has ended without a wake. false: t has ended after all. */
+static bool give_up(struct task *t, struct waiter *waiter)
+{
+	uintptr_t join = (uintptr_t)waiter;
+
+	/* relaxed: nothing was published to us. */
+	if (atomic_compare_exchange_strong_explicit(&t->join, &join, JOIN_NOBODY,
+						    memory_order_relaxed, memory_order_relaxed)) {
+		weft__fence_heavy(); /* store-load race with end_task(): see above */
+		if (!atomic_load_explicit(&t->ending, memory_order_relaxed))
+			return true;
+	}
+	await_done(t);
+	return false;
 }
 
 /* Waits for the end of t. 0, or why it gave up. */
@@ -45,21 +79,50 @@ static int wait_for_end(struct task *t, int64_t deadline)
 		return 0;
 	}
 	enum wait_outcome outcome = weft__wait(&waiter, deadline, true);
-	if (outcome != WAIT_WOKEN) {
-		join = (uintptr_t)&waiter;
-		/* relaxed: nothing was published to us. */
-		if (atomic_compare_exchange_strong_explicit(&t->join, &join, JOIN_NOBODY,
-							    memory_order_relaxed,
-							    memory_order_relaxed))
-			return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
-	}
+	if (outcome != WAIT_WOKEN && give_up(t, &waiter))
+		return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
 	await_done(t);
 	return 0;
 }
 
-int weft_join(weft_task *task, void **ret_result)
+/* t has ended. w: the caller's, or NULL. */
+static inline void finish(struct worker *w, struct task *t, void **ret_result)
 {
-	return weft_join_until(task, WEFT_FOREVER, ret_result);
+	san_acquire(t);
+	if (ret_result)
+		*ret_result = t->value;
+	weft__task_pool_free(w ? &w->tasks : NULL, t);
+}
+
+/*
+ * Takes t out of w's deque, to be started at once, if that is what w would pick next: the newest of
+ * its deque, while it has nothing that was suspended. It is then the caller's alone.
+ */
+static inline bool take_child(struct worker *w, struct task *t)
+{
+	/* relaxed: for misuse only. */
+	return !weft__pick_is_special(w, weft__next_pick(w)) && weft__nothing_ready(w) &&
+	       w->idle_coros && !task_stack_size(t) &&
+	       atomic_load_explicit(&t->join, memory_order_relaxed) == JOIN_NOBODY &&
+	       weft__deque_pop_if(&w->deque, t);
+}
+
+/* Waits for t, which is the caller's alone and runs first. The worker on which the caller goes on;
+ * NULL: it has given up. */
+static struct worker *run_child(struct worker *w, struct task *t)
+{
+	struct waiter waiter;
+	enum wait_outcome outcome;
+
+	wait_begin_by(w->task, &waiter, true);
+	/* release: as in wait_for_end(), if it hops. No compare-and-swap: its end is to come, and
+	 * nobody else may join it. */
+	atomic_store_explicit(&t->join, (uintptr_t)&waiter, memory_order_release);
+	weft__count_pick(w);
+	w = weft__wait_running(w, &waiter, t, &outcome);
+	if (__builtin_expect(outcome != WAIT_WOKEN, 0) && give_up(t, &waiter))
+		return NULL;
+	return w;
 }
 
 /* Joins t, which is not the caller. */
@@ -73,12 +136,23 @@ static int join(struct task *t, int64_t deadline, void **ret_result)
 		if (rc < 0)
 			return rc;
 	}
-	san_acquire(t);
-	if (ret_result)
-		*ret_result = t->value;
-	struct worker *w = weft__worker();
-	weft__task_pool_free(w ? &w->tasks : NULL, t);
+	finish(weft__worker(), t, ret_result);
 	return 0;
+}
+
+int weft_join(weft_task *task, void **ret_result)
+{
+	struct task *t = task_of_handle(task);
+	struct worker *w = weft__worker();
+
+	if (w && t && take_child(w, t)) {
+		w = run_child(w, t);
+		if (!w)
+			return -ECANCELED;
+		finish(w, t, ret_result);
+		return 0;
+	}
+	return weft_join_until(task, WEFT_FOREVER, ret_result);
 }
 
 int weft_join_until(weft_task *task, int64_t deadline, void **ret_result)

@@ -189,6 +189,43 @@ static inline void visit_end(struct weft_runtime *rt)
  */
 struct task *weft__pick_local(struct worker *w, bool have_stack);
 
+/* Every so many picks the ring or the deque comes before the slot; every so many are the
+ * leader's. */
+#define WEFT__ORDERED_PICK 8
+#define WEFT__LEADER_EVERY 64
+
+/* The number of w's next pick. Who makes it without a look at the queues, because what would come
+ * first is at hand, calls weft__count_pick(). */
+static inline uint32_t weft__next_pick(const struct worker *w)
+{
+	/* relaxed: our own. */
+	return atomic_load_explicit(&w->picks, memory_order_relaxed) + 1;
+}
+
+/* Whether the pick of that number is the leader's, or chance's. */
+static inline bool weft__pick_is_special(const struct worker *w, uint32_t pick)
+{
+	return __builtin_expect(pick % WEFT__LEADER_EVERY == 0 || w->rt->config.chaos.on, 0);
+}
+
+/* Whether w has nothing in ring or slot. By w. */
+static inline bool weft__nothing_ready(struct worker *w)
+{
+	/* relaxed: only we fill the slot. */
+	return !atomic_load_explicit(&w->slot, memory_order_relaxed) &&
+	       weft__ring_empty(&w->ring) && !w->overflowed;
+}
+
+/* Counts a pick; the watcher sees by the count that this worker still picks. */
+static inline uint32_t weft__count_pick(struct worker *w)
+{
+	/* relaxed: one writer; the reader only compares two readings. */
+	uint32_t picks = atomic_load_explicit(&w->picks, memory_order_relaxed) + 1;
+
+	atomic_store_explicit(&w->picks, picks, memory_order_relaxed);
+	return picks;
+}
+
 /* The next task from anywhere; sleeps while there is none. NULL: the worker is to end. By the
  * leader. */
 struct task *weft__find(struct worker *w);

@@ -10,11 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task)
-{
-	return weft_spawn_with_sized(NULL, 0, fn, arg, ret_task);
-}
-
 static struct task_cold *cold_new(const struct weft_task_options *opt)
 {
 	struct task_cold *cold = calloc(1, sizeof *cold);
@@ -27,11 +22,11 @@ static struct task_cold *cold_new(const struct weft_task_options *opt)
 	return cold;
 }
 
-int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, weft_fn *fn,
-			  void *arg, weft_task **ret_task)
+/* The common part, compiled once for tasks without options. */
+static inline __attribute__((always_inline)) int spawn(const struct weft_task_options *opt,
+						       weft_fn *fn, void *arg, weft_task **ret_task)
 {
 	struct worker *w = weft__worker();
-	struct weft_task_options known = {0};
 	struct task_cold *cold = NULL;
 
 	if (!fn)
@@ -40,25 +35,22 @@ int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, 
 		return -EPERM;
 	if (out_of_stacks(w->rt, w))
 		return -ENOMEM;
-	if (opt) {
-		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
-		if (known.stack_size != 0 &&
-		    (known.stack_size < WEFT__STACK_MIN || known.stack_size > WEFT__STACK_MAX))
-			return -EINVAL;
-		if (known.stack_size != 0 || known.name) {
-			cold = cold_new(&known);
-			if (!cold)
-				return weft__note_shortage(w->rt);
-		}
+	if (opt && opt->stack_size != 0 &&
+	    (opt->stack_size < WEFT__STACK_MIN || opt->stack_size > WEFT__STACK_MAX))
+		return -EINVAL;
+	if (opt && (opt->stack_size != 0 || opt->name)) {
+		cold = cold_new(opt);
+		if (!cold)
+			return weft__note_shortage(w->rt);
 	}
 	struct task *t = weft__task_pool_alloc(&w->tasks);
-	if (!t) {
+	if (__builtin_expect(!t, 0)) {
 		free(cold);
 		return weft__note_shortage(w->rt);
 	}
 	task_init(t, w->rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
 	t->cold = cold;
-	if (known.pinned) {
+	if (opt && opt->pinned) {
 		t->pin = (int16_t)w->id;
 		w->pinned++;
 	}
@@ -71,6 +63,21 @@ int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, 
 		return 0;
 	weft__start_later(w, t);
 	return 0;
+}
+
+int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task)
+{
+	return spawn(NULL, fn, arg, ret_task);
+}
+
+int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, weft_fn *fn,
+			  void *arg, weft_task **ret_task)
+{
+	struct weft_task_options known = {0};
+
+	if (opt)
+		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
+	return spawn(&known, fn, arg, ret_task);
 }
 
 void weft_yield(void)

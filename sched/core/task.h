@@ -40,7 +40,6 @@ enum park {
 #define JOIN_NOBODY   ((uintptr_t)0) /* runs, nobody waits */
 #define JOIN_DONE     ((uintptr_t)1) /* has ended; the result is published */
 #define JOIN_DETACHED ((uintptr_t)2) /* nobody will wait */
-#define JOIN_BUSY     ((uintptr_t)3) /* ends just now: its waiter is being claimed */
 
 /* struct task.cancel */
 #define CANCEL_REQUESTED 1u /* sticky */
@@ -83,7 +82,7 @@ struct task {
 	uint16_t mask; /* depth of weft_cancel_mask() */
 	uint16_t flags;
 
-	/* From here to .join all is 0 in a new task. */
+	/* From here to .ending all is 0 in a new task. */
 	struct coro *coro;      /* where to resume it; NULL: not started */
 	struct task_end *end;   /* may be NULL */
 	struct task_cold *cold; /* may be NULL */
@@ -92,6 +91,7 @@ struct task {
 	_Atomic uint32_t cancel;          /* CANCEL_ (any; the task reads) */
 	_Atomic(struct waiter *) waiting; /* its cancellable wait (the task; a canceller reads) */
 	_Atomic(uintptr_t) join;          /* JOIN_ or its waiter (the joiner; the task's end) */
+	_Atomic bool ending;              /* its end may look at its waiter (the end; a joiner) */
 	uint32_t number;                  /* its own, under WEFT_CHAOS, once it has been picked */
 } __attribute__((may_alias));             /* the same memory as a caller's struct weft_task */
 

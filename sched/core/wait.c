@@ -54,6 +54,31 @@ void weft__wait_wake(struct wakeup wakeup)
 	weft__ready(wakeup.task);
 }
 
+/* Whether w's next pick would be what it puts into the slot now, and nothing be displaced. */
+static inline bool slot_is_next(struct worker *w)
+{
+	uint32_t pick = weft__next_pick(w);
+
+	if (weft__pick_is_special(w, pick) || atomic_load_explicit(&w->slot, memory_order_relaxed))
+		return false;
+	return pick % WEFT__ORDERED_PICK != 0 ||
+	       (weft__nothing_ready(w) && weft__deque_empty(&w->deque));
+}
+
+struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup)
+{
+	struct task *t = wakeup.task;
+
+	/* One that is not parked yet is on another thread. */
+	if (!t || t->rt != w->rt || t->pin != TASK_UNPINNED || !slot_is_next(w) || !parked(t)) {
+		weft__wait_wake(wakeup);
+		return NULL;
+	}
+	weft__count_pick(w);
+	counter_add(&w->counters.wakes, 1);
+	return t;
+}
+
 /*
  * Lets cancellers see the waiter. false: the task has been cancelled.
  *
@@ -161,6 +186,26 @@ static __attribute__((noinline)) enum wait_outcome wait_task(struct waiter *wait
 	if (watched)
 		cancel_unwatch(t);
 	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
+}
+
+struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next,
+				  enum wait_outcome *ret_outcome)
+{
+	struct task *t = waiter->task;
+	bool watched = t->mask == 0;
+
+	if (watched && __builtin_expect(!cancel_watch(t, waiter), 0) && cancel_itself(waiter)) {
+		weft__start_later(w, next);
+		end_unsuspended(w, t);
+	} else {
+		counter_add(&w->counters.parks, 1);
+		w = weft__suspend(w, LEAVE_PARK, next);
+		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+	}
+	if (watched)
+		cancel_unwatch(t);
+	*ret_outcome = atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
+	return w;
 }
 
 static __attribute__((noinline)) enum wait_outcome wait_thread(struct waiter *waiter,

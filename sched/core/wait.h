@@ -81,16 +81,8 @@ struct wakeup {
 	_Atomic uint32_t *signal;
 };
 
-/*
- * Makes ready to wait. Must come before anybody can see the waiter.
- *
- * @lone  it will be in one queue only, and the deadline is WEFT_FOREVER.
- */
-static inline void weft__wait_begin(struct waiter *waiter, bool lone)
+static inline void wait_begin_by(struct task *t, struct waiter *waiter, bool lone)
 {
-	struct worker *w = weft__worker();
-	struct task *t = w ? w->task : NULL;
-
 	waiter->task = t;
 	/* relaxed, all: the waiter becomes visible later, through a lock or a release. */
 	atomic_store_explicit(&waiter->outcome, WAIT_PENDING, memory_order_relaxed);
@@ -104,6 +96,18 @@ static inline void weft__wait_begin(struct waiter *waiter, bool lone)
 		atomic_store_explicit(&t->park, PARK_SUSPENDING, memory_order_relaxed);
 	}
 	waiter->lone = lone;
+}
+
+/*
+ * Makes ready to wait. Must come before anybody can see the waiter.
+ *
+ * @lone  it will be in one queue only, and the deadline is WEFT_FOREVER.
+ */
+static inline void weft__wait_begin(struct waiter *waiter, bool lone)
+{
+	struct worker *w = weft__worker();
+
+	wait_begin_by(w ? w->task : NULL, waiter, lone);
 }
 
 /* Takes weft__wait_begin() back, when nobody has seen the waiter. */
@@ -166,6 +170,10 @@ bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret);
 /* Wakes what was claimed. Without that lock. Any thread. */
 void weft__wait_wake(struct wakeup wakeup);
 
+/* As weft__wait_wake(), by w, which has nothing to go on with: returns the task that was woken if
+ * it is to be w's next, without a detour over the slot, else NULL. */
+struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup);
+
 /*
  * Cancels n tasks, at most WEFT__CANCEL_SOME, with one fence for all. Returns how many of their
  * waits it has claimed, which the caller must wake: these tasks live until then. Nobody else may
@@ -180,6 +188,13 @@ unsigned weft__cancel_some(struct task *const *tasks, unsigned n, struct wakeup 
  * afterwards.
  */
 enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cancellable);
+
+/*
+ * As weft__wait(waiter, WEFT_FOREVER, true) in a task of w, but that w runs `next` meanwhile, an
+ * unstarted task for which it has a stack. Returns the worker on which the task goes on.
+ */
+struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next,
+				  enum wait_outcome *ret_outcome);
 
 /*
  * Claims the waits of one heap whose deadlines have passed and makes their tasks runnable on w.

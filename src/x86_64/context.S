@@ -12,6 +12,11 @@
  * no CET property, so that the linker marks the output as not shadow-stack-safe, which is the
  * truth.
  *
+ * What runs between weft__context_enter() and weft__context_leave() is to the return stack like a
+ * function that was called: it is entered by a jump, which leaves the address of who entered on top
+ * of the return stack, and leaves by the `ret` that finds it there, without a call of its own. Two
+ * switches would miss twice, as each returns to where the other one was called.
+ *
  * FP control words are coro.c's: mxcsr and the x87 control word change rarely and are slow to load.
  *
  * The CFI holds at every instruction: the frame has the same shape before and after the stack
@@ -20,9 +25,8 @@
 #include "frame.h"
 
 	.text
-/* Up to the return address, which is then on top of the stack. rdi: from, rsi: to, rdx: value */
-	.macro	exchange
-	endbr64
+/* rdi: from */
+	.macro	save
 	/* The return address is already where FRAME_LINK says. */
 	leaq	-FRAME_LINK(%rsp), %rsp
 	.cfi_adjust_cfa_offset FRAME_LINK
@@ -40,8 +44,10 @@
 	.cfi_rel_offset rbp, FRAME_RBP
 
 	movq	%rsp, (%rdi)
-	movq	(%rsi), %rsp
+	.endm
 
+/* Of the frame at rsp, up to the return address, which is then on top of the stack. */
+	.macro	load
 	movq	FRAME_R15(%rsp), %r15
 	movq	FRAME_R14(%rsp), %r14
 	movq	FRAME_R13(%rsp), %r13
@@ -56,6 +62,14 @@
 	.cfi_restore rbp
 	leaq	FRAME_LINK(%rsp), %rsp
 	.cfi_adjust_cfa_offset -FRAME_LINK
+	.endm
+
+/* rdi: from, rsi: to, rdx: value */
+	.macro	exchange
+	endbr64
+	save
+	movq	(%rsi), %rsp
+	load
 	movq	%rdx, %rax
 	.endm
 
@@ -101,8 +115,54 @@ weft__context_start:
 	endbr64
 	movq	%rax, %rdi
 	call	*%rbx
+.Lbottom:
 	ud2
 	.cfi_endproc
 	.size	weft__context_start, .-weft__context_start
+
+	.globl	weft__context_enter
+	.hidden	weft__context_enter
+	.type	weft__context_enter, @function
+	.balign	16
+/* rdi: from, rsi: the stack's top, rdx: value, rcx: entry */
+weft__context_enter:
+	.cfi_startproc
+	endbr64
+	save
+	movq	%rsi, %rsp
+	/* The bottom is that of weft__context_start(). No call: see weft__context_leave(). */
+	.cfi_def_cfa_offset 0
+	.cfi_undefined rip
+	xorl	%ebp, %ebp
+	movq	%rdx, %rdi
+	leaq	.Lbottom(%rip), %rax
+	pushq	%rax
+	.cfi_adjust_cfa_offset 8
+	.cfi_offset rip, -8
+	jmp	*%rcx
+	.cfi_endproc
+	.size	weft__context_enter, .-weft__context_enter
+
+	.globl	weft__context_leave
+	.hidden	weft__context_leave
+	.type	weft__context_leave, @function
+	.balign	16
+/* rdi: to, rsi: value */
+weft__context_leave:
+	.cfi_startproc
+	endbr64
+	movq	(%rdi), %rsp
+	.cfi_adjust_cfa_offset FRAME_LINK
+	.cfi_rel_offset r15, FRAME_R15
+	.cfi_rel_offset r14, FRAME_R14
+	.cfi_rel_offset r13, FRAME_R13
+	.cfi_rel_offset r12, FRAME_R12
+	.cfi_rel_offset rbx, FRAME_RBX
+	.cfi_rel_offset rbp, FRAME_RBP
+	load
+	movq	%rsi, %rax
+	ret
+	.cfi_endproc
+	.size	weft__context_leave, .-weft__context_leave
 
 	.section .note.GNU-stack, "", @progbits

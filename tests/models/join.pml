@@ -1,103 +1,116 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The join word: a queue of one with its own lock in it, between a task's end and its joiner.
+ * The join word: a queue of one, between a task's end and its joiner.
  *
- * Mirrors: sched/core/join.c weft_join_until(), wait_for_end(), await_done(), weft_detach();
- * sched/core/execute.c end_task(); of sched/core/wait.h weft__wait_claim(), of wait.c
- * weft__wait_wake().
+ * Mirrors: sched/core/join.c weft_join(), run_child(), weft_join_until(), wait_for_end(),
+ * give_up(), await_done(), weft_detach(); sched/core/execute.c end_task(); of sched/core/wait.h
+ * weft__wait_claim(), of wait.c weft__wait_wake_next().
  *
  * Invariants: the joiner gets the published result; the memory is freed once, and nobody touches it
  * afterwards; the end looks at the waiter only while its frame lives; a joiner is not left waiting
  * (a deadlock).
  *
- * Bounds: one task; its joiner joins up to three times, where all but the last may time out or be
- * cancelled at any moment, or gives up and detaches it. The waiter's wait itself is in wait.pml:
- * here it is a claim, a wake, and a source of timeouts.
+ * Bounds: one task; its joiner joins up to three times, the first time perhaps before it starts,
+ * where all but the last may time out or be cancelled at any moment, or gives up and detaches it.
+ * The waiter's wait itself is in wait.pml: here it is a claim, a wake, and a source of timeouts.
  *
- * All is acquire and release, with no store-load race: sequentially consistent here. Loops with
- * sched_yield are waits; the compare-and-swap of the weak kind repeats only when the word has
- * changed.
+ * The end's stores go through a store buffer, DONE among them; the joiner's changes of the word are
+ * locked. Loops with sched_yield are waits; the compare-and-swap of the weak kind repeats only when
+ * the word has changed.
  *
- * Broken: DONE_EARLY: the end stores DONE before it claims. NO_BUSY: it claims while the waiter is
- * in the word. NO_AWAIT: a joiner that gives up does not wait for who is busy with it.
- * GIVE_UP_STORES: it stores NOBODY. END_STORES: the end stores DONE where it has read NOBODY.
- * RESULT_LATE: the result after the word. TOUCH_LATE: the end looks at the task after DONE.
+ * Broken: NO_HEAVY: a joiner that gives up has no fence. LOOK_FIRST: the end looks for a joiner
+ * before it says that it ends. NO_AWAIT: a joiner that gives up does not look whether the task
+ * ends. DONE_EARLY: the end stores DONE before it claims. GIVE_UP_STORES: a joiner that gives up
+ * stores NOBODY. END_STORES: the end stores DONE where it has read NOBODY. JOIN_STORES: the joiner
+ * of a task that has started stores its waiter. RESULT_LATE: the result after the word. TOUCH_LATE:
+ * the end looks at the task after DONE.
  */
 #define NOBODY   0
 #define DONE     1
 #define DETACHED 2
-#define BUSY     3
 #define WAITER   4 /* plus the number of the attempt: its frame */
 
 #ifndef ATTEMPTS
 #define ATTEMPTS 3
 #endif
 
+#define END     0
+#define STORERS 1
+#define FENCERS 1
+#define DEPTH   3
+#define CELLS   3
+#define JOIN    0
+#define ENDING  1
+#define VALUE   2 /* the result */
+
+#include "tso.h"
+
 mtype = { PENDING, WOKEN, GAVE_UP };
 
-byte join = NOBODY;
 mtype outcome = PENDING;
+bool started;
 bool woken;
-byte alive;       /* ghost: the attempt whose frame lives */
-bool value;       /* the result */
-bool freed;       /* ghost */
+byte alive; /* ghost: the attempt whose frame lives */
+bool freed; /* ghost */
 
 active proctype task_end()
 {
-	byte seen, next;
+	byte seen;
 	bool claimed;
 
+	started;
 #ifndef BROKEN_RESULT_LATE
-	value = true;
+	STORE(END, VALUE, 1);
 #endif
-	atomic { assert(!freed); seen = join };
-	do
-	:: seen == DETACHED ->
-		atomic { assert(!freed); freed = true };
-		goto out
-	:: else ->
-#ifdef BROKEN_NO_BUSY
-		next = (seen == NOBODY -> DONE : seen);
+#ifdef BROKEN_LOOK_FIRST
+	seen = cell[JOIN];
+	STORE(END, ENDING, 1);
 #else
-		next = (seen == NOBODY -> DONE : BUSY);
+	STORE(END, ENDING, 1);
+	LIGHT_FENCE;
+	atomic { assert(!freed); seen = cell[JOIN] };
 #endif
+	do
+	:: seen == NOBODY ->
 #ifdef BROKEN_END_STORES
-		atomic { assert(!freed); join = next; break }
+		atomic { assert(!freed); STORE(END, JOIN, DONE); goto ended }
 #else
 		atomic {
+			DRAINED(END) ->
 			assert(!freed);
 			if
-			:: join == seen -> join = next; break
-			:: else -> seen = join
+			:: cell[JOIN] == NOBODY -> cell[JOIN] = DONE; goto ended
+			:: else -> seen = cell[JOIN]
 			fi
 		}
 #endif
+	:: seen == DETACHED ->
+		atomic { DRAINED(END) -> assert(!freed); freed = true };
+		goto out
+	:: else -> break
 	od;
-#ifdef BROKEN_RESULT_LATE
-	value = true;
-#endif
-	if
-	:: seen == NOBODY
-	:: else ->
 #ifdef BROKEN_DONE_EARLY
-		atomic { assert(!freed); join = DONE };
+	STORE(END, JOIN, DONE);
 #endif
-		atomic {
-			assert(alive == seen - WAITER);
-			claimed = (outcome == PENDING);
-			outcome = (claimed -> WOKEN : outcome)
-		};
+	atomic {
+		assert(alive == seen - WAITER);
+		claimed = (outcome == PENDING);
+		outcome = (claimed -> WOKEN : outcome)
+	};
 #ifndef BROKEN_DONE_EARLY
-		atomic { assert(!freed); join = DONE };
+	atomic { assert(!freed); STORE(END, JOIN, DONE) };
 #endif
 #ifdef BROKEN_TOUCH_LATE
-		assert(!freed);
+	assert(!freed);
 #endif
-		if
-		:: claimed -> woken = true
-		:: else
-		fi
+	if
+	:: claimed -> atomic { DRAINED(END) -> woken = true }
+	:: else
 	fi;
+ended:
+#ifdef BROKEN_RESULT_LATE
+	STORE(END, VALUE, 1);
+#endif
 out:	skip
 }
 
@@ -126,33 +139,53 @@ proctype joiner()
 		attempt++;
 		assert(!freed);
 		if
-		:: join == DONE -> break
-		:: join != DONE
+		:: cell[JOIN] == DONE -> break
+		:: cell[JOIN] != DONE
 		fi;
 		atomic { alive = attempt; outcome = PENDING; woken = false };
 		if
-		:: atomic { join == NOBODY -> join = WAITER + attempt }
-		:: atomic { join != NOBODY -> assert(join == DONE); alive = 0; break }
+		:: !started -> /* run_child() */
+			cell[JOIN] = WAITER + attempt;
+			started = true
+		:: true ->
+			started = true;
+#ifdef BROKEN_JOIN_STORES
+			cell[JOIN] = WAITER + attempt
+#else
+			if
+			:: atomic { cell[JOIN] == NOBODY -> cell[JOIN] = WAITER + attempt }
+			:: atomic {
+				cell[JOIN] != NOBODY ->
+				assert(cell[JOIN] == DONE);
+				alive = 0;
+				goto joined
+			}
+			fi
+#endif
 		fi;
 		woken;
 		if
-		:: outcome == WOKEN -> join == DONE; alive = 0; break
-		:: outcome == GAVE_UP ->
+		:: outcome == WOKEN -> cell[JOIN] == DONE; alive = 0; break
+		:: outcome == GAVE_UP -> /* give_up() */
 			if
 #ifdef BROKEN_GIVE_UP_STORES
-			:: true -> join = NOBODY
+			:: true -> cell[JOIN] = NOBODY;
 #else
-			:: atomic { join == WAITER + attempt -> join = NOBODY }
+			:: atomic { cell[JOIN] == WAITER + attempt -> cell[JOIN] = NOBODY };
 #endif
-#ifdef BROKEN_NO_AWAIT
-			:: join != WAITER + attempt
-#else
-			:: join != WAITER + attempt ->
-				assert(join == BUSY || join == DONE);
-				join == DONE;
+#ifndef BROKEN_NO_HEAVY
+				heavy_fence(0);
+#endif
+#ifndef BROKEN_NO_AWAIT
+				if
+				:: cell[ENDING] -> cell[JOIN] == DONE; alive = 0; break
+				:: !cell[ENDING]
+				fi
+#endif
+			:: cell[JOIN] != WAITER + attempt ->
+				assert(cell[JOIN] == DONE);
 				alive = 0;
 				break
-#endif
 			fi
 		fi;
 		alive = 0;
@@ -160,14 +193,14 @@ proctype joiner()
 		:: true
 		:: attempt < ATTEMPTS -> /* weft_detach() */
 			if
-			:: atomic { join == NOBODY -> join = DETACHED; goto out }
-			:: atomic { join != NOBODY -> assert(join == DONE) };
+			:: atomic { cell[JOIN] == NOBODY -> cell[JOIN] = DETACHED; goto out }
+			:: atomic { cell[JOIN] != NOBODY -> assert(cell[JOIN] == DONE) };
 				atomic { assert(!freed); freed = true };
 				goto out
 			fi
 		fi
 	od;
-	assert(value);
+joined:	assert(cell[VALUE]);
 	atomic { assert(!freed); freed = true };
 out:	freed
 }

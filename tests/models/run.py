@@ -84,7 +84,8 @@ MODELS = {
             'NO_HEAVY BUSY_EARLY TWO_CLAIMS WAKE_ANYWAY GIVEN_LATE NO_LOOK NO_GIVEN SELF_NO_HEAVY LONE_TIMED',
         'THREAD': 'SIGNAL_LATE CLAIM_LATE NO_UNLINK TWO_CLAIMS LONE_TIMED',
     }),
-    'join': ([''], {'': 'DONE_EARLY NO_BUSY NO_AWAIT GIVE_UP_STORES END_STORES RESULT_LATE TOUCH_LATE'}),
+    'join': ([''], {'': 'NO_HEAVY LOOK_FIRST NO_AWAIT DONE_EARLY GIVE_UP_STORES END_STORES JOIN_STORES RESULT_LATE '
+                    'TOUCH_LATE'}),
 }
 
 # With --long: larger bounds in which the model must be verified as well, each within minutes.

@@ -182,6 +182,111 @@ static void test_join_until_races_with_the_end(void **state)
 	assert_run(4, join_at_the_deadline, NULL);
 }
 
+/*
+ * The parent's join starts the child, which is at the bottom of its deque:
+ *
+ *   parent                     child            canceller (with one worker: nobody else runs)
+ *   cancelled, joins: gives up, the child has not started
+ *   joins again, masked        started
+ *
+ *   joins                      started
+ *                                               cancels the parent
+ *   gives up                                    opens the gate
+ *   joins again, masked        ends
+ */
+struct duty {
+	struct gate gate;
+	flag gave_up;
+};
+
+static void *join_what_it_starts(void *arg)
+{
+	struct duty *duty = arg;
+	weft_task *child;
+	void *result = NULL;
+
+	CHECK(weft_spawn(pass_gate, &duty->gate, &child) == 0);
+	CHECK(weft_join(child, &result) == -ECANCELED);
+	CHECK(result == NULL);
+	raise_flag(&duty->gave_up);
+	weft_cancel_mask();
+	CHECK(weft_join(child, &result) == 0);
+	weft_cancel_unmask();
+	CHECK(result == &token);
+	return NULL;
+}
+
+static void *cancel_joiners(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(ROUNDS); i++) {
+		struct duty duty = {0};
+		weft_task *parent;
+
+		CHECK(weft_spawn(join_what_it_starts, &duty, &parent) == 0);
+		if (i % 2 == 0)
+			CHECK(yield_for(&duty.gate.started, 1));
+		CHECK(weft_cancel(parent) == 0);
+		CHECK(yield_for(&duty.gave_up, 1));
+		raise_flag(&duty.gate.open);
+		CHECK(weft_join(parent, NULL) == 0);
+	}
+	return arg;
+}
+
+static void test_joiners_that_start_give_up(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, cancel_joiners, NULL);
+}
+
+/* Ends at any time while its parent is cancelled in the join that has started it. */
+static void *end_soon(void *arg)
+{
+	for (unsigned i = *(unsigned *)arg; i > 0; i--)
+		weft_yield();
+	return &token;
+}
+
+static void *join_at_the_end(void *arg)
+{
+	weft_task *child;
+	void *result = NULL;
+
+	CHECK(weft_spawn(end_soon, arg, &child) == 0);
+	int rc = weft_join(child, &result);
+	if (rc < 0) {
+		CHECK(rc == -ECANCELED && result == NULL);
+		weft_cancel_mask();
+		CHECK(weft_join(child, &result) == 0);
+		weft_cancel_unmask();
+	}
+	CHECK(result == &token);
+	return NULL;
+}
+
+static void *cancel_at_the_end(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(5 * ROUNDS); i++) {
+		unsigned yields = i % 4;
+		weft_task *parent;
+
+		CHECK(weft_spawn(join_at_the_end, &yields, &parent) == 0);
+		for (unsigned n = i / 4 % 4; n > 0; n--)
+			weft_yield();
+		CHECK(weft_cancel(parent) == 0);
+		CHECK(weft_join(parent, NULL) == 0);
+	}
+	return arg;
+}
+
+static void test_cancel_races_with_the_end(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, cancel_at_the_end, NULL);
+}
+
 static void *join_oneself(void *arg)
 {
 	void *result = arg;
@@ -276,6 +381,8 @@ int main(void)
 		cmocka_unit_test(test_join_by_a_plain_thread),
 		cmocka_unit_test(test_join_until_gives_up),
 		cmocka_unit_test(test_join_until_races_with_the_end),
+		cmocka_unit_test(test_joiners_that_start_give_up),
+		cmocka_unit_test(test_cancel_races_with_the_end),
 		cmocka_unit_test(test_join_arguments),
 		cmocka_unit_test(test_detach_in_every_order),
 		cmocka_unit_test(test_handles_are_reused),
