@@ -5,36 +5,79 @@
 #include "src/stack.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
-#define SLAB_SIZE ((size_t)64 << 10)
-
-struct task_slab {
-	struct task_pool *pool; /* immutable */
-	struct task_slab *next;
-};
-
+#define SLAB_SIZE   ((size_t)WEFT__TASK_SLAB_SIZE)
+#define CHUNK_SIZE  ((size_t)2 << 20) /* a huge page's */
 #define SLAB_BLOCKS ((SLAB_SIZE - sizeof(struct task_slab)) / sizeof(struct weft_task))
-
-static struct task_slab *slab_of(struct task *t)
-{
-	return (struct task_slab *)((uintptr_t)t & ~(uintptr_t)(SLAB_SIZE - 1));
-}
 
 static struct task *slab_block(struct task_slab *slab, size_t i)
 {
 	return task_of_handle((struct weft_task *)(slab + 1) + i);
 }
 
-static bool add_slab(struct task_pool *pool)
+#if !WEFT__ASAN
+
+/* The next slab of the pool's newest chunk, or the first one of a new chunk; NULL: neither. */
+static struct task_slab *slab_of_chunk(struct task_pool *pool)
+{
+	if (pool->chunk_left == 0) {
+		char *low = mmap(NULL, 2 * CHUNK_SIZE, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (low == MAP_FAILED)
+			return NULL;
+		char *chunk = low + (-(uintptr_t)low & (CHUNK_SIZE - 1));
+		if (chunk > low)
+			munmap(low, (size_t)(chunk - low));
+		munmap(chunk + CHUNK_SIZE, (size_t)(low + CHUNK_SIZE - chunk));
+		madvise(chunk, CHUNK_SIZE, MADV_HUGEPAGE); /* else it has small ones */
+		pool->chunk = chunk;
+		pool->chunk_left = CHUNK_SIZE / SLAB_SIZE;
+	}
+	struct task_slab *slab = (struct task_slab *)pool->chunk;
+	slab->chunk = pool->chunk_left == CHUNK_SIZE / SLAB_SIZE ? CHUNK_FIRST : CHUNK_OTHER;
+	pool->chunk += SLAB_SIZE;
+	pool->chunk_left--;
+	return slab;
+}
+
+#else
+
+/* Leaks are found only of what heap memory points to. */
+static struct task_slab *slab_of_chunk(struct task_pool *pool)
+{
+	(void)pool;
+	return NULL;
+}
+
+#endif
+
+static struct task_slab *slab_of_heap(void)
 {
 	struct task_slab *slab = aligned_alloc(SLAB_SIZE, SLAB_SIZE);
+
 	/* Stacks that nobody uses must not be the reason. */
 	if (!slab) {
 		weft__stack_trim();
 		slab = aligned_alloc(SLAB_SIZE, SLAB_SIZE);
 	}
-	if (!slab)
-		return false;
+	if (slab)
+		slab->chunk = CHUNK_NONE;
+	return slab;
+}
+
+static bool add_slab(struct task_pool *pool)
+{
+	struct task_slab *slab = NULL;
+
+	if (pool->heap_slabs >= CHUNK_SIZE / SLAB_SIZE)
+		slab = slab_of_chunk(pool);
+	if (!slab) {
+		slab = slab_of_heap();
+		if (!slab)
+			return false;
+		pool->heap_slabs++;
+	}
 	slab->pool = pool;
 	slab->next = pool->slabs;
 	pool->slabs = slab;
@@ -52,6 +95,9 @@ void weft__task_pool_init(struct task_pool *pool)
 {
 	pool->local = NULL;
 	pool->slabs = NULL;
+	pool->chunk = NULL;
+	pool->chunk_left = 0;
+	pool->heap_slabs = 0;
 	atomic_init(&pool->returned, NULL);
 }
 
@@ -62,43 +108,27 @@ void weft__task_pool_fini(struct task_pool *pool)
 		pool->slabs = slab->next;
 		for (size_t i = 0; i < SLAB_BLOCKS; i++)
 			free(slab_block(slab, i)->cold);
-		free(slab);
+		/* A chunk's first slab comes last: the later ones were put before it. */
+		if (slab->chunk == CHUNK_FIRST)
+			munmap(slab, CHUNK_SIZE);
+		else if (slab->chunk == CHUNK_NONE)
+			free(slab);
 	}
 }
 
-struct task *weft__task_pool_alloc(struct task_pool *pool)
+bool weft__task_pool_refill(struct task_pool *pool)
 {
-	if (!pool->local) {
-		/* acquire: sees the links, and the last use of each block, that its freer
-		 * released. */
-		pool->local = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
-		if (!pool->local && !add_slab(pool))
-			return NULL;
-	}
-	struct task *t = pool->local;
-	pool->local = t->value;
-	return t;
+	/* acquire: sees the links, and the last use of each block, that its freer released. */
+	pool->local = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
+	return pool->local || add_slab(pool);
 }
 
-void weft__task_pool_free(struct task_pool *mine, struct task *t)
+void weft__task_pool_return(struct task_pool *pool, struct task *t)
 {
-	struct task_pool *pool = slab_of(t)->pool;
-
-	/* Whoever detaches a task that has ended is not ordered after it. */
-	san_ignore_begin();
-	free(t->cold);
-	san_ignore_end();
-	t->cold = NULL;
-	san_forget(t, sizeof *t);
-	if (pool == mine) {
-		t->value = pool->local;
-		pool->local = t;
-		return;
-	}
 	struct task *head = atomic_load_explicit(&pool->returned, memory_order_relaxed);
 	do {
 		t->value = head;
-		/* release: pairs with the exchange in alloc. */
+		/* release: pairs with the exchange in refill. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&pool->returned, &head, t, memory_order_release, memory_order_relaxed));
 }

@@ -143,7 +143,7 @@ MUTANTS = [
            '',
            unit('sched-core-starvation')),
     Mutant('control-block-shared', 'a control block goes back to a pool that is another thread\'s',
-           'sched/core/task_pool.c',
+           'sched/core/task_pool.h',
            'if (pool == mine) {',
            'if (1) {',
            unit('sched-core-task-pool')),

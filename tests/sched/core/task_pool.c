@@ -6,6 +6,9 @@
 
 #include <malloc.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define BLOCKS 5000
 
@@ -94,11 +97,84 @@ static void test_blocks_are_freed_by_other_threads(void **state)
 	assert_int_equal(checks_failed(), 0);
 	/* Few are in use at any time, so few slabs were needed: what was freed came back. */
 	for (unsigned i = 0; i < THREADS; i++) {
-		for (void **slab = (void **)pools[i].slabs; slab; slab = slab[1])
+		for (struct task_slab *slab = pools[i].slabs; slab; slab = slab->next)
 			slabs++;
 		weft__task_pool_fini(&pools[i]);
 	}
 	assert_in_range(slabs, 1, 2 * THREADS);
+}
+
+/* More than comes from the heap: all distinct, the later ones in chunks. */
+static struct task *take_blocks(struct task_pool *pool, uintptr_t count)
+{
+	struct task *taken = NULL;
+
+	for (uintptr_t i = 0; i < count; i++) {
+		struct task *t = weft__task_pool_alloc(pool);
+		assert_non_null(t);
+		assert_null(t->cold);
+		memset(t, 0, sizeof(*t));
+		t->value = taken;
+		t->fn = (weft_fn *)i;
+		taken = t;
+	}
+	for (struct task *t = taken; t; t = t->value)
+		assert_ptr_equal(t->fn, (weft_fn *)--count);
+	assert_int_equal(count, 0);
+	return taken;
+}
+
+static void test_many_blocks_come_in_chunks(void **state)
+{
+	struct task_pool pool;
+
+	(void)state;
+	weft__task_pool_init(&pool);
+	take_blocks(&pool, 20000);
+	assert_null(pool.chunk); /* a small program has small pages */
+	struct task *taken = take_blocks(&pool, 60000);
+#if !WEFT__ASAN
+	assert_non_null(pool.chunk);
+#endif
+	taken->cold = malloc(sizeof(struct task_cold));
+	struct task_slab *newest = pool.slabs;
+	while (taken) {
+		struct task *next = taken->value;
+		weft__task_pool_free(&pool, taken);
+		taken = next;
+	}
+	take_blocks(&pool, 60000);
+	assert_ptr_equal(pool.slabs, newest);
+	weft__task_pool_fini(&pool);
+}
+
+/* Where there is no address space for a chunk, slabs of the heap do. */
+static void test_no_room_for_a_chunk(void **state)
+{
+	struct task_pool pool;
+	struct rlimit old, tight;
+	long pages;
+
+	(void)state;
+	if (WEFT_TEST_SCALE_SANITIZER > 1 || getenv("WEFT_TEST_SCALE"))
+		skip(); /* a limit is no way to test there */
+	weft__task_pool_init(&pool);
+	take_blocks(&pool, 21000);
+	assert_null(pool.chunk);
+	FILE *statm = fopen("/proc/self/statm", "r");
+	assert_non_null(statm);
+	assert_int_equal(fscanf(statm, "%ld", &pages), 1);
+	fclose(statm);
+	assert_int_equal(getrlimit(RLIMIT_AS, &old), 0);
+	tight = old;
+	tight.rlim_cur = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + (2 << 20);
+	assert_int_equal(setrlimit(RLIMIT_AS, &tight), 0);
+	take_blocks(&pool, 4000);
+	assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
+	assert_null(pool.chunk);
+	take_blocks(&pool, 1000); /* and chunks again when there is room */
+	assert_non_null(pool.chunk);
+	weft__task_pool_fini(&pool);
 }
 
 int main(void)
@@ -106,6 +182,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_blocks_are_distinct_and_reused),
 		cmocka_unit_test(test_blocks_are_freed_by_other_threads),
+		cmocka_unit_test(test_many_blocks_come_in_chunks),
+		cmocka_unit_test(test_no_room_for_a_chunk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
