@@ -48,7 +48,7 @@
 #define INJECTION_BATCH 64
 #define RING_BATCH      128
 #define RING_AHEAD      8
-#define DEQUE_BATCH     256
+#define DEQUE_BATCH     1024
 #define DEQUE_BATCH_MIN 64
 #define SEARCH_PAUSES   128
 #define IDLES_SEEN      0xf /* of worker.short_idles: the last four */
