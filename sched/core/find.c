@@ -23,19 +23,15 @@
  * (join.c), and an end that goes on with its joiner (weft__wait_wake_next()). Both do so only where
  * the order above would say the same, and never at the leader's picks.
  *
- * Stealing. At most half as many workers search at a time as there are processors. A searcher goes
- * around the table from a random place and takes the oldest unstarted task of a deque, or half of a
- * ring. Of a deque that holds many it takes half as well: those are tasks that somebody spawned in
- * a loop, and each steal costs its victim an interrupt. One that holds few may be a recursion's,
- * whose oldest is the largest part of the work, and whose others their forker runs inline. It
- * searches for WEFT_SPIN microseconds, then sleeps (park.c).
+ * Searching. At most half as many workers search at a time as there are processors. A searcher
+ * steals (steal.c) and looks at what all share, for WEFT_SPIN microseconds, then sleeps (park.c).
  *
  * It searches that long only if that would have paid lately: if one of the last four times without
  * work ended within WEFT_SPIN. Else it looks everywhere once. What a worker uses up by searching in
  * vain, the kernel makes it pay for: who is woken then does not get the waker's processor before
  * that one sleeps.
  */
-#include "runtime.h"
+#include "find.h"
 #include "sched/os/clock.h"
 #include "sched/os/cpu_relax.h"
 #include "sched/os/membarrier.h"
@@ -46,30 +42,14 @@
 #define DEQUE_OFFSET    8
 #define FAIR_SOURCES    4
 #define INJECTION_BATCH 64
-#define RING_BATCH      128
 #define RING_AHEAD      8
-#define DEQUE_BATCH     1024
-#define DEQUE_BATCH_MIN 64
 #define SEARCH_PAUSES   128
 #define IDLES_SEEN      0xf /* of worker.short_idles: the last four */
 
-static_assert(DEQUE_BATCH <= WEFT__DEQUE_CLAIM_MAX, "as many as can be claimed");
 static_assert(RING_EVERY % DEQUE_OFFSET == 0 && LEADER_EVERY % DEQUE_OFFSET == 0,
 	      "the others may take the slot without a look at the number");
 static_assert(DEQUE_OFFSET == WEFT__ORDERED_PICK, "and so do those who pick without us");
 static_assert(WEFT__FAIR_BOUND == LEADER_EVERY * FAIR_SOURCES, "what the documentation promises");
-
-/*
- * t, if it can run now. An unstarted task for which no stack can be had is put aside (starve.c),
- * and NULL returned. have_stack: the caller has a stack of the common size for it.
- */
-static struct task *startable(struct worker *w, struct task *t, bool have_stack)
-{
-	if (!t || t->coro || (have_stack && !task_stack_size(t)) || weft__can_start_task(w, t))
-		return t;
-	weft__starved_put(w, t);
-	return NULL;
-}
 
 static inline __attribute__((always_inline)) struct task *from_slot(struct worker *w)
 {
@@ -137,17 +117,6 @@ static struct task *from_injection(struct worker *w, unsigned max, bool have_sta
 	if (count > 1 || !weft__wfcq_empty(&rt->injection))
 		weft__announce(rt);
 	return startable(w, task_of_link(nodes[0]), have_stack);
-}
-
-/* What a plain thread has handed to a worker that slept (park.c). By the owner, once it is awake, and
- * by searchers, as its thread may have to wait for a processor. */
-static struct task *from_hand(struct worker *owner)
-{
-	/* relaxed: a hint for searchers; the owner has seen it by .awake. */
-	if (!atomic_load_explicit(&owner->handed, memory_order_relaxed))
-		return NULL;
-	/* acquire: the task, released by weft__hand_to_sleeper(). */
-	return atomic_exchange_explicit(&owner->handed, NULL, memory_order_acquire);
 }
 
 /* What w, which has slept, is to run: t, or what it was handed meanwhile. */
@@ -350,69 +319,6 @@ static bool run_timers(struct worker *w)
 	return more;
 }
 
-static struct task *steal_from(struct worker *w, struct worker *victim, bool can_start)
-{
-	void *loot[DEQUE_BATCH];
-	uintptr_t hints[RING_BATCH];
-
-	size_t unstarted = can_start ? weft__deque_size(&victim->deque) : 0;
-	if (unstarted > 0) {
-		size_t most = unstarted < DEQUE_BATCH_MIN ? 1 : unstarted / 2;
-		unsigned count = weft__deque_steal(
-			&victim->deque, loot, most < DEQUE_BATCH ? (unsigned)most : DEQUE_BATCH);
-		if (count > 0) {
-			counter_add(&w->counters.steals, 1);
-			counter_add(&w->counters.stolen, count);
-			/* Ours is empty, so they are run in the order in which they were
-			 * spawned. */
-			for (unsigned i = count; i-- > 1;) {
-				if (!weft__deque_push(&w->deque, loot[i]))
-					weft__inject(w->rt, loot[i]);
-			}
-			return startable(w, loot[0], false);
-		}
-	}
-	struct task *handed = can_start ? from_hand(victim) : NULL;
-	if (handed) {
-		counter_add(&w->counters.injected, 1);
-		return startable(w, handed, false);
-	}
-	if (weft__ring_empty(&victim->ring))
-		return NULL;
-	unsigned count = weft__ring_steal(&victim->ring, loot, hints, RING_BATCH);
-	if (count == 0)
-		return NULL;
-	counter_add(&w->counters.steals, 1);
-	counter_add(&w->counters.stolen, count);
-	/* Pinned tasks are in no ring: as weft__ready_tail(), but that a task which is not touched
-	 * need not come from its victim's cache now. */
-	bool chaos = w->rt->config.chaos.on;
-	for (unsigned i = 1; i < count; i++) {
-		if (chaos || w->overflowed || !weft__ring_push(&w->ring, loot[i], hints[i]))
-			weft__ready_tail(w, loot[i]);
-	}
-	if (count > 1)
-		weft__announce(w->rt);
-	return startable(w, loot[0], false);
-}
-
-static struct task *steal(struct worker *w)
-{
-	bool can_start = weft__can_start(w);
-	struct task *t = NULL;
-
-	weft__rcu_lock();
-	struct worker_table *table = worker_table(w->rt);
-	uint32_t start = weft__random_below(&w->random, table->count);
-	for (unsigned i = 0; i < table->count && !t; i++) {
-		struct worker *victim = table->workers[(start + i) % table->count];
-		if (victim != w)
-			t = steal_from(w, victim, can_start);
-	}
-	weft__rcu_unlock();
-	return t;
-}
-
 static int64_t spin_ns(const struct worker *w)
 {
 	return (int64_t)w->rt->config.spin_us * 1000;
@@ -437,7 +343,7 @@ static struct task *search(struct worker *w)
 	if (!w->searching && !weft__search_start(w))
 		return NULL;
 	for (;;) {
-		struct task *t = chaos_at(w, CHAOS_STEAL) ? NULL : steal(w);
+		struct task *t = chaos_at(w, CHAOS_STEAL) ? NULL : weft__steal(w);
 		if (!t) /* a batch may have begun with one that cannot start */
 			t = from_deque(w, false);
 		if (!t)

@@ -43,7 +43,7 @@
  *  - not the keeper; and a watcher, which only it knows to be one, becomes a searcher, too.
  *
  * At no time is it counted as a searcher unless it will look: announcers would rely on it. Searchers
- * may take what was handed (find.c), as the worker's thread may have to wait for a processor. The
+ * may take what was handed (steal.c), as the worker's thread may have to wait for a processor. The
  * injection queue was empty, so nobody who came before is overtaken.
  *
  * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see
@@ -191,7 +191,7 @@ bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
 	if (w) {
 		take_sleeper_locked(rt, w, 0);
 		w->given = true;
-		/* release: the task, for the acquire in from_hand() (find.c). */
+		/* release: the task, for the acquire in from_hand() (find.h). */
 		atomic_store_explicit(&w->handed, t, memory_order_release);
 	}
 	weft__unlock(&rt->idle_lock);

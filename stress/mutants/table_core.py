@@ -118,7 +118,7 @@ MUTANTS = [
            'for (unsigned i = 1; i + 1 < count; i++) { struct task *t = task_of_link(nodes[i]);',
            stress('submit')),
     Mutant('stolen-batch-loses-one', 'the last one of a batch stolen from a ring is lost',
-           'sched/core/find.c',
+           'sched/core/steal.c',
            'for (unsigned i = 1; i < count; i++) { if (chaos',
            'for (unsigned i = 1; i + 1 < count; i++) { if (chaos',
            stress('steal')),

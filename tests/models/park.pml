@@ -4,13 +4,14 @@
  * it, and a closing runtime ends.
  *
  * Mirrors: sched/core/park.c push_sleeper_locked(), take_sleeper_locked(), rouse(), wake_one(),
- * weft__announce(), weft__hand_to_sleeper(), weft__announce_slot(), weft__nudge(), weft__wake_all(), weft__search_start(),
- * look_at_workers(), weft__search_stop(), weft__sleep_announce(), weft__get_up(), stop_if_over(),
- * must_get_up(), weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_stop();
- * sched/core/find.c weft__find(), look_around(), search(), from_injection(), from_hand(),
- * or_handed(); sched/core/ready.c weft__ready(), weft__ready_tail(), weft__inject(),
- * weft__inject_from_outside(), to_inbox(); sched/core/workers.c
- * weft__all_ended(); sched/core/runtime.c weft_runtime_destroy(), weft__stop(). (The look at idle in
+ * weft__announce(), weft__hand_to_sleeper(), weft__announce_slot(), weft__nudge(),
+ * weft__wake_all(), weft__search_start(), look_at_workers(), weft__search_stop(),
+ * weft__sleep_announce(), weft__get_up(), stop_if_over(), must_get_up(), weft__sleep();
+ * sched/core/watch.c weft__watch(), weft__watch_stop(); sched/core/find.c weft__find(),
+ * look_around(), search(), from_injection(), or_handed(); sched/core/find.h from_hand();
+ * sched/core/ready.c weft__ready(), weft__ready_tail(), weft__inject(),
+ * weft__inject_from_outside(), to_inbox(); sched/core/workers.c weft__all_ended();
+ * sched/core/runtime.c weft_runtime_destroy(), weft__stop(). (The look at idle in
  * sched/core/runtime.h weft__start_later_unpinned() is that of weft__announce(), taken before the
  * call.)
  *

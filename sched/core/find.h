@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What finding and stealing share.
+ */
+#ifndef WEFT_CORE_FIND_H
+#define WEFT_CORE_FIND_H
+
+#include "runtime.h"
+
+/*
+ * t, if it can run now. An unstarted task for which no stack can be had is put aside (starve.c),
+ * and NULL returned. have_stack: the caller has a stack of the common size for it.
+ */
+static inline struct task *startable(struct worker *w, struct task *t, bool have_stack)
+{
+	if (!t || t->coro || (have_stack && !task_stack_size(t)) || weft__can_start_task(w, t))
+		return t;
+	weft__starved_put(w, t);
+	return NULL;
+}
+
+/* What a plain thread has handed to a worker that slept (park.c). By the owner, once it is awake, and
+ * by searchers, as its thread may have to wait for a processor. */
+static inline struct task *from_hand(struct worker *owner)
+{
+	/* relaxed: a hint for searchers; the owner has seen it by .awake. */
+	if (!atomic_load_explicit(&owner->handed, memory_order_relaxed))
+		return NULL;
+	/* acquire: the task, released by weft__hand_to_sleeper(). */
+	return atomic_exchange_explicit(&owner->handed, NULL, memory_order_acquire);
+}
+
+/* Takes something of another worker's that w can run, and perhaps more for its own queues; NULL:
+ * none has any. */
+struct task *weft__steal(struct worker *w);
+
+#endif

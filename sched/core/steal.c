@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stealing. A searcher goes around the table from a random place and takes the oldest unstarted
+ * task of a deque, or half of a ring. Of a deque that holds many it takes half as well: those are
+ * tasks that somebody spawned in a loop, and each steal costs its victim an interrupt. One that
+ * holds few may be a recursion's, whose oldest is the largest part of the work, and whose others
+ * their forker runs inline.
+ */
+#include "find.h"
+
+#define RING_BATCH      128
+#define DEQUE_BATCH     1024
+#define DEQUE_BATCH_MIN 64
+
+static_assert(DEQUE_BATCH <= WEFT__DEQUE_CLAIM_MAX, "as many as can be claimed");
+
+static struct task *steal_from(struct worker *w, struct worker *victim, bool can_start)
+{
+	void *loot[DEQUE_BATCH];
+	uintptr_t hints[RING_BATCH];
+
+	size_t unstarted = can_start ? weft__deque_size(&victim->deque) : 0;
+	if (unstarted > 0) {
+		size_t most = unstarted < DEQUE_BATCH_MIN ? 1 : unstarted / 2;
+		unsigned count = weft__deque_steal(
+			&victim->deque, loot, most < DEQUE_BATCH ? (unsigned)most : DEQUE_BATCH);
+		if (count > 0) {
+			counter_add(&w->counters.steals, 1);
+			counter_add(&w->counters.stolen, count);
+			/* Ours is empty, so they are run in the order in which they were
+			 * spawned. */
+			for (unsigned i = count; i-- > 1;) {
+				if (!weft__deque_push(&w->deque, loot[i]))
+					weft__inject(w->rt, loot[i]);
+			}
+			return startable(w, loot[0], false);
+		}
+	}
+	struct task *handed = can_start ? from_hand(victim) : NULL;
+	if (handed) {
+		counter_add(&w->counters.injected, 1);
+		return startable(w, handed, false);
+	}
+	if (weft__ring_empty(&victim->ring))
+		return NULL;
+	unsigned count = weft__ring_steal(&victim->ring, loot, hints, RING_BATCH);
+	if (count == 0)
+		return NULL;
+	counter_add(&w->counters.steals, 1);
+	counter_add(&w->counters.stolen, count);
+	/* Pinned tasks are in no ring: as weft__ready_tail(), but that a task which is not touched
+	 * need not come from its victim's cache now. */
+	bool chaos = w->rt->config.chaos.on;
+	for (unsigned i = 1; i < count; i++) {
+		if (chaos || w->overflowed || !weft__ring_push(&w->ring, loot[i], hints[i]))
+			weft__ready_tail(w, loot[i]);
+	}
+	if (count > 1)
+		weft__announce(w->rt);
+	return startable(w, loot[0], false);
+}
+
+struct task *weft__steal(struct worker *w)
+{
+	bool can_start = weft__can_start(w);
+	struct task *t = NULL;
+
+	weft__rcu_lock();
+	struct worker_table *table = worker_table(w->rt);
+	uint32_t start = weft__random_below(&w->random, table->count);
+	for (unsigned i = 0; i < table->count && !t; i++) {
+		struct worker *victim = table->workers[(start + i) % table->count];
+		if (victim != w)
+			t = steal_from(w, victim, can_start);
+	}
+	weft__rcu_unlock();
+	return t;
+}
