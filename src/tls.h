@@ -7,6 +7,8 @@
 #ifndef WEFT_SRC_TLS_H
 #define WEFT_SRC_TLS_H
 
+#include "never_inline.h"
+
 struct coro;
 
 /*
@@ -26,11 +28,7 @@ struct coro;
 #define WEFT__READ_ANEW() ((void)0)
 #define WEFT__TLS_MODEL   __attribute__((tls_model("global-dynamic")))
 #else
-#if defined(__GNUC__) && !defined(__clang__)
-#define WEFT__REREAD __attribute__((noinline, noipa))
-#else
-#define WEFT__REREAD __attribute__((noinline))
-#endif
+#define WEFT__REREAD      WEFT__NEVER_INLINE
 #define WEFT__READ_ANEW() __asm__ volatile("")
 /* The library is not loaded late as a plugin that could not get static TLS: it needs a few hundred
  * bytes. */

@@ -9,6 +9,7 @@
  */
 #include "sched/os/futex.h"
 
+#include "src/never_inline.h"
 #include "src/sanitizer.h"
 
 #include <weft/base.h>
@@ -20,13 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#if defined(__clang__)
-#define NEVER_INLINE __attribute__((noinline))
-#else
-#define NEVER_INLINE __attribute__((noinline, noipa))
-#endif
-
-NEVER_INLINE int weft__futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline)
+WEFT__NEVER_INLINE int weft__futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	struct timespec until;
 	struct timespec *timeout = NULL;
