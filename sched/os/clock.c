@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "sched/os/clock.h"
 
+#include "src/never_inline.h"
+#include "src/sanitizer.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -22,12 +25,6 @@ static _Atomic uintptr_t owner = NOBODY;
 /* The owner's. */
 static int64_t virtual_now;
 
-#if defined(__clang__)
-#define NEVER_INLINE __attribute__((noinline))
-#else
-#define NEVER_INLINE __attribute__((noinline, noipa))
-#endif
-
 static bool is_virtual(void)
 {
 	uintptr_t who = atomic_load_explicit(&owner, memory_order_relaxed);
@@ -39,14 +36,17 @@ int64_t weft__clock_real(void)
 {
 	struct timespec now;
 
-	/* Cannot fail: the clock exists and the address is good. */
+	/* Cannot fail: the clock exists and the address is good. ThreadSanitizer sees it written,
+	 * by whichever fiber runs here, in a frame that it is told nothing else of. */
+	san_ignore_begin();
 	clock_gettime(CLOCK_MONOTONIC, &now);
+	san_ignore_end();
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 /* Never inlined: pthread_self() is a const function to the compiler, which would keep its result
  * over a switch. */
-NEVER_INLINE int64_t weft__clock_now(void)
+WEFT__NEVER_INLINE int64_t weft__clock_now(void)
 {
 	if (is_virtual())
 		return virtual_now += VIRTUAL_STEP;
