@@ -4,22 +4,31 @@
  */
 #include "sched/queue/ring.h"
 
+#include "sched/os/pause.h"
+#include "src/never_inline.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 /* So many pops by CAS cost about what the next thief's fence and its interrupts do. */
 #define CALM 512
 
+/* How often a thief looks for the end of a pop; the last ones let its thread run (pause.c). */
+#define LOOKS 24
+
 static uint64_t make_head(uint64_t index, enum weft__ring_state state)
 {
 	return index << 2 | state;
 }
 
-static struct weft__ring_buffer *new_buffer(uint64_t capacity)
+/* errno is kept: the caller may be the scheduler, in the name of a task. */
+static WEFT__NEVER_INLINE struct weft__ring_buffer *new_buffer(uint64_t capacity)
 {
+	int saved_errno = errno;
 	struct weft__ring_buffer *buffer =
 		calloc(1, sizeof(*buffer) + (size_t)capacity * sizeof(buffer->slots[0]));
 
+	errno = saved_errno;
 	if (buffer)
 		buffer->mask = capacity - 1;
 	return buffer;
@@ -189,8 +198,18 @@ static bool share(struct weft__ring *r, uint64_t head)
 
 	/* acquire: tail is read after it, and so is not below it. */
 	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_acquire);
-	if (mine & 1)
-		return false;
+	/* The pop that is under way is over at once, unless its thread has been preempted. No
+	 * other fence: whatever the owner takes after the one above it takes by CAS, so that what
+	 * mine says next is for good. */
+	for (unsigned looks = 0; mine & 1; looks++) {
+		/* relaxed: only its value; the caller looks again. */
+		if (atomic_load_explicit(&r->head, memory_order_relaxed) != asked)
+			return true;
+		if (looks == LOOKS)
+			return false;
+		weft__pause(looks);
+		mine = atomic_load_explicit(&r->mine, memory_order_acquire);
+	}
 	/* release: hands on what we acquired with mine. relaxed on failure: it has been done. */
 	atomic_compare_exchange_strong_explicit(&r->head, &asked,
 						make_head(mine >> 1, WEFT__RING_SHARED),

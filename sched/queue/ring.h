@@ -39,9 +39,10 @@
  * it has got to. From then on mine stands still until the state is SHARED, since the owner goes on
  * only with the CAS that makes it so.
  *
- * No ABA: neither index ever comes back, and between two times that the state is OWNED, at the same
- * index or not, the owner has taken something, so that a value of `head`, once gone, never comes
- * back either (62 bits do not wrap around).
+ * No ABA: neither index ever goes back (62 bits do not wrap around), and between two times that the
+ * state becomes OWNED the owner has taken something: (i, OWNED) and (i, ASKED), once gone, never
+ * come back. (i, SHARED) does, once, when a thief asks before the owner has taken anything as
+ * OWNED; then nothing from i on was taken, and no slot reused, in between.
  *
  * Slots, when SHARED, are read *before* the CAS that takes them, since after it the owner may
  * overwrite them. Whoever reads a slot that is being overwritten gets one value or the other (slots
@@ -58,7 +59,7 @@
  *
  * Progress: push is wait-free (unless it grows), and so is pop while no thief comes; else pop is
  * lock-free, and so is steal: who has to repeat has lost to one who took something. A thief that
- * finds the owner in the middle of a pop goes away with nothing.
+ * finds the owner in the middle of a pop waits a little, then goes away with nothing.
  */
 #ifndef WEFT_SCHED_QUEUE_RING_H
 #define WEFT_SCHED_QUEUE_RING_H

@@ -302,10 +302,16 @@ again:		atomic { where = head; kind = state; from = 0; size = 0; n = 0; loot[0] 
 			size = cell[MINE];
 #endif
 #ifndef BROKEN_IGNORE_TAKING
-			if
+			do
 			:: size & 1 -> goto none
-			:: else
-			fi;
+			:: size & 1 ->
+				if
+				:: head != where || state != ASKED -> goto again
+				:: else
+				fi;
+				size = cell[MINE]
+			:: !(size & 1) -> break
+			od;
 #endif
 			atomic {
 				if
