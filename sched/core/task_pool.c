@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "task_pool.h"
 
+#include "src/never_inline.h"
 #include "src/sanitizer.h"
 #include "src/stack.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -18,20 +20,33 @@ static struct task *slab_block(struct task_slab *slab, size_t i)
 
 #if !WEFT__ASAN
 
+/* A huge page, or as many small ones; NULL: neither. errno is kept: it is the task's, whose spawn
+ * may succeed all the same. */
+static WEFT__NEVER_INLINE char *new_chunk(void)
+{
+	int saved_errno = errno;
+	char *low = mmap(NULL, 2 * CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			 -1, 0);
+	char *chunk = NULL;
+
+	if (low != MAP_FAILED) {
+		chunk = low + (-(uintptr_t)low & (CHUNK_SIZE - 1));
+		if (chunk > low)
+			munmap(low, (size_t)(chunk - low));
+		munmap(chunk + CHUNK_SIZE, (size_t)(low + CHUNK_SIZE - chunk));
+		madvise(chunk, CHUNK_SIZE, MADV_HUGEPAGE);
+	}
+	errno = saved_errno;
+	return chunk;
+}
+
 /* The next slab of the pool's newest chunk, or the first one of a new chunk; NULL: neither. */
 static struct task_slab *slab_of_chunk(struct task_pool *pool)
 {
 	if (pool->chunk_left == 0) {
-		char *low = mmap(NULL, 2 * CHUNK_SIZE, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (low == MAP_FAILED)
+		pool->chunk = new_chunk();
+		if (!pool->chunk)
 			return NULL;
-		char *chunk = low + (-(uintptr_t)low & (CHUNK_SIZE - 1));
-		if (chunk > low)
-			munmap(low, (size_t)(chunk - low));
-		munmap(chunk + CHUNK_SIZE, (size_t)(low + CHUNK_SIZE - chunk));
-		madvise(chunk, CHUNK_SIZE, MADV_HUGEPAGE); /* else it has small ones */
-		pool->chunk = chunk;
 		pool->chunk_left = CHUNK_SIZE / SLAB_SIZE;
 	}
 	struct task_slab *slab = (struct task_slab *)pool->chunk;
