@@ -371,6 +371,7 @@ void weft__sleep_announce(struct worker *w)
 	if (atomic_load_explicit(&rt->starving, memory_order_relaxed))
 		weft__drop_idle_coros(w);
 	w->settled = false;
+	w->roused_at = 0;
 	weft__lock(&rt->idle_lock);
 	push_sleeper_locked(w);
 	bool alone = rt->awake_count == 0;
@@ -383,7 +384,7 @@ void weft__sleep_announce(struct worker *w)
 }
 
 /* Waits until whoever has taken w off the list says so. w is a searcher then, unless it was given a
- * task; who watches, or has not settled, is one all the same: see above. */
+ * task; who watches, has not settled or lacks a stack (starve.c) is one all the same: see above. */
 static void await_rouse(struct worker *w)
 {
 	/* acquire: pairs with rouse(). No wake is lost: the kernel sleeps only while awake is 0. */
@@ -391,7 +392,7 @@ static void await_rouse(struct worker *w)
 		weft__futex_wait(&w->awake, 0, WEFT_FOREVER);
 	w->watches |= w->to_watch;
 	w->to_watch = false;
-	w->searching = !w->given || w->watches || !w->settled;
+	w->searching = !w->given || w->watches || w->starving || !w->settled;
 	if (w->given && w->searching)
 		/* seq_cst: simple to read, as in push_sleeper_locked(). */
 		atomic_fetch_add_explicit(&w->rt->idle, SEARCHER, memory_order_seq_cst);

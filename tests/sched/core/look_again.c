@@ -19,6 +19,7 @@
 #include "sched/os/membarrier.h"
 
 #include <dlfcn.h>
+#include <linux/futex.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -34,8 +35,18 @@ static struct moment {
 	struct task *task;
 	struct worker *busy; /* computes; its queues are left to us */
 	flag begun, acted, done;
+	_Atomic bool naps;  /* who acted is about to nap; release, by itself; acquire */
 	_Atomic bool armed; /* release, by who sets all the rest; acquire */
 } moment;
+
+/* The task that is handed to the worker, by what would be a plain thread. */
+static weft_task handed_storage;
+
+/* To this worker, unless a moment of another one's was caught, or another searches. */
+static void hand(struct moment *m)
+{
+	weft__inject_from_outside(m->rt, task_of_handle(&handed_storage));
+}
 
 static void at_heavy_fence(void)
 {
@@ -51,6 +62,16 @@ static void at_heavy_fence(void)
 		moment.act(&moment);
 		raise_flag(&moment.acted);
 	}
+}
+
+static void at_nap(void)
+{
+	struct worker *w = weft__worker();
+
+	/* acquire: the rest of the moment. */
+	if (w && atomic_load_explicit(&moment.naps, memory_order_acquire) && w->rt == moment.rt &&
+	    w->starving && atomic_exchange_explicit(&moment.naps, false, memory_order_relaxed))
+		hand(&moment);
 }
 
 /*
@@ -76,6 +97,8 @@ __attribute__((no_sanitize("address"))) long syscall(long number, ...)
 	va_end(args);
 	if (number == SYS_membarrier)
 		at_heavy_fence();
+	if (number == SYS_futex && (a[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET && a[3] != 0)
+		at_nap();
 	return call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
@@ -177,9 +200,6 @@ static void test_what_is_in_another_ring_is_found(void **state)
 	play(push_to_ring);
 }
 
-/* The task that is handed to the worker, by what would be a plain thread. */
-static weft_task handed_storage;
-
 static void *await_other(void *arg)
 {
 	CHECK(spin_for(&((struct moment *)arg)->done, 1));
@@ -188,28 +208,30 @@ static void *await_other(void *arg)
 
 static void push_to_ring_and_hand(struct moment *m)
 {
-	struct task *handed = task_of_handle(&handed_storage);
-
 	push_to_ring(m);
-	/* To this worker, unless a moment of the third one's was caught, or another searches. */
-	weft__inject_from_outside(m->rt, handed);
+	hand(m);
 }
 
-/*
- *   busy                 worker                           the third one
- *                                                         asleep
- *   makes a task visible
- *   sees a searcher:
- *   wakes nobody
- *                        announces its sleep
- *                        is handed a long task
- *                        must wake the third one
- */
-static void test_who_is_handed_a_task_looks_again(void **state)
+/* As if a stack had been refused. It naps then (starve.c). */
+static void starve(struct moment *m)
+{
+	struct weft_runtime *rt = m->rt;
+
+	weft__lock(&rt->starved_lock);
+	m->task->link.opaque = NULL;
+	*rt->starved_tail = m->task;
+	rt->starved_tail = (struct task **)&m->task->link.opaque;
+	atomic_fetch_add_explicit(&rt->starved_count, 1, memory_order_relaxed);
+	weft__unlock(&rt->starved_lock);
+	weft__worker()->starving = true;
+	atomic_store_explicit(&m->naps, true, memory_order_release);
+}
+
+/* Three workers: one is busy, one acts and is handed a long task, the third one must be woken. */
+static void play_with_hand(void (*act)(struct moment *moment))
 {
 	struct task *handed = task_of_handle(&handed_storage);
 
-	(void)state;
 	if (!asymmetric())
 		skip();
 	moment.rt = assert_create(3);
@@ -225,15 +247,51 @@ static void test_who_is_handed_a_task_looks_again(void **state)
 		       UINT64_C(2) << 32)
 			sched_yield();
 		task_init(handed, moment.rt, await_other, &moment, JOIN_NOBODY, TASK_FORK);
-		arm(push_to_ring_and_hand);
+		arm(act);
 		assert_int_equal(weft_submit(moment.rt, give_back, NULL, NULL), 0);
 		assert_int_equal(weft_join(task, NULL), 0);
 		assert_int_equal(checks_failed(), 0);
 		await_end();
+		/* Somebody was faster than the nap. */
+		if (atomic_exchange_explicit(&moment.naps, false, memory_order_relaxed))
+			hand(&moment);
 		while (atomic_load_explicit(&handed->join, memory_order_acquire) != JOIN_DONE)
 			sched_yield();
 	}
 	assert_int_equal(weft_runtime_destroy(moment.rt), 0);
+}
+
+/*
+ *   busy                 worker                           the third one
+ *                                                         asleep
+ *   makes a task visible
+ *   sees a searcher:
+ *   wakes nobody
+ *                        announces its sleep
+ *                        is handed a long task
+ *                        must wake the third one
+ */
+static void test_who_is_handed_a_task_looks_again(void **state)
+{
+	(void)state;
+	play_with_hand(push_to_ring_and_hand);
+}
+
+/*
+ *   submitter                     worker                    the third one
+ *                                                           asleep
+ *                                 cannot start X: X waits
+ *                                 for a stack
+ *                                 naps
+ *   hands it a long task that
+ *   needs none
+ *                                 must wake the third one,
+ *                                 which has one for X
+ */
+static void test_who_is_handed_a_task_in_a_nap_looks_around(void **state)
+{
+	(void)state;
+	play_with_hand(starve);
 }
 
 int main(void)
@@ -243,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_what_another_worker_forked_is_found),
 		cmocka_unit_test(test_what_is_in_another_ring_is_found),
 		cmocka_unit_test(test_who_is_handed_a_task_looks_again),
+		cmocka_unit_test(test_who_is_handed_a_task_in_a_nap_looks_around),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
