@@ -40,6 +40,7 @@
 #include "sanitizer.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -49,6 +50,9 @@
 #define SLOTS_MIN  64                  /* of a pool's first arenas */
 #define BUCKETS    64
 #define HEADER_MAX 1024
+/* How often one who is refused looks whether others got something; bounded, since in the child of a
+ * fork() they are gone. */
+#define GROWER_LOOKS 10000
 
 struct list {
 	struct slot *head, *tail;
@@ -70,6 +74,8 @@ struct pool {
 	size_t arena_count;
 	size_t idle; /* arenas of which no slot is used */
 	size_t used;
+	size_t growing; /* who is in pool_grow_locked(), without the lock */
+	size_t grown;   /* how often that has made slots */
 };
 
 /* Pools are added under table_lock and never removed, so they are found without it. */
@@ -189,6 +195,7 @@ static bool pool_grow_locked(struct pool *pool)
 		pool->filling = arena->fill_next;
 		arena_hold_locked(arena);
 	}
+	pool->growing++;
 	weft__unlock(&pool->lock);
 	bool fresh = !arena;
 	if (fresh)
@@ -201,8 +208,10 @@ static bool pool_grow_locked(struct pool *pool)
 						: used < ARENA_BATCH ? (uint32_t)used
 								     : ARENA_BATCH);
 	weft__lock(&pool->lock);
+	pool->growing--;
 	if (!arena)
 		return false;
+	pool->grown += made > 0;
 	if (fresh) {
 		pool_attach_locked(pool, arena);
 		arena_hold_locked(arena);
@@ -369,23 +378,43 @@ void weft__stack_trim(void)
 	weft__unlock(&trimming);
 }
 
+static inline bool pool_has_free_locked(const struct pool *pool)
+{
+	return pool->dirty.count > 0 || pool->clean.count > 0;
+}
+
+/* For one whom the system has refused: it may have given the last there was to others, who are about
+ * to share it. Whether somebody has made or freed slots. @before: what .grown was. */
+static bool others_grow_locked(struct pool *pool, size_t before)
+{
+	for (unsigned looks = 0; pool->growing > 0 && looks < GROWER_LOOKS; looks++) {
+		if (pool->grown != before || pool_has_free_locked(pool))
+			break;
+		weft__unlock(&pool->lock);
+		sched_yield();
+		weft__lock(&pool->lock);
+	}
+	return pool->grown != before || pool_has_free_locked(pool);
+}
+
 /* A free slot, which is now used; NULL where the system refuses. */
 static struct slot *pool_take(struct pool *pool)
 {
 	struct slot *slot = NULL;
-	bool grown = true;
+	bool available = true;
 
 	weft__lock(&pool->lock);
 	/* Others may take what was made, or free some meanwhile. */
-	while (grown && pool->dirty.count == 0 && pool->clean.count == 0) {
+	while (available && !pool_has_free_locked(pool)) {
+		size_t before = pool->grown;
 		int saved = errno;
 
 		san_ignore_begin();
-		grown = pool_grow_locked(pool);
+		available = pool_grow_locked(pool) || others_grow_locked(pool, before);
 		san_ignore_end();
 		errno = saved;
 	}
-	if (pool->dirty.count > 0 || pool->clean.count > 0) {
+	if (pool_has_free_locked(pool)) {
 		slot = pool->dirty.count > 0 ? pool->dirty.head : pool->clean.head;
 		pool_take_locked(pool, slot, SLOT_USED);
 	}
