@@ -119,7 +119,8 @@ static struct task *from_injection(struct worker *w, unsigned max, bool have_sta
 	return startable(w, task_of_link(nodes[0]), have_stack);
 }
 
-/* What w, which has slept, is to run: t, or what it was handed meanwhile. */
+/* What w, which has slept, is to run: t, or what it was handed meanwhile, which then may be overtaken
+ * by what was submitted after it. */
 static struct task *or_handed(struct worker *w, struct task *t)
 {
 	struct task *handed = from_hand(w);
@@ -378,10 +379,12 @@ static struct task *search(struct worker *w)
 	}
 }
 
-static struct task *look_around(struct worker *w)
+/* The whole order, and all that is not in it. *ret_more: as run_timers(). */
+static struct task *look_around(struct worker *w, bool *ret_more)
 {
 	struct task *t;
 
+	*ret_more = false;
 	if (w->fair) {
 		w->fair = false;
 		run_timers(w);
@@ -400,7 +403,7 @@ static struct task *look_around(struct worker *w)
 		t = weft__starved_take(w);
 	if (t)
 		return t;
-	run_timers(w);
+	*ret_more = run_timers(w);
 	return weft__pick_local(w, false);
 }
 
@@ -420,7 +423,8 @@ struct task *weft__find(struct worker *w)
 			if (w->pinned == 0 && weft__worker_leave(w))
 				return NULL;
 		}
-		struct task *t = look_around(w);
+		bool more;
+		struct task *t = look_around(w, &more);
 		if (!t && w->fair)
 			continue;
 		if (!t && !w->retires)
@@ -431,6 +435,9 @@ struct task *weft__find(struct worker *w)
 			end_idle(w);
 			return t;
 		}
+		/* The depot is ours to tend, and no keeper comes before a window has passed. */
+		if (more)
+			continue;
 		weft__sleep_announce(w);
 		t = from_inbox(w, false);
 		if (!t && !w->retires)
