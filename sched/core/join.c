@@ -30,6 +30,7 @@
  * so the joiner registers by a store.
  */
 #include "runtime.h"
+#include "sched/os/clock.h"
 #include "sched/os/pause.h"
 #include "src/fatal.h"
 #include "wait.h"
@@ -118,7 +119,6 @@ static struct worker *run_child(struct worker *w, struct task *t)
 	/* release: as in wait_for_end(), if it hops. No compare-and-swap: its end is to come, and
 	 * nobody else may join it. */
 	atomic_store_explicit(&t->join, (uintptr_t)&waiter, memory_order_release);
-	weft__count_pick(w);
 	w = weft__wait_running(w, &waiter, t, &outcome);
 	if (__builtin_expect(outcome != WAIT_WOKEN, 0) && give_up(t, &waiter))
 		return NULL;
@@ -130,7 +130,8 @@ static int join(struct task *t, int64_t deadline, void **ret_result)
 {
 	/* acquire: the result, released by end_task(). */
 	if (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE) {
-		if (deadline <= 0)
+		/* Not over wait_for_end(), where giving up costs a heavy fence. */
+		if (deadline <= 0 || (deadline != WEFT_FOREVER && deadline <= weft__clock_now()))
 			return -ETIMEDOUT;
 		int rc = wait_for_end(t, deadline);
 		if (rc < 0)

@@ -131,12 +131,13 @@ static bool cancel_itself(struct waiter *waiter)
 	return weft__wait_claim_cancelled(waiter, &unused);
 }
 
-/* The wait is over, and t has not left w. */
-static __attribute__((noinline)) void end_unsuspended(struct worker *w, struct task *t)
+/* The wait is over, and t has not left w. Returns the worker on which it goes on. */
+static __attribute__((noinline)) struct worker *end_unsuspended(struct worker *w, struct task *t)
 {
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 	if (chaos_at(w, CHAOS_WAIT))
-		weft__suspend(w, LEAVE_YIELD, weft__pick_local(w, false));
+		w = weft__suspend(w, LEAVE_YIELD, weft__pick_local(w, false));
+	return w;
 }
 
 static inline void suspend_until_woken(struct worker *w, struct task *t)
@@ -196,8 +197,9 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 
 	if (watched && __builtin_expect(!cancel_watch(t, waiter), 0) && cancel_itself(waiter)) {
 		weft__start_later(w, next);
-		end_unsuspended(w, t);
+		w = end_unsuspended(w, t);
 	} else {
+		weft__count_pick(w);
 		counter_add(&w->counters.parks, 1);
 		w = weft__suspend(w, LEAVE_PARK, next);
 		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
