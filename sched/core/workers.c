@@ -29,7 +29,8 @@
  * the time. */
 #define QUEUE_CAPACITY 1024
 
-/* The ring grows to so many times that before it overflows: a ring of 128 Ki takes 2 MiB. */
+/* The ring grows to so many times that before it overflows: a ring of 128 Ki takes 2 MiB,
+ * with the smaller ones before it, which stay, 4. */
 #define RING_GROWTH       128
 #define RING_GROWTH_CHAOS 4
 

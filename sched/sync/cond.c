@@ -28,6 +28,9 @@
  *     as it was then, hence whoever entered before the signal and has not been taken.
  *  4. .mutex changes under the lock, and only when nobody waits: who finds its own there may enter
  *     without.
+ *
+ * To wait with two mutexes at once is misuse. It is said where the second finds the first; where
+ * both enter at the same moment, the invariants do not hold, and a wait may be lost.
  */
 #include "mutex.h"
 
