@@ -141,9 +141,9 @@ WEFT__REREAD void *weft__coro_switch_on(struct weft__thread *th, struct coro *to
 
 #if WEFT__CONTEXT_LEAVES
 
-WEFT__REREAD void *weft__coro_start(struct coro *co, void *value, weft__coro_main *main)
+WEFT__REREAD void *weft__coro_start(struct weft__thread *th, struct coro *co, void *value,
+				    weft__coro_main *main)
 {
-	struct weft__thread *th = weft__thread();
 	struct coro *from = th->current;
 	char *top = co->stack.top;
 
@@ -151,9 +151,8 @@ WEFT__REREAD void *weft__coro_start(struct coro *co, void *value, weft__coro_mai
 	return weft__context_enter(&from->context, top - ((uintptr_t)top & 15), value, main);
 }
 
-WEFT__REREAD void *weft__coro_leave(struct coro *to, void *value)
+WEFT__REREAD void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value)
 {
-	struct weft__thread *th = weft__thread();
 	struct coro *from = th->current;
 
 	/* As prepare(), but for what need not be read: that of mxcsr is slow. */
@@ -168,17 +167,15 @@ WEFT__REREAD void *weft__coro_leave(struct coro *to, void *value)
 
 #else
 
-WEFT__REREAD void *weft__coro_start(struct coro *co, void *value, weft__coro_main *main)
+WEFT__REREAD void *weft__coro_start(struct weft__thread *th, struct coro *co, void *value,
+				    weft__coro_main *main)
 {
-	struct weft__thread *th = weft__thread();
-
 	(void)main;
 	return switch_to(th, th->current, co, value, weft__context_switch_alike);
 }
 
-WEFT__REREAD void *weft__coro_leave(struct coro *to, void *value)
+WEFT__REREAD void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value)
 {
-	struct weft__thread *th = weft__thread();
 	struct coro *from = th->current;
 
 	prepare(th, from, to);

@@ -106,18 +106,19 @@ void *weft__coro_switch(struct coro *to, void *value);
 void *weft__coro_switch_on(struct weft__thread *th, struct coro *to, void *value);
 
 /*
- * As weft__coro_switch(), to a coroutine that is new or was left by weft__coro_leave(): it runs
+ * As weft__coro_switch_on(), to a coroutine that is new or was left by weft__coro_leave(): it runs
  * main(value), with errno 0 and the default floating-point environment. main must be what the
  * coroutine was made with.
  */
-void *weft__coro_start(struct coro *co, void *value, weft__coro_main *main);
+void *weft__coro_start(struct weft__thread *th, struct coro *co, void *value,
+		       weft__coro_main *main);
 
 /*
  * Leaves the current coroutine, which has come to the end of its main, for `to`. With
  * WEFT__CONTEXT_LEAVES it should be the last call of main, and does not return. Else it returns when
  * the coroutine is started again, with that start's value, and main is to begin anew.
  */
-void *weft__coro_leave(struct coro *to, void *value);
+void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value);
 
 /* errno 0 and the default floating-point environment: what a task starts with on a stack that
  * another one used. */

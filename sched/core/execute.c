@@ -126,24 +126,19 @@ static inline __attribute__((always_inline)) void settle(struct worker *w)
 }
 
 /*
- * Forks may run inline on co's stack while at least half of a task's stack is left. A coroutine
+ * Forks may run inline on this stack while at least half of a task's stack is left. A coroutine
  * entered by weft_coro_enter() is not marked here: inlining on it takes the longer way (fork.c).
  */
-static void allow_inlining(struct worker *w, const struct coro *co)
-{
-	size_t reserve = w->rt->config.stack_size / 2;
-	size_t size = (size_t)(co->stack.top - co->stack.low);
-
-	w->inline_floor = co->stack.low + reserve;
-	w->inline_span = __builtin_expect(co->caller || size < reserve, 0) ? 0 : size - reserve;
-}
-
 void weft__allow_inlining_here(struct worker *w)
 {
 	const struct coro *co = weft__thread()->current;
+	size_t reserve = w->rt->config.stack_size / 2;
+	size_t size = (size_t)(co->stack.top - co->stack.low);
 
-	if (!co->caller && co->stack.top)
-		allow_inlining(w, co);
+	if (co->caller || size < reserve)
+		return;
+	w->inline_floor = co->stack.low + reserve;
+	w->inline_span = size - reserve;
 }
 
 /* t runs on w next, on co. */
@@ -151,6 +146,7 @@ static inline __attribute__((always_inline)) struct coro *run_on(struct worker *
 								 struct coro *co)
 {
 	w->task = t;
+	w->inline_span = 0; /* until it asks: weft__allow_inlining_here() */
 	counter_add(&w->counters.switches, 1);
 	if (w->timer_armed)
 		weft__announce_timer(w);
@@ -166,7 +162,6 @@ static inline __attribute__((always_inline)) struct coro *take_idle(struct worke
 	w->idle_coros = co->next;
 	w->idle_coro_count--;
 	fetch_ahead(w);
-	allow_inlining(w, co);
 	return run_on(w, t, co);
 }
 
@@ -175,7 +170,6 @@ static inline __attribute__((always_inline)) struct coro *take_up(struct worker 
 {
 	if (__builtin_expect(t->home != w->id, 0))
 		counter_add(&w->counters.hops, 1);
-	w->inline_span = 0; /* until it asks: weft__allow_inlining_here() */
 	return run_on(w, t, t->coro);
 }
 
@@ -267,14 +261,15 @@ void weft__task_main(void *value)
 			w->task = next;
 			counter_add(&w->counters.switches, 1);
 			weft__coro_reset_environment();
-			allow_inlining(w, weft__thread()->current);
 		}
 		w->leave = common ? LEAVE_IDLE : LEAVE_FREE;
-		w->leaving_coro = weft__thread()->current;
+		w->leaving_coro = w->thread_state->current;
 		if (next && !next->coro) /* this one's stack is uncommon, and is freed */
-			w = weft__coro_start(take_idle(w, next), w, weft__task_main);
+			w = weft__coro_start(w->thread_state, take_idle(w, next), w,
+					     weft__task_main);
 		else
-			w = weft__coro_leave(next ? take_up(w, next) : step_down(w), w);
+			w = weft__coro_leave(w->thread_state,
+					     next ? take_up(w, next) : step_down(w), w);
 	} while (!WEFT__CONTEXT_LEAVES); /* else it is started anew */
 }
 
@@ -341,14 +336,15 @@ void weft__drop_idle_coros(struct worker *w)
 
 /* Runs t, which has not started, on a coroutine that w keeps. Returns when who called it runs again,
  * and where. */
-static struct worker *start(struct worker *w, struct task *t)
+static inline struct worker *start(struct worker *w, struct task *t)
 {
-	w = weft__coro_start(take_idle(w, t), w, weft__task_main);
+	w = weft__coro_start(w->thread_state, take_idle(w, t), w, weft__task_main);
 	settle(w);
 	return w;
 }
 
-struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next)
+/* The task that runs on w is about to be suspended. */
+static inline void set_leave(struct worker *w, enum leave leave)
 {
 	struct task *t = w->task;
 
@@ -356,8 +352,19 @@ struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *ne
 	t->home = w->id;
 	w->leave = leave;
 	w->leaving = t;
+}
+
+struct worker *weft__suspend_to_start(struct worker *w, enum leave leave, struct task *next)
+{
+	set_leave(w, leave);
+	return start(w, next);
+}
+
+struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next)
+{
 	if (next && !next->coro)
-		return start(w, next);
+		return weft__suspend_to_start(w, leave, next);
+	set_leave(w, leave);
 	struct coro *to = __builtin_expect(next != NULL, 1) ? take_up(w, next) : step_down(w);
 	w = weft__coro_switch_on(w->thread_state, to, w);
 	settle(w);

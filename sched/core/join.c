@@ -113,14 +113,13 @@ static inline bool take_child(struct worker *w, struct task *t)
 static struct worker *run_child(struct worker *w, struct task *t)
 {
 	struct waiter waiter;
-	enum wait_outcome outcome;
 
 	wait_begin_by(w->task, &waiter, true);
 	/* release: as in wait_for_end(), if it hops. No compare-and-swap: its end is to come, and
 	 * nobody else may join it. */
 	atomic_store_explicit(&t->join, (uintptr_t)&waiter, memory_order_release);
-	w = weft__wait_running(w, &waiter, t, &outcome);
-	if (__builtin_expect(outcome != WAIT_WOKEN, 0) && give_up(t, &waiter))
+	w = weft__wait_running(w, &waiter, t);
+	if (__builtin_expect(wait_outcome(&waiter) != WAIT_WOKEN, 0) && give_up(t, &waiter))
 		return NULL;
 	return w;
 }

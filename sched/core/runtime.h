@@ -102,6 +102,9 @@ static inline bool chaos_at(struct worker *w, enum chaos_point point)
  */
 struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next);
 
+/* The same for a next that has not started, and a w that keeps a coroutine for it. */
+struct worker *weft__suspend_to_start(struct worker *w, enum leave leave, struct task *next);
+
 /* Runs t on w, from its leader, until the leader is switched to again. */
 void weft__execute(struct worker *w, struct task *t);
 

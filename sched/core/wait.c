@@ -186,11 +186,10 @@ static __attribute__((noinline)) enum wait_outcome wait_task(struct waiter *wait
 		weft__timer_disarm(&waiter->timer);
 	if (watched)
 		cancel_unwatch(t);
-	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
+	return wait_outcome(waiter);
 }
 
-struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next,
-				  enum wait_outcome *ret_outcome)
+struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next)
 {
 	struct task *t = waiter->task;
 	bool watched = t->mask == 0;
@@ -201,12 +200,11 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 	} else {
 		weft__count_pick(w);
 		counter_add(&w->counters.parks, 1);
-		w = weft__suspend(w, LEAVE_PARK, next);
+		w = weft__suspend_to_start(w, LEAVE_PARK, next);
 		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 	}
 	if (watched)
 		cancel_unwatch(t);
-	*ret_outcome = atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
 	return w;
 }
 
@@ -225,7 +223,7 @@ static __attribute__((noinline)) enum wait_outcome wait_thread(struct waiter *wa
 			deadline = WEFT_FOREVER; /* claimed by somebody, who will signal */
 		}
 	}
-	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
+	return wait_outcome(waiter);
 }
 
 enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cancellable)
@@ -240,7 +238,7 @@ enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cance
 	suspend_until_woken(weft__worker(), t);
 	if (watched)
 		cancel_unwatch(t);
-	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
+	return wait_outcome(waiter);
 }
 
 unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now)

@@ -191,10 +191,17 @@ enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cance
 
 /*
  * As weft__wait(waiter, WEFT_FOREVER, true) in a task of w, but that w runs `next` meanwhile, an
- * unstarted task for which it has a stack. Returns the worker on which the task goes on.
+ * unstarted task for which it has a stack. Returns the worker on which the task goes on; the outcome is
+ * wait_outcome().
  */
-struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next,
-				  enum wait_outcome *ret_outcome);
+struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next);
+
+/* How a wait has ended. */
+static inline enum wait_outcome wait_outcome(const struct waiter *waiter)
+{
+	/* relaxed: the wake has published it, or the task has claimed itself. */
+	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
+}
 
 /*
  * Claims the waits of one heap whose deadlines have passed and makes their tasks runnable on w.
