@@ -39,8 +39,10 @@ struct arena {
 	/* Under the pool's lock. */
 	struct arena *prev, *next; /* all arenas of the pool: a dump can walk them */
 	struct arena *fill_next;   /* in the pool's list of those that have unready slots */
-	uint32_t ready; /* slots [0, ready) have their guard; the others were never used */
-	uint32_t used;  /* slots that are SLOT_USED or SLOT_DISCARD; one more while it is filled */
+	/* slots [0, ready) have their guard, the others were never used; who fills it reads it
+	 * without the lock */
+	uint32_t ready;
+	uint32_t used; /* slots that are SLOT_USED or SLOT_DISCARD; one more while it is filled */
 	struct slot slot[];
 };
 

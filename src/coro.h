@@ -15,8 +15,8 @@
 
 #include <weft/coro.h>
 
-/* What the bottom frame of a coroutine runs. `value` is that of the first switch to it. Must never
- * return. */
+/* What the bottom frame of a coroutine runs. `value` is that of the first switch to it, or of each
+ * weft__coro_start(). Must never return. */
 typedef void weft__coro_main(void *value);
 
 /*
@@ -57,7 +57,8 @@ static inline uintptr_t coro_hint(const struct coro *co)
 #endif
 }
 
-/* The same where its header is not to be looked at: as if it were suspended near its bottom. */
+/* The same where its header is not to be looked at: as if six lines of its stack were
+ * in use. */
 static inline uintptr_t coro_hint_cold(const struct coro *co)
 {
 	return (uintptr_t)co | 6;
@@ -84,7 +85,7 @@ static inline __attribute__((always_inline)) void coro_prefetch(uintptr_t hint)
  */
 struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main);
 
-/* Gives back the stack of a coroutine that is suspended, parked or was never started. Its frames
+/* Gives back the stack of a coroutine that is suspended, was left, or was never started. Its frames
  * are dropped. */
 void weft__coro_free(struct coro *co);
 
@@ -115,8 +116,8 @@ void *weft__coro_start(struct weft__thread *th, struct coro *co, void *value,
 
 /*
  * Leaves the current coroutine, which has come to the end of its main, for `to`. With
- * WEFT__CONTEXT_LEAVES it should be the last call of main, and does not return. Else it returns when
- * the coroutine is started again, with that start's value, and main is to begin anew.
+ * WEFT__CONTEXT_LEAVES it should be the last call of main, and does not return. Else it returns
+ * when the coroutine is started again, with that start's value, and main is to begin anew.
  */
 void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value);
 

@@ -6,13 +6,13 @@
 /* Nothing is surplus any more once one in so many has been taken and not been put back. */
 #define DEMAND 256
 
+/* How many chains are freed at a visit: one, and one more for each STEP_PART of surplus. */
+#define STEP_MAX  8
+#define STEP_PART 64
+
 /* Every depot of the process. */
 static struct weft__lock all_lock = WEFT__LOCK_INIT;
 static struct depot *all; /* under all_lock */
-
-/* How many chains are freed at a time, where there is that much surplus: one in so many of it. */
-#define STEP_MAX  8
-#define STEP_PART 64
 
 /* Frees chains. By turns: every header is a cold page, and comes while the others are freed. */
 static void free_chains(struct coro *chains[], size_t count)

@@ -15,10 +15,10 @@
  * At its end so many are surplus, unless there are many more or fewer than at its beginning: a
  * burst ends, and may be followed by the next, or begins. Nothing is surplus any more, until the
  * next window ends, as soon as some have been taken for good: the next burst begins. Surplus chains
- * are freed a few at each visit, so that no task is held up for long; arenas of which all stacks are
- * free are unmapped meanwhile, and what then is left of the memory of free stacks is given back,
- * also a part at each visit. So a burst's memory is on its way back one to two windows after its
- * end.
+ * are freed a few at each visit, so that no task is held up for long; arenas of which all stacks
+ * are free are unmapped meanwhile, and what then is left of the memory of free stacks is given
+ * back, also a part at each visit. So a burst's memory is on its way back one to two windows after
+ * its end.
  *
  * One gives back at a time, the tender: two would wait for each other in the kernel, which unmaps
  * for one thread of a process at a time (0.8 of a CPU for both). For the others it is due when the
@@ -58,8 +58,8 @@ struct depot {
 	size_t begun;        /* the count when this window began */
 	size_t low;          /* the least since */
 	size_t surplus;      /* so many are to be freed */
+	bool discards;       /* chains were freed, and their memory is to be given back */
 	size_t taken;        /* more than were put in this window; 0: not more */
-	bool discards;       /* some were, and their memory is to be given back */
 	_Atomic(const void *)
 		tender; /* who gives back (under lock; anyone compares it with itself) */
 

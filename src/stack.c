@@ -74,7 +74,7 @@ struct pool {
 	size_t arena_count;
 	size_t idle; /* arenas of which no slot is used */
 	size_t used;
-	size_t growing; /* who is in pool_grow_locked(), without the lock */
+	size_t growing; /* how many are in pool_grow_locked(), without the lock */
 	size_t grown;   /* how often that has made slots */
 };
 
@@ -182,8 +182,8 @@ static void arena_release_locked(struct arena *arena)
 
 /*
  * Makes clean slots where none is free: as many again as the pool already has in use, at least one,
- * at most a batch; likewise the slots of a new arena. Gives up the lock meanwhile: the
- * calls take microseconds a slot, and others may make some of their own.
+ * at most a batch; likewise the slots of a new arena. Gives up the lock meanwhile: the calls take
+ * microseconds a slot, and others may make some of their own.
  */
 static bool pool_grow_locked(struct pool *pool)
 {
@@ -294,8 +294,8 @@ static void unmap_all(struct arena *doomed)
 	errno = saved;
 }
 
-/* Takes a batch of the dirty slots that were freed longest ago, and gives their memory back. Whether
- * there were any. */
+/* Takes a batch of the dirty slots that were freed longest ago, and gives their memory back.
+ * Whether there were any. */
 static bool pool_discard_batch(struct pool *pool)
 {
 	struct slot *batch[ARENA_BATCH];
@@ -383,8 +383,8 @@ static inline bool pool_has_free_locked(const struct pool *pool)
 	return pool->dirty.count > 0 || pool->clean.count > 0;
 }
 
-/* For one whom the system has refused: it may have given the last there was to others, who are about
- * to share it. Whether somebody has made or freed slots. @before: what .grown was. */
+/* For one whom the system has refused: it may have given the last there was to others, who are
+ * about to share it. Whether somebody has made or freed slots. @before: what .grown was. */
 static bool others_grow_locked(struct pool *pool, size_t before)
 {
 	for (unsigned looks = 0; pool->growing > 0 && looks < GROWER_LOOKS; looks++) {

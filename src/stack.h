@@ -65,8 +65,9 @@ void weft__stack_free_lazily(const struct stack *stack);
  * more. */
 bool weft__stack_discard_some(void);
 
-/* Empties the depots, and unmaps every arena that has no used slot, however few stacks are then
- * kept hot. Waits for those who are at it. */
+/* Empties the depots, unmaps every arena that has no used slot, however few stacks are then kept
+ * hot, and gives back the memory of the other free ones but for those that pools keep. Waits for
+ * those who are at it. */
 void weft__stack_trim(void);
 
 /* The mechanism in use; probes if need be. Tests force one with the setter (STACK_GUARD_UNKNOWN:

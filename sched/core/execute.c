@@ -76,8 +76,8 @@ static inline __attribute__((always_inline)) void ready_tail(struct worker *w, s
 }
 
 /*
- * Asks for what the next coroutine of the depot's will touch when it starts, while this one starts:
- * they lie in as many pages, and were last used by tasks long ended. Its link comes along, so that
+ * Asks for what the depot's next coroutine will touch when it starts, while this one starts: each
+ * lies in pages of its own, and was last used by a task long ended. Its link comes along, so that
  * the same can be done for the one after it.
  */
 static inline void fetch_ahead(struct worker *w)
@@ -125,28 +125,12 @@ static inline __attribute__((always_inline)) void settle(struct worker *w)
 		settle_seldom(w, leave);
 }
 
-/*
- * Forks may run inline on this stack while at least half of a task's stack is left. A coroutine
- * entered by weft_coro_enter() is not marked here: inlining on it takes the longer way (fork.c).
- */
-void weft__allow_inlining_here(struct worker *w)
-{
-	const struct coro *co = weft__thread()->current;
-	size_t reserve = w->rt->config.stack_size / 2;
-	size_t size = (size_t)(co->stack.top - co->stack.low);
-
-	if (co->caller || size < reserve)
-		return;
-	w->inline_floor = co->stack.low + reserve;
-	w->inline_span = size - reserve;
-}
-
 /* t runs on w next, on co. */
 static inline __attribute__((always_inline)) struct coro *run_on(struct worker *w, struct task *t,
 								 struct coro *co)
 {
 	w->task = t;
-	w->inline_span = 0; /* until it asks: weft__allow_inlining_here() */
+	w->inline_span = 0; /* until a join asks: allow_inlining_here() in fork.c */
 	counter_add(&w->counters.switches, 1);
 	if (w->timer_armed)
 		weft__announce_timer(w);
@@ -226,8 +210,8 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 	return wake ? weft__wait_wake_next(w, wakeup) : NULL;
 }
 
-/* Runs the worker's task to its end, on the current stack. Returns the worker on which that was,
- * and what that is to run next, or NULL. */
+/* Runs the worker's task to its end, on the current stack. Returns the worker on which it ended;
+ * *ret_next: what that is to run next, or NULL. */
 static struct worker *run_task(struct worker *w, struct task **ret_next)
 {
 	struct task *t = w->task;
@@ -334,8 +318,8 @@ void weft__drop_idle_coros(struct worker *w)
 	w->idle_cold = 0;
 }
 
-/* Runs t, which has not started, on a coroutine that w keeps. Returns when who called it runs again,
- * and where. */
+/* Runs t, which has not started, on a coroutine that w keeps. Returns once the caller runs again:
+ * on which worker. */
 static inline struct worker *start(struct worker *w, struct task *t)
 {
 	w = weft__coro_start(w->thread_state, take_idle(w, t), w, weft__task_main);
@@ -377,6 +361,6 @@ void weft__execute(struct worker *w, struct task *t)
 		start(w, t);
 		return;
 	}
-	weft__coro_switch(take_up(w, t), w);
+	weft__coro_switch_on(w->thread_state, take_up(w, t), w);
 	settle(w);
 }

@@ -10,10 +10,10 @@
  * two that yield never leave the ring, and new tasks on the deque bury old ones. So some picks take
  * another order, by their number:
  *
- *   every 16th  the ring, or eight picks later the deque, comes before the slot; every 64th  is
- *   made by the leader, from four sources in turn: the injection queue, the old end of the deque,
- *   the
- *               inbox, and tasks that wait for a stack of uncommon size. The leader also runs the timers then.
+ *   every 16th  the ring, or eight picks later the deque, comes before the slot;
+ *   every 64th  is made by the leader, from four sources in turn: the injection queue, the old end
+ *               of the deque, the inbox, and tasks that wait for a stack of uncommon size. The
+ *               leader also runs the timers then.
  *
  * Hence every runnable task that a worker holds is picked after a bounded number of that worker's
  * picks, whatever else arrives: with p tasks before it in its queue, at most WEFT__FAIR_BOUND * (p
@@ -39,7 +39,7 @@
 
 #define LEADER_EVERY    WEFT__LEADER_EVERY
 #define RING_EVERY      16
-#define DEQUE_OFFSET    8
+#define DEQUE_OFFSET    WEFT__ORDERED_PICK
 #define FAIR_SOURCES    4
 #define INJECTION_BATCH 64
 #define RING_AHEAD      8
@@ -48,7 +48,6 @@
 
 static_assert(RING_EVERY % DEQUE_OFFSET == 0 && LEADER_EVERY % DEQUE_OFFSET == 0,
 	      "the others may take the slot without a look at the number");
-static_assert(DEQUE_OFFSET == WEFT__ORDERED_PICK, "and so do those who pick without us");
 static_assert(WEFT__FAIR_BOUND == LEADER_EVERY * FAIR_SOURCES, "what the documentation promises");
 
 static inline __attribute__((always_inline)) struct task *from_slot(struct worker *w)
@@ -119,8 +118,8 @@ static struct task *from_injection(struct worker *w, unsigned max, bool have_sta
 	return startable(w, task_of_link(nodes[0]), have_stack);
 }
 
-/* What w, which has slept, is to run: t, or what it was handed meanwhile, which then may be overtaken
- * by what was submitted after it. */
+/* What w, which has slept, is to run: t, or what it was handed meanwhile. If there are both, the
+ * latter may be overtaken by what was submitted after it. */
 static struct task *or_handed(struct worker *w, struct task *t)
 {
 	struct task *handed = from_hand(w);

@@ -19,8 +19,8 @@ static inline struct task *startable(struct worker *w, struct task *t, bool have
 	return NULL;
 }
 
-/* What a plain thread has handed to a worker that slept (park.c). By the owner, once it is awake, and
- * by searchers, as its thread may have to wait for a processor. */
+/* What a plain thread has handed to a worker that slept (park.c). By the owner, once it is awake;
+ * and by searchers, as its thread may have to wait for a processor. */
 static inline struct task *from_hand(struct worker *owner)
 {
 	/* relaxed: a hint for searchers; the owner has seen it by .awake. */

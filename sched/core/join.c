@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Joining. struct task.join is a queue of one, with its own lock in it:
+ * Joining. struct task.join is a queue of one, without a lock:
  *
  *   NOBODY → DONE              the task ends, nobody waits
  *   NOBODY → waiter            the joiner waits

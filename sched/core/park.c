@@ -21,9 +21,9 @@
  * that worker's look at the queues comes later and finds the task.
  *
  * The heavy fence is needed against other workers only, as only they fence lightly; other threads
- * (ready.c, and nudge) fully. So a worker that goes to sleep while no other one is awake, by
- * awake_count, fences fully: each of the others either slept before it was announced, and what it had
- * stored is seen (idle_lock), or is woken after, and will see the sleeper.
+ * fence fully (ready.c, and nudge). So a worker that goes to sleep while no other one is awake, by
+ * awake_count, fences fully: each of the others either slept before it was announced, and what it
+ * had stored is seen (idle_lock), or is woken after, and will see the sleeper.
  *
  * If the announcer sees a searcher it wakes nobody, since that searcher will look at the queue
  * before it sleeps. But a searcher may find another task instead. So the last searcher to stop
@@ -31,10 +31,10 @@
  * if there is more to do. A woken worker is a searcher from the moment it is woken: a burst of
  * announcements wakes one worker, which wakes the next.
  *
- * A task that a plain thread submits or wakes while nobody searches is handed to a sleeper. (Rejected:
- * always by the injection queue. Who is woken for that is a searcher, and as the last one fences and
- * looks everywhere before it runs what it was woken for.) It is no searcher, and runs its task at
- * once. That is sound for a sleeper on whom nobody relies any more:
+ * A task that a plain thread submits or wakes while nobody searches is handed to a sleeper, which
+ * is no searcher then and runs its task at once. (Rejected: always by the injection queue. Who is
+ * woken for that is a searcher, and as the last one fences and looks everywhere before it runs what
+ * it was woken for.) That is sound for a sleeper on whom nobody relies any more:
  *
  *  - one that has settled: has finished its last look, and waits. One that is taken off the list
  *    before is still answerable for what was announced while it searched, and for deadlines: it
@@ -42,9 +42,9 @@
  *    only then does not matter: meanwhile somebody is woken without need, at worst.)
  *  - not the keeper; and a watcher, which only it knows to be one, becomes a searcher, too.
  *
- * At no time is it counted as a searcher unless it will look: announcers would rely on it. Searchers
- * may take what was handed (steal.c), as the worker's thread may have to wait for a processor. The
- * injection queue was empty, so nobody who came before is overtaken.
+ * At no time does it count as a searcher unless it will look: announcers would rely on it.
+ * Searchers may take what was handed (steal.c), as the worker's thread may have to wait for a
+ * processor. The injection queue was empty, so nobody who came before is overtaken.
  *
  * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see
  * watch.c.
@@ -94,9 +94,9 @@ static void push_sleeper_locked(struct worker *w)
 	w->sleep_next = rt->sleepers;
 	rt->sleepers = w;
 	atomic_store_explicit(&w->awake, 0, memory_order_relaxed);
-	/* relaxed: nudge() reads it after its fence; our heavy fence follows. */
+	/* relaxed: nudge() reads it after its fence; our own follows. */
 	atomic_store_explicit(&w->asleep, 1, memory_order_relaxed);
-	/* seq_cst, here and below: not needed for the races, which the heavy fences decide; it
+	/* seq_cst, here and below: not needed for the races, which the fences decide; it
 	 * keeps them simple to read, as in the models. */
 	atomic_fetch_add_explicit(&rt->idle, as_sleeper(w) - (w->searching ? SEARCHER : 0),
 				  memory_order_seq_cst);
@@ -126,7 +126,8 @@ static void rouse(struct worker *w)
 {
 	if (w->rt->config.spin_us > 0)
 		w->roused_at = weft__clock_now();
-	/* release: pairs with the acquire in weft__sleep(); w->searching is set by w itself. */
+	/* release: pairs with the acquires in weft__sleep() and await_rouse(), for all that we have
+	 * left in w; w->searching is set by w itself. */
 	atomic_store_explicit(&w->awake, 1, memory_order_release);
 	weft__futex_wake(&w->awake, 1);
 }
@@ -151,8 +152,7 @@ static void wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 	struct worker *w = NULL;
 
 	weft__lock(&rt->idle_lock);
-	/* relaxed: only changed to more sleepers or from sleeper to searcher under the lock we
-	 * hold. */
+	/* relaxed: how many sleep changes only under the lock we hold; who searches is a hint. */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	if (!(searchers_do && SEARCHERS(idle) > 0)) {
 		w = sleeper_locked(rt, NULL);
@@ -179,7 +179,7 @@ void weft__announce(struct weft_runtime *rt)
 
 bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
 {
-	struct worker *w = NULL;
+	struct worker *w;
 	/* relaxed, and no fence: a hint. If there is no sleeper t goes to a queue and is
 	 * announced. */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);

@@ -2,11 +2,13 @@
 /*
  * Making tasks runnable: which queue a task goes to, and who is told.
  *
- *   woken by a worker of its runtime   that worker's next slot; the one that was there goes to the ring's tail
+ *   woken by a worker of its runtime   that worker's next slot; the one that was there goes to the
+ *                                      ring's tail
  *   woken by anybody else              a sleeper's hand (park.c), else the injection queue
  *   yielded                            the ring's tail
  *   ring full                          the injection queue
  *   new                                the deque; pinned: the inbox
+ *   new, submitted from outside        as woken by anybody else
  *   pinned, woken                      its worker's inbox
  *
  * Whoever woke a task usually suspends soon, and its worker then goes on with the one it woke: a
@@ -33,7 +35,8 @@ void weft__inject_from_outside(struct weft_runtime *rt, struct task *t)
 	if (weft__hand_to_sleeper(rt, t))
 		return;
 	weft__wfcq_enqueue(&rt->injection, &t->link);
-	weft__fence_full(); /* as announce's light one, which is for workers: see park.c */
+	/* store-load race with weft__sleep(); announce's light fence is for workers: see park.c */
+	weft__fence_full();
 	weft__announce(rt);
 }
 

@@ -6,6 +6,7 @@
 #define WEFT_CORE_RUNTIME_H
 
 #include "config.h"
+#include "sched/os/membarrier.h"
 #include "src/depot.h"
 #include "worker.h"
 
@@ -31,6 +32,12 @@ struct attachment {
 };
 
 enum { ATTACHED_BLOCKING, ATTACHED_COUNT };
+
+/* What runtime.idle counts. */
+#define SEARCHER     UINT64_C(1)
+#define SLEEPER      (UINT64_C(1) << 32)
+#define SEARCHERS(i) ((uint32_t)(i))
+#define SLEEPERS(i)  ((uint32_t)((i) >> 32))
 
 struct weft_runtime {
 	/* immutable */
@@ -120,9 +127,6 @@ void weft__drop_idle_coros(struct worker *w);
 /* The bottom frame of every task's stack. */
 void weft__task_main(void *value);
 
-/* Lets forks run inline on the current stack, if it is a task's own. */
-void weft__allow_inlining_here(struct worker *w);
-
 /* ready.c: making tasks runnable. */
 
 /* Puts a task that was suspended where it will be resumed. The caller owns it. Any thread. */
@@ -134,8 +138,42 @@ void weft__ready_tail(struct worker *w, struct task *t);
 /* Puts a new task of w's runtime where it will be started. */
 void weft__start_later(struct worker *w, struct task *t);
 
-/* Hands a task to the pool as a whole. Any thread, but see visit_begin(). */
+/* weft__start_later_unpinned() where the deque's array is full. */
+void weft__start_later_full(struct worker *w, struct task *t);
+
+/* After an unstarted task was put into w's deque (park.c): wakes for it whom it needs. */
+void weft__announce_start(struct worker *w);
+
+/*
+ * weft__start_later() for a task that is not pinned: without a call as long as nobody sleeps. The
+ * look at idle here is the one of weft__announce() and weft__announce_slot(), which agree that
+ * nobody is to be woken for anything; only where it says otherwise it matters which of them it is,
+ * and that one looks again.
+ */
+static inline void weft__start_later_unpinned(struct worker *w, struct task *t)
+{
+	/* relaxed: only the owner writes it. */
+	int64_t bottom = atomic_load_explicit(&w->deque.bottom, memory_order_relaxed);
+
+	if (__builtin_expect(bottom == w->deque.full, 0)) {
+		weft__start_later_full(w, t);
+		return;
+	}
+	weft__deque_put(&w->deque, bottom, t);
+	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	/* relaxed: the fence orders it. */
+	uint64_t idle = atomic_load_explicit(&w->rt->idle, memory_order_relaxed);
+	if (__builtin_expect(SLEEPERS(idle) > 0, 0) && SEARCHERS(idle) == 0)
+		weft__announce_start(w);
+}
+
+/* Hands a task to the pool as a whole. By a worker of rt: it fences lightly. (weft_run() may, too:
+ * worker 0, which its caller becomes, counts as awake.) */
 void weft__inject(struct weft_runtime *rt, struct task *t);
+
+/* The same by a thread that is none of them: to one that sleeps, if nobody searches. See
+ * visit_begin(). */
+void weft__inject_from_outside(struct weft_runtime *rt, struct task *t);
 
 /* starve.c: tasks for which there is no stack. */
 
@@ -211,7 +249,7 @@ static inline bool weft__pick_is_special(const struct worker *w, uint32_t pick)
 	return __builtin_expect(pick % WEFT__LEADER_EVERY == 0 || w->rt->config.chaos.on, 0);
 }
 
-/* Whether w has nothing in ring or slot. By w. */
+/* Whether w has nothing in slot or ring, nor in the ring's tail while that overflows. By w. */
 static inline bool weft__nothing_ready(struct worker *w)
 {
 	/* relaxed: only we fill the slot. */
@@ -236,16 +274,13 @@ struct task *weft__find(struct worker *w);
 /* Hands over what w's queues hold to the pool. By the leader. */
 void weft__hand_over(struct worker *w);
 
-/* As weft__inject(), by a thread that is none of rt's workers. */
-void weft__inject_from_outside(struct weft_runtime *rt, struct task *t);
-
 /* park.c: sleeping and waking workers. */
 
 /* Gives t to a worker that sleeps and wakes it, if nobody searches. false: t is still the
  * caller's. */
 bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t);
 
-/* After a task became visible in one of the worker's queues: wakes a worker for it if need be. */
+/* After a worker made a task visible: wakes another one for it if need be. Fences lightly. */
 void weft__announce(struct weft_runtime *rt);
 
 static inline void announce(struct weft_runtime *rt)
@@ -258,41 +293,6 @@ static inline void announce(struct weft_runtime *rt)
 
 /* After a next slot was filled, or a task put into an empty deque: wakes a watcher if need be. */
 void weft__announce_slot(struct weft_runtime *rt);
-
-/* After an unstarted task was put into w's deque: weft__announce_slot() or weft__announce(). */
-void weft__announce_start(struct worker *w);
-
-/* The same where the deque is full. */
-void weft__start_later_full(struct worker *w, struct task *t);
-
-/* What runtime.idle counts. */
-#define SEARCHER     UINT64_C(1)
-#define SLEEPER      (UINT64_C(1) << 32)
-#define SEARCHERS(i) ((uint32_t)(i))
-#define SLEEPERS(i)  ((uint32_t)((i) >> 32))
-
-/*
- * weft__start_later() for a task that is not pinned: without a call as long as nobody sleeps. The
- * look at idle here is the one of weft__announce() and weft__announce_slot(), which agree that
- * nobody is to be woken for anything; only where it says otherwise it matters which of them it is,
- * and that one looks again.
- */
-static inline void weft__start_later_unpinned(struct worker *w, struct task *t)
-{
-	/* relaxed: only the owner writes it. */
-	int64_t bottom = atomic_load_explicit(&w->deque.bottom, memory_order_relaxed);
-
-	if (__builtin_expect(bottom == w->deque.full, 0)) {
-		weft__start_later_full(w, t);
-		return;
-	}
-	weft__deque_put(&w->deque, bottom, t);
-	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
-	/* relaxed: the fence orders it. */
-	uint64_t idle = atomic_load_explicit(&w->rt->idle, memory_order_relaxed);
-	if (__builtin_expect(SLEEPERS(idle) > 0, 0) && SEARCHERS(idle) == 0)
-		weft__announce_start(w);
-}
 
 /* After a deadline was armed or set by w, which goes on to run something. */
 void weft__announce_timer(struct worker *w);
@@ -309,7 +309,7 @@ void weft__search_stop(struct worker *w);
 /*
  * Going to sleep, by a leader whose queues are empty: it first announces that it will; then looks a
  * last time for what was sent to it or injected; then sleeps (returns what it is to run, or NULL),
- * or gets up at once. It is a searcher then.
+ * or gets up at once. It is a searcher then, unless it was handed a task (park.c).
  */
 void weft__sleep_announce(struct worker *w);
 struct task *weft__sleep(struct worker *w);

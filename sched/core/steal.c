@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stealing. A searcher goes around the table from a random place and takes the oldest unstarted
- * task of a deque, or half of a ring. Of a deque that holds many it takes half as well: those are
- * tasks that somebody spawned in a loop, and each steal costs its victim an interrupt. One that
- * holds few may be a recursion's, whose oldest is the largest part of the work, and whose others
- * their forker runs inline.
+ * task of a deque, what its victim was handed in its sleep, or half of a ring. Of a deque that
+ * holds many it takes half as well: those are tasks that somebody spawned in a loop, and each steal
+ * costs its victim an interrupt. One that holds few may be a recursion's, whose oldest is the
+ * largest part of the work, and whose others their forker runs inline.
  */
 #include "find.h"
 
@@ -48,8 +48,8 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 		return NULL;
 	counter_add(&w->counters.steals, 1);
 	counter_add(&w->counters.stolen, count);
-	/* Pinned tasks are in no ring: as weft__ready_tail(), but that a task which is not touched
-	 * need not come from its victim's cache now. */
+	/* As weft__ready_tail() does, but without a look at the tasks, which then stay in their
+	 * victim's cache for now. (None is pinned: those are in no ring.) */
 	bool chaos = w->rt->config.chaos.on;
 	for (unsigned i = 1; i < count; i++) {
 		if (chaos || w->overflowed || !weft__ring_push(&w->ring, loot[i], hints[i]))

@@ -5,14 +5,18 @@
  *
  * Where a task is, and who may move it on:
  *
- *   unstarted   coro NULL; in a deque, injection queue or inbox. Whoever takes it out of there runs it.
+ *   unstarted   coro NULL; in a deque, ring, injection queue or inbox, in a sleeper's hand
+ *               (worker.handed), or waiting for a stack (starve.c). Whoever takes it out of there
+ *               runs it.
  *   running     worker->task of one worker, or a frame below an inline fork on that worker's stack.
  *   suspending  park SUSPENDING: still on its stack, its wait node visible. Only its own thread
- *   moves it on: the
- *               next one to run there sets PARKED. Who has claimed its wait waits for that.
+ *               moves it on: the next one to run there sets PARKED. Who has claimed its wait waits
+ *               for that.
  *   parked      park PARKED: context saved. Whoever has claimed its wait owns it.
- *   runnable    coro set; in a next slot, ready ring, injection queue or inbox. Whoever takes it resumes it.
- *   ended       join DONE: the memory is the joiner's (fork: the forker's), or freed if it was detached.
+ *   runnable    coro set; in a next slot, ready ring, injection queue or inbox, or in a sleeper's
+ *               hand. Whoever takes it resumes it.
+ *   ended       join DONE: the memory is the joiner's (fork: the forker's), or freed if it was
+ *               detached.
  */
 #ifndef WEFT_CORE_TASK_H
 #define WEFT_CORE_TASK_H
@@ -78,7 +82,7 @@ struct task {
 	/* Of whoever owns the task in its present state. */
 	struct weft_runtime *rt;
 	int16_t pin;   /* the worker that it must run on, or TASK_UNPINNED */
-	uint16_t home; /* a worker that it was suspended on; TASK_NO_HOME: it never was (fork.c) */
+	uint16_t home; /* where it was suspended last, or got an uncommon stack; or TASK_NO_HOME */
 	uint16_t mask; /* depth of weft_cancel_mask() */
 	uint16_t flags;
 

@@ -3,13 +3,13 @@
  * The scheduler's only thread-local variable. A task calls into the scheduler on one thread and
  * returns from it on another, so an address that the compiler computed before the call is the wrong
  * thread's afterwards. Compilers take a thread-local's address for a constant of the function.
- * Hence weft__worker() is the one place where it is read: never inlined, cloned or guessed to be
- * pure, with a body that cannot be moved or merged. src/tls.c does the same for the coroutine
- * layer.
+ * Hence it is read in this file only, by functions that are never inlined, cloned or guessed to be
+ * pure, with bodies that cannot be moved or merged: weft__worker(), and two more. src/tls.c does
+ * the same for the coroutine layer.
  *
  * weft_fork() and weft_fork_join() are so short that the call of weft__worker(), and what has to
- * be kept over it, would be a tenth of them. They read the variable here and go on elsewhere, in a
- * tail call: there is no code of theirs that a switch could come before.
+ * be kept over it, would be a tenth of them. They read the variable themselves and go on elsewhere,
+ * in a tail call: nothing of theirs comes after a switch.
  */
 #include "tls.h"
 

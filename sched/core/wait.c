@@ -20,8 +20,7 @@ void weft__wait_abandon(struct waiter *waiter)
 
 bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret)
 {
-	ret->task = waiter->task;
-	ret->signal = &waiter->signal;
+	*ret = weft__wakeup_of(waiter);
 	/* Store-load race with weft__wait_take(), relaxed after the heavy fence: see wait.h. */
 	if (waiter->lone && atomic_load_explicit(&waiter->given, memory_order_relaxed))
 		return false;
@@ -174,10 +173,10 @@ static __attribute__((noinline)) enum wait_outcome wait_task(struct waiter *wait
 
 	if (watched && __builtin_expect(!cancel_watch(t, waiter), 0))
 		alone = cancel_itself(waiter);
-	bool timed = __builtin_expect(deadline != WEFT_FOREVER, 0) && !alone;
+	bool timed = deadline != WEFT_FOREVER && !alone;
 	if (timed)
 		alone = !arm(w, waiter, deadline);
-	if (__builtin_expect(alone, 0))
+	if (alone)
 		end_unsuspended(w, t);
 	else
 		suspend_until_woken(w, t);
@@ -258,7 +257,7 @@ unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now)
 			struct waiter *waiter =
 				(struct waiter *)((char *)t - offsetof(struct waiter, timer));
 			if (wait_claim_contended(waiter, WAIT_TIMEDOUT))
-				wakeups[count++] = (struct wakeup){waiter->task, &waiter->signal};
+				wakeups[count++] = weft__wakeup_of(waiter);
 		}
 		weft__unlock(&timers->lock);
 

@@ -5,7 +5,7 @@
  *
  * A waiter lies in the waiting function's frame. Whatever can wake it holds a pointer to it: a
  * primitive's queue (under that primitive's lock), a timer heap (under its lock), its task's
- * cancellation (under the task's cancel lock).
+ * cancellation (under the task's cancel lock), the task that it joins (no lock: join.c).
  *
  *   waiting side                                waking side
  *   weft__wait_begin(&waiter)
@@ -19,7 +19,8 @@
  *  2. A claim is attempted only under the lock of what holds the pointer, and the waiter takes each
  *     of these locks, to unlink, before its frame ends. So nobody looks at a dead frame. (A node
  *     that was taken out by the successful claimer needs no unlinking: that claimer is done with
- *     the frame when it wakes.)
+ *     the frame when it wakes. A task's end claims its joiner without a lock; instead, a joiner
+ *     that gives up waits until that end is done with its frame: join.c.)
  *  3. Whoever claims wakes, exactly once, after the unlock; the waiter does not return before that
  *     wake. (A waiter that claims itself, because its deadline has passed, needs no wake.)
  *  4. A waking task is reached through struct task, which lives until its wake; a waking thread
@@ -131,8 +132,8 @@ static inline struct wakeup weft__wakeup_of(struct waiter *waiter)
 }
 
 /*
- * Claims the waiter for its waker. The caller holds the lock of the queue that holds it. true: the
- * caller must call weft__wait_wake().
+ * Claims the waiter for its waker. The caller holds the lock of the queue that holds it, or is the
+ * end of the task that it joins. true: the caller must call weft__wait_wake().
  */
 static inline bool weft__wait_take(struct waiter *waiter)
 {
@@ -191,8 +192,8 @@ enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cance
 
 /*
  * As weft__wait(waiter, WEFT_FOREVER, true) in a task of w, but that w runs `next` meanwhile, an
- * unstarted task for which it has a stack. Returns the worker on which the task goes on; the outcome is
- * wait_outcome().
+ * unstarted task for which it has a stack. Returns the worker on which the task goes on; the
+ * outcome is wait_outcome().
  */
 struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next);
 

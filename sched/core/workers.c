@@ -155,9 +155,9 @@ void weft__worker_loop(struct worker *w)
 	struct task *t;
 
 	weft__coro_thread_init();
-	w->leader = weft__thread()->leader;
-	w->errno_location = weft__thread()->errno_location;
 	w->thread_state = weft__thread();
+	w->leader = w->thread_state->leader;
+	w->errno_location = w->thread_state->errno_location;
 	weft__rcu_register();
 	weft__worker_set(w);
 	if (w->rt->config.chaos.virtual_time)

@@ -19,7 +19,7 @@ void weft__pause(unsigned looks)
 	_Atomic uint32_t nobody_wakes = 0;
 
 	if (looks < LOOKS) {
-		unsigned pauses = looks < 4 ? PAUSES_FIRST << looks : PAUSES_MAX;
+		unsigned pauses = looks < WEFT__PAUSES_GROW ? PAUSES_FIRST << looks : PAUSES_MAX;
 		for (unsigned i = 0; i < pauses; i++)
 			weft__cpu_relax();
 	} else if (looks < LOOKS + YIELDS) {

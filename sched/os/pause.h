@@ -10,6 +10,9 @@
 #ifndef WEFT_SCHED_OS_PAUSE_H
 #define WEFT_SCHED_OS_PAUSE_H
 
+/* From so many looks on the pauses no longer grow: they take about a microsecond. */
+#define WEFT__PAUSES_GROW 4
+
 /* Between two looks, of which there have been so many before. Any thread. errno is unchanged. */
 void weft__pause(unsigned looks);
 

@@ -13,19 +13,19 @@
  * queue's lock: it stores itself into `fresh`, if that is empty. (A read-modify-write less for each
  * wait of two that take turns.)
  *
- *   waiter, with the mutex                     signaller and who gives up, under the queue's lock
- *   fresh empty: store it                      fresh not empty: take it, store NULL
- *   else under the lock too: fresh to the      (only once the queue is empty: first come, first served)
- *   queue's end, itself behind it
+ *   waiter, with the mutex                  signaller and who gives up, under the queue's lock
+ *   fresh empty: store it                   fresh not empty: take it, store NULL (a signaller only
+ *   else under the lock, too: fresh to      once the queue is empty: first come, first served)
+ *   the queue's end, itself behind it
  *
  * Invariants.
- *  1. Without the lock `fresh` is only changed from NULL, and only by who holds the mutex; under the
- *     lock only to NULL. So neither overwrites what the other has stored, and what is in it is
- *     claimed and left under the lock, as what is in the queue.
+ *  1. Without the lock `fresh` is only changed from NULL, and only by who holds the mutex; under
+ *     the lock only to NULL. So neither overwrites what the other has stored, and what is in it is
+ *     claimed and left under the lock, like what is in the queue.
  *  2. All in the queue came before the one in `fresh`.
- *  3. Who goes from `fresh` to the queue is in the queue first. A signal that looks without the lock
- *     looks in the other order: where it finds `fresh` empty again, by whomever, it sees the queue
- *     as it was then, hence whoever entered before the signal and has not been taken.
+ *  3. Who goes from `fresh` to the queue is in the queue first. A signal that looks without the
+ *     lock looks in the other order: where it finds `fresh` empty again, by whomever, it sees the
+ *     queue as it was then, hence whoever entered before the signal and has not been taken.
  *  4. .mutex changes under the lock, and only when nobody waits: who finds its own there may enter
  *     without.
  *
@@ -55,7 +55,8 @@ void weft_cond_init(weft_cond *cond)
 	atomic_store_explicit(&c->fresh, NULL, memory_order_relaxed);
 }
 
-/* Whether nobody is in it. Without the lock: a hint, but whoever entered before the call is seen. */
+/* Whether nobody is in it. Without the lock: a hint, but whoever entered before the call is
+ * seen. */
 static inline bool nobody_waits(struct cond *c)
 {
 	/* acquire: the queue with who has gone there from `fresh`; pairs with
@@ -223,7 +224,8 @@ void weft_cond_signal(weft_cond *cond)
 		return;
 	sync_lock(&c->queue.lock);
 	struct sync_node *node = take_locked(c);
-	struct mutex *m = atomic_load_explicit(&c->mutex, memory_order_relaxed);
+	struct mutex *m =
+		atomic_load_explicit(&c->mutex, memory_order_relaxed); /* under the lock */
 	sync_unlock(&c->queue.lock);
 	if (node) {
 		node->next = NULL;
@@ -252,7 +254,8 @@ void weft_cond_broadcast(weft_cond *cond)
 		return;
 	sync_lock(&c->queue.lock);
 	struct sync_node *list = take_all_locked(c);
-	struct mutex *m = atomic_load_explicit(&c->mutex, memory_order_relaxed);
+	struct mutex *m =
+		atomic_load_explicit(&c->mutex, memory_order_relaxed); /* under the lock */
 	sync_unlock(&c->queue.lock);
 	if (list)
 		wake(m, list);

@@ -118,7 +118,6 @@ static void cancel_all(struct group *g)
 static void leave(struct group *g)
 {
 	struct group_wait *claimed = NULL, *next;
-	struct wakeup wakeup;
 
 	san_release(g);
 	weft__lock(&g->lock);
@@ -126,7 +125,7 @@ static void leave(struct group *g)
 		while (g->waits) {
 			struct group_wait *wait = g->waits;
 			wait_remove_locked(wait);
-			if (weft__wait_claim(&wait->waiter, &wakeup)) {
+			if (weft__wait_take(&wait->waiter)) {
 				wait->next = claimed; /* its links are ours until it is woken */
 				claimed = wait;
 			}
@@ -136,7 +135,7 @@ static void leave(struct group *g)
 
 	for (; claimed; claimed = next) {
 		next = claimed->next;
-		weft__wait_wake((struct wakeup){claimed->waiter.task, &claimed->waiter.signal});
+		weft__wait_wake(weft__wakeup_of(&claimed->waiter));
 	}
 }
 

@@ -5,20 +5,17 @@
  * Two workers that do little but use one channel are slower than one of them: the lock's and the
  * buffer's lines go to and fro for each message. So who has looked twice, and found it locked both
  * times, is in the way of others who use it all the time: it waits for more than a microsecond
- * before it looks again, and they take dozens of steps with the lines in their own cache. One look
- * more is made soon, since who meets a critical section of ten nanoseconds by chance is not to lose
- * a microsecond. (docs/performance.md has the figures.)
+ * before it looks again, and they take dozens of steps with the lines in their own cache. The
+ * second look comes soon, since who meets a critical section of ten nanoseconds by chance is not to
+ * lose a microsecond. (docs/performance.md has the figures.)
  */
 #include "sync_lock.h"
 
 #include "sched/os/pause.h"
 
-/* From here on weft__pause() waits for that long. */
-#define LOOKS_SKIPPED 4
-
 void weft__sync_lock_slow(struct sync_lock *lock)
 {
-	for (unsigned looks = 0;; looks += looks == 0 ? LOOKS_SKIPPED : 1) {
+	for (unsigned looks = 0;; looks += looks == 0 ? WEFT__PAUSES_GROW : 1) {
 		weft__pause(looks);
 		/* relaxed: only a hint that trying is worth a write to the line. */
 		if (!atomic_load_explicit(&lock->held, memory_order_relaxed) && sync_trylock(lock))

@@ -7,9 +7,10 @@
  * weft__wfcq_empty(); what of sched/core/find.c from_injection() and weft__find() calls them; of
  * sched/core/park.c weft__announce(), weft__sleep_announce(), weft__get_up(), weft__search_stop().
  *
- * The actors: PRODUCERS threads that each inject one task, with a light fence, as workers do; one holder that looks into the
- * queue between two other tasks, is no searcher, and then computes for as long as any task is not
- * started (it has found another task elsewhere); one worker that goes to sleep.
+ * The actors: PRODUCERS threads that each inject one task, with a light fence, as workers do; one
+ * holder that looks into the queue between two other tasks, is no searcher, and then computes for
+ * as long as any task is not started (it has found another task elsewhere); one worker that goes to
+ * sleep.
  *
  * Invariant: no task stays in the queue while the second worker sleeps: that would be a deadlock.
  *

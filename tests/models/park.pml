@@ -6,20 +6,20 @@
  * Mirrors: sched/core/park.c push_sleeper_locked(), take_sleeper_locked(), rouse(), wake_one(),
  * weft__announce(), weft__hand_to_sleeper(), weft__announce_slot(), weft__nudge(),
  * weft__wake_all(), weft__search_start(), look_at_workers(), weft__search_stop(),
- * weft__sleep_announce(), weft__get_up(), stop_if_over(), must_get_up(), weft__sleep();
- * sched/core/watch.c weft__watch(), weft__watch_stop(); sched/core/find.c weft__find(),
- * look_around(), search(), from_injection(), or_handed(); sched/core/find.h from_hand();
- * sched/core/ready.c weft__ready(), weft__ready_tail(), weft__inject(),
- * weft__inject_from_outside(), to_inbox(); sched/core/workers.c weft__all_ended();
- * sched/core/runtime.c weft_runtime_destroy(), weft__stop(). (The look at idle in
- * sched/core/runtime.h weft__start_later_unpinned() is that of weft__announce(), taken before the
- * call.)
+ * weft__sleep_announce(), await_rouse(), weft__get_up(), stop_if_over(), must_get_up(),
+ * weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_stop(); sched/core/find.c
+ * weft__find(), look_around(), search(), from_injection(), or_handed(); sched/core/find.h
+ * from_hand(); sched/core/steal.c weft__steal(); sched/core/ready.c weft__ready(),
+ * weft__ready_tail(), weft__inject(), weft__inject_from_outside(), to_inbox(); sched/core/workers.c
+ * weft__all_ended(); sched/core/runtime.c weft_runtime_destroy(), weft__stop(). (The look at idle
+ * in sched/core/runtime.h weft__start_later_unpinned() is that of weft__announce(), taken before
+ * the call.)
  *
  * The actors: WORKERS workers, of which the first runs a task that makes another one visible (PUT:
  * in its ring, its next slot, the injection queue, its slot for the second time; or any) and, with
  * PINNED, one more in the last worker's inbox; a plain thread that injects OUTSIDE tasks and then,
- * with CLOSING, destroys the runtime; with IDLE no worker runs anything at first. All unpinned tasks compute until all of them have started:
- * each needs a worker of its own.
+ * with CLOSING, destroys the runtime; with IDLE no worker runs anything at first. All unpinned
+ * tasks compute until all of them have started: each needs a worker of its own.
  *
  * Invariants: a state in which nobody can go on is a deadlock unless all tasks have started and,
  * with CLOSING, all workers have ended. When the runtime is stopped nothing is live. What is taken
@@ -31,15 +31,16 @@
  * Plain stores that go through store buffers: the ring's tail, the filling of a slot, the links of
  * injection queue and inbox, the counts of ended tasks, `closing`, `watching` becoming 0. idle and
  * the exchanges of a slot are locked instructions, as is what a lock's holder does: a section under
- * idle_lock is one step. The list of sleepers is a set: any of them is woken, not only the last
- * one; also the keeper is handed a task (keeper.pml). The ring and the injection queue are taken from in one step (ring.pml, inject.pml). Naps may
- * end at any time. A watcher takes a filled slot, goes on watching or ceases to, without a count of
- * picks. Not here: deadlines and their keeper (keeper.pml), workers that retire (retire.pml),
- * starvation for stacks; what is counted when a runtime closes (end.pml).
+ * idle_lock is one step. The list of sleepers is a set: any of them is woken or handed a task, not
+ * only the last one, and the keeper too (that it is not: keeper.pml). The ring and the injection
+ * queue are taken from in one step (ring.pml, inject.pml). Naps may end at any time. A watcher
+ * takes a filled slot, goes on watching or ceases to, without a count of picks. Not here: deadlines
+ * and their keeper (keeper.pml), workers that retire (retire.pml), starvation for stacks; what is
+ * counted when a runtime closes (end.pml).
  *
  * Broken: OUTSIDE_LIGHT: the plain thread's fence is light, as a worker's. NO_HEAVY: going to sleep
- * without the heavy fence, also while others are awake. NO_RECHECK: without the last look at
- * the workers' queues. NO_RECHECK_INBOX: at inbox and injection queue. LOOK_FIRST: the look comes
+ * without the heavy fence, also while others are awake. NO_RECHECK: without the last look at the
+ * workers' queues. NO_RECHECK_INBOX: at inbox and injection queue. LOOK_FIRST: the look comes
  * before the sleeper is announced. ANNOUNCE_FIRST: idle is read before the task is stored.
  * NO_LOOK_AROUND: the last searcher that finds something looks no further. NO_LOOK_FENCE: it looks
  * without the heavy fence. LEAVE_LATE: a searcher that goes to sleep leaves the searchers' count
@@ -47,10 +48,10 @@
  * watching does not look again. KEEP_WATCHING: a watcher that finds work goes on counting as one.
  * WATCH_STOPS_LATE: it ceases to only after its look around. NUDGE_FIRST: asleep is read before the
  * inbox is filled. HAND_COUNTED: a sleeper that is handed a task counts as a searcher for a moment.
- * HAND_UNSETTLED: one that has not finished its last look does not become one.
- * HAND_WATCHES: a watcher that is handed one goes on counting as one. HAND_DROPPED: who is handed a
- * task while it finds another one forgets it. NOT_OVER: a worker that goes to sleep does not look whether a closing runtime is
- * over.
+ * HAND_UNSETTLED: one that has not finished its last look does not become a searcher. HAND_WATCHES:
+ * a watcher that is handed one goes on counting as one. HAND_DROPPED: who is handed a task while it
+ * finds another one forgets it. NOT_OVER: a worker that goes to sleep does not look whether a
+ * closing runtime is over.
  */
 #ifndef WORKERS
 #define WORKERS 3 /* or 2 */

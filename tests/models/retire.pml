@@ -3,12 +3,12 @@
  * A worker that retires: what is in its queues, and the wakes that it gets, are not lost.
  *
  * Mirrors: sched/core/workers.c retire_locked(), start_locked(), weft__worker_leave();
- * sched/core/find.c weft__find(), weft__hand_over(), from_inbox(), from_injection(); sched/core/steal.c weft__steal();
- * sched/core/park.c as_sleeper(), push_sleeper_locked(), take_sleeper_locked(), rouse(),
- * wake_one(), weft__announce(), weft__nudge(), look_at_workers(), weft__search_stop(),
- * weft__sleep_announce(), weft__get_up(), must_get_up(), weft__sleep(); sched/core/ready.c
- * weft__inject(), to_inbox(); sched/core/chaos.c weft__chaos_send_away(); sched/queue/urcu.c
- * weft__rcu_lock(), weft__rcu_unlock(), weft__rcu_synchronize().
+ * sched/core/find.c weft__find(), weft__hand_over(), from_inbox(), from_injection();
+ * sched/core/steal.c weft__steal(); sched/core/park.c as_sleeper(), push_sleeper_locked(),
+ * take_sleeper_locked(), rouse(), wake_one(), weft__announce(), weft__nudge(), look_at_workers(),
+ * weft__search_stop(), weft__sleep_announce(), weft__get_up(), must_get_up(), weft__sleep();
+ * sched/core/ready.c weft__inject(), to_inbox(); sched/core/chaos.c weft__chaos_send_away();
+ * sched/queue/urcu.c weft__rcu_lock(), weft__rcu_unlock(), weft__rcu_synchronize().
  *
  * The actors: two workers, of which the second retires; who changes the number of workers; a plain
  * thread that injects a task. With SENDER, or neither it nor RING, a third worker that never comes
@@ -31,10 +31,10 @@
  * it empties its inbox before the grace period is over. NO_PINNED: it does not wait for its pinned
  * task. NO_STOP: it goes counted as a searcher. NO_LOOK_AROUND: it does not look for what it was
  * woken for. NO_NUDGE: it is not woken to be told. NUDGE_FIRST: it is woken before it is told.
- * NO_RECHECK: it sleeps without a last look at what it is told. NUDGE_LIGHT: who wakes it
- * to be told fences lightly. LEAVE_ANYWAY: it goes though it has been told to stay. NO_NUDGE_BACK: it is told
- * to stay, but not woken. AS_IT_IS_NOW: who is taken off the list is counted as a sleeper or not by
- * what it has been told by then.
+ * NO_RECHECK: it sleeps without a last look at what it is told. NUDGE_LIGHT: who wakes it to be
+ * told fences lightly. LEAVE_ANYWAY: it goes though it has been told to stay. NO_NUDGE_BACK: it is
+ * told to stay, but not woken. AS_IT_IS_NOW: who is taken off the list is counted as a sleeper or
+ * not by what it has been told by then.
  */
 #define TELLER  0 /* who changes the number of workers: its store buffer */
 #define STORERS 1

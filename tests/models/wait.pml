@@ -4,11 +4,11 @@
  * dead frame.
  *
  * Mirrors: sched/core/wait.h weft__wait_begin(), weft__wait_take(), wait_claim_contended();
- * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), parked(), wait_task(), arm(),
- * wait_thread(), cancel_watch(), cancel_itself(), cancel_unwatch(), suspend_until_woken(),
- * weft__expire(); sched/core/execute.c settle(); sched/core/cancel.c weft_cancel(), request(),
- * claim(); sched/core/timer.c weft__timer_arm(), weft__timer_disarm(); sched/sync/queue.h
- * sync_wait_unlock(), sync_take_locked(), sync_leave().
+ * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), parked(), weft__wait(),
+ * weft__wait_running(), wait_task(), arm(), wait_thread(), cancel_watch(), cancel_itself(),
+ * cancel_unwatch(), suspend_until_woken(), weft__expire(); sched/core/execute.c settle();
+ * sched/core/cancel.c weft_cancel(), request(), claim(); sched/core/timer.c weft__timer_arm(),
+ * weft__timer_disarm(); sched/sync/queue.h sync_wait_unlock(), sync_take_locked(), sync_leave().
  *
  * Invariants: the waiter is looked at only while its frame lives, and claimed once; a task is made
  * runnable once for each suspension, and is resumed only after its context was saved; each wait

@@ -322,7 +322,7 @@ static void *take_turns(void *arg)
 
 static void *spawn_yielders(void *arg)
 {
-	/* It would grow before it overflows. */
+	/* The ring would grow before it overflows. */
 	weft__worker()->ring.most = 1024;
 	for (uintptr_t i = 0; i < yielders; i++)
 		CHECK(weft_spawn(take_turns, (void *)i, NULL) == 0);

@@ -12,7 +12,7 @@
  *
  * That moment is a few dozen nanoseconds long. Here it is certain: the heavy fence is a system
  * call, which this program takes the place of. The task is put into a queue there, and nobody is
- * told.
+ * told. A worker that naps, as it lacks a stack, is caught by the system call with which it does.
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
@@ -42,7 +42,7 @@ static struct moment {
 /* The task that is handed to the worker, by what would be a plain thread. */
 static weft_task handed_storage;
 
-/* To this worker, unless a moment of another one's was caught, or another searches. */
+/* To the worker that acts, unless another one searches or was caught in its moment. */
 static void hand(struct moment *m)
 {
 	weft__inject_from_outside(m->rt, task_of_handle(&handed_storage));
@@ -243,8 +243,7 @@ static void play_with_hand(void (*act)(struct moment *moment))
 		assert_int_equal(weft_submit(moment.rt, compute, &moment, &task), 0);
 		assert_true(spin_for(&moment.begun, 1));
 		/* relaxed: only looked at. */
-		while (atomic_load_explicit(&moment.rt->idle, memory_order_relaxed) !=
-		       UINT64_C(2) << 32)
+		while (atomic_load_explicit(&moment.rt->idle, memory_order_relaxed) != 2 * SLEEPER)
 			sched_yield();
 		task_init(handed, moment.rt, await_other, &moment, JOIN_NOBODY, TASK_FORK);
 		arm(act);

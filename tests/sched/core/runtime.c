@@ -74,7 +74,7 @@ static void test_run_returns_after_every_task(void **state)
 	}
 }
 
-/* What somebody's main() may take for granted: far more than a task's 256 KiB. */
+/* What somebody's main() may take for granted: far more than a task's 188 KiB. */
 static void *use_much_stack(void *arg)
 {
 	volatile char room[2 << 20];

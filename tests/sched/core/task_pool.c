@@ -104,7 +104,7 @@ static void test_blocks_are_freed_by_other_threads(void **state)
 	assert_in_range(slabs, 1, 2 * THREADS);
 }
 
-/* More than comes from the heap: all distinct, the later ones in chunks. */
+/* Blocks linked by .value, all distinct. */
 static struct task *take_blocks(struct task_pool *pool, uintptr_t count)
 {
 	struct task *taken = NULL;
@@ -124,6 +124,7 @@ static struct task *take_blocks(struct task_pool *pool, uintptr_t count)
 	return taken;
 }
 
+/* More than comes from the heap: the later ones in chunks. */
 static void test_many_blocks_come_in_chunks(void **state)
 {
 	struct task_pool pool;

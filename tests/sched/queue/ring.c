@@ -59,7 +59,7 @@ static void check_against_model(unsigned capacity, unsigned most, struct weft__r
 	uintptr_t head = 0, tail = 0; /* the model: numbers [head, tail) */
 	void *out[MOST + 1];
 	uintptr_t hints[MOST];
-	unsigned often = 0; /* with more than a few kinds of pushes in one stretch it grows */
+	unsigned often = 0; /* so many more kinds of pops; with few of them it grows */
 
 	assert_int_equal(weft__ring_init(&r, capacity, most), 0);
 	for (unsigned i = 0; i < weft_test_scale(20000); i++) {
