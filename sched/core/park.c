@@ -23,7 +23,9 @@
  * The heavy fence is needed against other workers only, as only they fence lightly; other threads
  * fence fully (ready.c, and nudge). So a worker that goes to sleep while no other one is awake, by
  * awake_count, fences fully: each of the others either slept before it was announced, and what it
- * had stored is seen (idle_lock), or is woken after, and will see the sleeper.
+ * had stored is seen (idle_lock), or is woken after, and will see the sleeper. (One on the list
+ * that still finds a task in its last look, and no stack for it, puts it aside with a light fence.
+ * It naps then, and asks again.)
  *
  * If the announcer sees a searcher it wakes nobody, since that searcher will look at the queue
  * before it sleeps. But a searcher may find another task instead. So the last searcher to stop
@@ -367,15 +369,16 @@ void weft__sleep_announce(struct worker *w)
 
 	counter_add(&w->counters.sleeps, 1);
 	w->timer_armed = false;
-	/* relaxed: a hint, of which all sleepers are told. */
-	if (atomic_load_explicit(&rt->starving, memory_order_relaxed))
-		weft__drop_idle_coros(w);
 	w->settled = false;
 	w->roused_at = 0;
 	weft__lock(&rt->idle_lock);
 	push_sleeper_locked(w);
 	bool alone = rt->awake_count == 0;
 	weft__unlock(&rt->idle_lock);
+	/* Who sets it then tells those on the list, under the lock: who comes later sees it, by the
+	 * lock. relaxed, therefore. */
+	if (atomic_load_explicit(&rt->starving, memory_order_relaxed))
+		weft__drop_idle_coros(w);
 	/* store-load race with announce and nudge: see above */
 	if (alone)
 		weft__fence_full();

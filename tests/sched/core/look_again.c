@@ -293,6 +293,51 @@ static void test_who_is_handed_a_task_in_a_nap_looks_around(void **state)
 	play_with_hand(starve);
 }
 
+/* The stacks that anybody has. */
+static size_t stacks_in_use(void)
+{
+	struct stack_counts counts;
+
+	weft__stack_counts(&counts);
+	return counts.used;
+}
+
+/*
+ *   worker                             somebody
+ *   is about to sleep, but has to
+ *   wait for the list's lock
+ *                                      is refused a stack, says so, and
+ *                                      tells those on the list: nobody
+ *   must give back the one it keeps
+ */
+static void test_who_goes_to_sleep_learns_that_stacks_are_short(void **state)
+{
+	(void)state;
+	weft_runtime *rt = assert_create(1);
+	for (unsigned i = 0; i < weft_test_scale(50); i++) {
+		weft_task *task;
+
+		atomic_store_explicit(&moment.begun, 0, memory_order_relaxed);
+		atomic_store_explicit(&moment.done, 0, memory_order_relaxed);
+		assert_int_equal(weft_submit(rt, compute, &moment, &task), 0);
+		assert_true(spin_for(&moment.begun, 1));
+		weft__lock(&rt->idle_lock);
+		raise_flag(&moment.done);
+		/* relaxed, here and below: only looked at, and what give_back() does. */
+		while (atomic_load_explicit(&rt->idle_lock.word, memory_order_relaxed) != 2)
+			sched_yield();
+		atomic_store_explicit(&rt->starving, 1, memory_order_relaxed);
+		weft__unlock(&rt->idle_lock);
+		assert_int_equal(weft_join(task, NULL), 0);
+		int64_t lost = weft_after(LOST_NS);
+		while (stacks_in_use() > 0 && weft_now() < lost)
+			sched_yield();
+		assert_int_equal(stacks_in_use(), 0);
+		atomic_store_explicit(&rt->starving, 0, memory_order_relaxed);
+	}
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +346,7 @@ int main(void)
 		cmocka_unit_test(test_what_is_in_another_ring_is_found),
 		cmocka_unit_test(test_who_is_handed_a_task_looks_again),
 		cmocka_unit_test(test_who_is_handed_a_task_in_a_nap_looks_around),
+		cmocka_unit_test(test_who_goes_to_sleep_learns_that_stacks_are_short),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
