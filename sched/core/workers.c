@@ -156,7 +156,8 @@ void weft__worker_loop(struct worker *w)
 
 	weft__coro_thread_init();
 	w->thread_state = weft__thread();
-	w->leader = w->thread_state->leader;
+	/* Not the thread's leader where weft_run() is called on a generator's stack. */
+	w->leader = w->thread_state->current;
 	w->errno_location = w->thread_state->errno_location;
 	weft__rcu_register();
 	weft__worker_set(w);

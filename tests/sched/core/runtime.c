@@ -93,6 +93,50 @@ static void test_run_has_a_main_stack(void **state)
 	assert_ptr_equal(result, &answer);
 }
 
+static void *yield_some(void *arg)
+{
+	weft_task *tasks[10];
+
+	CHECK(!weft_coro_inside());
+	for (unsigned i = 0; i < 10; i++)
+		CHECK(weft_spawn(give_back, &tasks[i], &tasks[i]) == 0);
+	for (unsigned i = 0; i < 200; i++)
+		weft_yield();
+	for (unsigned i = 0; i < 10; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	return arg;
+}
+
+static void *run_in_generator(void *in)
+{
+	CHECK(weft_run(yield_some, NULL, NULL) == 0);
+	CHECK(weft_coro_inside());
+	CHECK(weft_coro_yield(in) == &check_failures);
+	CHECK(weft_run(yield_some, NULL, NULL) == 0);
+	return NULL;
+}
+
+/* A generator's stack is the leader's then. */
+static void test_run_in_a_generator(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 3; workers++) {
+		weft_coro *co;
+		void *out = NULL;
+
+		set_number("WEFT_WORKERS", workers);
+		assert_int_equal(weft_coro_create(run_in_generator, 0, &co), 0);
+		assert_int_equal(weft_coro_enter(co, state, &out), 0);
+		assert_ptr_equal(out, state);
+		assert_false(weft_coro_inside());
+		assert_int_equal(weft_coro_enter(co, &check_failures, &out), 0);
+		assert_true(weft_coro_done(co));
+		weft_coro_destroy(co);
+		unsetenv("WEFT_WORKERS");
+		assert_int_equal(checks_failed(), 0);
+	}
+}
+
 static void test_create_and_destroy(void **state)
 {
 	weft_runtime *rt = NULL;
@@ -274,6 +318,7 @@ int main(void)
 		cmocka_unit_test(test_run_in_a_task_is_refused),
 		cmocka_unit_test(test_run_returns_after_every_task),
 		cmocka_unit_test(test_run_has_a_main_stack),
+		cmocka_unit_test(test_run_in_a_generator),
 		cmocka_unit_test(test_create_and_destroy),
 		cmocka_unit_test(test_create_refuses_bad_options),
 		cmocka_unit_test(test_create_takes_a_shorter_struct),
