@@ -21,7 +21,8 @@
  *
  * Two others pick without a look at the queues, and count it: a join that starts its child
  * (join.c), and an end that goes on with its joiner (weft__wait_wake_next()). Both do so only where
- * the order above would say the same, and never at the leader's picks.
+ * the order above would say the same, and never at the leader's picks. (Under WEFT_CHAOS, where
+ * there is no order, a join does so by chance, and an end never.)
  *
  * Searching. At most half as many workers search at a time as there are processors. A searcher
  * steals (steal.c) and looks at what all share, for WEFT_SPIN microseconds, then sleeps (park.c).

@@ -167,7 +167,7 @@ int weft_runtime_destroy(weft_runtime *rt)
 	 * runtime. */
 	atomic_store_explicit(&rt->closing, true, memory_order_release);
 	/* store-load race with weft__sleep() and weft__sign_off(): closing, then the sleepers */
-	weft__fence_light();
+	weft__fence_full();
 	weft__wake_all(rt);
 	/* acquire: what the last tasks did. No wake is lost: the kernel sleeps only while stopped
 	 * is 0. */

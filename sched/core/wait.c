@@ -198,6 +198,8 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 		w = end_unsuspended(w, t);
 	} else {
 		weft__count_pick(w);
+		if (__builtin_expect(w->rt->config.chaos.on, 0))
+			weft__chaos_picked(w, next);
 		counter_add(&w->counters.parks, 1);
 		w = weft__suspend_to_start(w, LEAVE_PARK, next);
 		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
