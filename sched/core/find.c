@@ -368,12 +368,15 @@ static struct task *search(struct worker *w)
 			w->idle_since = now;
 			w->roused_at = 0;
 		}
-		if (!(w->short_idles & IDLES_SEEN))
-			return NULL;
-		if (give_up == 0)
-			give_up = now + spin;
-		else if (now >= give_up)
-			return NULL;
+		/* Who spares a ring would get up from its sleep for what is in it. */
+		if (!w->spares_rings) {
+			if (!(w->short_idles & IDLES_SEEN))
+				return NULL;
+			if (give_up == 0)
+				give_up = now + spin;
+			else if (now >= give_up)
+				return NULL;
+		}
 		for (unsigned i = 0; i < SEARCH_PAUSES; i++)
 			weft__cpu_relax();
 	}

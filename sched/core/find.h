@@ -31,7 +31,7 @@ static inline struct task *from_hand(struct worker *owner)
 }
 
 /* Takes something of another worker's that w can run, and perhaps more for its own queues; NULL:
- * none has any. */
+ * none has any, or w spares the rings (worker.h). */
 struct task *weft__steal(struct worker *w);
 
 #endif

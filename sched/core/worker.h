@@ -60,7 +60,12 @@ struct worker {
 	bool settled;        /* sleeps, and is answerable for nothing any more (park.c) */
 	uint8_t fair_turn;   /* which source the next fair pick tries first */
 	uint8_t short_idles; /* a bit for each of the last times without work: was it short? */
+	bool spares_rings;   /* what it last decided: see steal.c */
 	int64_t idle_since;  /* when its searches began to be in vain; 0: they are not */
+	int64_t loot_since;  /* when it stole from a ring, without a search since; 0: it has not */
+	unsigned loot_count; /* how many tasks that were */
+	int64_t spare_until; /* when it may again */
+	int64_t spare_ns;    /* for how long it may not, after the last such loot */
 	struct task *leaving;
 	struct coro *leaving_coro;
 	struct coro *idle_coros; /* coroutines without a task, hot, linked by .next */

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thief whose loot of a ring did not last leaves rings alone for a moment (steal.c).
+ *
+ *   victim                             thief
+ *                                      has stolen what did not last
+ *   makes a task runnable, which goes
+ *   to its ring, and computes
+ *                                      spares the ring, then takes the task
+ *
+ * What the last loot was the thief's own task writes into its worker's record.
+ */
+#include "harness.h"
+#include "sched/core/runtime.h"
+
+#include <limits.h>
+
+static struct
+try {
+	weft_event first, second;
+	flag waiting, spoilt, first_ran, second_ran;
+	int64_t spare_ns;
+	int64_t compute_ns; /* so long, or until the first has run */
+	bool taken;         /* while the victim computed */
+}
+try;
+
+static void *wait_for_first(void *arg)
+{
+	raise_flag(&try.waiting);
+	CHECK(weft_event_wait(&try.first) == 0);
+	raise_flag(&try.first_ran);
+	return arg;
+}
+
+static void *wait_for_second(void *arg)
+{
+	raise_flag(&try.waiting);
+	CHECK(weft_event_wait(&try.second) == 0);
+	raise_flag(&try.second_ran);
+	return arg;
+}
+
+/* On the thief: its last loot did not last, by far; it spares rings for so long already; and it has
+ * no reason to search for long. */
+static void *spoil_loot(void *arg)
+{
+	struct worker *w = weft__worker();
+
+	w->loot_since = try.spare_ns == 0 ? weft_now() : 0;
+	w->loot_count = UINT_MAX;
+	w->spare_until = weft_after(try.spare_ns);
+	w->short_idles = 0;
+	raise_flag(&try.spoilt);
+	return arg;
+}
+
+static void *be_victim(void *arg)
+{
+	weft_task *tasks[3];
+
+	CHECK(weft_spawn(wait_for_first, NULL, &tasks[0]) == 0);
+	CHECK(weft_spawn(wait_for_second, NULL, &tasks[1]) == 0);
+	CHECK(yield_for(&try.waiting, 2));
+	CHECK(weft_spawn(spoil_loot, NULL, &tasks[2]) == 0);
+	CHECK(spin_for(&try.spoilt, 1));
+	/* Into the slot; the second one takes its place there. */
+	weft_event_set(&try.first);
+	weft_event_set(&try.second);
+	int64_t end = weft_after(try.compute_ns);
+	while (!is_raised(&try.first_ran, 1) && weft_now() < end)
+		sched_yield();
+	try.taken = is_raised(&try.first_ran, 1);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	return arg;
+}
+
+static bool is_taken_within(weft_runtime *rt, int64_t compute_ns, int64_t spare_ns)
+{
+	weft_task *task;
+
+	try = (struct try){.first = WEFT_EVENT_INIT, .second = WEFT_EVENT_INIT};
+	try.compute_ns = compute_ns;
+	try.spare_ns = spare_ns;
+	assert_int_equal(weft_submit(rt, be_victim, NULL, &task), 0);
+	assert_int_equal(weft_join(task, NULL), 0);
+	return try.taken;
+}
+
+static void test_a_ring_is_spared(void **state)
+{
+	const unsigned tries = 10;
+	const int64_t ms = 1000 * 1000;
+	unsigned spared = 0;
+
+	(void)state;
+	weft_runtime *rt = assert_create(2);
+	for (unsigned i = 0; i < tries; i++)
+		spared += !is_taken_within(rt, 2 * ms, 100 * ms);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+	/* Either of the two may have been kept from its processor for long. */
+	assert_in_range(spared, tries / 2, tries);
+}
+
+static void test_what_is_spared_is_taken_in_the_end(void **state)
+{
+	(void)state;
+	for (unsigned spin = 0; spin <= 20; spin += 10) {
+		set_number("WEFT_SPIN", spin);
+		weft_runtime *rt = assert_create(2);
+		unsetenv("WEFT_SPIN");
+		for (unsigned i = 0; i < weft_test_scale(100); i++)
+			assert_true(is_taken_within(rt, LOST_NS, 0));
+		assert_int_equal(weft_runtime_destroy(rt), 0);
+		assert_int_equal(checks_failed(), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_ring_is_spared),
+		cmocka_unit_test(test_what_is_spared_is_taken_in_the_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
