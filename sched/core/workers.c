@@ -122,8 +122,10 @@ static void pin_to_core(unsigned id)
 {
 	cpu_set_t allowed, one;
 
-	if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
-		return; /* more processors than the set holds: runs unpinned */
+	/* Refused by a sandbox, which may also leave the set empty; or there are more processors
+	 * than it holds. */
+	if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) == 0)
+		return;
 	unsigned nth = id % (unsigned)CPU_COUNT(&allowed);
 	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET(cpu, &allowed) || nth-- > 0)

@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 static void test_arguments(void **state)
 {
@@ -28,6 +29,7 @@ struct crowd {
 	flag present;
 	unsigned expected;
 	_Atomic unsigned ids; /* a bit for each worker seen */
+	cpu_set_t cpus[8];    /* the affinity of each */
 };
 
 /* A bit for each of n workers. One that retires may still run what it took before. */
@@ -39,21 +41,30 @@ static void *meet(void *arg)
 
 	/* relaxed: read after the joins. */
 	atomic_fetch_or_explicit(&crowd->ids, 1u << weft_worker_id(), memory_order_relaxed);
+	if (weft_worker_id() < 8)
+		sched_getaffinity(0, sizeof(cpu_set_t), &crowd->cpus[weft_worker_id()]);
 	raise_flag(&crowd->present);
 	CHECK(spin_for(&crowd->present, crowd->expected));
 	return NULL;
 }
 
+static void gather(struct crowd *crowd, weft_runtime *rt, unsigned n)
+{
+	weft_task *tasks[32];
+
+	crowd->expected = n;
+	for (unsigned i = 0; i < n; i++)
+		CHECK(weft_submit(rt, meet, crowd, &tasks[i]) == 0);
+	for (unsigned i = 0; i < n; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+}
+
 /* Returns the ids of the workers that were there. */
 static unsigned meet_on(weft_runtime *rt, unsigned n)
 {
-	struct crowd crowd = {.expected = n};
-	weft_task *tasks[32];
+	struct crowd crowd = {.expected = 0};
 
-	for (unsigned i = 0; i < n; i++)
-		CHECK(weft_submit(rt, meet, &crowd, &tasks[i]) == 0);
-	for (unsigned i = 0; i < n; i++)
-		CHECK(weft_join(tasks[i], NULL) == 0);
+	gather(&crowd, rt, n);
 	return atomic_load_explicit(&crowd.ids, memory_order_relaxed);
 }
 
@@ -310,6 +321,35 @@ static void test_worker_ids(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
+/* Where the threads of eight workers may run. */
+static void look_at_affinities(struct crowd *ret)
+{
+	weft_runtime *rt = assert_create(8);
+
+	gather(ret, rt, 8);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+static void test_workers_are_pinned_in_turn(void **state)
+{
+	struct crowd crowd = {.expected = 0};
+	cpu_set_t all, seen;
+
+	(void)state;
+	if (sched_getaffinity(0, sizeof all, &all) != 0)
+		skip(); /* more CPUs than the set holds */
+	setenv("WEFT_PIN", "cores", 1);
+	look_at_affinities(&crowd);
+	unsetenv("WEFT_PIN");
+	CPU_ZERO(&seen);
+	for (unsigned id = 0; id < 8; id++) {
+		assert_int_equal(CPU_COUNT(&crowd.cpus[id]), 1);
+		CPU_OR(&seen, &seen, &crowd.cpus[id]);
+	}
+	assert_int_equal(CPU_COUNT(&seen), CPU_COUNT(&all) < 8 ? CPU_COUNT(&all) : 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +360,7 @@ int main(void)
 		cmocka_unit_test(test_a_retiring_worker_keeps_its_pinned_tasks),
 		cmocka_unit_test(test_retiring_workers_are_not_woken_for_new_tasks),
 		cmocka_unit_test(test_worker_ids),
+		cmocka_unit_test(test_workers_are_pinned_in_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
