@@ -37,6 +37,7 @@
 #include "sched/os/cpu_relax.h"
 #include "sched/os/membarrier.h"
 #include "wait.h"
+#include "watch.h"
 
 #define LEADER_EVERY    WEFT__LEADER_EVERY
 #define RING_EVERY      16
@@ -345,7 +346,10 @@ static struct task *search(struct worker *w)
 		return NULL;
 	for (;;) {
 		struct task *t = chaos_at(w, CHAOS_STEAL) ? NULL : weft__steal(w);
-		if (!t) /* a batch may have begun with one that cannot start */
+		/* A batch may have begun with one that cannot start. */
+		if (!t)
+			t = from_ring(w, false);
+		if (!t)
 			t = from_deque(w, false);
 		if (!t)
 			t = from_inbox(w, false);
@@ -367,6 +371,11 @@ static struct task *search(struct worker *w)
 		if (w->idle_since == 0) {
 			w->idle_since = now;
 			w->roused_at = 0;
+		}
+		if (w->spares_rings || now - w->idle_since > WATCH_NS) {
+			t = weft__watch_on_and_on(w, now);
+			if (t)
+				return t;
 		}
 		/* Who spares a ring would get up from its sleep for what is in it. */
 		if (!w->spares_rings) {

@@ -18,6 +18,10 @@
  * takes longer than to run it.) Where nobody watches, the first one wakes a searcher, who steals it
  * at once if it is still there, and watches from then on.
  *
+ * Who searches does not watch: it will sleep soon. But one that searches for longer than WATCH_NS,
+ * or that spares rings (steal.c) and so may never sleep while it has time, looks at the slots in
+ * between. (Announcers see it searching, and wake nobody else.)
+ *
  * There is one watcher at a time: who has changed rt->watching from 0 to 1, until it stores 0. So
  * no two raids go on at once.
  */
@@ -91,6 +95,22 @@ struct task *weft__watch(struct worker *w, struct watch *watch)
 		counter_add(&w->counters.stolen, 1);
 	}
 	return t;
+}
+
+struct task *weft__watch_on_and_on(struct worker *w, int64_t now)
+{
+	uint32_t unwatched = 0;
+
+	if (now < w->next_watch)
+		return NULL;
+	w->next_watch = now + WATCH_NS;
+	/* acquire: the last watcher's raids. */
+	if (!w->watches &&
+	    !atomic_compare_exchange_strong_explicit(&w->rt->watching, &unwatched, 1,
+						     memory_order_acquire, memory_order_relaxed))
+		return NULL;
+	w->watches = true;
+	return weft__watch(w, &w->watch);
 }
 
 void weft__watch_stop(struct weft_runtime *rt)

@@ -17,6 +17,7 @@
 #include "task_pool.h"
 #include "timer.h"
 #include "tls.h"
+#include "watch.h"
 
 #include <pthread.h>
 
@@ -66,6 +67,8 @@ struct worker {
 	unsigned loot_count; /* how many tasks that were */
 	int64_t spare_until; /* when it may again */
 	int64_t spare_ns;    /* for how long it may not, after the last such loot */
+	int64_t next_watch;  /* when it may look at the slots again while it searches */
+	struct watch watch;  /* what it saw there */
 	struct task *leaving;
 	struct coro *leaving_coro;
 	struct coro *idle_coros; /* coroutines without a task, hot, linked by .next */

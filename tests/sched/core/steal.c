@@ -41,6 +41,16 @@ static void *wait_for_second(void *arg)
 	return arg;
 }
 
+/* Is raided from its slot by a worker that spares rings for ever, or searches for long. */
+static void *end_sparing(void *arg)
+{
+	raise_flag(&try.waiting);
+	CHECK(weft_event_wait(&try.first) == 0);
+	weft__worker()->spare_until = 0;
+	raise_flag(&try.first_ran);
+	return arg;
+}
+
 /* On the thief: its last loot did not last, by far; it spares rings for so long already; and it has
  * no reason to search for long. */
 static void *spoil_loot(void *arg)
@@ -52,6 +62,24 @@ static void *spoil_loot(void *arg)
 	w->spare_until = weft_after(try.spare_ns);
 	w->short_idles = 0;
 	raise_flag(&try.spoilt);
+	return arg;
+}
+
+static void *keep_one_in_slot(void *arg)
+{
+	weft_task *tasks[2];
+
+	CHECK(weft_spawn(end_sparing, NULL, &tasks[0]) == 0);
+	CHECK(yield_for(&try.waiting, 1));
+	CHECK(weft_spawn(spoil_loot, NULL, &tasks[1]) == 0);
+	CHECK(spin_for(&try.spoilt, 1));
+	weft_event_set(&try.first);
+	int64_t end = weft_after(try.compute_ns);
+	while (!is_raised(&try.first_ran, 1) && weft_now() < end)
+		sched_yield();
+	try.taken = is_raised(&try.first_ran, 1);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
 	return arg;
 }
 
@@ -76,14 +104,14 @@ static void *be_victim(void *arg)
 	return arg;
 }
 
-static bool is_taken_within(weft_runtime *rt, int64_t compute_ns, int64_t spare_ns)
+static bool is_taken_within(weft_fn *victim, weft_runtime *rt, int64_t compute_ns, int64_t spare_ns)
 {
 	weft_task *task;
 
 	try = (struct try){.first = WEFT_EVENT_INIT, .second = WEFT_EVENT_INIT};
 	try.compute_ns = compute_ns;
 	try.spare_ns = spare_ns;
-	assert_int_equal(weft_submit(rt, be_victim, NULL, &task), 0);
+	assert_int_equal(weft_submit(rt, victim, NULL, &task), 0);
 	assert_int_equal(weft_join(task, NULL), 0);
 	return try.taken;
 }
@@ -97,7 +125,7 @@ static void test_a_ring_is_spared(void **state)
 	(void)state;
 	weft_runtime *rt = assert_create(2);
 	for (unsigned i = 0; i < tries; i++)
-		spared += !is_taken_within(rt, 2 * ms, 100 * ms);
+		spared += !is_taken_within(be_victim, rt, 2 * ms, 100 * ms);
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 	assert_int_equal(checks_failed(), 0);
 	/* Either of the two may have been kept from its processor for long. */
@@ -112,10 +140,20 @@ static void test_what_is_spared_is_taken_in_the_end(void **state)
 		weft_runtime *rt = assert_create(2);
 		unsetenv("WEFT_SPIN");
 		for (unsigned i = 0; i < weft_test_scale(100); i++)
-			assert_true(is_taken_within(rt, LOST_NS, 0));
+			assert_true(is_taken_within(be_victim, rt, LOST_NS, 0));
 		assert_int_equal(weft_runtime_destroy(rt), 0);
 		assert_int_equal(checks_failed(), 0);
 	}
+}
+
+static void test_who_spares_rings_watches_the_slots(void **state)
+{
+	(void)state;
+	weft_runtime *rt = assert_create(2);
+	for (unsigned i = 0; i < weft_test_scale(50); i++)
+		assert_true(is_taken_within(keep_one_in_slot, rt, LOST_NS, 2 * LOST_NS));
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
 }
 
 int main(void)
@@ -123,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_ring_is_spared),
 		cmocka_unit_test(test_what_is_spared_is_taken_in_the_end),
+		cmocka_unit_test(test_who_spares_rings_watches_the_slots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
