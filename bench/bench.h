@@ -34,6 +34,18 @@ static inline void bench_sleep(int64_t ns)
 	nanosleep(&ts, NULL);
 }
 
+/*
+ * Whether to warm up once more. For a fifth of a second in all: a kernel may leave the threads of a
+ * new pool on one CPU for 150 ms, while others are idle.
+ *
+ *   for (int64_t start = bench_now(); bench_still_cold(start);)
+ *           work();
+ */
+static inline bool bench_still_cold(int64_t start)
+{
+	return bench_now() - start < BENCH_NS / 5;
+}
+
 /* The CPU time of the whole process. */
 static inline int64_t bench_cpu_time(void)
 {

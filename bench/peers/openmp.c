@@ -62,7 +62,8 @@ static void fib(char **argv)
 {
 	long n = atol(argv[0]);
 
-	fib_task(n - 4); /* warm */
+	for (int64_t warm = bench_now(); bench_still_cold(warm);)
+		fib_task(n - 4);
 	int64_t start = bench_now();
 	result = fib_task(n);
 	bench_report("fib", (double)(bench_now() - start) / (double)fib_tasks(n), "ns");
@@ -94,7 +95,8 @@ static void queens(char **argv)
 	int n = atoi(argv[0]);
 	struct board board = {{0}};
 
-	place(board, 0, n - 1); /* warm */
+	for (int64_t warm = bench_now(); bench_still_cold(warm);)
+		place(board, 0, n - 1);
 	int64_t start = bench_now();
 	result = place(board, 0, n);
 	bench_report("queens", (double)(bench_now() - start) / 1e6, "ms");
@@ -147,7 +149,8 @@ static void skynet(char **argv)
 {
 	long leaves = atol(argv[0]);
 
-	sum_task(0, leaves); /* warm */
+	for (int64_t warm = bench_now(); bench_still_cold(warm);)
+		sum_task(0, leaves);
 	int64_t start = bench_now();
 	result = sum_task(0, leaves);
 	bench_report("skynet", (double)(bench_now() - start) / 1e6, "ms");

@@ -37,7 +37,9 @@ func fib(args []int) {
 	n := args[0]
 	expected, tasks := fibSerial(n)
 
-	fibTask(n - 4) // warm
+	for warm := time.Now(); stillCold(warm); {
+		fibTask(n - 4)
+	}
 	start := time.Now()
 	result := fibTask(n)
 	report("fib", since(start, tasks), "ns")
@@ -86,7 +88,9 @@ func queens(args []int) {
 	n := args[0]
 	expected := map[int]int{8: 92, 9: 352, 10: 724, 11: 2680, 12: 14200, 13: 73712}
 
-	place(board{}, 0, n-1) // warm
+	for warm := time.Now(); stillCold(warm); {
+		place(board{}, 0, n-1)
+	}
 	start := time.Now()
 	solutions := place(board{}, 0, n)
 	report("queens", since(start, 1)/1e6, "ms")
@@ -212,8 +216,10 @@ func skynet(args []int) {
 	leaves := args[0]
 	result := make(chan int, 1)
 
-	go sumTask(result, 0, leaves) // warm
-	<-result
+	for warm := time.Now(); stillCold(warm); {
+		go sumTask(result, 0, leaves)
+		<-result
+	}
 	start := time.Now()
 	go sumTask(result, 0, leaves)
 	sum := <-result

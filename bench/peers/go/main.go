@@ -35,6 +35,12 @@ func since(start time.Time, count int) float64 {
 	return float64(time.Since(start).Nanoseconds()) / float64(count)
 }
 
+// stillCold says whether to warm up once more, for a fifth of a second in all: a kernel may leave the
+// threads of a new program on one CPU for 150 ms, while others are idle.
+func stillCold(start time.Time) bool {
+	return time.Since(start) < time.Second/5
+}
+
 // status is a field of /proc/self/status in bytes.
 func status(field string) float64 {
 	text, err := os.ReadFile("/proc/self/status")
