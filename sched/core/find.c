@@ -372,11 +372,9 @@ static struct task *search(struct worker *w)
 			w->idle_since = now;
 			w->roused_at = 0;
 		}
-		if (w->spares_rings || now - w->idle_since > WATCH_NS) {
-			t = weft__watch_on_and_on(w, now);
-			if (t)
-				return t;
-		}
+		t = weft__watch_between(w, now);
+		if (t)
+			return t;
 		/* Who spares a ring would get up from its sleep for what is in it. */
 		if (!w->spares_rings) {
 			if (!(w->short_idles & IDLES_SEEN))

@@ -514,8 +514,13 @@ struct task *weft__sleep(struct worker *w)
 		until = again < until ? again : until;
 	}
 	int64_t watch_ns = WATCH_NS;
-	if (w->watches)
-		weft__watch(w, &watch);
+	if (w->watches) {
+		found = weft__watch(w, &watch);
+		if (found || watch.stuck) {
+			weft__get_up(w);
+			return found;
+		}
+	}
 	/* relaxed: keep_time() has looked under the lock if there was something to keep. */
 	w->settled = atomic_load_explicit(&w->asleep, memory_order_relaxed);
 

@@ -18,9 +18,9 @@
  * takes longer than to run it.) Where nobody watches, the first one wakes a searcher, who steals it
  * at once if it is still there, and watches from then on.
  *
- * Who searches does not watch: it will sleep soon. But one that searches for longer than WATCH_NS,
- * or that spares rings (steal.c) and so may never sleep while it has time, looks at the slots in
- * between. (Announcers see it searching, and wake nobody else.)
+ * Who searches wakes nobody up for a slot either, and may never sleep: each time it finds something
+ * else before. So it looks at the slots between its searches, once in WATCH_NS. What a look has seen
+ * stays with the owner that it looked at, so it does not matter who looks next.
  *
  * There is one watcher at a time: who has changed rt->watching from 0 to 1, until it stores 0. So
  * no two raids go on at once.
@@ -28,6 +28,7 @@
 #include "watch.h"
 
 #include "runtime.h"
+#include "sched/os/clock.h"
 #include "sched/os/membarrier.h"
 
 /*
@@ -53,30 +54,39 @@ static struct task *raid(struct worker *owner)
 	return t;
 }
 
-/* Compares what it sees of an owner with what the look before saw. Whether it has anything. */
-static bool look_at(struct worker *w, struct worker *owner, struct watch *watch,
+/* Compares what it sees of an owner with what earlier looks, its own and other watchers', saw.
+ * Whether the owner has anything. */
+static bool look_at(struct worker *w, struct worker *owner, int64_t now, struct watch *watch,
 		    struct task **ret_task)
 {
 	uint32_t picks = atomic_load_explicit(&owner->picks, memory_order_relaxed);
 	bool slot = atomic_load_explicit(&owner->slot, memory_order_relaxed);
 	bool deque = !weft__deque_empty(&owner->deque);
-	bool same = watch->round > 1 && owner->watched == watch->round - 1 &&
-		    owner->watched_picks == picks;
 
-	if (same && slot)
+	if (!slot && !deque) {
+		owner->watched_since = 0;
+		return false;
+	}
+	if (owner->watched_since == 0 || owner->watched_picks != picks) {
+		owner->watched_since = now;
+		owner->watched_picks = picks;
+		return true;
+	}
+	if (now - owner->watched_since < WATCH_NS)
+		return true;
+	owner->watched_since = now; /* anew: what comes next has its own time */
+	if (slot)
 		*ret_task = raid(owner);
-	watch->stuck |= same && deque && !*ret_task && !w->starving;
-	owner->watched_picks = picks;
-	owner->watched = slot || deque ? watch->round : 0;
-	return slot || deque;
+	watch->stuck |= deque && !*ret_task && !w->starving;
+	return true;
 }
 
 struct task *weft__watch(struct worker *w, struct watch *watch)
 {
 	struct task *t = NULL;
+	int64_t now = weft__clock_now();
 	uint32_t all_picks = 0;
 
-	watch->round++;
 	watch->filled = watch->stuck = false;
 	weft__rcu_lock();
 	struct worker_table *table = worker_table(w->rt);
@@ -84,7 +94,7 @@ struct task *weft__watch(struct worker *w, struct watch *watch)
 	for (unsigned i = 0; i < table->count && !t; i++) {
 		struct worker *owner = table->workers[(start + i) % table->count];
 		all_picks += atomic_load_explicit(&owner->picks, memory_order_relaxed);
-		if (owner != w && look_at(w, owner, watch, &t))
+		if (owner != w && look_at(w, owner, now, watch, &t))
 			watch->filled = true;
 	}
 	weft__rcu_unlock();
@@ -97,20 +107,26 @@ struct task *weft__watch(struct worker *w, struct watch *watch)
 	return t;
 }
 
-struct task *weft__watch_on_and_on(struct worker *w, int64_t now)
+struct task *weft__watch_between(struct worker *w, int64_t now)
 {
+	struct weft_runtime *rt = w->rt;
+	struct watch watch = {0};
 	uint32_t unwatched = 0;
 
 	if (now < w->next_watch)
 		return NULL;
 	w->next_watch = now + WATCH_NS;
+	if (w->watches)
+		return weft__watch(w, &watch);
 	/* acquire: the last watcher's raids. */
-	if (!w->watches &&
-	    !atomic_compare_exchange_strong_explicit(&w->rt->watching, &unwatched, 1,
+	if (!atomic_compare_exchange_strong_explicit(&rt->watching, &unwatched, 1,
 						     memory_order_acquire, memory_order_relaxed))
 		return NULL;
-	w->watches = true;
-	return weft__watch(w, &w->watch);
+	struct task *t = weft__watch(w, &watch);
+	/* release: our raids, for the next watcher. No fence: whoever has not been woken for a slot
+	 * meanwhile has not been because we search, and we look at the slots when we stop. */
+	atomic_store_explicit(&rt->watching, 0, memory_order_release);
+	return t;
 }
 
 void weft__watch_stop(struct weft_runtime *rt)

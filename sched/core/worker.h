@@ -17,7 +17,6 @@
 #include "task_pool.h"
 #include "timer.h"
 #include "tls.h"
-#include "watch.h"
 
 #include <pthread.h>
 
@@ -67,8 +66,7 @@ struct worker {
 	unsigned loot_count; /* how many tasks that were */
 	int64_t spare_until; /* when it may again */
 	int64_t spare_ns;    /* for how long it may not, after the last such loot */
-	int64_t next_watch;  /* when it may look at the slots again while it searches */
-	struct watch watch;  /* what it saw there */
+	int64_t next_watch;  /* when it looks at the slots again while it searches */
 	struct task *leaving;
 	struct coro *leaving_coro;
 	struct coro *idle_coros; /* coroutines without a task, hot, linked by .next */
@@ -89,9 +87,10 @@ struct worker {
 	_Atomic bool taking;    /* the owner takes from the slot (owner; a watcher reads) */
 	_Atomic bool raided;    /* a watcher may take from it (watcher; the owner reads) */
 	_Atomic uint32_t picks; /* owner writes; the watcher reads: does the owner still pick? */
-	/* In which round it saw this worker with something in slot or deque, and the picks then
-	 * (the watcher's, of which there is one). */
-	uint32_t watched, watched_picks;
+	/* The watcher's, of which there is one: since when it has seen something in slot or deque,
+	 * and this count of picks; 0: there was nothing. */
+	int64_t watched_since;
+	uint32_t watched_picks;
 	struct weft__wfcq inbox; /* for this worker and no other */
 	struct timers timers;
 

@@ -7,7 +7,7 @@
  * weft__announce(), weft__hand_to_sleeper(), weft__announce_slot(), weft__nudge(),
  * weft__wake_all(), weft__search_start(), look_at_workers(), weft__search_stop(),
  * weft__sleep_announce(), await_rouse(), weft__get_up(), stop_if_over(), must_get_up(),
- * weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_stop(); sched/core/find.c
+ * weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_between(), weft__watch_stop(); sched/core/find.c
  * weft__find(), look_around(), search(), from_injection(), or_handed(); sched/core/find.h
  * from_hand(); sched/core/steal.c weft__steal(); sched/core/ready.c weft__ready(),
  * weft__ready_tail(), weft__inject(), weft__inject_from_outside(), to_inbox(); sched/core/workers.c
@@ -46,7 +46,8 @@
  * without the heavy fence. LEAVE_LATE: a searcher that goes to sleep leaves the searchers' count
  * only after its last look. NO_WATCH: no sleeper watches the slots. WATCH_NO_LOOK: who stops
  * watching does not look again. KEEP_WATCHING: a watcher that finds work goes on counting as one.
- * WATCH_STOPS_LATE: it ceases to only after its look around. NUDGE_FIRST: asleep is read before the
+ * WATCH_STOPS_LATE: it ceases to only after its look around. BETWEEN_FOR_GOOD: a searcher that
+ * looks at the slots leaves `watching` set. NUDGE_FIRST: asleep is read before the
  * inbox is filled. HAND_COUNTED: a sleeper that is handed a task counts as a searcher for a moment.
  * HAND_UNSETTLED: one that has not finished its last look does not become a searcher. HAND_WATCHES:
  * a watcher that is handed one goes on counting as one. HAND_DROPPED: who is handed a task while it
@@ -310,6 +311,48 @@ inline look_at_workers()
 	i = 0
 }
 
+/* slot: there is one whose owner has picked, or not been seen long enough */
+inline watch()
+{
+	select (start : 0 .. WORKERS - 1);
+	do
+	:: i == WORKERS || t -> break
+	:: i < WORKERS && !t ->
+		atomic {
+			DRAINED(me) ->
+			if
+			:: cell[SLOT(start)] && start != me -> cell[SLOT(start)] = 0; t = 1
+			:: cell[SLOT(start)] && start != me -> slot = true
+			:: else
+			fi;
+			start = (start + 1) % WORKERS;
+			i++
+		}
+	od;
+	atomic { i = 0; start = 0 }
+}
+
+inline watch_between()
+{
+	atomic {
+		DRAINED(me) ->
+		if
+		:: !cell[WATCHING] -> cell[WATCHING] = 1; watching = true
+		:: else
+		fi
+	};
+	if
+	:: watching ->
+		watch();
+		slot = false;
+#ifndef BROKEN_BETWEEN_FOR_GOOD
+		STORE(me, WATCHING, 0);
+#endif
+		watching = false
+	:: else
+	fi
+}
+
 inline search_stop()
 {
 #if !defined(BROKEN_KEEP_WATCHING) && !defined(BROKEN_WATCH_STOPS_LATE)
@@ -490,6 +533,15 @@ again:	select (start : 0 .. WORKERS - 1);
 	from_injection(true);
 	if
 	:: t -> goto found
+	:: !t
+	fi;
+	/* It has not looked at the slots for a while, or has. */
+	if
+	:: !watching -> watch_between()
+	:: true
+	fi;
+	if
+	:: t -> goto found
 	:: !t -> goto again
 	:: !t
 	fi;
@@ -555,22 +607,7 @@ going_to_sleep:
 		await_rouse();
 		break
 	:: watching -> /* the nap is over */
-		select (start : 0 .. WORKERS - 1);
-		do
-		:: i == WORKERS || t -> break
-		:: i < WORKERS && !t ->
-			atomic {
-				DRAINED(me) ->
-				if
-				:: cell[SLOT(start)] && start != me -> cell[SLOT(start)] = 0; t = 1
-				:: cell[SLOT(start)] && start != me -> slot = true
-				:: else
-				fi;
-				start = (start + 1) % WORKERS;
-				i++
-			}
-		od;
-		atomic { i = 0; start = 0 };
+		watch();
 		if
 		:: t -> get_up(); break
 		:: !t -> slot = false /* there is one, or somebody has picked: it goes on */

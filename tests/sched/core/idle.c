@@ -171,14 +171,19 @@ static void *wait_second(void *arg)
 }
 
 /* Runs long() in a main task with two workers, again and again. */
-static void play(weft_fn *act)
+static void play_rounds(weft_fn *act, unsigned rounds)
 {
-	for (unsigned i = 0; i < weft_test_scale(ROUNDS); i++) {
+	for (unsigned i = 0; i < weft_test_scale(rounds); i++) {
 		struct scene scene;
 
 		scene_init(&scene);
 		assert_run(2, act, &scene);
 	}
+}
+
+static void play(weft_fn *act)
+{
+	play_rounds(act, ROUNDS);
 }
 
 static weft_runtime *own_runtime(void)
@@ -222,6 +227,104 @@ static void test_a_long_task_does_not_strand_a_slot_that_was_in_use(void **state
 {
 	(void)state;
 	play(compute_after_a_second_wake);
+}
+
+/* Some twenty are enough. Where slots are not looked at meanwhile, it goes on for seconds. */
+#define FEEDINGS_MAX 2000
+
+/* A plain thread that submits something short, some time after the last one has ended. */
+struct feeder {
+	struct scene *scene;
+	weft_runtime *rt;
+	int64_t pause_ns;
+	flag fed, stop;
+	unsigned fed_when_run; /* the task that was in the slot */
+};
+
+static void compute_for(int64_t ns)
+{
+	int64_t end = weft_after(ns);
+
+	while (weft_now() < end)
+		;
+}
+
+static void *be_short(void *arg)
+{
+	struct feeder *feeder = arg;
+
+	compute_for(5000);
+	raise_flag(&feeder->fed);
+	return NULL;
+}
+
+static void *wait_beside_feeder(void *arg)
+{
+	struct feeder *feeder = arg;
+
+	raise_flag(&feeder->scene->parked);
+	park(&feeder->scene->parker[0]);
+	feeder->fed_when_run = atomic_load_explicit(&feeder->fed, memory_order_relaxed);
+	return raise_done(feeder->scene);
+}
+
+static void *feed(void *arg)
+{
+	struct feeder *feeder = arg;
+
+	for (unsigned i = 1; !is_raised(&feeder->stop, 1); i++) {
+		CHECK(weft_submit(feeder->rt, be_short, feeder, NULL) == 0);
+		CHECK(spin_for(&feeder->fed, i));
+		compute_for(feeder->pause_ns);
+	}
+	return NULL;
+}
+
+/*
+ *   worker 0            worker 1
+ *   wakes a task        runs something short
+ *   computes            searches, or sleeps and watches, for less than it takes to call the task
+ *                       in worker 0's slot stranded; something short comes; and so on
+ */
+static void *compute_beside_one_who_is_fed(void *arg, int64_t pause_ns)
+{
+	struct scene *scene = arg;
+	struct feeder feeder = {.scene = scene, .rt = own_runtime(), .pause_ns = pause_ns};
+	pthread_t thread;
+
+	CHECK(weft_spawn(wait_beside_feeder, &feeder, NULL) == 0);
+	CHECK(yield_for(&scene->parked, 1));
+	CHECK(pthread_create(&thread, NULL, feed, &feeder) == 0);
+	CHECK(spin_for(&feeder.fed, 3));
+	unpark(&scene->parker[0]);
+	/* After that, as this thread may be preempted in between: it may have run already. relaxed:
+	 * each feeding is a time in which worker 1 has nothing to do. */
+	unsigned fed = atomic_load_explicit(&feeder.fed, memory_order_relaxed);
+	CHECK(spin_for(&scene->done, 1));
+	CHECK((int)(feeder.fed_when_run - fed) < FEEDINGS_MAX);
+	raise_flag(&feeder.stop);
+	pthread_join(thread, NULL);
+	return NULL;
+}
+
+static void *compute_beside_one_who_searches(void *arg)
+{
+	return compute_beside_one_who_is_fed(arg, 10000);
+}
+
+static void *compute_beside_one_who_dozes(void *arg)
+{
+	return compute_beside_one_who_is_fed(arg, 85000);
+}
+
+static void test_a_long_task_beside_one_who_is_fed_does_not_strand_the_next_slot(void **state)
+{
+	(void)state;
+	/* Under valgrind one thread runs at a time: worker 1 finds something whenever it runs. */
+	if (getenv("WEFT_TEST_SCALE"))
+		skip();
+	play_rounds(compute_beside_one_who_searches, ROUNDS / 10);
+	play_rounds(compute_beside_one_who_dozes, ROUNDS / 10);
 }
 
 static void *compute_after_a_late_wake(void *arg)
@@ -506,6 +609,8 @@ int main(void)
 		cmocka_unit_test(test_who_is_awake_is_counted),
 		cmocka_unit_test(test_a_long_task_does_not_strand_the_next_slot),
 		cmocka_unit_test(test_a_long_task_does_not_strand_a_slot_that_was_in_use),
+		cmocka_unit_test(
+			test_a_long_task_beside_one_who_is_fed_does_not_strand_the_next_slot),
 		cmocka_unit_test(test_a_long_task_wakes_a_watcher_for_the_next_slot),
 		cmocka_unit_test(test_a_long_task_does_not_strand_its_ring),
 		cmocka_unit_test(test_a_long_task_does_not_strand_its_deque),
