@@ -108,6 +108,7 @@ struct weft_case {
  * that can, chosen at random and each as likely. A closed channel is ready: a send on it, and a
  * receive once it is empty, with ret_status -EPIPE. A program that wants to wait for the others
  * only sets that case's chan to NULL.
+ * Where several cases wait on one channel for the same operation, each is as likely to be taken.
  *
  * @cases     n of them, borrowed for the call. The same channel may stand in several, for both
  *            operations: they never meet each other. n may be 0.

@@ -12,7 +12,8 @@
  * finds a node of its own.
  *
  * Chance: of the cases that look ready each is as likely. A random place to start from would favour
- * those that come after cases that are not ready.
+ * those that come after cases that are not ready. A select that waits enqueues its cases on one
+ * channel in a random order, because a partner takes the node that was enqueued first.
  */
 #include "chan.h"
 #include "sched/core/worker.h"
@@ -136,6 +137,25 @@ static size_t put_in_order(const struct weft_case *cases, size_t n, struct selec
 	return count;
 }
 
+/* Puts the cases of each channel that stands in several into a random order, each order as
+ * likely. */
+static void shuffle_each_channel(const struct weft_case *cases, struct select_node *nodes,
+				 size_t count)
+{
+	for (size_t k = 0, end = 0; k < count; k++) {
+		weft_chan *ch = cases[nodes[k].nth].chan;
+		if (end <= k)
+			for (end = k + 1; end < count && cases[nodes[end].nth].chan == ch; end++)
+				;
+		if (end - k < 2)
+			continue;
+		size_t other = k + random_below((uint32_t)(end - k));
+		unsigned nth = nodes[k].nth;
+		nodes[k].nth = nodes[other].nth;
+		nodes[other].nth = nth;
+	}
+}
+
 /* A channel that stands in several cases is locked and unlocked once. */
 static void lock_all(const struct weft_case *cases, const struct select_node *nodes, size_t count)
 {
@@ -161,10 +181,10 @@ static void unlock_all(const struct weft_case *cases, const struct select_node *
 	}
 }
 
-/* Under all locks: carries out a case that has become ready, or enqueues all. Its index; -1:
- * they are enqueued. */
+/* Under all locks: carries out a case that has become ready, or enqueues the `count` nodes in their
+ * order. Its index; -1: they are enqueued. */
 static int take_or_enqueue_locked(struct weft_case *cases, size_t n, struct select_node *nodes,
-				  struct chan_wait *wait, struct chan_step *step)
+				  size_t count, struct chan_wait *wait, struct chan_step *step)
 {
 	int i;
 
@@ -173,13 +193,12 @@ static int take_or_enqueue_locked(struct weft_case *cases, size_t n, struct sele
 			return i;
 	}
 	weft__wait_begin(&wait->waiter, false);
-	for (size_t k = 0; k < n; k++) {
-		struct weft_case *c = &cases[k];
-		if (!c->chan)
-			continue;
-		nodes[k].node.wait = wait;
-		nodes[k].node.elem = c->elem;
-		weft__chan_enqueue_locked(c->chan, c->op, &nodes[k].node);
+	for (size_t k = 0; k < count; k++) {
+		struct weft_case *c = &cases[nodes[k].nth];
+		struct chan_node *node = &nodes[nodes[k].nth].node;
+		node->wait = wait;
+		node->elem = c->elem;
+		weft__chan_enqueue_locked(c->chan, c->op, node);
 	}
 	return -1;
 }
@@ -214,8 +233,9 @@ static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *n
 	struct chan_step step;
 	size_t count = put_in_order(cases, n, nodes);
 
+	shuffle_each_channel(cases, nodes, count);
 	lock_all(cases, nodes, count);
-	int i = take_or_enqueue_locked(cases, n, nodes, &wait, &step);
+	int i = take_or_enqueue_locked(cases, n, nodes, count, &wait, &step);
 	unlock_all(cases, nodes, count);
 	if (i >= 0) {
 		finish(&cases[i], &step, call);

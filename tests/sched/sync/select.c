@@ -276,6 +276,71 @@ static void test_ready_cases_are_as_likely(void **state)
 	}
 }
 
+/*
+ * A select that has to wait with several cases on one channel: a partner takes each of them as
+ * often. 1500 draws of 3 cases: 500 each are expected, with a deviation of 18; what is refused is 9
+ * of those away. The other cases are in the way of the three, by their address and by their number.
+ */
+struct draws {
+	enum weft_op op;
+	unsigned rounds;
+	weft_chan *before, *ch, *after;
+	unsigned taken[6];
+};
+
+static void *wait_and_count(void *arg)
+{
+	struct draws *d = arg;
+	enum weft_op op = d->op, other_op = op == WEFT_SEND ? WEFT_RECV : WEFT_SEND;
+	uint64_t values[6] = {0};
+	struct weft_case cases[6] = {
+		{op, d->after, &values[0], 0},  {op, d->ch, &values[1], 0},
+		{op, d->ch, &values[2], 0},     {other_op, d->ch, &values[3], 0},
+		{op, d->before, &values[4], 0}, {op, d->ch, &values[5], 0}};
+
+	for (unsigned round = 0; round < d->rounds; round++) {
+		int i = weft_select(cases, 6, WEFT_FOREVER);
+		if (CHECK(i >= 0))
+			d->taken[i]++;
+	}
+	return arg;
+}
+
+static void *serve_waiting_selects(void *arg)
+{
+	struct draws *d = arg;
+	weft_task *task;
+
+	CHECK(weft_spawn(wait_and_count, d, &task) == 0);
+	for (unsigned round = 0; round < d->rounds; round++) {
+		uint64_t value = round;
+		CHECK(await_waiters(d->ch, d->op, 3));
+		CHECK((d->op == WEFT_RECV ? weft_chan_try_send(d->ch, &value)
+					  : weft_chan_try_recv(d->ch, &value)) == 0);
+	}
+	CHECK(weft_join(task, NULL) == 0);
+	return arg;
+}
+
+static void test_waiting_cases_of_one_channel_are_as_likely(void **state)
+{
+	(void)state;
+	for (unsigned op = WEFT_SEND; op <= WEFT_RECV; op++) {
+		struct draws d = {.op = op, .rounds = 1500};
+		d.before = new_chan(8, 0);
+		d.ch = new_chan(8, 0);
+		d.after = new_chan(8, 0);
+		assert_run(1, serve_waiting_selects, &d);
+		assert_int_equal(d.taken[0] + d.taken[3] + d.taken[4], 0);
+		assert_in_range(d.taken[1], 335, 665);
+		assert_in_range(d.taken[2], 335, 665);
+		assert_in_range(d.taken[5], 335, 665);
+		weft_chan_destroy(d.before);
+		weft_chan_destroy(d.ch);
+		weft_chan_destroy(d.after);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -286,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_ready_cases_are_as_likely),
+		cmocka_unit_test(test_waiting_cases_of_one_channel_are_as_likely),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
