@@ -203,19 +203,19 @@ static void *sum_directory(void *arg)
 
 void sum_listing(struct listing *list)
 {
-	weft_task *tasks = malloc(list->count * sizeof(*tasks));
+	weft_forked *forks = malloc(list->count * sizeof(*forks));
 
 	listing_finish(list);
 	for (size_t i = 0; i < list->count; i++) {
 		struct entry *entry = &list->entries[i];
 		weft_fn *fn = entry->kind == KIND_DIRECTORY ? sum_directory : sum_file;
 
-		if (tasks)
-			weft_fork(&tasks[i], fn, entry);
+		if (forks)
+			weft_fork(&forks[i], fn, entry);
 		else
-			fn(entry); /* no memory for tasks: one after the other */
+			fn(entry); /* no memory for forks: one after the other */
 	}
-	for (size_t i = list->count; tasks && i-- > 0;)
-		weft_fork_join(&tasks[i]);
-	free(tasks);
+	for (size_t i = list->count; forks && i-- > 0;)
+		weft_fork_join(&forks[i]);
+	free(forks);
 }

@@ -88,7 +88,7 @@ static void *echo(void *arg)
 /* Several forks, joined in any order. */
 static void unordered(struct weft__random *random)
 {
-	weft_task forks[FORKS_MAX];
+	weft_forked forks[FORKS_MAX];
 	struct node nodes[FORKS_MAX];
 	bool joined[FORKS_MAX] = {false};
 	unsigned n = 2 + weft__random_below(random, FORKS_MAX - 1);
@@ -161,7 +161,7 @@ static void *fib(void *arg)
 
 	struct node left = {.n = node->n - 1, .stream = weft__random_next(&random)};
 	struct node right = {.n = node->n - 2, .stream = weft__random_next(&random)};
-	weft_task fork;
+	weft_forked fork;
 	weft_fork(&fork, fib, &left);
 	disturb(&random);
 	uintptr_t sum = (uintptr_t)fib(&right);
@@ -190,7 +190,7 @@ static void *deep(void *arg)
 {
 	const struct node *node = arg;
 	struct node next = {.n = node->n - 1, .stream = node->stream};
-	weft_task fork;
+	weft_forked fork;
 
 	if (node->n == 0)
 		return NULL;

@@ -235,7 +235,7 @@ static void suspend(struct self *self, enum way way)
 		join_child(&child);
 		break;
 	case FORK: {
-		weft_task fork;
+		weft_forked fork;
 		child.pinned = self->pinned;
 		weft_fork(&fork, child_main, &child);
 		if (!self->pinned && stress_one_in(&self->random, 2))

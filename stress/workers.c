@@ -89,7 +89,7 @@ static void crowd(struct weft__random *random)
 static void *forks(void *arg)
 {
 	uintptr_t depth = (uintptr_t)arg;
-	weft_task fork;
+	weft_forked fork;
 
 	if (depth == 0)
 		return (void *)1;

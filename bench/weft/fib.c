@@ -6,7 +6,7 @@
 static void *fib(void *arg)
 {
 	intptr_t n = (intptr_t)arg;
-	weft_task fork;
+	weft_forked fork;
 
 	if (n < 2)
 		return arg;

@@ -15,7 +15,7 @@ static void *place(void *arg)
 {
 	struct node *node = arg;
 	struct node next[QUEENS_MAX];
-	weft_task forks[QUEENS_MAX];
+	weft_forked forks[QUEENS_MAX];
 	intptr_t solutions = 0;
 	int count = 0;
 

@@ -13,7 +13,7 @@ static void *sum(void *arg)
 {
 	const struct node *node = arg;
 	struct node children[10];
-	weft_task forks[10];
+	weft_forked forks[10];
 	intptr_t total = 0;
 
 	if (node->size == 1)

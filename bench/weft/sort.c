@@ -18,7 +18,7 @@ static void *sort(void *arg)
 	}
 	size_t left = sort_partition(part->a, part->n);
 	struct part parts[] = {{part->a, left}, {part->a + left, part->n - left}};
-	weft_task fork;
+	weft_forked fork;
 	weft_fork(&fork, sort, &parts[0]);
 	sort(&parts[1]);
 	weft_fork_join(&fork);

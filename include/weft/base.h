@@ -31,6 +31,7 @@ typedef void *weft_fn(void *arg);
 
 typedef struct weft_coro weft_coro;
 typedef struct weft_runtime weft_runtime;
+/* A task: an incomplete type, behind the handles that weft_spawn() and the like return. */
 typedef struct weft_task weft_task;
 
 #endif

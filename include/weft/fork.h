@@ -10,9 +10,15 @@
 #define WEFT_FORK_H
 
 #include <weft/base.h>
-#include <weft/task.h>
 
 WEFT_BEGIN_DECLS
+
+/* The storage of a fork. It is complete, so that the caller can place it anywhere. Its content is
+ * Weft's. (It is aligned as malloc() and stack frames are: a frame that must be aligned more
+ * strictly costs fork and join 3 %.) */
+typedef struct weft_forked {
+	uint64_t weft_opaque_[16];
+} __attribute__((aligned(16))) weft_forked;
 
 /*
  * Lets fn(arg) run at the latest in weft_fork_join(storage), perhaps sooner on another worker.
@@ -21,13 +27,13 @@ WEFT_BEGIN_DECLS
  *
  * Any context. Does not suspend. Everything before the call happens before fn starts.
  */
-WEFT_API void weft_fork(weft_task *storage, weft_fn *fn, void *arg);
+WEFT_API void weft_fork(weft_forked *storage, weft_fn *fn, void *arg);
 
 /*
  * Waits until the fork has ended and returns its result. May run it right here, on the caller's
  * stack. May suspend and hop. No cancellation point.
  */
-WEFT_API void *weft_fork_join(weft_task *storage);
+WEFT_API void *weft_fork_join(weft_forked *storage);
 
 /*
  * Calls body(lo, hi, ctx) for disjoint ranges that together are [begin, end), in parallel. Returns

@@ -11,12 +11,6 @@
 
 WEFT_BEGIN_DECLS
 
-/* Storage for a task: complete so that weft_fork() can take it from the caller. Its content is
- * Weft's. */
-struct weft_task {
-	uint64_t weft_opaque_[12];
-};
-
 /* {0} asks for what weft_spawn() does. */
 struct weft_task_options {
 	const char *name;  /* copied, at most 31 bytes of it; for messages and dumps */

@@ -38,10 +38,10 @@ static __attribute__((noinline)) void run_serially(struct task *t, weft_fn *fn, 
 }
 
 /* This and weft__fork_join() begin a cache line, for the processor's front end: 3 %. */
-__attribute__((aligned(64))) void weft__fork(weft_task *storage, weft_fn *fn, void *arg,
+__attribute__((aligned(64))) void weft__fork(weft_forked *storage, weft_fn *fn, void *arg,
 					     struct worker *w)
 {
-	struct task *t = task_of_handle(storage);
+	struct task *t = task_of_fork(storage);
 
 	if (__builtin_expect(!t || !fn, 0))
 		weft__fatal("weft_fork: the %s is NULL", t ? "function" : "storage");
@@ -177,9 +177,9 @@ static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task
 	return t->value;
 }
 
-__attribute__((aligned(64))) void *weft__fork_join(weft_task *storage, struct worker *w)
+__attribute__((aligned(64))) void *weft__fork_join(weft_forked *storage, struct worker *w)
 {
-	struct task *t = task_of_handle(storage);
+	struct task *t = task_of_fork(storage);
 	struct fpwords fpwords;
 
 	/* First of all, though it is not always needed: to read mxcsr stops the processor until all
@@ -211,7 +211,7 @@ static void *run_range(void *arg)
 		return NULL;
 	}
 	struct range upper = range;
-	weft_task fork;
+	weft_forked fork;
 	upper.begin = range.begin + (range.end - range.begin) / 2;
 	range.end = upper.begin;
 	weft_fork(&fork, run_range, &upper);

@@ -24,6 +24,7 @@
 #include "sched/queue/urcu.h"
 #include "src/coro.h"
 
+#include <weft/fork.h>
 #include <weft/task.h>
 
 #include <assert.h>
@@ -97,10 +98,10 @@ struct task {
 	_Atomic(uintptr_t) join;          /* JOIN_ or its waiter (the joiner; the task's end) */
 	_Atomic bool ending;              /* its end may look at its waiter (the end; a joiner) */
 	uint32_t number;                  /* its own, under WEFT_CHAOS, once it has been picked */
-} __attribute__((may_alias));             /* the same memory as a caller's struct weft_task */
+} __attribute__((may_alias));             /* a fork's is the caller's weft_forked */
 
-static_assert(sizeof(struct task) <= sizeof(struct weft_task), "a task fits its public storage");
-static_assert(alignof(struct task) <= alignof(struct weft_task), "a task fits its public storage");
+static_assert(sizeof(struct task) <= sizeof(weft_forked), "a task fits a fork's storage");
+static_assert(alignof(struct task) <= alignof(weft_forked), "a task fits a fork's storage");
 
 static inline struct task *task_of_link(struct weft__wfcq_node *link)
 {
@@ -110,6 +111,11 @@ static inline struct task *task_of_link(struct weft__wfcq_node *link)
 static inline struct task *task_of_handle(weft_task *handle)
 {
 	return (struct task *)handle;
+}
+
+static inline struct task *task_of_fork(weft_forked *storage)
+{
+	return (struct task *)storage;
 }
 
 static inline weft_task *task_handle(struct task *t)

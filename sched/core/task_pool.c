@@ -11,11 +11,11 @@
 
 #define SLAB_SIZE   ((size_t)WEFT__TASK_SLAB_SIZE)
 #define CHUNK_SIZE  ((size_t)2 << 20) /* a huge page's */
-#define SLAB_BLOCKS ((SLAB_SIZE - sizeof(struct task_slab)) / sizeof(struct weft_task))
+#define SLAB_BLOCKS ((SLAB_SIZE - sizeof(struct task_slab)) / sizeof(struct task))
 
 static struct task *slab_block(struct task_slab *slab, size_t i)
 {
-	return task_of_handle((struct weft_task *)(slab + 1) + i);
+	return (struct task *)(slab + 1) + i;
 }
 
 #if !WEFT__ASAN

@@ -31,13 +31,13 @@ WEFT__REREAD void weft__worker_set(struct worker *w)
 	this_worker = w;
 }
 
-WEFT__REREAD void weft_fork(weft_task *storage, weft_fn *fn, void *arg)
+WEFT__REREAD void weft_fork(weft_forked *storage, weft_fn *fn, void *arg)
 {
 	WEFT__READ_ANEW();
 	weft__fork(storage, fn, arg, this_worker);
 }
 
-WEFT__REREAD void *weft_fork_join(weft_task *storage)
+WEFT__REREAD void *weft_fork_join(weft_forked *storage)
 {
 	WEFT__READ_ANEW();
 	return weft__fork_join(storage, this_worker);

@@ -3,7 +3,7 @@
 #ifndef WEFT_CORE_TLS_H
 #define WEFT_CORE_TLS_H
 
-#include <weft/task.h>
+#include <weft/fork.h>
 
 struct worker;
 
@@ -14,7 +14,7 @@ struct worker *weft__worker(void);
 void weft__worker_set(struct worker *w);
 
 /* fork.c: weft_fork() and weft_fork_join(), on the thread whose worker w is. */
-void weft__fork(weft_task *storage, weft_fn *fn, void *arg, struct worker *w);
-void *weft__fork_join(weft_task *storage, struct worker *w);
+void weft__fork(weft_forked *storage, weft_fn *fn, void *arg, struct worker *w);
+void *weft__fork_join(weft_forked *storage, struct worker *w);
 
 #endif

@@ -14,7 +14,7 @@
 /* These bits of an identity are 0, for others to use. Nobody's identity is 0. */
 #define SELF_FREE_BITS ((uintptr_t)3)
 
-static_assert(alignof(struct weft_task) >= 8, "the low bits of its address are free");
+static_assert(alignof(struct task) >= 8, "the low bits of its address are free");
 static_assert(alignof(struct weft__thread) >= 8, "the low bits of its address are free");
 
 /* The caller's identity, w being weft__worker(). A thread's is only compared, never followed. */

@@ -90,7 +90,7 @@ static void sum_range(size_t low, size_t high, void *ctx)
  * same. */
 static void fork_and_join(size_t count)
 {
-	static weft_task forks[MANY_FORKS];
+	static weft_forked forks[MANY_FORKS];
 	_Atomic size_t sum = 0;
 
 	for (size_t i = 0; i < count; i++)

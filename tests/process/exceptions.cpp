@@ -139,7 +139,7 @@ void *fork_in_handler(void *arg)
 	try {
 		throw numbered{mine};
 	} catch (const numbered &e) {
-		weft_task storage;
+		weft_forked storage;
 		weft_fork(&storage, throw_and_catch, arg);
 		hop();
 		weft_fork_join(&storage);
@@ -238,7 +238,7 @@ void *escape_named(void *arg)
 // The parent's handler must not see it: its frames are not the fork's to unwind.
 void *escape_inline(void *arg)
 {
-	weft_task storage;
+	weft_forked storage;
 
 	try {
 		weft_fork(&storage, escape, arg);

@@ -75,7 +75,7 @@ static void *exit_in_task(void *arg)
 
 static void *exit_in_inline_fork(void *arg)
 {
-	weft_task fork;
+	weft_forked fork;
 
 	weft_fork(&fork, exit_in_task, arg);
 	return weft_fork_join(&fork);

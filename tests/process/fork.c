@@ -52,7 +52,7 @@ static void *fork_in_task(void *arg)
 
 static void *fork_in_inline_fork(void *arg)
 {
-	weft_task storage;
+	weft_forked storage;
 
 	weft_fork(&storage, fork_in_task, arg);
 	return weft_fork_join(&storage);
@@ -176,7 +176,7 @@ static void call_what_returns(void)
 {
 	weft_runtime *rt = NULL;
 	weft_mutex mutex = WEFT_MUTEX_INIT;
-	weft_task storage;
+	weft_forked storage;
 	void *out = NULL;
 
 	FAIL_UNLESS(!weft_self() && weft_worker_id() == -1 && weft_worker_count(NULL) == 0);

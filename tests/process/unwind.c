@@ -25,7 +25,7 @@ static void *raise_exception(void *ret_returned)
 
 static void *raise_in_inline_fork(void *ret_returned)
 {
-	weft_task storage;
+	weft_forked storage;
 
 	weft_fork(&storage, raise_exception, ret_returned);
 	return weft_fork_join(&storage);

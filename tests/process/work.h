@@ -37,7 +37,7 @@ static void *work_task(void *arg)
 {
 	struct work *work = arg;
 	int64_t until = weft_after(WORK_SLEEP_NS);
-	weft_task fork;
+	weft_forked fork;
 
 	weft_fork(&fork, work_fork, work);
 	CHECK(weft_sleep_until(until) == 0);

@@ -17,7 +17,7 @@ static void *fib(void *arg)
 		return arg;
 	}
 	struct fib a = {.n = f->n - 1}, b = {.n = f->n - 2};
-	weft_task fork;
+	weft_forked fork;
 	weft_fork(&fork, fib, &a);
 	fib(&b);
 	CHECK(weft_fork_join(&fork) == &a);
@@ -60,7 +60,7 @@ static void test_recursion_with_hops(void **state)
 static void test_outside_of_a_runtime_it_is_serial(void **state)
 {
 	struct fib f = {.n = 15};
-	weft_task fork;
+	weft_forked fork;
 	flag ran = 0;
 
 	(void)state;
@@ -116,7 +116,7 @@ static void *join_inline(void *arg)
 {
 	uint64_t before = inlined();
 	char *frame = NULL, *own = __builtin_frame_address(0);
-	weft_task fork;
+	weft_forked fork;
 
 	weft_fork(&fork, note_frame, &frame);
 	CHECK(weft_fork_join(&fork) == &fork); /* its identity */
@@ -144,7 +144,7 @@ static void *fork_and_compute(void *arg)
 {
 	for (unsigned i = 0; i < weft_test_scale(200); i++) {
 		int id = weft_worker_id(), its = -1;
-		weft_task fork;
+		weft_forked fork;
 
 		atomic_store_explicit(&stolen, 0, memory_order_relaxed);
 		weft_fork(&fork, note_worker, &its);
@@ -170,7 +170,7 @@ static void *join_in_order(void *arg)
 
 	for (unsigned round = 0; round < weft_test_scale(200); round++) {
 		struct fib f[FORKS];
-		weft_task forks[FORKS];
+		weft_forked forks[FORKS];
 
 		for (unsigned i = 0; i < FORKS; i++) {
 			f[i] = (struct fib){.n = i % 6};
@@ -206,7 +206,7 @@ static void *yield_and_sleep(void *arg)
 static void *fork_waiters(void *arg)
 {
 	for (unsigned i = 0; i < weft_test_scale(100); i++) {
-		weft_task a, b;
+		weft_forked a, b;
 
 		weft_fork(&a, yield_and_sleep, &a);
 		weft_fork(&b, yield_and_sleep, &b);
@@ -237,7 +237,7 @@ static void test_a_fork_may_wait(void **state)
 static void *go_deeper(void *arg)
 {
 	uintptr_t depth = (uintptr_t)arg;
-	weft_task fork;
+	weft_forked fork;
 
 	if (depth == 0)
 		return NULL;

@@ -67,7 +67,7 @@ static void fork_one(bool pinned)
 	struct parent parent = {weft_self(), weft_worker_id(), pinned};
 	bool inside = weft_coro_inside();
 	weft_coro *generator = weft_coro_self();
-	weft_task fork;
+	weft_forked fork;
 
 	set_errno(5);
 	CHECK(fesetround(FE_UPWARD) == 0);
@@ -181,7 +181,7 @@ static void *round_in_every_way(void *arg)
 
 	for (unsigned i = 0; i < ways * ways; i++) {
 		unsigned own = rounding_of[i / ways], other = rounding_of[i % ways];
-		weft_task fork;
+		weft_forked fork;
 
 		round_to(own);
 		weft_fork(&fork, round_otherwise, &other);
@@ -215,7 +215,7 @@ static void *pin_beside_a_fork(void *arg)
 	int home = weft_worker_id();
 
 	for (unsigned i = 0; i < 20; i++) {
-		weft_task fork;
+		weft_forked fork;
 		weft_fork(&fork, give_back, &fork);
 		CHECK(weft_fork_join(&fork) == &fork);
 		CHECK(weft_worker_id() == home);
@@ -252,7 +252,7 @@ static void *fork_again(void *arg)
 static void *generate(void *arg)
 {
 	for (unsigned i = 0; i < 5; i++) {
-		weft_task fork;
+		weft_forked fork;
 
 		CHECK(weft_coro_inside());
 		fork_one(false);
@@ -326,7 +326,7 @@ static void *fork_and_measure(void *arg)
 	size_t stack_size = *(const size_t *)arg;
 	char *frame = NULL, *own = __builtin_frame_address(0);
 	uint64_t before = inlined();
-	weft_task fork;
+	weft_forked fork;
 
 	weft_fork(&fork, note_frame, &frame);
 	weft_fork_join(&fork);

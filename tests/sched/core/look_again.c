@@ -31,7 +31,7 @@ typedef long syscall_fn(long number, ...);
 static struct moment {
 	weft_runtime *rt;
 	void (*act)(struct moment *moment);
-	weft_task storage;
+	weft_forked storage;
 	struct task *task;
 	struct worker *busy; /* computes; its queues are left to us */
 	flag begun, acted, done;
@@ -40,12 +40,12 @@ static struct moment {
 } moment;
 
 /* The task that is handed to the worker, by what would be a plain thread. */
-static weft_task handed_storage;
+static weft_forked handed_storage;
 
 /* To the worker that acts, unless another one searches or was caught in its moment. */
 static void hand(struct moment *m)
 {
-	weft__inject_from_outside(m->rt, task_of_handle(&handed_storage));
+	weft__inject_from_outside(m->rt, task_of_fork(&handed_storage));
 }
 
 static void at_heavy_fence(void)
@@ -119,7 +119,7 @@ static void await_end(void)
 static void arm(void (*act)(struct moment *moment))
 {
 	moment.act = act;
-	moment.task = task_of_handle(&moment.storage);
+	moment.task = task_of_fork(&moment.storage);
 	/* A fork, as which it is nobody's to count. */
 	task_init(moment.task, moment.rt, raise_done, &moment, JOIN_NOBODY, TASK_FORK);
 	atomic_store_explicit(&moment.acted, 0, memory_order_relaxed);
@@ -230,7 +230,7 @@ static void starve(struct moment *m)
 /* Three workers: one is busy, one acts and is handed a long task, the third one must be woken. */
 static void play_with_hand(void (*act)(struct moment *moment))
 {
-	struct task *handed = task_of_handle(&handed_storage);
+	struct task *handed = task_of_fork(&handed_storage);
 
 	if (!asymmetric())
 		skip();

@@ -92,7 +92,7 @@ static void *fork_without_storage(void *arg)
 
 static void *fork_without_function(void *arg)
 {
-	weft_task storage;
+	weft_forked storage;
 
 	weft_fork(&storage, NULL, arg);
 	return arg;

@@ -68,7 +68,7 @@ static void *kill_task(void *arg)
 
 static void *forking_task(void *arg)
 {
-	weft_task fork;
+	weft_forked fork;
 
 	weft_fork(&fork, dive_task, arg);
 	fprintf(stderr, "fork %p\n", (void *)&fork);

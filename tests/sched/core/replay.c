@@ -37,7 +37,7 @@ static void *leaf(void *arg)
 
 static void fork_some(uintptr_t self)
 {
-	weft_task forks[3];
+	weft_forked forks[3];
 
 	for (uintptr_t i = 0; i < 3; i++)
 		weft_fork(&forks[i], leaf, (void *)(self * 100 + i));

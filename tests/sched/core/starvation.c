@@ -41,7 +41,7 @@ static void *hold_a_stack(void *arg)
 
 static void *fork_without_a_stack(void *arg)
 {
-	weft_task fork;
+	weft_forked fork;
 
 	weft_fork(&fork, give_back, &fork);
 	CHECK(weft_fork_join(&fork) == &fork);

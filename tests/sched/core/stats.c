@@ -10,7 +10,8 @@ static void *yield_once(void *arg)
 
 static void *spawn_some(void *arg)
 {
-	weft_task *task, fork;
+	weft_task *task;
+	weft_forked fork;
 
 	for (unsigned i = 0; i < 100; i++) {
 		CHECK(weft_spawn(yield_once, NULL, NULL) == 0);

@@ -84,7 +84,7 @@ static void *fork_on(void *arg)
 {
 	struct mark marks[2] = {{0}};
 	uintptr_t depth = (uintptr_t)arg;
-	weft_task fork;
+	weft_forked fork;
 
 	for (unsigned i = 0; i < 2; i++) {
 		marks[i].task = weft_self();
@@ -123,7 +123,7 @@ static void *fork_many(void *arg)
 	CHECK(weft_local_create(count_it, &keys[0]) == 0);
 	ends = 0;
 	for (unsigned i = 0; i < 50; i++) {
-		weft_task forks[3];
+		weft_forked forks[3];
 		for (unsigned k = 0; k < 3; k++)
 			weft_fork(&forks[k], count_end, NULL);
 		for (unsigned k = 3; k-- > 0;)

@@ -27,7 +27,7 @@ static void *use_errno(void *arg)
 
 static void *fork_with_errno(void *arg)
 {
-	weft_task fork;
+	weft_forked fork;
 
 	set_errno(7);
 	weft_fork(&fork, use_errno, (void *)300);

@@ -24,7 +24,7 @@ static void *set(void *arg)
 static void *start(void *arg)
 {
 	long value = 0, others[16] = {0};
-	weft_task fork;
+	weft_forked fork;
 
 	weft_fork(&fork, wait_and_double, &value);
 	weft_task *task = spawn(set, &value);

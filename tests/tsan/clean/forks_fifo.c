@@ -11,7 +11,7 @@ static void *count(void *arg)
 
 static void *start(void *arg)
 {
-	weft_task forks[3];
+	weft_forked forks[3];
 	long counts[3] = {0, 0, 0};
 
 	for (int round = 0; round < 3; round++) {

@@ -18,7 +18,7 @@ static void *sum_up(void *arg)
 	}
 	struct range lower = {range->numbers, range->count / 2, 0};
 	struct range upper = {range->numbers + lower.count, range->count - lower.count, 0};
-	weft_task fork;
+	weft_forked fork;
 	weft_fork(&fork, sum_up, &upper);
 	sum_up(&lower);
 	weft_fork_join(&fork);

@@ -7,7 +7,7 @@ struct account {
 	union {
 		weft_mutex mutex;
 		weft_group group;
-		weft_task fork;
+		weft_forked fork;
 	} u;
 	long balance;
 };

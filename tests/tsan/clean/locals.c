@@ -29,7 +29,7 @@ static void *use(void *arg)
 
 static void *start(void *arg)
 {
-	weft_task fork;
+	weft_forked fork;
 
 	for (long i = 0; i < 3; i++) {
 		join(spawn(use, (void *)i));

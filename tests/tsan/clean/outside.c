@@ -14,7 +14,7 @@ static void *add_one(void *arg)
 
 static void *count(void *arg)
 {
-	weft_task fork;
+	weft_forked fork;
 	long own = 0;
 
 	for (int i = 0; i < 20; i++) {

@@ -13,7 +13,7 @@ KEPT static long use_stack(long seed)
 
 static void *fork_body(void *arg)
 {
-	weft_task inner;
+	weft_forked inner;
 
 	if (!arg)
 		return (void *)use_stack(3);
@@ -25,7 +25,7 @@ static void *fork_body(void *arg)
 static void *work(void *arg)
 {
 	for (int i = 0; i < 4; i++) {
-		weft_task first, second;
+		weft_forked first, second;
 		MUST(use_stack(2) == 4);
 		weft_fork(&first, fork_body, NULL);
 		weft_fork(&second, fork_body, &first);

@@ -18,7 +18,7 @@ KEPT static void other_half(void)
 
 static void *start(void *arg)
 {
-	weft_task fork;
+	weft_forked fork;
 
 	weft_fork(&fork, half, NULL);
 	other_half();

@@ -13,7 +13,7 @@ KEPT static void count_leaf(void)
 static void *descend(void *arg)
 {
 	long depth = (long)arg;
-	weft_task fork;
+	weft_forked fork;
 
 	if (depth == 0) {
 		count_leaf();

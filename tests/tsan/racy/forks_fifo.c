@@ -19,7 +19,7 @@ KEPT static void *write_right(void *arg)
 
 static void *start(void *arg)
 {
-	weft_task left, right;
+	weft_forked left, right;
 
 	weft_fork(&left, write_left, NULL);
 	weft_fork(&right, write_right, NULL);

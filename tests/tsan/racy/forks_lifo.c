@@ -14,7 +14,7 @@ KEPT static void *visit(void *arg)
 
 static void *start(void *arg)
 {
-	weft_task first, second;
+	weft_forked first, second;
 
 	weft_fork(&first, visit, NULL);
 	weft_fork(&second, visit, NULL);
