@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Misuse of sync.h: one line that names the call, the object and who called, then abort(). */
 #include "crew.h"
+#include "tests/sched/core/task_peek.h"
 
 static weft_mutex mutex = WEFT_MUTEX_INIT, other_mutex = WEFT_MUTEX_INIT;
 static weft_cond cond = WEFT_COND_INIT;
@@ -10,22 +11,21 @@ static weft_barrier barrier = WEFT_BARRIER_INIT(2);
 static weft_once once = WEFT_ONCE_INIT;
 static weft_latch latch = WEFT_LATCH_INIT(2);
 static weft_event event = WEFT_EVENT_INIT;
-static flag reached;
 
 /* Lets another task act until it waits, or has ended. */
 static void beside(weft_fn *fn)
 {
-	weft_spawn(fn, NULL, NULL);
-	yield_for(&reached, 1);
-	weft_sleep(2000000);
+	weft_task *task = NULL;
+
+	if (weft_spawn(fn, NULL, &task) != 0 || !await_waiting(task))
+		_exit(99);
 }
 
-#define BESIDE(name, statement)       \
-	static void *name(void *arg)  \
-	{                             \
-		raise_flag(&reached); \
-		statement;            \
-		return arg;           \
+#define BESIDE(name, statement)      \
+	static void *name(void *arg) \
+	{                            \
+		statement;           \
+		return arg;          \
 	}
 
 BESIDE(lock_mutex, weft_mutex_lock(&mutex))
