@@ -313,7 +313,7 @@ child in_child(weft_fn *fn)
 		dup2(ends[1], STDERR_FILENO);
 		setrlimit(RLIMIT_CORE, &no_core);
 		std::signal(SIGABRT, SIG_DFL);
-		alarm(60); // a hang is a failure
+		alarm(300); // a hang is a failure
 		std::set_terminate(say_terminating);
 		setenv("WEFT_WORKERS", "1", 1);
 		weft_run(fn, nullptr, nullptr);

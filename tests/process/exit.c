@@ -89,7 +89,6 @@ static void *exit_while_exiting(void *arg)
 
 static void in_run(void *fn)
 {
-	alarm(60); /* a hang is a failure */
 	expect_leaks();
 	atexit(said_at_exit);
 	set_number("WEFT_WORKERS", 8);
@@ -103,7 +102,6 @@ static void from_main(void *unused)
 	weft_runtime *rt = NULL;
 
 	(void)unused;
-	alarm(60);
 	expect_leaks();
 	atexit(said_at_exit);
 	weft_runtime_create(&options, &rt);
@@ -125,7 +123,6 @@ static void from_thread(void *unused)
 	pthread_t thread;
 
 	(void)unused;
-	alarm(60);
 	expect_leaks();
 	atexit(said_at_exit);
 	weft_runtime_create(&options, &rt);
@@ -155,7 +152,6 @@ static void with_destroying_handler(void *unused)
 	struct weft_options options = {.workers = 4};
 
 	(void)unused;
-	alarm(60);
 	expect_leaks();
 	weft_runtime_create(&options, &live);
 	atexit(destroy_live);

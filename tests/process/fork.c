@@ -30,7 +30,7 @@ static void forked_and_awaited(void)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		alarm(60); /* a hang is a failure */
+		child_limit();
 		expect_leaks();
 		act();
 		return;
@@ -261,7 +261,6 @@ static void *spawn_some(void *arg)
 
 static void run_some(void *nested)
 {
-	alarm(60);
 	set_number("WEFT_WORKERS", 3);
 	int rc = weft_run(spawn_some, NULL, NULL);
 	/* And its children may, since it has ended. (ThreadSanitizer refuses to: there have been

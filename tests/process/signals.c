@@ -106,7 +106,7 @@ static void test_a_stopped_process_goes_on(void **state)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		alarm(250); /* a hang is a failure */
+		child_limit();
 		work_on(ends);
 	}
 	for (unsigned i = 0; i < STOPS; i++) {

@@ -46,12 +46,22 @@ static inline void child_no_leak_check(void)
 #endif
 }
 
+/* A child that hangs fails by this signal. Only for hangs: a busy machine is given all the time
+ * that it may need. */
+#define CHILD_SECONDS 300
+
+static inline void child_limit(void)
+{
+	signal(SIGALRM, SIG_DFL);
+	alarm(CHILD_SECONDS);
+}
+
 struct child {
 	int status; /* waitpid()'s */
 	char said[8192];
 };
 
-/* fn(arg) with default signal handling; its return is exit(0). -1 in .status: there is no child. */
+/* fn(arg) with default signal handling and a limit of time; its return is exit(0). -1 in .status: there is no child. */
 static inline void child_run(struct child *child, void (*fn)(void *arg), void *arg)
 {
 	struct rlimit no_core = {0};
@@ -76,6 +86,7 @@ static inline void child_run(struct child *child, void (*fn)(void *arg), void *a
 		setrlimit(RLIMIT_CORE, &no_core);
 		signal(SIGSEGV, SIG_DFL);
 		signal(SIGABRT, SIG_DFL);
+		child_limit();
 		fn(arg);
 		exit(0);
 	}

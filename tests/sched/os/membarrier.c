@@ -8,6 +8,7 @@
 #include "sched/os/cacheline.h"
 #include "sched/os/random.h"
 #include "tests/scale.h"
+#include "tests/src/child.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -127,6 +128,7 @@ static void test_membarrier_mode_is_right_after_fork(void **state)
 
 	assert_true(child >= 0);
 	if (child == 0) {
+		child_limit();
 		weft__fence_heavy();
 		_exit(7);
 	}
