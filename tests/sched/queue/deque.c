@@ -172,6 +172,32 @@ static void test_deque_push_without_memory_loses_nothing(void **state)
 /* --- with thieves
  * --------------------------------------------------------------------------------- */
 
+/* A thief may have read the address of a buffer and be yet to read from it. */
+static void test_deque_outgrown_buffers_stay_as_they_are(void **state)
+{
+	(void)state;
+	struct weft__deque_buffer *old[2];
+	struct weft__deque d;
+
+	assert_int_equal(weft__deque_init(&d, 2), 0);
+	for (uintptr_t i = 0; i < 8; i++) {
+		assert_true(weft__deque_push(&d, number(i)));
+		if (i < 4)
+			old[i / 2] = atomic_load_explicit(&d.buffer, memory_order_relaxed);
+	}
+	struct weft__deque_buffer *last = atomic_load_explicit(&d.buffer, memory_order_relaxed);
+
+	assert_ptr_equal(last->older, old[1]);
+	assert_ptr_equal(last->older->older, old[0]);
+	for (uintptr_t k = 0; k < 2; k++) {
+		for (uintptr_t i = 0; i < 2u << k; i++)
+			assert_ptr_equal(
+				atomic_load_explicit(&old[k]->slots[i], memory_order_relaxed),
+				number(i));
+	}
+	weft__deque_fini(&d);
+}
+
 struct heist {
 	struct weft__deque d;
 	struct item *items;
@@ -359,6 +385,7 @@ int main(void)
 		cmocka_unit_test(test_deque_pop_if_on_an_untouched_deque_finds_nothing),
 		cmocka_unit_test(test_deque_init_refuses_absurd_capacity),
 		cmocka_unit_test(test_deque_push_without_memory_loses_nothing),
+		cmocka_unit_test(test_deque_outgrown_buffers_stay_as_they_are),
 		cmocka_unit_test(test_deque_elements_are_taken_once_with_asymmetric_fences),
 		cmocka_unit_test(test_deque_elements_are_taken_once_with_symmetric_fences),
 		cmocka_unit_test(test_deque_growth_under_thieves_loses_nothing),

@@ -170,6 +170,36 @@ static void test_ring_init_refuses_other_capacities(void **state)
 	assert_int_equal(weft__ring_init(&r, 8, 4), -EINVAL);
 }
 
+/* A thief may have read the address of a buffer and be yet to read from it. */
+static void test_ring_outgrown_buffers_stay_as_they_are(void **state)
+{
+	(void)state;
+	struct weft__ring_buffer *old[2];
+	struct weft__ring r;
+
+	assert_int_equal(weft__ring_init(&r, 2, 8), 0);
+	for (uintptr_t i = 0; i < 8; i++) {
+		assert_true(weft__ring_push(&r, number(i), hint(i)));
+		if (i < 4)
+			old[i / 2] = atomic_load_explicit(&r.buffer, memory_order_relaxed);
+	}
+	struct weft__ring_buffer *last = atomic_load_explicit(&r.buffer, memory_order_relaxed);
+
+	assert_ptr_equal(last->older, old[1]);
+	assert_ptr_equal(last->older->older, old[0]);
+	for (uintptr_t k = 0; k < 2; k++) {
+		for (uintptr_t i = 0; i < 2u << k; i++) {
+			struct weft__ring_slot *slot = &old[k]->slots[i];
+
+			assert_ptr_equal(atomic_load_explicit(&slot->element, memory_order_relaxed),
+					 number(i));
+			assert_int_equal(atomic_load_explicit(&slot->hint, memory_order_relaxed),
+					 hint(i));
+		}
+	}
+	weft__ring_fini(&r);
+}
+
 struct heist {
 	struct weft__ring r;
 	struct item *items;
@@ -306,6 +336,7 @@ int main(void)
 		cmocka_unit_test(test_ring_agrees_with_model),
 		cmocka_unit_test(test_ring_init_refuses_other_capacities),
 		cmocka_unit_test(test_ring_is_the_owners_again),
+		cmocka_unit_test(test_ring_outgrown_buffers_stay_as_they_are),
 		cmocka_unit_test(test_ring_elements_are_taken_once_with_asymmetric_fences),
 		cmocka_unit_test(test_ring_elements_are_taken_once_with_symmetric_fences),
 	};
