@@ -9,7 +9,7 @@
 # shows has survived.
 set -u
 ulimit -c 0
-limit=120
+limit=600 # seconds: only for what hangs
 statuses=$1 real=$2
 shift 2
 mutants=

@@ -60,9 +60,16 @@ def unit(name, *environment, **rest):
     return Command(name, environment, **rest)
 
 
-def stress(name, *environment, seconds=2):
-    """--hang: so many seconds without any progress are a hang, also where others keep the machine busy."""
-    return Command('stress-' + name, environment, ('--seconds', str(seconds), '--seed', '1', '--hang', '4'))
+# What a stress does in a second or two of a quiet machine. A number of rounds and not of seconds: on a busy machine a
+# mutant gets as much work to show itself in, and more time for it.
+ROUNDS = {
+    'hop': 400000, 'hop-shared': 400000, 'workers': 200000, 'steal': 300, 'submit': 8000, 'cancel': 400000, 'sync': 4000000,
+}
+
+
+def stress(name, *environment):
+    """--hang: so many seconds without any progress are a hang."""
+    return Command('stress-' + name, environment, ('--rounds', str(ROUNDS[name]), '--seed', '1', '--hang', '20'))
 
 
 def twin(model, name):
