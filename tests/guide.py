@@ -92,7 +92,7 @@ def main():
                 try:
                     # With one worker the race is there as well, and certain to be seen.
                     environment['WEFT_WORKERS'] = '1' if mark == 'races' else '4'
-                    result = subprocess.run(wrapper + [name], capture_output=True, text=True, timeout=60,
+                    result = subprocess.run(wrapper + [name], capture_output=True, text=True, timeout=600,
                                             env=environment, cwd=work)
                     wrong = problem(mark, expected, sanitize, result)
                 except subprocess.TimeoutExpired:

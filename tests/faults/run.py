@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 
-TIMEOUT = 120  # seconds: only for what hangs
+TIMEOUT = 600  # seconds: only for what hangs
 LAST_N = 600   # beyond it every tenth, with a note
 UNREACHED = 3
 

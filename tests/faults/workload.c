@@ -26,7 +26,7 @@
 #include <time.h>
 
 #define HELD_MAX  512
-#define TRIES_MAX 5000 /* of a millisecond each */
+#define TRIES_MAX 60000 /* of a millisecond each */
 
 /* relaxed, all: counted by anybody, read when the runtimes are gone; armed changes while there is
  * none. */

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 
+# A search ends by what there is to look at, and is bound by memory and by depth. It takes as long as it takes.
 MEMORY_MIB = 900
 DEPTH = 200000
 
