@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "depot.h"
 
+#include "process_locks.h"
+
 #include <weft/base.h>
 
 /* Nothing is surplus any more once one in so many has been taken and not been put back. */
@@ -11,8 +13,7 @@
 #define STEP_PART 64
 
 /* Every depot of the process. */
-static struct weft__lock all_lock = WEFT__LOCK_INIT;
-static struct depot *all; /* under all_lock */
+static struct depot *all; /* under WEFT__LOCK_DEPOTS */
 
 /* Frees chains. By turns: every header is a cold page, and comes while the others are freed. */
 static void free_chains(struct coro *chains[], size_t count)
@@ -77,10 +78,22 @@ static void empty(struct depot *d)
 
 void weft__depots_empty(void)
 {
-	weft__lock(&all_lock);
+	weft__lock_process(WEFT__LOCK_DEPOTS);
 	for (struct depot *d = all; d; d = d->next)
 		empty(d);
-	weft__unlock(&all_lock);
+	weft__unlock_process(WEFT__LOCK_DEPOTS);
+}
+
+void weft__depots_lock_each(void)
+{
+	for (struct depot *d = all; d; d = d->next)
+		weft__lock(&d->lock);
+}
+
+void weft__depots_unlock_each(void)
+{
+	for (struct depot *d = all; d; d = d->next)
+		weft__unlock(&d->lock);
 }
 
 void weft__depot_init(struct depot *d)
@@ -88,21 +101,21 @@ void weft__depot_init(struct depot *d)
 	*d = (struct depot){.lock = WEFT__LOCK_INIT};
 	atomic_init(&d->due, WEFT_FOREVER);
 	atomic_init(&d->tender, NULL);
-	weft__lock(&all_lock);
+	weft__lock_process(WEFT__LOCK_DEPOTS);
 	d->next = all;
 	all = d;
-	weft__unlock(&all_lock);
+	weft__unlock_process(WEFT__LOCK_DEPOTS);
 }
 
 void weft__depot_fini(struct depot *d)
 {
 	struct depot **link = &all;
 
-	weft__lock(&all_lock);
+	weft__lock_process(WEFT__LOCK_DEPOTS);
 	while (*link != d)
 		link = &(*link)->next;
 	*link = d->next;
-	weft__unlock(&all_lock);
+	weft__unlock_process(WEFT__LOCK_DEPOTS);
 	empty(d);
 	while (weft__stack_discard_some())
 		;

@@ -91,4 +91,9 @@ bool weft__depot_tend(struct depot *d, int64_t now, const void *who);
 /* Frees what is in every depot of the process: memory has been refused. Any thread. */
 void weft__depots_empty(void);
 
+/* Around a fork, under WEFT__LOCK_DEPOTS: takes and releases the lock of every depot
+ * (process_locks.h). */
+void weft__depots_lock_each(void);
+void weft__depots_unlock_each(void);
+
 #endif

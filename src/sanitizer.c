@@ -71,6 +71,20 @@ static void count_live(void)
 static void *neutral;
 static atomic_flag neutral_busy = ATOMIC_FLAG_INIT;
 
+void weft__san_neutral_lock(void)
+{
+	/* acquire: pairs with weft__san_neutral_unlock(). The tool does not see it, as the library
+	 * is not instrumented. */
+	while (atomic_flag_test_and_set_explicit(&neutral_busy, memory_order_acquire))
+		;
+}
+
+void weft__san_neutral_unlock(void)
+{
+	/* release: pairs with the acquire in weft__san_neutral_lock(). */
+	atomic_flag_clear_explicit(&neutral_busy, memory_order_release);
+}
+
 static void *neutral_locked(void)
 {
 	if (!neutral)
@@ -84,17 +98,14 @@ NOT_INSTRUMENTED void *weft__san_fiber_new(void)
 	void *fiber;
 
 	count_live();
-	/* A spin lock, and cleared only once this thread has left the fiber. acquire, release:
-	 * pairs with the other holders; the tool does not see it, as the library is not
-	 * instrumented. */
-	while (atomic_flag_test_and_set_explicit(&neutral_busy, memory_order_acquire))
-		;
+	/* Released only once this thread has left the fiber. */
+	weft__san_neutral_lock();
 	__tsan_switch_to_fiber(neutral_locked(), SWITCH_FLAGS);
 	fiber = __tsan_create_fiber(0);
 	/* Old runtimes crash when a fiber is destroyed that has never run: so each does. */
 	__tsan_switch_to_fiber(fiber, SWITCH_FLAGS);
 	__tsan_switch_to_fiber(self, SWITCH_FLAGS);
-	atomic_flag_clear_explicit(&neutral_busy, memory_order_release);
+	weft__san_neutral_unlock();
 	return fiber;
 }
 

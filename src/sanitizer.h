@@ -92,6 +92,8 @@ void AnnotateIgnoreSyncBegin(const char *file, int line);
 void AnnotateIgnoreSyncEnd(const char *file, int line);
 
 void weft__san_forget_stack(char *low, char *top);
+void weft__san_neutral_lock(void);
+void weft__san_neutral_unlock(void);
 void *weft__san_task_begin(void);
 void weft__san_task_end(void *previous);
 #endif
@@ -225,6 +227,21 @@ static inline void san_writes(void *addr, size_t size, void *call)
 	(void)addr;
 	(void)size;
 	(void)call;
+#endif
+}
+
+/* Around a fork: nobody is on the neutral fiber, whose lock the child would find held. */
+static inline void san_fork_begin(void)
+{
+#ifdef WEFT_TSAN_USER
+	weft__san_neutral_lock();
+#endif
+}
+
+static inline void san_fork_end(void)
+{
+#ifdef WEFT_TSAN_USER
+	weft__san_neutral_unlock();
 #endif
 }
 

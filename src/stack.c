@@ -36,7 +36,7 @@
 
 #include "arena.h"
 #include "depot.h"
-#include "lock.h"
+#include "process_locks.h"
 #include "sanitizer.h"
 
 #include <errno.h>
@@ -78,9 +78,8 @@ struct pool {
 	size_t grown;   /* how often that has made slots */
 };
 
-/* Pools are added under table_lock and never removed, so they are found without it. */
+/* Pools are added under WEFT__LOCK_STACK_POOLS and never removed, so they are found without it. */
 static _Atomic(struct pool *) table[BUCKETS];
-static struct weft__lock table_lock = WEFT__LOCK_INIT;
 
 static void list_push(struct list *list, struct slot *slot)
 {
@@ -134,7 +133,7 @@ static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 	if (pool)
 		return pool;
 
-	weft__lock(&table_lock);
+	weft__lock_process(WEFT__LOCK_STACK_POOLS);
 	/* relaxed: the bucket changes under this lock only */
 	pool = bucket_find(atomic_load_explicit(bucket, memory_order_relaxed), slot_bytes,
 			   guard_bytes);
@@ -153,7 +152,7 @@ static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 			atomic_store_explicit(bucket, pool, memory_order_release);
 		}
 	}
-	weft__unlock(&table_lock);
+	weft__unlock_process(WEFT__LOCK_STACK_POOLS);
 	return pool;
 }
 
@@ -345,12 +344,11 @@ bool weft__stack_discard_some(void)
 
 void weft__stack_trim(void)
 {
-	/* One at a time: who comes meanwhile would find nothing left to free that is not freed
-	 * yet. */
-	static struct weft__lock trimming = WEFT__LOCK_INIT;
 	struct arena *doomed = NULL;
 
-	weft__lock(&trimming);
+	/* One at a time: who comes meanwhile would find nothing left to free that is not freed
+	 * yet. */
+	weft__lock_process(WEFT__LOCK_TRIM);
 	weft__depots_empty();
 
 	for (size_t i = 0; i < BUCKETS; i++) {
@@ -375,7 +373,7 @@ void weft__stack_trim(void)
 	unmap_all(doomed);
 	while (weft__stack_discard_some())
 		;
-	weft__unlock(&trimming);
+	weft__unlock_process(WEFT__LOCK_TRIM);
 }
 
 static inline bool pool_has_free_locked(const struct pool *pool)
@@ -524,6 +522,30 @@ void weft__stack_counts(struct stack_counts *ret)
 			ret->used += pool->used;
 			ret->dirty += pool->dirty.count;
 			ret->clean += pool->clean.count;
+			weft__unlock(&pool->lock);
+		}
+	}
+}
+
+void weft__stack_pools_lock_each(void)
+{
+	for (size_t i = 0; i < BUCKETS; i++) {
+		/* relaxed, here and below: buckets change under the lock that the caller holds */
+		struct pool *pool = atomic_load_explicit(&table[i], memory_order_relaxed);
+
+		for (; pool; pool = pool->next)
+			weft__lock(&pool->lock);
+	}
+}
+
+void weft__stack_pools_unlock_each(bool in_child)
+{
+	for (size_t i = 0; i < BUCKETS; i++) {
+		struct pool *pool = atomic_load_explicit(&table[i], memory_order_relaxed);
+
+		for (; pool; pool = pool->next) {
+			if (in_child)
+				pool->growing = 0; /* those threads are not here */
 			weft__unlock(&pool->lock);
 		}
 	}

@@ -84,4 +84,10 @@ struct stack_counts {
 };
 void weft__stack_counts(struct stack_counts *ret);
 
+/* Around a fork, under WEFT__LOCK_STACK_POOLS: takes and releases the lock of every pool
+ * (process_locks.h). What another thread was mapping or giving back at the fork is lost to the
+ * child: address space, and the memory of at most a batch of stacks for each such thread. */
+void weft__stack_pools_lock_each(void);
+void weft__stack_pools_unlock_each(bool in_child);
+
 #endif

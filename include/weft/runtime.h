@@ -11,7 +11,8 @@
  * weft_set_workers() return -EPERM; the forking thread is none of the pool's any more, also if it
  * was in a task (weft_self() is NULL); a wait without a deadline, and the return of the task that
  * forked, abort with one line. A child that is forked at any other time may have runtimes of its
- * own.
+ * own. Coroutines without a runtime (weft/coro.h) work in every child. An object of yours that
+ * another thread was using at the fork is in an unknown state in the child, as a pthread mutex is.
  *
  * Stack overflow. While there is a runtime, a handler of SIGSEGV looks whether the fault is a
  * task's stack overflow, and if so writes one line to stderr that names the task, its function, its

@@ -9,9 +9,10 @@
  * leads to the worker's queues, whose tasks are the parent's to run. When that task returns there
  * is nothing to return to (execute.c, fork.c).
  *
- * Rejected: making runtimes work in the child. Every lock would have to be taken before each fork,
- * liburcu's among them, and the tasks that were running on other threads would be lost all the
- * same.
+ * Rejected: making runtimes work in the child. Every lock of every runtime would have to be taken
+ * before each fork, liburcu's among them, and the tasks that were running on other threads would be
+ * lost all the same. The locks that belong to the process are taken (src/process_locks.h): plain
+ * coroutines work in any child.
  *
  * Calls that make no fork handlers run (vfork, posix_spawn, system; clone or _Fork by hand) are no
  * forks here: the first three may only exec anyway.
@@ -19,23 +20,18 @@
 #include "process.h"
 
 #include "overflow.h"
-#include "src/lock.h"
-#include "src/sanitizer.h"
+#include "src/process_locks.h"
 #include "tls.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stddef.h>
 
-/* Under the lock. `live` is also read without it, by the child of a fork: a thread that forks while
- * another changes it cannot care on which side of the change it was. */
-static struct weft__lock lock = WEFT__LOCK_INIT;
-static _Atomic unsigned live; /* relaxed, therefore */
-static bool watching;
+/* How many runtimes are alive. Under WEFT__LOCK_PROCESS, which the parent holds while it forks. */
+static unsigned live;
 
 static void in_child(void)
 {
-	if (atomic_load_explicit(&live, memory_order_relaxed) == 0)
+	if (live == 0)
 		return;
 	atomic_store_explicit(&weft__orphaned, true, memory_order_relaxed);
 	weft__worker_set(NULL);
@@ -43,33 +39,23 @@ static void in_child(void)
 
 int weft__process_enter(void)
 {
-	int rc = 0;
-
 	if (weft__is_orphan())
 		return -EPERM;
-	weft__lock(&lock);
-	if (!watching) {
-		san_ignore_begin();
-		rc = -pthread_atfork(NULL, NULL, in_child);
-		san_ignore_end();
-		watching = rc == 0;
-	}
-	unsigned before = atomic_load_explicit(&live, memory_order_relaxed);
-	if (rc == 0) {
-		if (before == 0)
-			weft__overflow_watch();
-		atomic_store_explicit(&live, before + 1, memory_order_relaxed);
-	}
-	weft__unlock(&lock);
-	return rc;
+	int rc = weft__process_locks_watch();
+	if (rc < 0)
+		return rc;
+	weft__lock_process(WEFT__LOCK_PROCESS);
+	weft__process_forked = in_child;
+	if (live++ == 0)
+		weft__overflow_watch();
+	weft__unlock_process(WEFT__LOCK_PROCESS);
+	return 0;
 }
 
 void weft__process_leave(void)
 {
-	weft__lock(&lock);
-	unsigned left = atomic_load_explicit(&live, memory_order_relaxed) - 1;
-	if (left == 0)
+	weft__lock_process(WEFT__LOCK_PROCESS);
+	if (--live == 0)
 		weft__overflow_unwatch();
-	atomic_store_explicit(&live, left, memory_order_relaxed);
-	weft__unlock(&lock);
+	weft__unlock_process(WEFT__LOCK_PROCESS);
 }

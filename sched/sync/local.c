@@ -10,7 +10,7 @@
  */
 #include "sched/core/task.h"
 #include "sched/core/worker.h"
-#include "src/lock.h"
+#include "src/process_locks.h"
 
 #include <weft/local.h>
 
@@ -35,7 +35,6 @@ struct slot {
 };
 
 static struct slot slots[WEFT_LOCAL_MAX];
-static struct weft__lock lock = WEFT__LOCK_INIT;
 
 struct value {
 	weft_local key;
@@ -135,7 +134,7 @@ int weft_local_create(void (*destructor)(void *value), weft_local *ret_key)
 
 	if (!ret_key)
 		return -EINVAL;
-	weft__lock(&lock);
+	weft__lock_process(WEFT__LOCK_LOCAL_KEYS);
 	for (size_t i = 0; i < WEFT_LOCAL_MAX && rc < 0; i++) {
 		uint64_t generation =
 			atomic_load_explicit(&slots[i].generation, memory_order_relaxed);
@@ -147,7 +146,7 @@ int weft_local_create(void (*destructor)(void *value), weft_local *ret_key)
 		*ret_key = key_of(i, generation + 1);
 		rc = 0;
 	}
-	weft__unlock(&lock);
+	weft__unlock_process(WEFT__LOCK_LOCAL_KEYS);
 	return rc;
 }
 
@@ -155,7 +154,7 @@ int weft_local_delete(weft_local key)
 {
 	int rc = -EINVAL;
 
-	weft__lock(&lock);
+	weft__lock_process(WEFT__LOCK_LOCAL_KEYS);
 	if (is_key(key)) {
 		struct slot *slot = &slots[SLOT_OF(key)];
 		uint64_t generation = key >> SLOT_BITS;
@@ -163,7 +162,7 @@ int weft_local_delete(weft_local key)
 		atomic_store_explicit(&slot->generation, generation + 1, memory_order_release);
 		rc = 0;
 	}
-	weft__unlock(&lock);
+	weft__unlock_process(WEFT__LOCK_LOCAL_KEYS);
 	return rc;
 }
 

@@ -2,15 +2,17 @@
 /*
  * fork() in a process with a runtime: _exit() and exec() work in the child, any call of Weft's in
  * it returns or aborts with one line; the parent notices nothing. Without a live runtime the child
- * is a process like any other.
+ * is a process like any other, whatever the parent's other threads were doing at the fork.
  */
 #include "leaks.h"
 #include "tests/sched/core/harness.h"
 
 #include "src/lock.h"
+#include "src/stack.h"
 
 #include <pthread.h>
 #include <weft/coro.h>
+#include <weft/local.h>
 #include <weft/sync.h>
 
 #define EXITED(code)   (code)
@@ -79,8 +81,6 @@ static void with_runtime(void)
 	weft_runtime_create(&options, &runtime);
 	weft_submit(runtime, hold, NULL, &stuck);
 	spin_for(&holding, 1);
-	/* Not in the child: a worker may hold the lock of the stacks just when the process
-	 * forks. */
 	weft_coro_create(generate, 0, &generator);
 }
 
@@ -294,10 +294,137 @@ static void test_a_child_without_a_runtime_may_have_its_own(void **state)
 	assert_child_may_run();
 }
 
+/*
+ * Forks beside threads that hold the locks of the process most of the time. ThreadSanitizer is left
+ * out: after such a fork it refuses to start threads, and says that it does not support the rest.
+ */
+#define FORKS      200
+#define BATCH      40
+#define CHURNERS   3
+#define FORK_LIMIT 20 /* seconds: a hang is a failure */
+
+static flag churn_ends;
+
+/* More coroutines at a time than any cache keeps, of a few sizes. */
+static void churn_coroutines(unsigned round)
+{
+	weft_coro *coros[BATCH];
+
+	for (unsigned i = 0; i < BATCH; i++)
+		CHECK(weft_coro_create(generate, ((size_t)64 << 10) << (round % 4), &coros[i]) ==
+		      0);
+	for (unsigned i = 0; i < BATCH; i++)
+		weft_coro_destroy(coros[i]);
+}
+
+static void *churn_stacks(void *arg)
+{
+	for (unsigned round = 0; !is_raised(&churn_ends, 1); round++) {
+		churn_coroutines(round);
+		if (round % 16 == 0)
+			weft__stack_trim();
+	}
+	return arg;
+}
+
+static void *churn_keys(void *arg)
+{
+	while (!is_raised(&churn_ends, 1)) {
+		weft_local key;
+
+		CHECK(weft_local_create(NULL, &key) == 0);
+		CHECK(weft_local_delete(key) == 0);
+	}
+	return arg;
+}
+
+static void *churn_runtimes(void *arg)
+{
+	while (!is_raised(&churn_ends, 1)) {
+		struct weft_options options = {.workers = 1};
+		weft_runtime *rt;
+
+		CHECK(weft_runtime_create(&options, &rt) == 0);
+		CHECK(weft_runtime_destroy(rt) == 0);
+	}
+	return arg;
+}
+
+/* In the child. What it returns is its exit code. `may_run`: no runtime was alive at the fork. */
+static int use_everything(bool may_run)
+{
+	weft_coro *co = NULL;
+	weft_local key;
+	void *out = NULL;
+
+	if (weft_coro_create(generate, 0, &co) != 0 || weft_coro_enter(co, &co, &out) != 0 ||
+	    out != &co)
+		return 1;
+	weft_coro_destroy(co);
+	churn_coroutines(2);
+	weft__stack_trim();
+	if (weft_local_create(NULL, &key) != 0)
+		return 2;
+	set_number("WEFT_WORKERS", 2);
+	int rc = weft_run(spawn_some, NULL, NULL);
+	if (rc != 0 && (may_run || rc != -EPERM))
+		return 3;
+	return checks_failed() == 0 ? 0 : 4;
+}
+
+static void fork_beside(weft_fn *const churners[CHURNERS], bool may_run)
+{
+	pthread_t threads[CHURNERS];
+	unsigned forks = weft_test_scale(FORKS), right = 0;
+
+	if (CHILD_TSAN)
+		return;
+	atomic_store_explicit(&churn_ends, 0, memory_order_relaxed);
+	for (unsigned i = 0; i < CHURNERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, churners[i], NULL), 0);
+	for (unsigned i = 0; i < forks && right == i; i++) {
+		int status = 0;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			alarm(FORK_LIMIT);
+			expect_leaks();
+			_exit(use_everything(may_run));
+		}
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+			fprintf(stderr, "fork %u: status %#x\n", i, (unsigned)status);
+		else
+			right++;
+	}
+	raise_flag(&churn_ends);
+	for (unsigned i = 0; i < CHURNERS; i++)
+		pthread_join(threads[i], NULL);
+	assert_int_equal(right, forks);
+	assert_int_equal(checks_failed(), 0);
+}
+
+static void test_a_child_finds_no_lock_held(void **state)
+{
+	static weft_fn *const churners[CHURNERS] = {churn_stacks, churn_stacks, churn_keys};
+
+	(void)state;
+	fork_beside(churners, true);
+}
+
+static void test_a_child_finds_no_lock_held_beside_runtimes(void **state)
+{
+	static weft_fn *const churners[CHURNERS] = {churn_stacks, churn_runtimes, churn_runtimes};
+
+	(void)state;
+	fork_beside(churners, false);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_child_without_a_runtime_may_have_its_own),
+		cmocka_unit_test(test_a_child_finds_no_lock_held),
+		cmocka_unit_test(test_a_child_finds_no_lock_held_beside_runtimes),
 		cmocka_unit_test(test_exit_and_exec_work),
 		cmocka_unit_test(test_calls_return),
 		cmocka_unit_test(test_calls_that_would_wait_for_ever_abort),
