@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlines of waits: a pairing heap per worker, under a lock, its earliest deadline published
- * (Fredman, Sedgewick, Sleator, Tarjan: The pairing heap, 1986). The nodes lie in the waiters'
- * frames, so arming cannot fail; it takes constant time, taking out amortised logarithmic time. An
- * array heap would need memory at the moment of waiting.
+ * Deadlines of waits: a red-black tree per worker, under a lock, its earliest deadline published.
+ * timer.c says why a tree. The nodes lie in the waiters' frames, so arming cannot fail.
  *
- * A heap stays in its worker's record, which outlives the worker: every worker expires the
+ * A tree stays in its worker's record, which outlives the worker: every worker expires the
  * deadlines of every record.
+ *
+ *                      arm                    disarm          pop
+ *   steps, at most     3 log2(n + 1)          4 log2(n + 1)   4 log2(n + 1)
+ *   amortised          O(log n); O(1) of the  O(1)            O(1)
+ *                      latest deadline
+ *
+ * n is the number of armed timers. The first row holds for each single call, so the lock is held
+ * for a few microseconds at most, whatever was armed before.
  */
 #ifndef WEFT_CORE_TIMER_H
 #define WEFT_CORE_TIMER_H
@@ -20,27 +26,30 @@
 struct worker;
 struct weft_runtime;
 
+enum timer_side { TIMER_EARLIER, TIMER_LATER };
+
 struct timer {
 	int64_t deadline;      /* immutable while armed */
 	struct timers *timers; /* immutable while armed; NULL: not armed */
 
 	/* under timers->lock */
-	struct timer *child;   /* the first of its children */
-	struct timer *sibling; /* the next child of its parent */
-	struct timer
-		*back; /* the previous sibling or, of a first child, the parent; NULL: the root */
-	bool queued;   /* in the heap */
+	struct timer *parent;   /* NULL: the root */
+	struct timer *child[2]; /* by enum timer_side; equal deadlines are later ones */
+	bool red;               /* its colour in the tree: see timer.c */
+	bool queued;            /* in the tree */
 };
 
 struct timers {
 	_Alignas(64) _Atomic int64_t earliest; /* WEFT_FOREVER: none (under lock; anyone reads) */
 	struct weft__lock lock;
-	struct timer *root; /* under lock */
+	struct timer *root;    /* under lock */
+	struct timer *ends[2]; /* under lock: the first and the last in time */
 };
 
 void weft__timers_init(struct timers *timers);
 
-/* Adds t. By the worker that owns the heap. */
+/* Adds t. By the worker that owns the tree. Timers with the same deadline fire in the order in
+ * which they were armed. */
 void weft__timer_arm(struct timers *timers, struct timer *t, int64_t deadline);
 
 /* Takes an armed t out, if it still is in. After the return no other thread looks at t. */

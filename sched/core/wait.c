@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-/* How many expired deadlines are claimed under one hold of a heap's lock. */
+/* How many expired deadlines are claimed under one hold of a tree's lock. */
 #define EXPIRE_BATCH 64
 
 void weft__wait_abandon(struct waiter *waiter)

@@ -4,7 +4,7 @@
  * Everything above the core waits through this and nothing else.
  *
  * A waiter lies in the waiting function's frame. Whatever can wake it holds a pointer to it: a
- * primitive's queue (under that primitive's lock), a timer heap (under its lock), its task's
+ * primitive's queue (under that primitive's lock), a timer tree (under its lock), its task's
  * cancellation (under the task's cancel lock), the task that it joins (no lock: join.c).
  *
  *   waiting side                                waking side
@@ -205,7 +205,7 @@ static inline enum wait_outcome wait_outcome(const struct waiter *waiter)
 }
 
 /*
- * Claims the waits of one heap whose deadlines have passed and makes their tasks runnable on w.
+ * Claims the waits of one tree whose deadlines have passed and makes their tasks runnable on w.
  * Returns their number.
  */
 unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now);

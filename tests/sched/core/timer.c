@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The heap of deadlines against a model: an array that is searched from end to end. */
+/* The tree of deadlines against a model: an array that is searched from end to end. */
 #include "sched/core/timer.h"
 #include "harness.h"
 #include "sched/os/clock.h"
@@ -9,7 +9,9 @@
 
 static struct timer timers[TIMERS];
 static bool armed[TIMERS];
-static struct timers heap;
+static struct timers tree;
+static uint64_t armings[TIMERS]; /* when it was armed, by count */
+static uint64_t arming;
 
 static int64_t earliest(void)
 {
@@ -24,14 +26,67 @@ static int64_t earliest(void)
 
 static void assert_earliest(void)
 {
-	assert_true(atomic_load_explicit(&heap.earliest, memory_order_relaxed) == earliest());
+	assert_true(atomic_load_explicit(&tree.earliest, memory_order_relaxed) == earliest());
+}
+
+/* Checks the invariants of the subtree below t. Returns how many nodes are black on each path down
+ * from it; adds its nodes to *count, and notes the last one in *last. */
+static unsigned check_subtree(const struct timer *t, const struct timer *parent, unsigned *count,
+			      const struct timer **last)
+{
+	if (!t)
+		return 0;
+	assert_ptr_equal(t->parent, parent);
+	assert_true(t->queued);
+	assert_ptr_equal(t->timers, &tree);
+	assert_false(t->red && parent && parent->red);
+	unsigned earlier = check_subtree(t->child[TIMER_EARLIER], t, count, last);
+	if (*last)
+		assert_true((*last)->deadline <= t->deadline);
+	else
+		assert_ptr_equal(tree.ends[TIMER_EARLIER], t);
+	++*count;
+	*last = t;
+	unsigned later = check_subtree(t->child[TIMER_LATER], t, count, last);
+	assert_int_equal(earlier, later);
+	return earlier + !t->red;
+}
+
+/* The invariants that stand in timer.c. */
+static void check_tree(unsigned expected)
+{
+	const struct timer *last = NULL;
+	unsigned count = 0;
+
+	assert_false(tree.root && tree.root->red);
+	check_subtree(tree.root, NULL, &count, &last);
+	assert_int_equal(count, expected);
+	assert_ptr_equal(tree.ends[TIMER_LATER], last);
+	if (!last)
+		assert_null(tree.ends[TIMER_EARLIER]);
+}
+
+static unsigned armed_count(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < TIMERS; i++)
+		count += armed[i];
+	return count;
+}
+
+static void arm(unsigned n, int64_t deadline)
+{
+	weft__timer_arm(&tree, &timers[n], deadline);
+	armed[n] = true;
+	armings[n] = arming++;
 }
 
 static struct timer *pop(int64_t now)
 {
-	weft__lock(&heap.lock);
-	struct timer *t = weft__timers_pop_locked(&heap, now);
-	weft__unlock(&heap.lock);
+	weft__lock(&tree.lock);
+	struct timer *t = weft__timers_pop_locked(&tree, now);
+	weft__unlock(&tree.lock);
 	return t;
 }
 
@@ -48,6 +103,9 @@ static void pop_and_compare(int64_t now)
 	assert_true(t->deadline == expected);
 	assert_true(armed[t - timers]);
 	assert_false(t->queued);
+	for (unsigned i = 0; i < TIMERS; i++)
+		assert_false(armed[i] && timers[i].deadline == expected &&
+			     armings[i] < armings[t - timers]);
 	armed[t - timers] = false;
 	if ((t - timers) % 2)
 		weft__timer_disarm(t); /* as its waiter will: it is out already */
@@ -59,7 +117,7 @@ static void walk(uint64_t seed, uint32_t range, unsigned steps)
 	struct weft__random random;
 
 	weft__random_seed(&random, seed);
-	weft__timers_init(&heap);
+	weft__timers_init(&tree);
 	memset(armed, 0, sizeof(armed));
 	assert_earliest();
 	for (unsigned i = 0; i < steps; i++) {
@@ -69,19 +127,21 @@ static void walk(uint64_t seed, uint32_t range, unsigned steps)
 		if (act == 0) {
 			pop_and_compare(weft__random_below(&random, range));
 		} else if (!armed[n]) {
-			weft__timer_arm(&heap, &timers[n], 1 + weft__random_below(&random, range));
-			armed[n] = true;
-			assert_ptr_equal(timers[n].timers, &heap);
+			arm(n, 1 + weft__random_below(&random, range));
+			assert_ptr_equal(timers[n].timers, &tree);
 		} else if (act < 6) {
 			weft__timer_disarm(&timers[n]);
 			armed[n] = false;
 			assert_null(timers[n].timers);
 		}
 		assert_earliest();
+		if (i % 16 == 0)
+			check_tree(armed_count());
 	}
 	while (earliest() != WEFT_FOREVER) {
 		pop_and_compare(WEFT_FOREVER - 1);
 		assert_earliest();
+		check_tree(armed_count());
 	}
 	assert_null(pop(WEFT_FOREVER - 1));
 }
@@ -104,14 +164,11 @@ static void test_sorted_and_reversed(void **state)
 {
 	(void)state;
 	for (unsigned way = 0; way < 3; way++) {
-		weft__timers_init(&heap);
+		weft__timers_init(&tree);
 		for (unsigned i = 0; i < TIMERS; i++) {
-			armed[i] = true;
-			weft__timer_arm(&heap, &timers[i],
-					way == 0   ? 1 + i
-					: way == 1 ? TIMERS - i
-						   : 5);
+			arm(i, way == 0 ? 1 + i : way == 1 ? TIMERS - i : 5);
 			assert_earliest();
+			check_tree(i + 1);
 		}
 		for (unsigned i = 0; i < TIMERS; i++)
 			pop_and_compare(TIMERS);
@@ -122,9 +179,9 @@ static void test_sorted_and_reversed(void **state)
 static void test_only_what_is_due_is_popped(void **state)
 {
 	(void)state;
-	weft__timers_init(&heap);
+	weft__timers_init(&tree);
 	assert_null(pop(WEFT_FOREVER - 1));
-	weft__timer_arm(&heap, &timers[0], 100);
+	weft__timer_arm(&tree, &timers[0], 100);
 	assert_null(pop(99));
 	assert_ptr_equal(pop(100), &timers[0]);
 	weft__timer_disarm(&timers[0]);
