@@ -21,11 +21,13 @@
  * Misuse prints one line, which names the call, the object and the task or thread, and aborts.
  *
  * Cancellation points (weft_cancel() in task.h): waiting for a condition, a semaphore, a latch, an
- * event. One that is cancelled has taken nothing. No cancellation points: mutexes, read-write
+ * event. One that is cancelled has taken nothing. It lets other tasks have their turn before it
+ * returns, even if it has not waited; a condition's wait does so before it locks the mutex again. No cancellation points: mutexes, read-write
  * locks, barriers and weft_once_call().
  *
  * The _until forms give up at an absolute deadline on CLOCK_MONOTONIC (weft_after(); WEFT_FOREVER;
- * 0: do not wait). What can be had at once is taken whatever the deadline.
+ * 0: do not wait). What can be had at once is taken whatever the deadline. A task whose deadline
+ * has passed already, other than 0, lets other tasks have their turn before it is refused.
  */
 #ifndef WEFT_SYNC_H
 #define WEFT_SYNC_H
@@ -141,7 +143,8 @@ WEFT_API void weft_mutex_unlock(weft_mutex *mutex);
  *   ...
  *   weft_mutex_unlock(&mutex);
  *
- * In a task that may be cancelled the loop also ends on -ECANCELED, or it would spin.
+ * In a task that may be cancelled the loop should also end on -ECANCELED: it no longer waits
+ * then, and only lets other tasks have their turn each time.
  */
 WEFT_API void weft_cond_init(weft_cond *cond);
 WEFT_API void weft_cond_fini(weft_cond *cond);

@@ -33,7 +33,7 @@ enum chaos_point {
 	/* making a task runnable: it goes to the pool's queue, where any worker takes it */
 	CHAOS_READY,
 	CHAOS_SPAWN, /* spawning: likewise */
-	CHAOS_WAIT,  /* a wait that is over before the task has suspended: it yields */
+	CHAOS_WAIT,  /* a wait that is over before the task has suspended: it does not give way */
 	/* a mutex that is held: no spinning; who comes too late is handed it by the next unlock */
 	CHAOS_LOCK,
 	/* cancelling, between the request and the look at the wait: nothing but lost time */

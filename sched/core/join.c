@@ -130,8 +130,12 @@ static int join(struct task *t, int64_t deadline, void **ret_result)
 	/* acquire: the result, released by end_task(). */
 	if (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE) {
 		/* Not over wait_for_end(), where giving up costs a heavy fence. */
-		if (deadline <= 0 || (deadline != WEFT_FOREVER && deadline <= weft__clock_now()))
+		if (deadline <= 0)
 			return -ETIMEDOUT;
+		if (deadline != WEFT_FOREVER && deadline <= weft__clock_now()) {
+			weft_yield(); /* as weft__wait() does */
+			return -ETIMEDOUT;
+		}
 		int rc = wait_for_end(t, deadline);
 		if (rc < 0)
 			return rc;

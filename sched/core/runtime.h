@@ -230,6 +230,17 @@ static inline void visit_end(struct weft_runtime *rt)
  */
 struct task *weft__pick_local(struct worker *w, bool have_stack);
 
+/* Lets the others have their turn: the task that runs on w goes to the tail of w's queue. Returns
+ * the worker on which it goes on. */
+static inline struct worker *give_way(struct worker *w)
+{
+	struct task *next = weft__pick_local(w, false);
+
+	if (next || w->fair || w->rt->config.chaos.on)
+		w = weft__suspend(w, LEAVE_YIELD, next);
+	return w;
+}
+
 /* Every so many picks the ring or the deque comes before the slot; every so many are the
  * leader's. */
 #define WEFT__ORDERED_PICK 8

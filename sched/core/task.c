@@ -89,9 +89,7 @@ void weft_yield(void)
 		return;
 	}
 	counter_add(&w->counters.yields, 1);
-	struct task *next = weft__pick_local(w, false);
-	if (next || w->fair || w->rt->config.chaos.on)
-		weft__suspend(w, LEAVE_YIELD, next);
+	give_way(w);
 }
 
 weft_task *weft_self(void)

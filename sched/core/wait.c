@@ -130,13 +130,15 @@ static bool cancel_itself(struct waiter *waiter)
 	return weft__wait_claim_cancelled(waiter, &unused);
 }
 
-/* The wait is over, and t has not left w. Returns the worker on which it goes on. */
+/*
+ * The wait is over, because the task is cancelled or its deadline has passed, and t has not left w.
+ * It gives way all the same: a loop over such a wait would else keep the tasks from running that
+ * it waits for. Returns the worker on which t goes on.
+ */
 static __attribute__((noinline)) struct worker *end_unsuspended(struct worker *w, struct task *t)
 {
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
-	if (chaos_at(w, CHAOS_WAIT))
-		w = weft__suspend(w, LEAVE_YIELD, weft__pick_local(w, false));
-	return w;
+	return chaos_at(w, CHAOS_WAIT) ? w : give_way(w);
 }
 
 static inline void suspend_until_woken(struct worker *w, struct task *t)

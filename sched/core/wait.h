@@ -185,8 +185,9 @@ unsigned weft__cancel_some(struct task *const *tasks, unsigned n, struct wakeup 
 
 /*
  * Waits until somebody has claimed and woken the waiter, or the deadline has passed, or
- * (cancellable, outside of a masked region) the task is cancelled. A task may be on another worker
- * afterwards.
+ * (cancellable, outside of a masked region) the task is cancelled. A task whose wait is over before
+ * it has begun, because of the deadline or the cancellation, gives way once (it yields). A task may
+ * be on another worker afterwards.
  */
 enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cancellable);
 
