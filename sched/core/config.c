@@ -10,6 +10,7 @@
  */
 #include "config.h"
 
+#include "runtime.h"
 #include "sched/os/cpus.h"
 #include "src/fatal.h"
 #include "src/stack.h"
@@ -303,17 +304,33 @@ static int apply_virtual_time(struct weft__config *config)
 	return -EINVAL;
 }
 
+/* How many CPUs are in the mask of the threads that the runtime will start; 0: not known. */
+static unsigned affinity_of_threads(void)
+{
+	struct worker *w = weft__worker();
+
+	/* This thread may be bound to one CPU: see runtime_new(). */
+	if (w && w->rt->traits.has_cpus)
+		return (unsigned)CPU_COUNT(&w->rt->traits.cpus);
+	return weft__cpus_affinity();
+}
+
 /* Settles what follows from other settings. */
 static int apply_rest(struct weft__config *config)
 {
 	if (config->origin[WEFT__SETTING_STACK_SIZE] == WEFT__ORIGIN_DEFAULT)
 		config->stack_size = weft__stack_within(WEFT__STACK_RESERVED, config->guard);
+	unsigned affinity = affinity_of_threads();
+	config->cpus = 1;
 	if (config->chaos.virtual_time)
 		return apply_virtual_time(config);
-	/* Reads files: only where the answer is needed. */
-	if (config->origin[WEFT__SETTING_WORKERS] == WEFT__ORIGIN_DEFAULT)
-		config->workers =
-			weft__cpus_usable(NULL, config->workers_why, sizeof(config->workers_why));
+	if (config->origin[WEFT__SETTING_WORKERS] != WEFT__ORIGIN_DEFAULT) {
+		config->cpus = weft__cpus_usable_roughly(affinity);
+		return 0;
+	}
+	config->cpus = weft__cpus_usable_within(affinity, NULL, config->workers_why,
+						sizeof(config->workers_why));
+	config->workers = config->cpus;
 	return 0;
 }
 

@@ -45,6 +45,7 @@ struct weft__chaos {
 /* Plain data, owned by whoever loaded it; constant afterwards. */
 struct weft__config {
 	unsigned workers;  /* 1 to WEFT__WORKERS_MAX */
+	unsigned cpus;     /* that the workers may use; roughly, where the workers are no default */
 	size_t stack_size; /* usable bytes */
 	bool guard;
 	unsigned spin_us; /* 0 to WEFT__SPIN_MAX */

@@ -63,13 +63,18 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 
 	weft__fence_init();
 	rt->borrowed = borrowed;
+	/* A task's thread may be bound to one CPU. */
+	struct worker *w = weft__worker();
+	if (w)
+		rt->traits = w->rt->traits;
+	else
+		weft__thread_traits_take(&rt->traits);
 	weft__wfcq_init(&rt->injection);
 	weft__task_pool_init(&rt->outside_tasks);
 	weft__depot_init(&rt->depot);
 	atomic_init(&rt->keeper_deadline, WEFT_FOREVER);
 	rt->starved_tail = &rt->starved_head;
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	rt->searchers_max = cpus > 2 ? (unsigned)cpus / 2 : 1;
+	rt->searchers_max = rt->config.cpus > 2 ? rt->config.cpus / 2 : 1;
 	if (rt->config.print_config)
 		weft__config_print(&rt->config);
 

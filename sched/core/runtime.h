@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "sched/os/membarrier.h"
+#include "sched/os/thread.h"
 #include "src/depot.h"
 #include "worker.h"
 
@@ -87,6 +88,9 @@ struct weft_runtime {
 	/* control blocks for tasks from plain threads, under outside_lock */
 	struct weft__lock outside_lock;
 	struct task_pool outside_tasks;
+
+	/* immutable: of its threads, and its creator's */
+	struct weft__thread_traits traits;
 };
 
 /* The table, inside of an RCU read-side section. */

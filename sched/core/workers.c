@@ -117,35 +117,16 @@ static void reclaim_tables(struct weft_runtime *rt)
 	free_tables(retired);
 }
 
-/* WEFT_PIN=cores: the id-th of the processors that the thread may use. */
-static void pin_to_core(unsigned id)
-{
-	cpu_set_t allowed, one;
-
-	/* Refused by a sandbox, which may also leave the set empty; or there are more processors
-	 * than it holds. */
-	if (sched_getaffinity(0, sizeof allowed, &allowed) != 0 || CPU_COUNT(&allowed) == 0)
-		return;
-	unsigned nth = id % (unsigned)CPU_COUNT(&allowed);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &allowed) || nth-- > 0)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(cpu, &one);
-		sched_setaffinity(0, sizeof one, &one);
-		return;
-	}
-}
-
 static void *worker_thread(void *arg)
 {
 	struct worker *w = arg;
 	char name[16];
 
+	weft__thread_traits_apply(&w->rt->traits);
 	snprintf(name, sizeof name, "weft-%u", (unsigned)w->id);
 	pthread_setname_np(pthread_self(), name);
 	if (w->rt->config.pin == WEFT__PIN_CORES)
-		pin_to_core(w->id);
+		weft__thread_bind(&w->rt->traits, w->id);
 	reclaim_tables(w->rt);
 	weft__worker_loop(w);
 	return NULL;
@@ -215,13 +196,11 @@ static int start_locked(struct weft_runtime *rt, unsigned id)
 	atomic_store_explicit(&w->retiring, false, memory_order_relaxed);
 	count_awake(rt, 1);
 	if (!(rt->borrowed && id == 0)) {
-		san_ignore_begin();
-		int err = pthread_create(&w->thread, NULL, worker_thread, w);
-		san_ignore_end();
-		if (err) {
+		int rc = weft__thread_start(&w->thread, worker_thread, w);
+		if (rc < 0) {
 			count_awake(rt, -1);
 			atomic_store_explicit(&w->retiring, retiring, memory_order_relaxed);
-			return -err;
+			return rc;
 		}
 	}
 	w->state = WORKER_RUNNING;

@@ -51,7 +51,9 @@ struct blocker {
 
 struct pool {
 	struct attachment attachment;
-	unsigned max; /* immutable */
+	/* immutable */
+	const struct weft_runtime *rt;
+	unsigned max;
 
 	struct weft__lock lock;
 	/* under lock */
@@ -198,6 +200,7 @@ static void *blocker_main(void *arg)
 	struct pool *pool = b->pool;
 	struct job *job;
 
+	weft__thread_traits_apply(&pool->rt->traits);
 	pthread_setname_np(pthread_self(), "weft-blocking");
 	weft__lock(&pool->lock);
 	b->thread = pthread_self(); /* whoever joins us has had the lock after us */
@@ -232,12 +235,10 @@ static bool start_thread(struct pool *pool)
 	if (!b)
 		return false;
 	b->pool = pool;
-	san_ignore_begin();
-	int err = pthread_create(&thread, NULL, blocker_main, b);
-	san_ignore_end();
-	if (err)
+	int rc = weft__thread_start(&thread, blocker_main, b);
+	if (rc < 0)
 		free(b);
-	return !err;
+	return rc == 0;
 }
 
 static void pool_end(struct attachment *attachment)
@@ -277,6 +278,7 @@ static struct pool *pool_of(struct weft_runtime *rt)
 	if (!pool)
 		return NULL;
 	pool->attachment.end = pool_end;
+	pool->rt = rt;
 	pool->max = rt->config.blocking_threads;
 	pool->jobs_tail = &pool->jobs;
 	if (atomic_compare_exchange_strong_explicit(place, &there, &pool->attachment,

@@ -30,6 +30,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -398,8 +399,7 @@ static void search_quotas(struct search *s)
 	free(v2_path);
 }
 
-/* The number of CPUs in the calling thread's affinity mask; 0 if it cannot be had. */
-static unsigned count_affinity(void)
+unsigned weft__cpus_affinity(void)
 {
 	/* The kernel refuses a mask that is smaller than its own, which cpu_set_t may be. */
 	for (unsigned bits = CPU_SETSIZE; bits <= CPU_BITS_MAX; bits *= 2) {
@@ -442,5 +442,18 @@ unsigned weft__cpus_usable_within(unsigned affinity, const char *root, char *ret
 
 unsigned weft__cpus_usable(const char *root, char *ret_why, size_t why_size)
 {
-	return weft__cpus_usable_within(count_affinity(), root, ret_why, why_size);
+	return weft__cpus_usable_within(weft__cpus_affinity(), root, ret_why, why_size);
+}
+
+unsigned weft__cpus_usable_roughly(unsigned affinity)
+{
+	/* relaxed, both: a number by itself; of two threads that find it unknown both look. */
+	static _Atomic unsigned quota;
+	unsigned cpus = atomic_load_explicit(&quota, memory_order_relaxed);
+
+	if (cpus == 0) {
+		cpus = weft__cpus_usable_within(WEFT__CPUS_MAX, NULL, NULL, 0);
+		atomic_store_explicit(&quota, cpus, memory_order_relaxed);
+	}
+	return affinity > 0 && affinity < cpus ? affinity : cpus;
 }

@@ -27,6 +27,15 @@
  */
 unsigned weft__cpus_usable(const char *root, char *ret_why, size_t why_size);
 
+/* The number of CPUs in the calling thread's affinity mask; 0 if it cannot be had. */
+unsigned weft__cpus_affinity(void);
+
+/*
+ * As weft__cpus_usable_within(), but of the quotas as they were when it was called first: it reads
+ * files once in the life of a process. Where a rough number will do. Any thread.
+ */
+unsigned weft__cpus_usable_roughly(unsigned affinity);
+
 /* As weft__cpus_usable(), with the given number of CPUs in the affinity mask, for tests. */
 unsigned weft__cpus_usable_within(unsigned affinity, const char *root, char *ret_why,
 				  size_t why_size);
