@@ -4,6 +4,22 @@
  * main(). A program that has a main loop of its own creates a runtime beside it and submits tasks
  * from any thread. Several runtimes may coexist; a task belongs to the one it was spawned in.
  *
+ * Lifetimes. A runtime lives from its creation until weft_run() or weft_runtime_destroy() returns.
+ * A handle lives until it is joined or detached, and no longer than its runtime: handles that are
+ * left then are freed. A thread that is no worker of the runtime may call weft_cancel(),
+ * weft_submit(), weft_join() and the like only while something keeps the runtime alive: a task of
+ * it that has not ended, or the fact that weft_runtime_destroy() is yet to be called. That must
+ * hold until the call takes effect:
+ *
+ *   weft_cancel()   the task learns of the request
+ *   weft_submit()   the new task starts
+ *   any other call  it begins
+ *
+ * The task may end because of that very effect. A call that has begun in time ends safely, as the
+ * end of the task or of the runtime waits for it. A thread that cannot know all this must be waited
+ * for: let a task wait until the thread is done with its handles. To wake a task by a semaphore, a
+ * channel or the like a thread needs to know nothing of its runtime.
+ *
  * fork(). In a child that is forked while its parent has a runtime (from its creation until
  * weft_run() or weft_runtime_destroy() has returned) none of the worker threads exists. There
  * _exit(), exec and exit() work, and nothing else is promised; no call waits for what cannot come:

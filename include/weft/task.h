@@ -3,6 +3,9 @@
  * Tasks: functions that the scheduler runs, each on a stack of its own from the moment it starts. A
  * task may block in any of Weft's calls; its worker then runs others, and the task may continue on
  * another thread.
+ *
+ * A handle is valid until it is joined or detached, and no longer than its runtime. A thread that
+ * uses one while the runtime may end finds the rule in runtime.h, under Lifetimes.
  */
 #ifndef WEFT_TASK_H
 #define WEFT_TASK_H
@@ -87,8 +90,9 @@ WEFT_API const char *weft_task_name(const weft_task *task);
  * their turn, as weft_yield() does. Cancellation points: sleep, join, semaphore,
  * condition, latch, event, channel, select, and the wait for a group.
  *
- * @task  a handle that is not joined or detached before this has returned, or the caller's own
- * task.
+ * @task  a handle, or the caller's own task. The handle must be valid until the task learns of the
+ *        request; the task's end then waits until this call has returned. So a task that polls
+ *        weft_cancelled() may end, and be joined, at once.
  *
  * From any thread or task. Does not suspend.
  *

@@ -6,6 +6,13 @@
  * CANCEL_BUSY is the lock of that pointer, for cancellers only: the waiting task takes no lock and
  * does no atomic read-modify-write, it stores, and reads after a light fence (cancel_watch() and
  * cancel_unwatch() in wait.c). Cancelling is the rare side and pays for both.
+ *
+ * It is also what keeps the task there for its canceller. A task may learn of the request by
+ * weft_cancelled(), without a wait, and return. Its end waits until BUSY is gone (end_task()), so
+ * that neither its joiner nor the end of the runtime frees what the canceller still writes to. The
+ * request and BUSY are set by one store to one word, so whoever has seen the request, or what
+ * follows from it, finds BUSY until it is taken back. After that a canceller touches the task only
+ * if it has claimed the wait, and then the task lives until it is woken.
  */
 #include "runtime.h"
 #include "sched/os/membarrier.h"
@@ -51,8 +58,8 @@ static bool claim(struct task *t, struct wakeup *ret)
 	struct waiter *waiter = atomic_load_explicit(&t->waiting, memory_order_acquire);
 	bool wake = waiter && weft__wait_claim_cancelled(waiter, ret);
 
-	/* release: our last look at the waiter, for cancel_unwatch(). The task itself may end as
-	 * soon as it is woken, or now, if it was not waiting. */
+	/* release: our last look at the waiter and the task, for canceller_looks(). The task may
+	 * end as soon as it is woken, or now, if it was not waiting. */
 	atomic_fetch_and_explicit(&t->cancel, ~CANCEL_BUSY, memory_order_release);
 	return wake;
 }

@@ -178,22 +178,38 @@ int weft_join_until(weft_task *task, int64_t deadline, void **ret_result)
 	return rc;
 }
 
-int weft_detach(weft_task *task)
+/* By who may touch t and its runtime until the return. */
+static void detach(struct worker *w, struct task *t)
 {
-	struct task *t = task_of_handle(task);
-	struct worker *w = weft__worker();
 	uintptr_t join = JOIN_NOBODY;
 
-	if (!t)
-		return -EINVAL;
 	/* acq_rel: what the caller did with the task's memory comes before its end frees it, or the
 	 * other way round. */
 	if (atomic_compare_exchange_strong_explicit(&t->join, &join, JOIN_DETACHED,
 						    memory_order_acq_rel, memory_order_acquire))
-		return 0;
+		return;
 	if (join != JOIN_DONE)
 		weft__fatal("weft_detach: task %p \"%s\" is %s", (void *)t, task_name(t),
 			    join == JOIN_DETACHED ? "detached already" : "being joined");
 	weft__task_pool_free(w ? &w->tasks : NULL, t);
+}
+
+int weft_detach(weft_task *task)
+{
+	struct task *t = task_of_handle(task);
+	struct worker *w = weft__worker();
+
+	if (!t)
+		return -EINVAL;
+	if (w && w->rt == t->rt) {
+		detach(w, t);
+		return 0;
+	}
+	/* If t has ended it may have been the last task: the runtime's end must not free the pool
+	 * to which t goes back. */
+	struct weft_runtime *rt = t->rt;
+	visit_begin(rt);
+	detach(w, t);
+	visit_end(rt);
 	return 0;
 }

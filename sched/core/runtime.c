@@ -194,16 +194,10 @@ static struct task *alloc_outside(struct weft_runtime *rt)
 	return t;
 }
 
-int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
+/* By a visitor. */
+static int submit_from_outside(struct weft_runtime *rt, weft_fn *fn, void *arg,
+			       weft_task **ret_task)
 {
-	struct worker *w = weft__worker();
-
-	if (!fn)
-		return -EINVAL;
-	if ((!rt && !w) || weft__is_orphan())
-		return -EPERM;
-	if (w && (!rt || rt == w->rt))
-		return weft_spawn(fn, arg, ret_task);
 	if (out_of_stacks(rt, NULL))
 		return -ENOMEM;
 	struct task *t = alloc_outside(rt);
@@ -215,10 +209,24 @@ int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
 	atomic_fetch_add_explicit(&rt->injected_spawned, 1, memory_order_relaxed);
 	if (ret_task)
 		*ret_task = task_handle(t);
-	visit_begin(rt);
 	weft__inject_from_outside(rt, t);
-	visit_end(rt);
 	return 0;
+}
+
+int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
+{
+	struct worker *w = weft__worker();
+
+	if (!fn)
+		return -EINVAL;
+	if ((!rt && !w) || weft__is_orphan())
+		return -EPERM;
+	if (w && (!rt || rt == w->rt))
+		return weft_spawn(fn, arg, ret_task);
+	visit_begin(rt);
+	int rc = submit_from_outside(rt, fn, arg, ret_task);
+	visit_end(rt);
+	return rc;
 }
 
 /* What somebody's main() may take for granted. */
@@ -332,5 +340,8 @@ int weft_set_workers(weft_runtime *rt, unsigned n)
 	}
 	if (rt->config.chaos.virtual_time && n > 1)
 		return -EINVAL;
-	return weft__workers_set(rt, n);
+	visit_begin(rt);
+	int rc = weft__workers_set(rt, n);
+	visit_end(rt);
+	return rc;
 }

@@ -72,6 +72,7 @@ struct weft_runtime {
 
 	/* under admin: workers that come and go */
 	struct weft__lock admin;
+	bool over; /* its threads are being joined; none is added any more */
 	struct worker_table *retired_tables;
 	struct worker *records
 		[WORKERS_MAX]; /* every worker there ever was, by id: the first record_count */
@@ -208,13 +209,25 @@ static inline bool out_of_stacks(struct weft_runtime *rt, struct worker *w)
 }
 
 /*
- * Around what a thread that is no worker of rt does in it once it has made a task runnable: that
- * task may be the last one, and the runtime's end then waits until all visitors have left.
+ * Visitors: threads at work in rt that are no workers of it. The runtime's end waits until all of
+ * them have left. Without this it could free what they still look at:
+ *
+ *   - A thread that submits, wakes or joins makes a task runnable, or lets one go on. That task may
+ *     be the last one.
+ *   - A thread that detaches, counts or resizes may be overtaken by the last task's end.
+ *
+ * A count protects only if it is raised while the runtime is certainly alive. The public rule
+ * (runtime.h) is that something keeps the runtime alive until a call from outside takes effect. So
+ * a call raises the count before it does anything that others can see. What follows from its effect
+ * comes after the count, and so does the end of the runtime.
+ *
+ * weft_cancel() is no visitor. The task's end waits for it (cancel.c), and the runtime's end for
+ * the task. A call that reads one word of the runtime needs no visit either: the visit would be a
+ * second such access.
  */
 static inline void visit_begin(struct weft_runtime *rt)
 {
-	/* relaxed: published, before the task can end, by the queue or by who registers as its
-	 * joiner. */
+	/* relaxed: the queue or the registered joiner publishes it, before the task can end. */
 	atomic_fetch_add_explicit(&rt->visitors, 1, memory_order_relaxed);
 }
 

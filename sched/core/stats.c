@@ -50,11 +50,13 @@ int weft_stats_sized(weft_runtime *rt, struct weft_stats *ret_stats, size_t stat
 	rt = own_runtime(rt);
 	if (!rt)
 		return -EPERM;
+	visit_begin(rt);
 	/* acquire: pairs with the release that published the record. */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
 	for (unsigned i = 0; i < count; i++)
 		add(&sum, &rt->records[i]->counters);
 	sum.spawned += atomic_load_explicit(&rt->injected_spawned, memory_order_relaxed);
+	visit_end(rt);
 	sum.live = sum.spawned > sum.completed ? sum.spawned - sum.completed : 0;
 	copy_out(ret_stats, stats_size, &sum);
 	return 0;

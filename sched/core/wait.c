@@ -93,13 +93,7 @@ static bool cancel_watch(struct task *t, struct waiter *waiter)
 	return !(atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED);
 }
 
-static inline bool canceller_looks(struct task *t)
-{
-	/* acquire: pairs with the release that ends weft_cancel()'s look at the waiter. */
-	return atomic_load_explicit(&t->cancel, memory_order_acquire) & CANCEL_BUSY;
-}
-
-static __attribute__((noinline, cold)) void await_canceller(struct task *t)
+__attribute__((noinline, cold)) void weft__await_canceller(struct task *t)
 {
 	for (unsigned looks = 0; canceller_looks(t); looks++)
 		weft__pause(looks);
@@ -116,7 +110,7 @@ static void cancel_unwatch(struct task *t)
 	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
 	weft__fence_light();
 	if (__builtin_expect(canceller_looks(t), 0))
-		await_canceller(t);
+		weft__await_canceller(t);
 }
 
 /* For a task that has found itself cancelled: true if no waker was faster. */

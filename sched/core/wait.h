@@ -198,6 +198,19 @@ enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cance
  */
 struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next);
 
+/*
+ * Whether a canceller is at work on t. Whoever has learned of the cancellation, and whose task is
+ * about to end, must wait for it: the canceller has not touched t for the last time.
+ */
+static inline bool canceller_looks(struct task *t)
+{
+	/* acquire: pairs with the release that ends the canceller's look, in claim() (cancel.c). */
+	return atomic_load_explicit(&t->cancel, memory_order_acquire) & CANCEL_BUSY;
+}
+
+/* Waits until no canceller is at work on t. The caller runs t. */
+void weft__await_canceller(struct task *t);
+
 /* How a wait has ended. */
 static inline enum wait_outcome wait_outcome(const struct waiter *waiter)
 {

@@ -19,6 +19,7 @@
 
 #include "overflow.h"
 #include "sched/os/clock.h"
+#include "sched/os/pause.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -258,6 +259,8 @@ int weft__workers_set(struct weft_runtime *rt, unsigned n)
 	int rc = 0;
 
 	weft__lock(&rt->admin);
+	if (rt->over)
+		goto out; /* a visitor: its runtime has ended meanwhile */
 	unsigned now = atomic_load_explicit(&rt->target, memory_order_relaxed);
 	if (n > now)
 		rc = grow_locked(rt, now, n);
@@ -265,6 +268,7 @@ int weft__workers_set(struct weft_runtime *rt, unsigned n)
 		retire_locked(rt, id);
 	if (rc == 0)
 		atomic_store_explicit(&rt->target, n, memory_order_relaxed);
+out:
 	weft__unlock(&rt->admin);
 	return rc;
 }
@@ -309,8 +313,11 @@ bool weft__worker_leave(struct worker *w)
 
 void weft__workers_join(struct weft_runtime *rt)
 {
+	weft__lock(&rt->admin);
+	rt->over = true;
+	weft__unlock(&rt->admin);
+	/* relaxed: whoever added a worker held the lock before us, and nobody adds one after. */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_relaxed);
-
 	for (unsigned id = 0; id < count; id++) {
 		struct worker *w = rt->records[id];
 		weft__lock(&rt->admin);
@@ -321,8 +328,9 @@ void weft__workers_join(struct weft_runtime *rt)
 	}
 	/* After the threads' ends: these have seen whoever was let go by a task's end. acquire:
 	 * pairs with visit_end(). */
-	while (atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0)
-		sched_yield();
+	for (unsigned looks = 0; atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0;
+	     looks++)
+		weft__pause(looks);
 	for (unsigned id = 0; id < count; id++)
 		worker_free(rt->records[id]);
 	free_tables(rt->retired_tables);
