@@ -13,7 +13,7 @@ Prints each breach and exits with 1 if there is one, with 2 if it could not look
     same in all threads.)
   - Where such an address is a call's result (READERS), it is not used after a call that may switch, followed through
     registers and stack slots. A call may switch if the switch can be reached from it by direct calls and jumps, or a
-    call through a pointer, which is taken for a user's function.
+    call or tail call through a pointer, which is taken for a user's function.
   - Who may switch does not ask for errno's address (which is constant, says glibc), but for a few REVIEWED functions.
 """
 import argparse
@@ -283,7 +283,7 @@ class Program:
                 if not (self.cpu.is_call(insn) or self.cpu.is_branch(insn)):
                     continue
                 target = self.target(place, insn)
-                if target is None and self.cpu.is_indirect(insn) and self.cpu.is_call(insn):
+                if target is None and self.cpu.is_indirect(insn):
                     function.calls_pointer = True
                 elif target is not None and target is not function:
                     function.calls.add(target)
@@ -420,7 +420,7 @@ class Follower:
 
     def branch_targets(self, place, insn, i):
         if self.cpu.is_indirect(insn):
-            return range(i + 1, len(self.function.code))  # a jump table: some of these
+            return []  # a tail call through a pointer: the library has no jump tables (-fno-jump-tables)
         for _, symbol, addend in insn.relocations:
             there = self.index.get(((place[0], symbol), addend + self.cpu.pc_bias))
             return [] if there is None else [there]
