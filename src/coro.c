@@ -251,6 +251,15 @@ struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main
 	return co;
 }
 
+void weft__coro_renew(struct coro *co, weft__coro_main *main)
+{
+#if WEFT__CONTEXT_LEAVES
+	weft__context_make(&co->context, co->stack.low, co->stack.top, main);
+#else
+	(void)co, (void)main; /* goes on in main */
+#endif
+}
+
 void weft__coro_free(struct coro *co)
 {
 	san_coro_fini(&co->sanitizer, &thread()->current->sanitizer);

@@ -85,6 +85,10 @@ static inline __attribute__((always_inline)) void coro_prefetch(uintptr_t hint)
  */
 struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main);
 
+/* Makes a coroutine that was left by weft__coro_leave() one that weft__coro_switch() may start: in
+ * main(value). */
+void weft__coro_renew(struct coro *co, weft__coro_main *main);
+
 /* Gives back the stack of a coroutine that is suspended, was left, or was never started. Its frames
  * are dropped. */
 void weft__coro_free(struct coro *co);

@@ -41,7 +41,7 @@ WEFT_API void weft_group_fini(weft_group *g);
  * before fn starts.
  *
  * 0; -EINVAL: g or fn is NULL; -EPERM: not in a task; -ENOMEM: no memory, or tasks are already
- * waiting for stacks. On failure fn will not run.
+ * waiting for stacks (task.h). On failure fn will not run.
  */
 WEFT_API int weft_group_spawn(weft_group *g, weft_fn *fn, void *arg);
 

@@ -68,8 +68,8 @@ struct weft_options {
  * From a plain thread. That thread must not be registered with liburcu-memb by itself.
  *
  * 0; -EINVAL: fn is NULL, or a WEFT_ variable holds a bad value (one line on stderr says which);
- * -EDEADLK: called from a task; -ENOMEM, -EAGAIN: memory or threads could not be had; -EPERM: in a
- * child that was forked from a process with a runtime.
+ * -EDEADLK: called from a task; -ENOMEM, -EAGAIN: memory, a first stack, or threads could not be
+ * had; -EPERM: in a child that was forked from a process with a runtime.
  */
 WEFT_API int weft_run(weft_fn *fn, void *arg, void **ret_result);
 
@@ -87,7 +87,7 @@ WEFT_API int weft_runtime_create_sized(const struct weft_options *opt, size_t op
  * From any thread or task. Does not suspend.
  *
  * 0; -EINVAL: an option or a WEFT_ variable is out of range (one line on stderr names the
- * variable); -ENOMEM, -EAGAIN: memory or threads could not be had; -EPERM: in a child that was
+ * variable); -ENOMEM, -EAGAIN: memory, a first stack, or threads could not be had; -EPERM: in a child that was
  * forked from a process with a runtime.
  */
 static inline int weft_runtime_create(const struct weft_options *opt, weft_runtime **ret_rt)
@@ -117,8 +117,8 @@ WEFT_API int weft_runtime_destroy(weft_runtime *rt);
  * From any thread or task. Does not suspend. Everything before the call happens before fn starts.
  *
  * 0; -EINVAL: fn is NULL; -EPERM: rt is NULL outside of a task, or the process was forked from one
- * with a runtime; -ENOMEM: no memory, or tasks are already waiting for stacks. On failure fn will
- * not run.
+ * with a runtime; -ENOMEM: no memory, or tasks are already waiting for stacks (task.h). On failure
+ * fn will not run.
  */
 WEFT_API int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task);
 

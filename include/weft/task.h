@@ -6,6 +6,14 @@
  *
  * A handle is valid until it is joined or detached, and no longer than its runtime. A thread that
  * uses one while the runtime may end finds the rule in runtime.h, under Lifetimes.
+ *
+ * Memory. A task gets its stack when it starts, not when it is spawned. So a million short tasks
+ * can be spawned, and they use a few stacks one after the other. If the system refuses a stack when
+ * a task's turn comes, the task waits for one: it starts when another task has ended or memory is
+ * free again. While tasks wait for stacks, and while no stack is left, weft_spawn(), weft_submit()
+ * and weft_group_spawn() return -ENOMEM. A task with a stack size of its own is accepted only if
+ * there is a stack of that size. So an accepted task never waits for a stack that nobody has. But
+ * tasks that wait for each other, and are more than there are stacks for, wait for ever.
  */
 #ifndef WEFT_TASK_H
 #define WEFT_TASK_H

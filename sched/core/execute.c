@@ -40,6 +40,10 @@ static inline void link_coro(struct worker *w, struct coro *co)
 static void keep_coro(struct worker *w, struct coro *co)
 {
 	if (w->idle_coro_count == DEPOT_CHAIN) {
+		/* relaxed: see the invariants in reserve.h. */
+		if (atomic_load_explicit(&w->rt->starving, memory_order_relaxed) &&
+		    weft__reserve_fill(w->rt, co))
+			return;
 		if (w->idle_chain && weft__depot_put(&w->rt->depot, w->idle_chain)) {
 			weft__depot_tend(&w->rt->depot, weft__clock_now(), w);
 			weft__announce_timer(w);
@@ -104,7 +108,7 @@ static __attribute__((noinline)) void settle_seldom(struct worker *w, enum leave
 		keep_coro(w, w->leaving_coro);
 		break;
 	case LEAVE_FREE:
-		weft__coro_free(w->leaving_coro);
+		weft__reserve_leave(w->rt, w->leaving_reserve, w->leaving_coro);
 		break;
 	}
 }
@@ -238,13 +242,14 @@ void weft__task_main(void *value)
 
 	do {
 		settle(w);
-		bool common = task_stack_size(w->task) == 0;
+		struct reserve *reserve = task_reserve(w->task);
+		bool common = !reserve;
 		struct task *next;
 		for (;;) {
 			w = run_task(w, &next);
 			if (!next)
 				next = weft__pick_local(w, common);
-			if (!next || !common || next->coro || task_stack_size(next) != 0)
+			if (!next || !common || next->coro || task_reserve(next))
 				break;
 			w->task = next;
 			counter_add(&w->counters.switches, 1);
@@ -252,6 +257,7 @@ void weft__task_main(void *value)
 		}
 		w->leave = common ? LEAVE_IDLE : LEAVE_FREE;
 		w->leaving_coro = w->thread_state->current;
+		w->leaving_reserve = reserve;
 		if (next && !next->coro) /* this one's stack is uncommon, and is freed */
 			w = weft__coro_start(w->thread_state, take_idle(w, next), w,
 					     weft__task_main);
@@ -261,45 +267,50 @@ void weft__task_main(void *value)
 	} while (!WEFT__CONTEXT_LEAVES); /* else it is started anew */
 }
 
+/* Makes co, if there is one, the only coroutine that w keeps. */
+static bool keep_first(struct worker *w, struct coro *co)
+{
+	if (co) {
+		co->next = NULL;
+		w->idle_coros = co;
+		w->idle_coro_count = 1;
+	}
+	return co;
+}
+
 bool weft__can_start(struct worker *w)
 {
+	struct weft_runtime *rt = w->rt;
+
 	if (w->idle_coros)
 		return true;
-	if (!fetch_coros(w)) {
-		w->idle_coros = weft__coro_new(w->rt->config.stack_size, w->rt->config.guard,
-					       weft__task_main);
-		if (w->idle_coros) {
-			w->idle_coros->next = NULL;
-			w->idle_coro_count = 1;
-		}
-	}
-	weft__note_stack(w, w->idle_coros != NULL);
-	return w->idle_coros != NULL;
+	bool got = fetch_coros(w) ||
+		   keep_first(w, weft__coro_new(rt->config.stack_size, rt->config.guard,
+						weft__task_main)) ||
+		   keep_first(w, weft__reserve_take(rt, &rt->common));
+	weft__note_stack(w, got);
+	return got;
 }
 
 /* A coroutine for a task of uncommon stack size. */
-static struct coro *uncommon_coro(struct worker *w, const struct task *t)
+static struct coro *uncommon_coro(struct worker *w, struct reserve *reserve)
 {
-	size_t size = t->cold->stack_size;
-	struct coro *co = weft__coro_new(size, w->rt->config.guard, weft__task_main);
+	struct coro *co = weft__reserve_take(w->rt, reserve);
 
-	while (!co && t->cold->stack_may_shrink && size / 2 >= w->rt->config.stack_size) {
-		size /= 2;
-		co = weft__coro_new(size, w->rt->config.guard, weft__task_main);
-	}
-	return co;
+	return co ? co : weft__coro_new(reserve->stack_size, w->rt->config.guard, weft__task_main);
 }
 
 bool weft__can_start_task(struct worker *w, struct task *t)
 {
 	if (t->coro)
 		return true;
-	if (task_stack_size(t) == 0)
+	struct reserve *reserve = task_reserve(t);
+	if (!reserve)
 		return weft__can_start(w);
-	struct coro *co = uncommon_coro(w, t);
+	struct coro *co = uncommon_coro(w, reserve);
 	if (!co && (w->idle_coros || w->idle_chain)) {
 		weft__drop_idle_coros(w);
-		co = uncommon_coro(w, t);
+		co = uncommon_coro(w, reserve);
 	}
 	weft__note_stack(w, co != NULL);
 	if (!co)
@@ -316,7 +327,8 @@ void weft__drop_idle_coros(struct worker *w)
 		if (!w->idle_coros)
 			w->idle_chain = NULL;
 		w->idle_coros = co->next;
-		weft__coro_free(co);
+		if (!weft__reserve_fill(w->rt, co))
+			weft__coro_free(co);
 	}
 	w->idle_coro_count = 0;
 	w->idle_cold = 0;

@@ -13,7 +13,7 @@
  */
 static inline struct task *startable(struct worker *w, struct task *t, bool have_stack)
 {
-	if (!t || t->coro || (have_stack && !task_stack_size(t)) || weft__can_start_task(w, t))
+	if (!t || t->coro || (have_stack && !task_reserve(t)) || weft__can_start_task(w, t))
 		return t;
 	weft__starved_put(w, t);
 	return NULL;

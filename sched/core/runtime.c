@@ -31,6 +31,7 @@ static void runtime_free(struct weft_runtime *rt)
 	san_ignore_begin(); /* all of it is ours; the threads' ends order nobody */
 	weft__workers_join(rt);
 	weft__depot_fini(&rt->depot);
+	weft__reserve_fini(rt);
 	weft__task_pool_fini(&rt->outside_tasks);
 	if (rt->config.chaos.virtual_time)
 		weft__clock_release();
@@ -88,6 +89,12 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 		goto err_clock;
 	}
 	rc = weft__workers_set(rt, rt->config.workers);
+	/* weft_run()'s task, while there is memory: an arena of stacks takes half of what is left,
+	 * or more. */
+	if (rc == 0 && borrowed && !weft__task_pool_refill(&rt->outside_tasks))
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = weft__reserve_init(rt);
 	if (rc < 0)
 		goto err_workers;
 	*ret_rt = rt;
@@ -239,6 +246,20 @@ static size_t main_stack_size(void)
 	return limit.rlim_cur < MAIN_STACK_MAX ? (size_t)limit.rlim_cur : MAIN_STACK_MAX;
 }
 
+/* The reserve for the first task of weft_run(), whose stack may be smaller where such a large one
+ * cannot be had. NULL: it has one of the common size. (Not inlined: else weft_run() has its NULL
+ * from weft__worker(), which tools/check_tls.py takes for a worker.) */
+static __attribute__((noinline)) struct reserve *main_reserve(struct weft_runtime *rt)
+{
+	struct reserve *reserve;
+
+	for (size_t size = main_stack_size(); size > rt->config.stack_size; size /= 2) {
+		if (weft__reserve_enter(rt, NULL, size, &reserve) == 0)
+			return reserve;
+	}
+	return NULL;
+}
+
 /* The first task of weft_run(). Its result does not stay in the task, which others may join or
  * detach. */
 struct main_call {
@@ -280,9 +301,7 @@ int weft_run(weft_fn *fn, void *arg, void **ret_result)
 		rc = -ENOMEM;
 		goto err_task;
 	}
-	size_t stack_size = main_stack_size();
-	cold->stack_size = stack_size > rt->config.stack_size ? stack_size : 0;
-	cold->stack_may_shrink = true;
+	cold->reserve = main_reserve(rt);
 	task_init(t, rt, run_main, &call, JOIN_NOBODY, 0);
 	t->cold = cold;
 	san_release(t);

@@ -6,6 +6,7 @@
 #define WEFT_CORE_RUNTIME_H
 
 #include "config.h"
+#include "reserve.h"
 #include "sched/os/membarrier.h"
 #include "sched/os/thread.h"
 #include "src/depot.h"
@@ -52,7 +53,8 @@ struct weft_runtime {
 	_Atomic uint64_t
 		injected_spawned;  /* tasks accepted from threads that are no worker of it */
 	unsigned searchers_max;    /* immutable */
-	_Atomic uint32_t starving; /* stacks are short: spawning asks first (starve.c) */
+	_Atomic uint32_t starving; /* stacks are short: spawning asks first (starve.c); set under
+				    * starved_lock or by anyone, cleared under it */
 	_Atomic unsigned visitors; /* threads that are no worker of it, at work in it */
 	/* set once (release); NULL: none */
 	_Atomic(struct attachment *) attached[ATTACHED_COUNT];
@@ -83,6 +85,8 @@ struct weft_runtime {
 	struct task *starved_head; /* under starved_lock; linked by .link.opaque */
 	struct task **starved_tail;
 	_Atomic unsigned starved_count; /* written under the lock; anyone reads */
+	struct reserve common;          /* coroutines kept back: see reserve.h */
+	struct reserve *uncommon;       /* under starved_lock */
 
 	struct depot depot; /* coroutines without a task */
 

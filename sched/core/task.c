@@ -15,7 +15,6 @@ static struct task_cold *cold_new(const struct weft_task_options *opt)
 	struct task_cold *cold = calloc(1, sizeof *cold);
 
 	if (cold) {
-		cold->stack_size = opt->stack_size;
 		if (opt->name)
 			strncpy(cold->name, opt->name, sizeof cold->name - 1);
 	}
@@ -44,10 +43,11 @@ static inline __attribute__((always_inline)) int spawn(const struct weft_task_op
 			return weft__note_shortage(w->rt);
 	}
 	struct task *t = weft__task_pool_alloc(&w->tasks);
-	if (__builtin_expect(!t, 0)) {
-		free(cold);
-		return weft__note_shortage(w->rt);
-	}
+	if (__builtin_expect(!t, 0))
+		goto err_task;
+	if (opt && opt->stack_size != 0 &&
+	    weft__reserve_enter(w->rt, w, opt->stack_size, &cold->reserve) < 0)
+		goto err_stack;
 	task_init(t, w->rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
 	t->cold = cold;
 	if (opt && opt->pinned) {
@@ -63,6 +63,12 @@ static inline __attribute__((always_inline)) int spawn(const struct weft_task_op
 		return 0;
 	weft__start_later(w, t);
 	return 0;
+
+err_stack:
+	weft__task_pool_free(&w->tasks, t);
+err_task:
+	free(cold);
+	return weft__note_shortage(w->rt);
 }
 
 int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task)

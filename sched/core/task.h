@@ -32,6 +32,7 @@
 #include <stddef.h>
 #include <string.h>
 
+struct reserve;
 struct waiter;
 struct worker;
 
@@ -60,8 +61,7 @@ enum park {
 
 /* What few tasks have. Immutable once the task is published. */
 struct task_cold {
-	size_t stack_size;     /* 0: the runtime's */
-	bool stack_may_shrink; /* a smaller one will do where such a large one cannot be had */
+	struct reserve *reserve; /* of its stack size; NULL: the runtime's common size */
 	char name[32];
 };
 
@@ -146,10 +146,10 @@ static inline void task_run_end(struct task *t)
 		t->end->run(t);
 }
 
-/* The stack size that it asked for; 0: the common one. */
-static inline size_t task_stack_size(const struct task *t)
+/* The reserve of the stack size that it asked for; NULL: the common size. */
+static inline struct reserve *task_reserve(const struct task *t)
 {
-	return t->cold ? t->cold->stack_size : 0;
+	return t->cold ? t->cold->reserve : NULL;
 }
 
 static inline const char *task_name(const struct task *t)

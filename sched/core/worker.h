@@ -69,6 +69,7 @@ struct worker {
 	int64_t next_watch;  /* when it looks at the slots again while it searches */
 	struct task *leaving;
 	struct coro *leaving_coro;
+	struct reserve *leaving_reserve; /* LEAVE_FREE: of what size leaving_coro is */
 	struct coro *idle_coros; /* coroutines without a task, hot, linked by .next */
 	unsigned idle_coro_count;
 	unsigned idle_cold;      /* so many of them, the last ones, come from the depot */

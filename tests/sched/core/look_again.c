@@ -330,9 +330,10 @@ static void test_who_goes_to_sleep_learns_that_stacks_are_short(void **state)
 		weft__unlock(&rt->idle_lock);
 		assert_int_equal(weft_join(task, NULL), 0);
 		int64_t lost = weft_after(LOST_NS);
-		while (stacks_in_use() > 0 && weft_now() < lost)
+		/* The runtime's reserve is never given back. */
+		while (stacks_in_use() > 1 && weft_now() < lost)
 			sched_yield();
-		assert_int_equal(stacks_in_use(), 0);
+		assert_int_equal(stacks_in_use(), 1);
 		atomic_store_explicit(&rt->starving, 0, memory_order_relaxed);
 	}
 	assert_int_equal(weft_runtime_destroy(rt), 0);

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Little memory from the start on: whatever is left, a call either says that there is too little,
+ * or what it accepted runs. Nothing hangs. In child processes under a limit of address space, which
+ * die if they take too long.
+ *
+ * By default a sample of the sizes is tried. With the argument "all" it is every 64 KiB up to 64
+ * MiB.
+ */
+#include "harness.h"
+#include "limited.h"
+
+#define STEP        ((size_t)64 << 10)
+#define STEPS       1024
+#define SHORT_STEPS 40 /* the sizes in which something is refused lie below */
+#define SAMPLE      24 /* of the others, so many */
+#define HANG_S      60
+
+static bool all_sizes;
+
+struct attempt {
+	size_t left; /* bytes of address space */
+	unsigned workers;
+	void (*use)(void);
+};
+
+/* What the process has mapped. It allocates nothing. */
+static size_t address_space(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	unsigned long pages = 0;
+
+	if (!file || fscanf(file, "%lu", &pages) != 1)
+		exit(99);
+	fclose(file);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void *end_at_once(void *arg)
+{
+	raise_flag(arg);
+	return arg;
+}
+
+static void *fork_deep(void *arg)
+{
+	size_t depth = (size_t)arg;
+	weft_forked fork;
+
+	if (depth == 0)
+		return NULL;
+	weft_fork(&fork, fork_deep, (void *)(depth - 1));
+	return weft_fork_join(&fork);
+}
+
+static bool accepted_or_refused(int rc)
+{
+	return CHECK(rc == 0 || rc == -ENOMEM) && rc == 0;
+}
+
+/* Makes tasks in all ways that there are, and waits for each that was accepted. */
+static void *make_tasks(void *arg)
+{
+	const struct weft_task_options options[] = {
+		{.name = "named"},
+		{.stack_size = 16 << 10},
+		{.stack_size = 1 << 20},
+		{.stack_size = 40 << 20},
+		{.stack_size = 40 << 20, .pinned = true},
+	};
+	unsigned accepted = 0;
+	weft_group group;
+	weft_task *task;
+	flag ended = 0;
+
+	for (unsigned i = 0; i < 5; i++) {
+		if (!accepted_or_refused(weft_spawn_with(&options[i], end_at_once, &ended, &task)))
+			continue;
+		accepted++;
+		CHECK(weft_join(task, NULL) == 0);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		accepted += accepted_or_refused(weft_spawn(end_at_once, &ended, NULL));
+	CHECK(yield_for(&ended, accepted));
+	if (accepted_or_refused(weft_spawn(give_back, arg, &task)))
+		CHECK(weft_join(task, NULL) == 0);
+	if (accepted_or_refused(weft_submit(NULL, give_back, arg, &task)))
+		CHECK(weft_join(task, NULL) == 0);
+	weft_group_init(&group);
+	for (unsigned i = 0; i < 8; i++)
+		accepted_or_refused(weft_group_spawn(&group, give_back, NULL));
+	CHECK(weft_group_wait(&group) == 0);
+	weft_group_fini(&group);
+	fork_deep((void *)20);
+	return arg;
+}
+
+static void end_child(int rc)
+{
+	if (checks_failed() > 0)
+		_exit(3);
+	_exit(rc == 0 || rc == -ENOMEM || rc == -EAGAIN ? 0 : 4);
+}
+
+static void use_run(void)
+{
+	end_child(weft_run(make_tasks, NULL, NULL));
+}
+
+static void use_create(void)
+{
+	weft_runtime *rt = NULL;
+	weft_task *task;
+	int rc = weft_runtime_create(NULL, &rt);
+
+	if (rc < 0) {
+		CHECK(rt == NULL);
+		end_child(rc);
+	}
+	/* The runtime is idle. */
+	for (unsigned i = 0; i < 3; i++) {
+		if (accepted_or_refused(weft_submit(rt, make_tasks, NULL, &task)))
+			CHECK(weft_join(task, NULL) == 0);
+	}
+	end_child(weft_runtime_destroy(rt));
+}
+
+static void try(void *arg)
+{
+	const struct attempt *attempt = arg;
+	size_t limit = address_space() + attempt->left;
+	struct rlimit rlimit = {limit, limit};
+
+	set_number("WEFT_WORKERS", attempt->workers);
+	alarm(HANG_S);
+	if (setrlimit(RLIMIT_AS, &rlimit) != 0)
+		_exit(99);
+	attempt->use();
+}
+
+/* What it says does not matter, but must be whole lines of ours. */
+static void assert_no_hang(const struct attempt *attempt)
+{
+	struct attempt copy = *attempt;
+	struct child child;
+
+	child_run(&child, try, &copy);
+	if (!child_exited_with(&child, 0))
+		fprintf(stderr, "%zu KiB, %u workers\n", copy.left >> 10, copy.workers);
+	assert_int_equal(child.status, 0);
+}
+
+static void try_sizes(void (*use)(void))
+{
+	static const unsigned workers[] = {1, 2, 4};
+	unsigned sample = weft_test_scale(SAMPLE);
+
+	if (!can_limit_address_space())
+		skip();
+	for (unsigned w = 0; w < 3; w++) {
+		for (size_t i = 0; i <= STEPS; i++) {
+			bool few = i % 8 == w && i < SHORT_STEPS * 8;
+
+			if (all_sizes || i < 12 || few || i % (STEPS / sample) == w)
+				assert_no_hang(&(struct attempt){i * STEP, workers[w], use});
+		}
+	}
+}
+
+static void test_run_says_so_or_ends(void **state)
+{
+	(void)state;
+	try_sizes(use_run);
+}
+
+static void test_create_and_submit_say_so_or_end(void **state)
+{
+	(void)state;
+	try_sizes(use_create);
+}
+
+static weft_coro *taken[4096];
+static unsigned taken_count;
+
+/* Takes all stacks of that size that are to be had, in a process that gets no more memory. */
+static void take_stacks(size_t stack_size)
+{
+	while (taken_count < 4096 &&
+	       weft_coro_create(give_back, stack_size, &taken[taken_count]) == 0)
+		taken_count++;
+	CHECK(taken_count < 4096);
+}
+
+static void give_stacks_back(void)
+{
+	while (taken_count > 0)
+		weft_coro_destroy(taken[--taken_count]);
+}
+
+static void refuse_memory(void)
+{
+	struct rlimit none = {0, 0};
+
+	if (setrlimit(RLIMIT_AS, &none) != 0)
+		_exit(99);
+}
+
+/*
+ *   runtime                        the rest of the program
+ *   is idle                        takes all memory, and every stack that becomes free
+ *   runs a task; sleeps
+ *                                  takes what the worker gave back
+ *   must run the next one
+ */
+static void submit_to_the_idle(void *arg)
+{
+	weft_runtime *rt = assert_create(*(unsigned *)arg);
+	weft_task *task;
+
+	alarm(HANG_S);
+	/* A first task, for control blocks. */
+	assert_int_equal(weft_submit(rt, give_back, NULL, &task), 0);
+	assert_int_equal(weft_join(task, NULL), 0);
+	refuse_memory();
+	for (unsigned i = 0; i < 50; i++) {
+		take_stacks(0);
+		/* Another worker may have the last stack, and look for work. */
+		int rc;
+		while ((rc = weft_submit(rt, give_back, NULL, &task)) == -ENOMEM)
+			sched_yield();
+		assert_int_equal(rc, 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+	}
+	_exit(weft_runtime_destroy(rt) == 0 ? 0 : 1);
+}
+
+static void test_an_idle_runtime_keeps_a_stack(void **state)
+{
+	(void)state;
+	if (!can_limit_address_space())
+		skip();
+	for (unsigned workers = 1; workers <= 4; workers *= 2) {
+		for (unsigned i = 0; i < weft_test_scale(10); i++) {
+			struct child child;
+
+			child_run(&child, submit_to_the_idle, &workers);
+			assert_true(child_exited_with(&child, 0));
+		}
+	}
+}
+
+#define LARGE ((size_t)1 << 20)
+
+/* Stacks of its own size are taken after a task was accepted, before it starts. */
+static void *spawn_large(void *arg)
+{
+	const struct weft_task_options options = {.stack_size = LARGE};
+	weft_task *first, *second;
+	int rc;
+
+	for (unsigned i = 0; i < 20; i++) {
+		/* The worker of the last one may not have given its stack back yet. */
+		while ((rc = weft_spawn_with(&options, give_back, arg, &first)) == -ENOMEM)
+			weft_yield();
+		if (!CHECK(rc == 0))
+			break;
+		while ((rc = weft_spawn_with(&options, give_back, arg, &second)) == -ENOMEM)
+			weft_yield();
+		if (!CHECK(rc == 0))
+			break;
+		if (i == 0)
+			refuse_memory();
+		take_stacks(LARGE);
+		CHECK(weft_join(first, NULL) == 0);
+		take_stacks(LARGE);
+		CHECK(weft_join(second, NULL) == 0);
+		give_stacks_back();
+	}
+	return NULL;
+}
+
+static void spawn_large_alone(void *arg)
+{
+	set_number("WEFT_WORKERS", *(unsigned *)arg);
+	alarm(HANG_S);
+	end_child(weft_run(spawn_large, NULL, NULL));
+}
+
+static void test_a_task_of_another_size_keeps_a_stack(void **state)
+{
+	(void)state;
+	if (!can_limit_address_space())
+		skip();
+	for (unsigned workers = 1; workers <= 4; workers *= 2) {
+		struct child child;
+
+		child_run(&child, spawn_large_alone, &workers);
+		assert_true(child_exited_with(&child, 0));
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_run_says_so_or_ends),
+		cmocka_unit_test(test_create_and_submit_say_so_or_end),
+		cmocka_unit_test(test_an_idle_runtime_keeps_a_stack),
+		cmocka_unit_test(test_a_task_of_another_size_keeps_a_stack),
+	};
+
+	all_sizes = argc > 1 && strcmp(argv[1], "all") == 0;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
