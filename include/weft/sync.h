@@ -16,9 +16,11 @@
  *
  * Holders: a task holds a mutex or a lock for writing wherever it runs (a fork that runs inline is
  * a task of its own), outside of a task the thread does. A task that ends while it holds one leaves
- * it locked for ever.
+ * it locked for ever. Nobody inherits it, not even a task at the same address: tasks are told apart
+ * by their numbers (weft_task_number() in task.h).
  *
- * Misuse prints one line, which names the call, the object and the task or thread, and aborts.
+ * Misuse prints one line and aborts. The line names the call, the object, and the task (its number
+ * and its name or function) or the thread.
  *
  * Cancellation points (weft_cancel() in task.h): waiting for a condition, a semaphore, a latch, an
  * event. One that is cancelled has taken nothing. It lets other tasks have their turn before it

@@ -89,6 +89,17 @@ WEFT_API void weft_yield(void);
  * until it ends. */
 WEFT_API weft_task *weft_self(void);
 
+/*
+ * The task's number (NULL: the caller's own), which no other task of the process has or will have;
+ * 0 outside of a task. Messages print it. Numbers are given when they are asked for, so they do not
+ * say which task is older.
+ *
+ * @task  as for weft_cancel().
+ *
+ * Any context. Does not suspend.
+ */
+WEFT_API uint64_t weft_task_number(const weft_task *task);
+
 /* The task's name (NULL: the caller's own); "" if it has none. Valid as long as the task. */
 WEFT_API const char *weft_task_name(const weft_task *task);
 

@@ -14,6 +14,7 @@
  * follows from it, finds BUSY until it is taken back. After that a canceller touches the task only
  * if it has claimed the wait, and then the task lives until it is woken.
  */
+#include "identity.h"
 #include "runtime.h"
 #include "sched/os/membarrier.h"
 #include "sched/os/pause.h"
@@ -104,6 +105,15 @@ bool weft_cancelled(void)
 	       (atomic_load_explicit(&w->task->cancel, memory_order_relaxed) & CANCEL_REQUESTED);
 }
 
+static _Noreturn __attribute__((cold)) void mask_misuse(struct task *t, const char *call,
+							const char *what)
+{
+	char task[WEFT__TASK_TEXT];
+
+	weft__describe_task(t, task);
+	weft__fatal("%s: %s %s", call, task, what);
+}
+
 void weft_cancel_mask(void)
 {
 	struct worker *w = weft__worker();
@@ -111,8 +121,7 @@ void weft_cancel_mask(void)
 	if (!w)
 		return;
 	if (w->task->mask == UINT16_MAX)
-		weft__fatal("weft_cancel_mask: task %p \"%s\" nests regions too deep",
-			    (void *)w->task, task_name(w->task));
+		mask_misuse(w->task, "weft_cancel_mask", "nests regions too deep");
 	w->task->mask++;
 }
 
@@ -123,7 +132,6 @@ void weft_cancel_unmask(void)
 	if (!w)
 		return;
 	if (w->task->mask == 0)
-		weft__fatal("weft_cancel_unmask: task %p \"%s\" is in no masked region",
-			    (void *)w->task, task_name(w->task));
+		mask_misuse(w->task, "weft_cancel_unmask", "is in no masked region");
 	w->task->mask--;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "chaos.h"
 
+#include "identity.h"
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/cpu_relax.h"
@@ -100,11 +101,10 @@ void weft__chaos_picked(struct worker *w, struct task *t)
 {
 	struct chaos *c = &w->chaos;
 
-	if (!(t->flags & TASK_NUMBERED)) {
-		t->flags |= TASK_NUMBERED;
-		t->number = ++c->numbered;
-	}
-	c->schedule = (c->schedule ^ t->number) * UINT64_C(0x9e3779b97f4a7c15);
+	/* Not the number itself: that depends on who else took some in this process. */
+	uint64_t number = identity_number(task_identity(t)) - w->numbers.base;
+
+	c->schedule = (c->schedule ^ (number + 1)) * UINT64_C(0x9e3779b97f4a7c15);
 	c->schedule ^= c->schedule >> 32;
 	counter_add(&c->picks, 1);
 }

@@ -49,7 +49,6 @@ enum chaos_point {
 /* In each worker; its own but for the counts, which anybody may read. */
 struct chaos {
 	uint64_t schedule; /* hash of the tasks picked, in order */
-	uint32_t numbered; /* how many tasks it has given a number */
 	_Atomic uint64_t picks;
 	_Atomic uint64_t struck[CHAOS_POINTS]; /* how often what the point names was done */
 };

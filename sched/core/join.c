@@ -29,6 +29,7 @@
  * unless something was woken. It is switched to without a detour over queues; nobody else knows it,
  * so the joiner registers by a store.
  */
+#include "identity.h"
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/pause.h"
@@ -63,6 +64,15 @@ static bool give_up(struct task *t, struct waiter *waiter)
 	return false;
 }
 
+static _Noreturn __attribute__((cold)) void handle_misuse(struct task *t, const char *call,
+							  const char *is)
+{
+	char task[WEFT__TASK_TEXT];
+
+	weft__describe_task(t, task);
+	weft__fatal("%s: %s is %s", call, task, is);
+}
+
 /* Waits for the end of t. 0, or why it gave up. */
 static int wait_for_end(struct task *t, int64_t deadline)
 {
@@ -75,8 +85,8 @@ static int wait_for_end(struct task *t, int64_t deadline)
 						     memory_order_release, memory_order_acquire)) {
 		weft__wait_abandon(&waiter);
 		if (join != JOIN_DONE)
-			weft__fatal("weft_join: task %p \"%s\" is %s", (void *)t, task_name(t),
-				    join == JOIN_DETACHED ? "detached" : "being joined already");
+			handle_misuse(t, "weft_join",
+				      join == JOIN_DETACHED ? "detached" : "being joined already");
 		return 0;
 	}
 	enum wait_outcome outcome = weft__wait(&waiter, deadline, true);
@@ -189,8 +199,8 @@ static void detach(struct worker *w, struct task *t)
 						    memory_order_acq_rel, memory_order_acquire))
 		return;
 	if (join != JOIN_DONE)
-		weft__fatal("weft_detach: task %p \"%s\" is %s", (void *)t, task_name(t),
-			    join == JOIN_DETACHED ? "detached already" : "being joined");
+		handle_misuse(t, "weft_detach",
+			      join == JOIN_DETACHED ? "detached already" : "being joined");
 	weft__task_pool_free(w ? &w->tasks : NULL, t);
 }
 

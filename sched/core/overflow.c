@@ -6,7 +6,7 @@
  * the stack that this thread runs on, and the stack pointer says that it got there by growing, one
  * line is written:
  *
- *   weft: stack overflow in task 0x7f... "parser", function 0x55... (server+0x1234), stack of
+ *   weft: stack overflow in task 4711 "parser", function 0x55... (server+0x1234), stack of
  *   262144 bytes; ...
  *
  * Then, as for every other fault, comes what would have come without us: the handler that the
@@ -28,6 +28,7 @@
  */
 #include "overflow.h"
 
+#include "identity.h"
 #include "runtime.h"
 #include "src/arena.h"
 #include "src/sanitizer.h"
@@ -212,7 +213,7 @@ static bool in_guard_of(const struct coro *co, uintptr_t address)
 
 /* The coroutine with that guard, and the task whose it is (NULL: none's), of those that may be at
  * work here. */
-static const struct coro *find_culprit(uintptr_t address, const struct task **ret_task)
+static const struct coro *find_culprit(uintptr_t address, struct task **ret_task)
 {
 	const struct worker *w = weft__worker();
 	const struct coro *co = weft__thread()->current;
@@ -232,12 +233,12 @@ static const struct coro *find_culprit(uintptr_t address, const struct task **re
 	return NULL;
 }
 
-static void put_task(struct line *line, const struct task *t)
+static void put_task(struct line *line, struct task *t)
 {
 	uintptr_t fn = (uintptr_t)weft__task_function(t);
 
 	put(line, "task ");
-	put_number(line, (uintptr_t)t, 16);
+	put_number(line, identity_number(task_identity(t)), 10);
 	if (task_name(t)[0]) {
 		put(line, " \"");
 		put(line, task_name(t));
@@ -253,7 +254,7 @@ static bool report(const siginfo_t *info, const void *context)
 {
 	uintptr_t address = (uintptr_t)info->si_addr;
 	struct line line = {.used = 0};
-	const struct task *t;
+	struct task *t;
 	int saved = errno;
 
 	/* Other codes have no address, or come from kill(). */

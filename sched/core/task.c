@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Tasks as their users see them: spawning, yielding, and what a task can ask about itself. */
+#include "identity.h"
 #include "runtime.h"
 #include "src/stack_env.h"
 
@@ -110,4 +111,13 @@ const char *weft_task_name(const weft_task *task)
 	const struct task *t = (const struct task *)(task ? task : weft_self());
 
 	return t ? task_name(t) : "";
+}
+
+uint64_t weft_task_number(const weft_task *task)
+{
+	const struct worker *w = task ? NULL : weft__worker();
+	/* Not const: a task gets its number when it is asked for. */
+	struct task *t = task ? (struct task *)(uintptr_t)task : w ? w->task : NULL;
+
+	return t ? identity_number(task_identity(t)) : 0;
 }

@@ -54,7 +54,6 @@ enum park {
 /* struct task.flags */
 #define TASK_FORK     1u /* the memory is the forker's, who joins it and cannot give up */
 #define TASK_MEMBER   2u /* runs as a task of a group, which is .value until it ends */
-#define TASK_NUMBERED 4u /* .number is its */
 
 #define TASK_UNPINNED ((int16_t)-1)
 #define TASK_NO_HOME  UINT16_MAX
@@ -87,17 +86,17 @@ struct task {
 	uint16_t mask; /* depth of weft_cancel_mask() */
 	uint16_t flags;
 
-	/* From here to .ending all is 0 in a new task. */
+	/* From here to the end all is 0 in a new task. */
 	struct coro *coro;      /* where to resume it; NULL: not started */
 	struct task_end *end;   /* may be NULL */
 	struct task_cold *cold; /* may be NULL */
 
-	_Atomic uint32_t park;            /* enum park (the task, its thread's next, one waker) */
+	_Atomic uint8_t park;             /* enum park (the task, its thread's next, one waker) */
+	_Atomic bool ending;              /* its end may look at its waiter (the end; a joiner) */
 	_Atomic uint32_t cancel;          /* CANCEL_ (any; the task reads) */
 	_Atomic(struct waiter *) waiting; /* its cancellable wait (the task; a canceller reads) */
 	_Atomic(uintptr_t) join;          /* JOIN_ or its waiter (the joiner; the task's end) */
-	_Atomic bool ending;              /* its end may look at its waiter (the end; a joiner) */
-	uint32_t number;                  /* its own, under WEFT_CHAOS, once it has been picked */
+	_Atomic uint64_t identity;        /* 0: nobody has asked yet (any; identity.h) */
 } __attribute__((may_alias));             /* a fork's is the caller's weft_forked */
 
 static_assert(sizeof(struct task) <= sizeof(weft_forked), "a task fits a fork's storage");
@@ -170,7 +169,7 @@ static inline void task_init(struct task *t, struct weft_runtime *rt, weft_fn *f
 	t->flags = flags;
 	/* A few wide stores. Plain ones: whoever sees the task got it through a queue, which
 	 * publishes it. */
-	memset(&t->coro, 0, offsetof(struct task, number) - offsetof(struct task, coro));
+	memset(&t->coro, 0, sizeof(struct task) - offsetof(struct task, coro));
 	/* relaxed: as above. */
 	if (join != JOIN_NOBODY)
 		atomic_store_explicit(&t->join, join, memory_order_relaxed);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler's only thread-local variable. A task calls into the scheduler on one thread and
+ * The scheduler's thread-local variables. A task calls into the scheduler on one thread and
  * returns from it on another, so an address that the compiler computed before the call is the wrong
  * thread's afterwards. Compilers take a thread-local's address for a constant of the function.
  * Hence it is read in this file only, by functions that are never inlined, cloned or guessed to be
- * pure, with bodies that cannot be moved or merged: weft__worker(), and two more. src/tls.c does
+ * pure, with bodies that cannot be moved or merged: weft__worker(), and a few more. src/tls.c does
  * the same for the coroutine layer.
  *
  * weft_fork() and weft_fork_join() are so short that the call of weft__worker(), and what has to
@@ -13,11 +13,14 @@
  */
 #include "tls.h"
 
+#include "identity.h"
+
 #include "src/tls.h"
 
 #include <weft/fork.h>
 
 static _Thread_local struct worker *this_worker WEFT__TLS_MODEL;
+static _Thread_local uint64_t this_identity WEFT__TLS_MODEL; /* 0: nobody has asked yet */
 
 WEFT__REREAD struct worker *weft__worker(void)
 {
@@ -29,6 +32,14 @@ WEFT__REREAD void weft__worker_set(struct worker *w)
 {
 	WEFT__READ_ANEW();
 	this_worker = w;
+}
+
+WEFT__REREAD uint64_t weft__thread_identity(void)
+{
+	WEFT__READ_ANEW();
+	if (this_identity == 0)
+		this_identity = weft__new_thread_identity();
+	return this_identity;
 }
 
 WEFT__REREAD void weft_fork(weft_forked *storage, weft_fn *fn, void *arg)

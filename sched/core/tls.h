@@ -13,6 +13,9 @@ struct worker *weft__worker(void);
 
 void weft__worker_set(struct worker *w);
 
+/* Makes the identity of a thread that has none yet; identity.h has the function that asks. */
+uint64_t weft__new_thread_identity(void);
+
 /* fork.c: weft_fork() and weft_fork_join(), on the thread whose worker w is. */
 void weft__fork(weft_forked *storage, weft_fn *fn, void *arg, struct worker *w);
 void *weft__fork_join(weft_forked *storage, struct worker *w);

@@ -3,6 +3,7 @@
  * called. */
 #include "unwind.h"
 
+#include "identity.h"
 #include "overflow.h"
 #include "src/fatal.h"
 #include "worker.h"
@@ -15,19 +16,20 @@ _Unwind_Reason_Code weft__exception_personality(int version, _Unwind_Action acti
 						struct _Unwind_Context *context)
 {
 	const struct worker *w = weft__worker();
-	const struct task *t = w ? w->task : NULL;
+	struct task *t = w ? w->task : NULL;
 	void *fn = t ? (void *)(uintptr_t)weft__task_function(t) : NULL;
-	const char *name = t ? task_name(t) : "";
+	char task[WEFT__TASK_TEXT] = "";
+
+	if (t)
+		weft__describe_task(t, task);
 
 	(void)version, (void)class, (void)exception, (void)context;
 	/* The C library ends a thread like this. The thread is a worker, and the stack not its
 	 * own. */
 	if (actions & _UA_FORCE_UNWIND)
-		weft__fatal("pthread_exit() or pthread_cancel() in task %p \"%s\", function %p",
-			    (void *)t, name, fn);
+		weft__fatal("pthread_exit() or pthread_cancel() in %s, function %p", task, fn);
 	if (t)
-		weft__warn("an exception leaves task %p \"%s\", function %p: std::terminate()",
-			   (void *)t, name, fn);
+		weft__warn("an exception leaves %s, function %p: std::terminate()", task, fn);
 	else
 		weft__warn("an exception leaves a function of weft_for(): std::terminate()");
 	return _URC_FATAL_PHASE1_ERROR;

@@ -76,6 +76,10 @@ struct worker {
 	struct coro *idle_chain; /* DEPOT_CHAIN more of them, or NULL */
 	unsigned pinned;         /* live tasks that are pinned here */
 	struct weft__random random;
+	struct {
+		uint64_t next, end; /* what is left of its block */
+		uint64_t base;      /* its first one; 0: it has given none yet */
+	} numbers;                  /* for tasks: identity.h */
 	struct task_pool tasks;
 
 	/* owner writes, others read */

@@ -146,12 +146,13 @@ void weft_cond_fini(weft_cond *cond)
 
 static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const char *call)
 {
-	uintptr_t self = self_on(weft__worker());
+	uint64_t self = identity_on(weft__worker());
 	struct mutex_node node;
 
 	/* relaxed: only we put ourselves there. */
-	if (mutex_holder(atomic_load_explicit(&m->word, memory_order_relaxed)) != self)
-		weft__sync_misuse(call, "mutex", m, "is not held by the caller");
+	uint64_t holder = mutex_holder(atomic_load_explicit(&m->word, memory_order_relaxed));
+	if (holder != self)
+		weft__sync_not_owner(call, "mutex", m, "is not held by the caller", holder);
 	mutex_node_init(&node, self);
 	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
 	enter(c, m, &node.n, call);

@@ -20,9 +20,9 @@
  * known to if its worker has picked nothing else since it locked. Wrong at times (it is another
  * runtime's worker, or the holder only called weft_yield()), at the price of a short spin or none.
  */
-static bool holder_runs(struct mutex *m, const struct worker *w, uintptr_t word)
+static bool holder_runs(struct mutex *m, const struct worker *w, uint64_t word)
 {
-	if (word & SELF_THREAD || !w)
+	if (word & IDENTITY_THREAD || !w)
 		return true;
 	uint64_t at = atomic_load_explicit(&m->held_at, memory_order_relaxed);
 	uint32_t id = (uint32_t)(at >> 32) - 1;
@@ -34,11 +34,11 @@ static bool holder_runs(struct mutex *m, const struct worker *w, uintptr_t word)
 }
 
 /* Waits for a moment, running. true: the caller has the mutex. */
-static bool spin(struct mutex *m, const struct worker *w, uintptr_t self)
+static bool spin(struct mutex *m, const struct worker *w, uint64_t self)
 {
 	for (unsigned i = 0; i < SPINS; i++) {
 		/* relaxed: a hint; the compare-and-swap decides. */
-		uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+		uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
 		if (mutex_holder(word) == 0) {
 			/* acquire: as in mutex_lock_fast(). */
 			if (atomic_compare_exchange_weak_explicit(&m->word, &word, word | self,
@@ -59,9 +59,9 @@ static bool spin(struct mutex *m, const struct worker *w, uintptr_t self)
  * the queue, and no wake is lost: the two are one step, so an unlock comes before it, and we get
  * the mutex, or after it, and sees the flags.
  */
-static bool take_or_queue_locked(struct mutex *m, uintptr_t self, uintptr_t no_longer)
+static bool take_or_queue_locked(struct mutex *m, uint64_t self, uint64_t no_longer)
 {
-	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed), next;
+	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed), next;
 	bool taken;
 
 	do {
@@ -74,7 +74,7 @@ static bool take_or_queue_locked(struct mutex *m, uintptr_t self, uintptr_t no_l
 }
 
 /* After a node was taken out by its own waiter, and perhaps is no longer the woken one. */
-static void drop_flags_locked(struct mutex *m, uintptr_t no_longer)
+static void drop_flags_locked(struct mutex *m, uint64_t no_longer)
 {
 	if (!sync_first(&m->queue))
 		no_longer |= MUTEX_QUEUED;
@@ -83,7 +83,7 @@ static void drop_flags_locked(struct mutex *m, uintptr_t no_longer)
 		atomic_fetch_and_explicit(&m->word, ~no_longer, memory_order_relaxed);
 }
 
-int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uintptr_t self, int64_t deadline,
+int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uint64_t self, int64_t deadline,
 			  const char *call)
 {
 	struct mutex_node node;
@@ -172,7 +172,7 @@ static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret
 	if (awake && !overdue)
 		return false;
 
-	uintptr_t next = MUTEX_QUEUED | MUTEX_WOKEN;
+	uint64_t next = MUTEX_QUEUED | MUTEX_WOKEN;
 	*ret_wake = node->state != MUTEX_AWAKE;
 	*ret_wakeup = weft__wakeup_of(&node->n.waiter);
 	node->state = MUTEX_AWAKE;
@@ -188,12 +188,13 @@ static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret
 	return true;
 }
 
-bool weft__mutex_unlock_slow(struct mutex *m, uintptr_t self, const char *call)
+bool weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call)
 {
-	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
 
 	if (mutex_holder(word) != self)
-		weft__sync_misuse(call, "mutex", m, "is not held by the caller");
+		weft__sync_not_owner(call, "mutex", m, "is not held by the caller",
+				     mutex_holder(word));
 	for (;;) {
 		if (word & MUTEX_QUEUED &&
 		    (!(word & MUTEX_WOKEN) || m->queue.spare % MUTEX_LOOK_EVERY == 0)) {
@@ -204,7 +205,7 @@ bool weft__mutex_unlock_slow(struct mutex *m, uintptr_t self, const char *call)
 			bool done = pass_on_locked(m, &wakeup, &wake);
 			sync_unlock(&m->queue.lock);
 			/* Ourselves: a wake would wait for our own PARKED. */
-			if (wake && (uintptr_t)wakeup.task == self)
+			if (wake && wakeup.task && task_identity(wakeup.task) == self)
 				return true;
 			if (wake)
 				weft__wait_wake(wakeup);
@@ -236,7 +237,7 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 		node->since = now;
 		sync_push_locked(&m->queue, &node->n);
 	}
-	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed), next;
+	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed), next;
 	do {
 		/* Nobody will unlock it and nobody is on the way, hence nobody was in the queue:
 		 * the first is ours. */
@@ -258,7 +259,7 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 static inline int lock_until(struct mutex *m, int64_t deadline, const char *call)
 {
 	struct worker *w = weft__worker();
-	uintptr_t self = self_on(w);
+	uint64_t self = identity_on(w);
 
 	if (mutex_lock_fast(m, self)) {
 		mutex_note_holder(m, w);
@@ -284,7 +285,7 @@ void weft_mutex_init(weft_mutex *mutex)
 void weft_mutex_fini(weft_mutex *mutex)
 {
 	struct mutex *m = (struct mutex *)mutex;
-	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
 
 	if (word & MUTEX_QUEUED)
 		weft__sync_misuse("weft_mutex_fini", "mutex", m, "is waited for");
@@ -307,7 +308,7 @@ int weft_mutex_trylock(weft_mutex *mutex)
 {
 	struct mutex *m = (struct mutex *)mutex;
 	struct worker *w = weft__worker();
-	uintptr_t self = self_on(w), word = 0;
+	uint64_t self = identity_on(w), word = 0;
 
 	/* acquire: as in mutex_lock_fast(). A free mutex may have flags; a holder ends the loop. */
 	while (!atomic_compare_exchange_weak_explicit(&m->word, &word, word | self,
@@ -323,7 +324,7 @@ int weft_mutex_trylock(weft_mutex *mutex)
 void weft_mutex_unlock(weft_mutex *mutex)
 {
 	struct mutex *m = (struct mutex *)mutex;
-	uintptr_t self = self_on(weft__worker());
+	uint64_t self = identity_on(weft__worker());
 
 	san_release(m);
 	if (!mutex_unlock_fast(m, self))

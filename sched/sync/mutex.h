@@ -35,17 +35,17 @@
 
 #include <weft/sync.h>
 
-#define MUTEX_QUEUED ((uintptr_t)1)
-#define MUTEX_WOKEN  ((uintptr_t)2)
+#define MUTEX_QUEUED ((uint64_t)1)
+#define MUTEX_WOKEN  ((uint64_t)2)
 #define MUTEX_FLAGS  (MUTEX_QUEUED | MUTEX_WOKEN)
 
 /* One in so many unlocks looks whether the one that was woken has lost its patience. */
 #define MUTEX_LOOK_EVERY 64
 
-static_assert(MUTEX_FLAGS == SELF_FREE_BITS, "the flags fit beside an identity");
+static_assert(MUTEX_FLAGS == IDENTITY_FREE_BITS, "the flags fit beside an identity");
 
 struct mutex {
-	_Atomic(uintptr_t) word;
+	_Atomic uint64_t word;
 	/* A hint for those who spin: the holder's worker and how often that had picked when it
 	 * locked; 0: unknown. */
 	_Atomic uint64_t held_at;
@@ -64,7 +64,7 @@ enum mutex_wait {
 
 struct mutex_node {
 	struct sync_node n;
-	uintptr_t self; /* immutable */
+	uint64_t self; /* immutable */
 
 	/* under the queue's lock */
 	enum mutex_wait state;
@@ -74,7 +74,7 @@ struct mutex_node {
 	int64_t since; /* when it began to wait */
 };
 
-static inline void mutex_node_init(struct mutex_node *node, uintptr_t self)
+static inline void mutex_node_init(struct mutex_node *node, uint64_t self)
 {
 	node->self = self;
 	node->state = MUTEX_ASLEEP;
@@ -84,7 +84,7 @@ static inline void mutex_node_init(struct mutex_node *node, uintptr_t self)
 	node->since = 0;
 }
 
-static inline uintptr_t mutex_holder(uintptr_t word)
+static inline uint64_t mutex_holder(uint64_t word)
 {
 	return word & ~MUTEX_FLAGS;
 }
@@ -101,11 +101,11 @@ static inline void mutex_note_holder(struct mutex *m, struct worker *w)
 }
 
 /* Takes the mutex if it is free, others waiting for it or not. */
-static inline bool mutex_lock_fast(struct mutex *m, uintptr_t self)
+static inline bool mutex_lock_fast(struct mutex *m, uint64_t self)
 {
 	/* relaxed: the compare-and-swap decides. Looking first spares those who barge a failing
 	 * one. */
-	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
 
 	/* acquire: what the last holder did, released by its unlock. */
 	return __builtin_expect(mutex_holder(word) == 0 &&
@@ -116,9 +116,9 @@ static inline bool mutex_lock_fast(struct mutex *m, uintptr_t self)
 }
 
 /* Frees the mutex if it is the caller's and nobody is to be woken. */
-static inline bool mutex_unlock_fast(struct mutex *m, uintptr_t self)
+static inline bool mutex_unlock_fast(struct mutex *m, uint64_t self)
 {
-	uintptr_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
 
 	/* release: what the holder did, for the acquire of the next one's lock. */
 	return __builtin_expect((word == self || (word == (self | MUTEX_FLAGS) &&
@@ -130,11 +130,11 @@ static inline bool mutex_unlock_fast(struct mutex *m, uintptr_t self)
 }
 
 /* What is left to do where the fast ones fail. */
-int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uintptr_t self, int64_t deadline,
+int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uint64_t self, int64_t deadline,
 			  const char *call);
 /* true: the next one in the queue was the caller itself, a task that waits for a condition, which
  * its signal has moved over here meanwhile. It has been claimed and must not suspend. */
-bool weft__mutex_unlock_slow(struct mutex *m, uintptr_t self, const char *call);
+bool weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call);
 
 /*
  * For a node in the mutex's queue, after a wait that had the outcome: gets the mutex, or gives up

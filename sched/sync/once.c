@@ -10,18 +10,18 @@
 
 #include <weft/sync.h>
 
-#define NEW     ((uintptr_t)0)
-#define RUNNING ((uintptr_t)1)
-#define DONE    ((uintptr_t)2)
+#define NEW     ((uint64_t)0)
+#define RUNNING ((uint64_t)1)
+#define DONE    ((uint64_t)2)
 
 struct once {
-	_Atomic(uintptr_t) word;
+	_Atomic uint64_t word;
 	struct sync_queue queue;
 } __attribute__((may_alias));
 
 static_assert(sizeof(struct once) <= sizeof(weft_once), "a once fits its public storage");
 static_assert(alignof(struct once) <= alignof(weft_once), "a once fits its public storage");
-static_assert((RUNNING | DONE) == SELF_FREE_BITS, "the states fit beside an identity");
+static_assert((RUNNING | DONE) == IDENTITY_FREE_BITS, "the states fit beside an identity");
 
 void weft_once_init(weft_once *once)
 {
@@ -74,10 +74,10 @@ void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg)
 {
 	struct once *o = (struct once *)once;
 	/* acquire: what fn did. */
-	uintptr_t word = atomic_load_explicit(&o->word, memory_order_acquire);
+	uint64_t word = atomic_load_explicit(&o->word, memory_order_acquire);
 
 	if (__builtin_expect(word != DONE, 0)) {
-		uintptr_t self = self_on(weft__worker());
+		uint64_t self = identity_on(weft__worker());
 
 		if (!fn)
 			weft__sync_misuse("weft_once_call", "once", o,

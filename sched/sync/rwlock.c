@@ -28,7 +28,7 @@
 
 struct rwlock {
 	_Atomic uint64_t word;
-	_Atomic(uintptr_t)
+	_Atomic uint64_t
 		/* who holds it for writing; 0: nobody, or not known yet (the writer; who lets it
 		 * in) */
 		writer;
@@ -40,7 +40,7 @@ static_assert(alignof(struct rwlock) <= alignof(weft_rwlock), "a lock fits its p
 
 struct rwlock_node {
 	struct sync_node n;
-	uintptr_t self; /* immutable, both */
+	uint64_t self; /* immutable, both */
 	bool write;
 };
 
@@ -56,18 +56,18 @@ static inline void edges_enter(struct rwlock *rw, bool write)
 }
 
 /* relaxed, both: compared with the caller's own identity only. */
-static inline bool writes(struct rwlock *rw, uintptr_t self)
+static inline bool writes(struct rwlock *rw, uint64_t self)
 {
 	return atomic_load_explicit(&rw->writer, memory_order_relaxed) == self;
 }
 
-static inline void set_writer(struct rwlock *rw, uintptr_t writer)
+static inline void set_writer(struct rwlock *rw, uint64_t writer)
 {
 	atomic_store_explicit(&rw->writer, writer, memory_order_relaxed);
 }
 
 /* Enters if that takes no waiting. */
-static inline bool enter(struct rwlock *rw, bool write, uintptr_t self)
+static inline bool enter(struct rwlock *rw, bool write, uint64_t self)
 {
 	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
 
@@ -85,7 +85,7 @@ static inline bool enter(struct rwlock *rw, bool write, uintptr_t self)
 }
 
 /* Enters, or sees to it that the last holder will look into the queue. */
-static bool enter_or_queue_locked(struct rwlock *rw, bool write, uintptr_t self)
+static bool enter_or_queue_locked(struct rwlock *rw, bool write, uint64_t self)
 {
 	while (!enter(rw, write, self)) {
 		uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
@@ -149,7 +149,7 @@ static struct sync_node *after_leaving_locked(struct rwlock *rw)
 	return list;
 }
 
-static int enter_slow(struct rwlock *rw, bool write, uintptr_t self, int64_t deadline,
+static int enter_slow(struct rwlock *rw, bool write, uint64_t self, int64_t deadline,
 		      const char *call)
 {
 	struct rwlock_node node = {.self = self, .write = write};
@@ -185,7 +185,7 @@ static int enter_slow(struct rwlock *rw, bool write, uintptr_t self, int64_t dea
 static inline int lock_until(weft_rwlock *rwlock, bool write, int64_t deadline, const char *call)
 {
 	struct rwlock *rw = (struct rwlock *)rwlock;
-	uintptr_t self = self_on(weft__worker());
+	uint64_t self = identity_on(weft__worker());
 
 	if (!enter(rw, write, self)) {
 		int rc = enter_slow(rw, write, self, deadline, call);
@@ -200,7 +200,7 @@ static inline int trylock(weft_rwlock *rwlock, bool write)
 {
 	struct rwlock *rw = (struct rwlock *)rwlock;
 
-	if (!enter(rw, write, self_on(weft__worker())))
+	if (!enter(rw, write, identity_on(weft__worker())))
 		return -EBUSY;
 	edges_enter(rw, write);
 	return 0;
@@ -225,13 +225,23 @@ static bool leave_locked(struct rwlock *rw, uint64_t held, struct sync_node **re
 	return left;
 }
 
+static _Noreturn __attribute__((cold)) void not_owner(struct rwlock *rw, uint64_t word,
+						      const char *call, const char *what)
+{
+	uint64_t writer = atomic_load_explicit(&rw->writer, memory_order_relaxed);
+
+	if (word & WRITER && writer == 0) /* it has only just come, or is about to go */
+		weft__sync_misuse(call, "read-write lock", rw, what);
+	weft__sync_not_owner(call, "read-write lock", rw, what, word & WRITER ? writer : 0);
+}
+
 static void leave(struct rwlock *rw, uint64_t held, const char *call)
 {
 	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
 
 	for (;;) {
 		if (word < held || (held == READER && word & WRITER))
-			weft__sync_misuse(call, "read-write lock", rw, "is not held by the caller");
+			not_owner(rw, word, call, "is not held by the caller");
 		if (word != (held | QUEUED)) {
 			/* release: what the holder did, for the acquire in enter(); readers who
 			 * leave after us carry it on. */
@@ -309,7 +319,7 @@ void weft_rwlock_unlock(weft_rwlock *rwlock)
 {
 	struct rwlock *rw = (struct rwlock *)rwlock;
 
-	if (writes(rw, self_on(weft__worker()))) {
+	if (writes(rw, identity_on(weft__worker()))) {
 		san_release(&rw->word);
 		set_writer(rw, 0);
 		leave(rw, WRITER, "weft_rwlock_unlock");
@@ -324,9 +334,9 @@ void weft_rwlock_downgrade(weft_rwlock *rwlock)
 	struct rwlock *rw = (struct rwlock *)rwlock;
 	uint64_t word = WRITER;
 
-	if (!writes(rw, self_on(weft__worker())))
-		weft__sync_misuse("weft_rwlock_downgrade", "read-write lock", rw,
-				  "is not held for writing by the caller");
+	if (!writes(rw, identity_on(weft__worker())))
+		not_owner(rw, atomic_load_explicit(&rw->word, memory_order_relaxed),
+			  "weft_rwlock_downgrade", "is not held for writing by the caller");
 	san_release(&rw->word);
 	set_writer(rw, 0);
 	/* release, here and below: what the writer did, for the acquire in enter(). */

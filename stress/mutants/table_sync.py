@@ -44,7 +44,7 @@ MUTANTS = [
            unit('sched-sync-cond', 'WEFT_TEST_SCALE=4')),
     Mutant('waiter-wakes-itself', "a condition's waiter, signalled while it unlocks, waits for its own switch",
            'sched/sync/mutex.c',
-           'if (wake && (uintptr_t)wakeup.task == self) return true;',
+           'if (wake && wakeup.task && task_identity(wakeup.task) == self) return true;',
            '',
            unit('sched-sync-cond', 'WEFT_TEST_SCALE=4')),
     Mutant('sem-quitter-keeps', 'who times out although it was given a count keeps it',

@@ -353,14 +353,14 @@ int main()
 	// First, before this process has had threads.
 	std::snprintf(function, sizeof function,
 		      "\"thrower\", function %p: ", reinterpret_cast<void *>(escape));
-	test_escapes("a task", escape_named, "an exception leaves task 0x", true);
+	test_escapes("a task", escape_named, "an exception leaves task ", true);
 	test_escapes("a task's name", escape_named, function, true);
-	test_escapes("the first task", escape, "an exception leaves task 0x", true);
-	test_escapes("an inline fork", escape_inline, "an exception leaves task 0x", true);
+	test_escapes("the first task", escape, "an exception leaves task ", true);
+	test_escapes("an inline fork", escape_inline, "an exception leaves task ", true);
 	test_escapes("a range", escape_range, "an exception leaves ", true);
 #if !defined(__SANITIZE_THREAD__) && !defined(WEFT_TEST_SCALE_TSAN)
 	// ThreadSanitizer fails on the spot.
-	test_escapes("pthread_exit", end_thread, "pthread_exit() or pthread_cancel() in task 0x",
+	test_escapes("pthread_exit", end_thread, "pthread_exit() or pthread_cancel() in task ",
 		     false);
 #endif
 	test_caught_across_hops();

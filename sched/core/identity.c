@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* Who somebody is: identity.h. */
+#include "identity.h"
+
+#include "overflow.h"
+
+#include <dlfcn.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+/* How many numbers a worker takes at a time. Small, so that they stay readable. */
+#define BLOCK 1024
+
+/* The last numbers that were given away, to tasks and to threads. */
+static _Atomic uint64_t last_task, last_thread;
+
+/* The next number, for a task. w: the caller's worker, or NULL. */
+static uint64_t next_number(struct worker *w)
+{
+	if (!w)
+		return atomic_fetch_add_explicit(&last_task, 1, memory_order_relaxed) + 1;
+	if (w->numbers.next == w->numbers.end) {
+		w->numbers.next =
+			atomic_fetch_add_explicit(&last_task, BLOCK, memory_order_relaxed) + 1;
+		w->numbers.end = w->numbers.next + BLOCK;
+		if (w->numbers.base == 0)
+			w->numbers.base = w->numbers.next;
+	}
+	return w->numbers.next++;
+}
+
+uint64_t weft__identify(struct task *t)
+{
+	uint64_t mine = next_number(weft__worker()) << IDENTITY_SHIFT, none = 0;
+
+	return atomic_compare_exchange_strong_explicit(&t->identity, &none, mine,
+						       memory_order_relaxed, memory_order_relaxed)
+		       ? mine
+		       : none;
+}
+
+uint64_t weft__new_thread_identity(void)
+{
+	uint64_t number = atomic_fetch_add_explicit(&last_thread, 1, memory_order_relaxed) + 1;
+
+	return number << IDENTITY_SHIFT | IDENTITY_THREAD;
+}
+
+void weft__describe_task(struct task *t, char text[WEFT__TASK_TEXT])
+{
+	uint64_t number = identity_number(task_identity(t));
+	uintptr_t fn = (uintptr_t)weft__task_function(t);
+	Dl_info info;
+
+	if (task_name(t)[0]) {
+		snprintf(text, WEFT__TASK_TEXT, "task %" PRIu64 " \"%s\"", number, task_name(t));
+	} else if (!dladdr((void *)fn, &info) || !info.dli_fname) {
+		snprintf(text, WEFT__TASK_TEXT, "task %" PRIu64 " function %#" PRIxPTR, number, fn);
+	} else if (info.dli_sname && (uintptr_t)info.dli_saddr == fn) {
+		snprintf(text, WEFT__TASK_TEXT, "task %" PRIu64 " %s()", number, info.dli_sname);
+	} else { /* a static function: no symbol at run time, but addr2line finds it */
+		const char *file = strrchr(info.dli_fname, '/');
+		snprintf(text, WEFT__TASK_TEXT, "task %" PRIu64 " %s+%#" PRIxPTR, number,
+			 file ? file + 1 : info.dli_fname, fn - (uintptr_t)info.dli_fbase);
+	}
+}
