@@ -74,7 +74,7 @@ void inside_dump(weft_runtime *rt)
 		"  searchers %u, sleepers %u, watching %u, keeper until %lld us, injection %s, "
 		"starving %u, "
 		"target %u, closing %d, stopped %u\n",
-		(unsigned)idle, (unsigned)(idle >> 32),
+		SEARCHERS(idle), SLEEPERS(idle),
 		atomic_load_explicit(&rt->watching, memory_order_relaxed),
 		until(atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed)),
 		weft__wfcq_empty(&rt->injection) ? "empty" : "FILLED",

@@ -13,7 +13,9 @@
  *   every 16th  the ring, or eight picks later the deque, comes before the slot;
  *   every 64th  is made by the leader, from four sources in turn: the injection queue, the old end
  *               of the deque, the inbox, and tasks that wait for a stack of uncommon size. The
- *               leader also runs the timers then.
+ *               leader also runs the timers then;
+ *   while something is due, every second pick is the leader's, which serves it: see due.c. It does
+ *               not count, and the number's turn comes next.
  *
  * Hence every runnable task that a worker holds is picked after a bounded number of that worker's
  * picks, whatever else arrives: with p tasks before it in its queue, at most WEFT__FAIR_BOUND * (p
@@ -115,7 +117,10 @@ static struct task *from_injection(struct worker *w, unsigned max, bool have_sta
 			weft__wfcq_enqueue(&rt->injection, nodes[i]);
 	}
 	/* Those who were turned away while we took, and those who sleep, learn of what is left. */
-	if (count > 1 || !weft__wfcq_empty(&rt->injection))
+	bool left = !weft__wfcq_empty(&rt->injection);
+	if (left && !w->overflowed)
+		weft__announce_due(rt);
+	else if (left || count > 1)
 		weft__announce(rt);
 	return startable(w, task_of_link(nodes[0]), have_stack);
 }
@@ -183,6 +188,7 @@ static __attribute__((noinline)) struct task *pick_by_chance(struct worker *w, u
 
 	if (pick % LEADER_EVERY == 0 || weft__chaos_strikes(w, CHAOS_PICK)) {
 		w->fair = true;
+		w->due = is_due(w->rt);
 		return NULL;
 	}
 	if (weft__chaos_strikes(w, CHAOS_ORDER))
@@ -251,14 +257,30 @@ static __attribute__((noinline)) struct task *pick_ring(struct worker *w, uint32
 	return pick_local(w, pick, have_stack);
 }
 
+/* While something is due the leader makes every second pick, which is not counted. */
+static __attribute__((noinline)) struct task *pick_specially(struct worker *w, uint32_t pick,
+							     bool have_stack)
+{
+	if (w->rt->config.chaos.on)
+		return pick_by_chance(w, pick, have_stack);
+	uint32_t before = pick - 1;
+	if (w->served_at == before || w->retires)
+		return pick_local(w, pick, have_stack);
+	/* relaxed: as in weft__count_pick(). */
+	atomic_store_explicit(&w->picks, before, memory_order_relaxed);
+	w->served_at = before;
+	w->fair = w->due = true;
+	return NULL;
+}
+
 struct task *weft__pick_local(struct worker *w, bool have_stack)
 {
 	uint32_t pick = weft__count_pick(w);
 
 	/* Between those picks that take another order the slot comes first: the way of tasks that
 	 * talk to each other. What is in the slot has started. */
-	if (__builtin_expect(w->rt->config.chaos.on, 0))
-		return pick_by_chance(w, pick, have_stack);
+	if (weft__picks_are_special(w->rt))
+		return pick_specially(w, pick, have_stack);
 	if (__builtin_expect(pick % DEQUE_OFFSET != 0, 1)) {
 		struct task *t = from_slot(w);
 		if (t)
@@ -292,9 +314,13 @@ static struct task *pick_fair(struct worker *w)
 	return t;
 }
 
-/* Makes runnable what waits for a time that has come, whoever's heap it is in, and tends the depot.
- * Whether it is to be tended again at once. */
-static bool run_timers(struct worker *w)
+/*
+ * Makes runnable what waits for a time that has come, whoever's heap it is in, and tends the depot.
+ * Whether it is to be tended again at once.
+ *
+ * @beside  w has other tasks: what has come goes to the injection queue, and the caller sees to it.
+ */
+static bool run_timers(struct worker *w, bool beside)
 {
 	struct weft_runtime *rt = w->rt;
 	/* acquire: pairs with the release that published the record. */
@@ -316,9 +342,27 @@ static bool run_timers(struct worker *w)
 			continue;
 		if (now == 0)
 			now = weft__clock_now();
-		weft__expire(w, timers, now);
+		weft__expire(w, timers, now, beside);
 	}
 	return more;
+}
+
+/* By the leader: see due.c. */
+static struct task *serve_due(struct worker *w)
+{
+	weft__clear_due(w->rt);
+	run_timers(w, true);
+	return from_injection(w, 1, false);
+}
+
+/* The leader's pick where the order has its turn. */
+static struct task *serve_fair(struct worker *w)
+{
+	run_timers(w, true);
+	struct task *t = pick_fair(w);
+	if (!w->overflowed && !weft__wfcq_empty(&w->rt->injection))
+		weft__announce_due(w->rt);
+	return t;
 }
 
 static int64_t spin_ns(const struct worker *w)
@@ -359,7 +403,7 @@ static struct task *search(struct worker *w)
 			return t;
 		/* What waits for a time does not wait for the search's end; it is woken into our
 		 * slot. */
-		bool more = run_timers(w);
+		bool more = run_timers(w, false);
 		t = from_slot(w);
 		if (t)
 			return t;
@@ -396,9 +440,8 @@ static struct task *look_around(struct worker *w, bool *ret_more)
 
 	*ret_more = false;
 	if (w->fair) {
-		w->fair = false;
-		run_timers(w);
-		t = pick_fair(w);
+		t = w->due ? serve_due(w) : serve_fair(w);
+		w->fair = w->due = false;
 		if (t)
 			return t;
 	}
@@ -406,6 +449,8 @@ static struct task *look_around(struct worker *w, bool *ret_more)
 	if (t || w->fair)
 		return t;
 
+	if (!w->retires)
+		weft__clear_due(w->rt);
 	t = from_inbox(w, false);
 	if (!t)
 		t = from_injection(w, INJECTION_BATCH, false);
@@ -413,7 +458,7 @@ static struct task *look_around(struct worker *w, bool *ret_more)
 		t = weft__starved_take(w);
 	if (t)
 		return t;
-	*ret_more = run_timers(w);
+	*ret_more = run_timers(w, false);
 	return weft__pick_local(w, false);
 }
 

@@ -48,6 +48,8 @@
  * Searchers may take what was handed (steal.c), as the worker's thread may have to wait for a
  * processor. The injection queue was empty, so nobody who came before is overtaken.
  *
+ * What is injected while all workers are busy is served by the next pick of one of them: see due.c.
+ *
  * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see
  * watch.c.
  *
@@ -98,10 +100,15 @@ static void push_sleeper_locked(struct worker *w)
 	atomic_store_explicit(&w->awake, 0, memory_order_relaxed);
 	/* relaxed: nudge() reads it after its fence; our own follows. */
 	atomic_store_explicit(&w->asleep, 1, memory_order_relaxed);
+	/* It looks for what is due once it is on the list: see due.c. */
+	uint64_t change = as_sleeper(w) - (w->searching ? SEARCHER : 0);
+	uint64_t cleared = w->retires ? 0 : DUE;
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	/* seq_cst, here and below: not needed for the races, which the fences decide; it
 	 * keeps them simple to read, as in the models. */
-	atomic_fetch_add_explicit(&rt->idle, as_sleeper(w) - (w->searching ? SEARCHER : 0),
-				  memory_order_seq_cst);
+	while (!atomic_compare_exchange_weak_explicit(&rt->idle, &idle, (idle & ~cleared) + change,
+						      memory_order_seq_cst, memory_order_relaxed))
+		;
 	rt->awake_count--;
 	w->searching = false;
 }
@@ -147,16 +154,17 @@ static struct worker *sleeper_locked(struct weft_runtime *rt, const struct worke
 	return w;
 }
 
-/* Wakes the worker that went to sleep last; unless, for `searchers_do`, somebody searches by
- * now. */
-static void wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
+/* Wakes the worker that went to sleep last; unless, for `searchers_do`, somebody searches by now.
+ * false: nobody sleeps any more, and nobody does it. */
+static bool wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 {
 	struct worker *w = NULL;
 
 	weft__lock(&rt->idle_lock);
 	/* relaxed: how many sleep changes only under the lock we hold; who searches is a hint. */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	if (!(searchers_do && SEARCHERS(idle) > 0)) {
+	bool done = searchers_do && SEARCHERS(idle) > 0;
+	if (!done) {
 		w = sleeper_locked(rt, NULL);
 		if (w)
 			take_sleeper_locked(rt, w, SEARCHER);
@@ -169,6 +177,12 @@ static void wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 	weft__unlock(&rt->idle_lock);
 	if (w)
 		rouse(w);
+	return done || w;
+}
+
+bool weft__wake_searcher(struct weft_runtime *rt)
+{
+	return wake_one(rt, true, false);
 }
 
 void weft__announce(struct weft_runtime *rt)
@@ -351,8 +365,16 @@ void weft__search_stop(struct worker *w)
 		atomic_store_explicit(&rt->watching, 0, memory_order_release);
 	}
 	uint64_t idle = atomic_fetch_sub_explicit(&rt->idle, SEARCHER, memory_order_seq_cst);
-	if (SEARCHERS(idle) > 1 || SLEEPERS(idle) == 0)
+	if (SEARCHERS(idle) > 1)
 		return;
+	if (SLEEPERS(idle) == 0) {
+		/* store-load race with weft__announce_due(): searchers - 1, then the queue. It
+		 * fences fully, so a full fence will do here. */
+		weft__fence_full();
+		if (!weft__wfcq_empty(&rt->injection) && !w->overflowed)
+			weft__announce_due(rt);
+		return;
+	}
 	/* store-load race with weft__announce(): searchers - 1, then the queues */
 	weft__fence_heavy();
 	unsigned seen = look_at_workers(w);

@@ -6,6 +6,7 @@
  *                                      ring's tail
  *   woken by anybody else              a sleeper's hand (park.c), else the injection queue
  *   yielded                            the ring's tail
+ *   whose deadline has passed          the same, where the worker that sees it has other tasks (due.c)
  *   ring full                          the injection queue
  *   new                                the deque; pinned: the inbox
  *   new, submitted from outside        as woken by anybody else
@@ -27,17 +28,13 @@ static void to_inbox(struct worker *target, struct task *t)
 void weft__inject(struct weft_runtime *rt, struct task *t)
 {
 	weft__wfcq_enqueue(&rt->injection, &t->link);
-	weft__announce(rt);
+	weft__announce_due(rt);
 }
 
 void weft__inject_from_outside(struct weft_runtime *rt, struct task *t)
 {
-	if (weft__hand_to_sleeper(rt, t))
-		return;
-	weft__wfcq_enqueue(&rt->injection, &t->link);
-	/* store-load race with weft__sleep(); announce's light fence is for workers: see park.c */
-	weft__fence_full();
-	weft__announce(rt);
+	if (!weft__hand_to_sleeper(rt, t))
+		weft__inject(rt, t);
 }
 
 /* Puts t to the ring's tail, which is in the injection queue while the ring overflows; tells
@@ -67,6 +64,13 @@ void weft__ready_tail(struct worker *w, struct task *t)
 		return;
 	to_ring(w, t);
 	weft__announce(w->rt);
+}
+
+void weft__ready_due(struct worker *w, struct task *t)
+{
+	counter_add(&w->counters.wakes, 1);
+	if (!sent_away(w, t))
+		weft__wfcq_enqueue(&w->rt->injection, &t->link);
 }
 
 void weft__ready(struct task *t)

@@ -35,11 +35,14 @@ struct attachment {
 
 enum { ATTACHED_BLOCKING, ATTACHED_COUNT };
 
-/* What runtime.idle counts. */
+/* What runtime.idle holds: how many workers search, in the low half; in the high half how many
+ * sleep, or DUE. */
 #define SEARCHER     UINT64_C(1)
 #define SLEEPER      (UINT64_C(1) << 32)
+#define CHANCE       (UINT64_C(1) << 62) /* WEFT_CHAOS is on; never changes */
+#define DUE          (UINT64_C(1) << 63) /* the next pick of any worker is to serve: due.c */
 #define SEARCHERS(i) ((uint32_t)(i))
-#define SLEEPERS(i)  ((uint32_t)((i) >> 32))
+#define SLEEPERS(i)  ((uint32_t)((i) >> 32) & 0x3fffffff)
 
 struct weft_runtime {
 	/* immutable */
@@ -154,8 +157,8 @@ void weft__start_later_full(struct worker *w, struct task *t);
 void weft__announce_start(struct worker *w);
 
 /*
- * weft__start_later() for a task that is not pinned: without a call as long as nobody sleeps. The
- * look at idle here is the one of weft__announce() and weft__announce_slot(), which agree that
+ * weft__start_later() for a task that is not pinned: without a call as long as nobody sleeps and
+ * nothing is due. The look at idle here is the one of weft__announce() and weft__announce_slot(), which agree that
  * nobody is to be woken for anything; only where it says otherwise it matters which of them it is,
  * and that one looks again.
  */
@@ -172,16 +175,19 @@ static inline void weft__start_later_unpinned(struct worker *w, struct task *t)
 	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
 	/* relaxed: the fence orders it. */
 	uint64_t idle = atomic_load_explicit(&w->rt->idle, memory_order_relaxed);
-	if (__builtin_expect(SLEEPERS(idle) > 0, 0) && SEARCHERS(idle) == 0)
+	if (__builtin_expect(idle >> 32 != 0, 0) && SEARCHERS(idle) == 0)
 		weft__announce_start(w);
 }
 
-/* Hands a task to the pool as a whole. By a worker of rt: it fences lightly. (weft_run() may, too:
- * worker 0, which its caller becomes, counts as awake.) */
+/* Hands a task to the pool as a whole. Any thread. */
 void weft__inject(struct weft_runtime *rt, struct task *t);
 
-/* The same by a thread that is none of them: to one that sleeps, if nobody searches. See
- * visit_begin(). */
+/* As weft__ready(), by a worker of its runtime that looks for what is due: into the injection
+ * queue, ahead of what this worker has queued. The caller tells the others. */
+void weft__ready_due(struct worker *w, struct task *t);
+
+/* As weft__inject(), by a thread that is no worker of rt: to one that sleeps, if nobody searches.
+ * See visit_begin(). */
 void weft__inject_from_outside(struct weft_runtime *rt, struct task *t);
 
 /* starve.c: tasks for which there is no stack. */
@@ -275,10 +281,20 @@ static inline uint32_t weft__next_pick(const struct worker *w)
 	return atomic_load_explicit(&w->picks, memory_order_relaxed) + 1;
 }
 
+/* Whether the next pick of any worker is not to be one of the usual order: something is due, or
+ * chance decides. */
+static inline bool weft__picks_are_special(struct weft_runtime *rt)
+{
+	/* relaxed: who set it may be seen by the pick after this one. */
+	return __builtin_expect(atomic_load_explicit(&rt->idle, memory_order_relaxed) >> 62 != 0,
+				0);
+}
+
 /* Whether the pick of that number is the leader's, or chance's. */
 static inline bool weft__pick_is_special(const struct worker *w, uint32_t pick)
 {
-	return __builtin_expect(pick % WEFT__LEADER_EVERY == 0 || w->rt->config.chaos.on, 0);
+	return __builtin_expect(pick % WEFT__LEADER_EVERY == 0, 0) ||
+	       weft__picks_are_special(w->rt);
 }
 
 /* Whether w has nothing in slot or ring, nor in the ring's tail while that overflows. By w. */
@@ -306,6 +322,25 @@ struct task *weft__find(struct worker *w);
 /* Hands over what w's queues hold to the pool. By the leader. */
 void weft__hand_over(struct worker *w);
 
+/* due.c: what must not wait for its turn. */
+
+/* Whether DUE is set. */
+static inline bool is_due(struct weft_runtime *rt)
+{
+	/* relaxed: a hint. */
+	return atomic_load_explicit(&rt->idle, memory_order_relaxed) & DUE;
+}
+
+/* Sets DUE unless a worker sleeps, which is to be woken instead: false. Any thread. */
+bool weft__set_due(struct weft_runtime *rt);
+
+/* Clears DUE. Whoever does so then looks at all that it stands for. Fences fully if it was set. */
+void weft__clear_due(struct weft_runtime *rt);
+
+/* After something was put into the injection queue: wakes a worker for it, or sets DUE. Any thread;
+ * fences fully. */
+void weft__announce_due(struct weft_runtime *rt);
+
 /* park.c: sleeping and waking workers. */
 
 /* Gives t to a worker that sleeps and wakes it, if nobody searches. false: t is still the
@@ -322,6 +357,9 @@ static inline void announce(struct weft_runtime *rt)
 	if (atomic_load_explicit(&rt->idle, memory_order_relaxed) != 0)
 		weft__announce(rt);
 }
+
+/* Wakes a worker to search, unless one does. false: no worker sleeps any more, or searches. */
+bool weft__wake_searcher(struct weft_runtime *rt);
 
 /* After a next slot was filled, or a task put into an empty deque: wakes a watcher if need be. */
 void weft__announce_slot(struct weft_runtime *rt);

@@ -238,7 +238,7 @@ enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cance
 	return wait_outcome(waiter);
 }
 
-unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now)
+unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now, bool beside)
 {
 	unsigned total = 0;
 
@@ -259,8 +259,16 @@ unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now)
 		}
 		weft__unlock(&timers->lock);
 
-		for (unsigned i = 0; i < count; i++)
-			weft__wait_wake(wakeups[i]);
+		for (unsigned i = 0; i < count; i++) {
+			if (!beside) {
+				weft__wait_wake(wakeups[i]);
+				continue;
+			}
+			/* A task: threads have no timers. */
+			if (!parked(wakeups[i].task))
+				await_parked(wakeups[i].task);
+			weft__ready_due(w, wakeups[i].task);
+		}
 		counter_add(&w->counters.timers, count);
 		total += count;
 	}

@@ -219,9 +219,9 @@ static inline enum wait_outcome wait_outcome(const struct waiter *waiter)
 }
 
 /*
- * Claims the waits of one tree whose deadlines have passed and makes their tasks runnable on w.
- * Returns their number.
+ * Claims the waits of one tree whose deadlines have passed and makes their tasks runnable: on w, or
+ * (beside) by weft__ready_due(). Returns their number.
  */
-unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now);
+unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now, bool beside);
 
 #endif

@@ -50,7 +50,8 @@ struct worker {
 	int *errno_location; /* the thread's errno */
 	struct weft__thread *thread_state; /* the thread's: as stale as w after a switch */
 	enum leave leave;
-	bool fair;           /* the leader's next pick is to be a fair one */
+	bool fair;           /* the leader makes the next pick, a fair one */
+	bool due;            /* and it is to serve what is due */
 	bool overflowed;     /* the ring's tail is in the injection queue */
 	bool starving;       /* was refused a stack when it last asked (starve.c) */
 	bool retires;        /* what it last saw of .retiring */
@@ -67,6 +68,7 @@ struct worker {
 	int64_t spare_until; /* when it may again */
 	int64_t spare_ns;    /* for how long it may not, after the last such loot */
 	int64_t next_watch;  /* when it looks at the slots again while it searches */
+	uint32_t served_at;  /* .picks when it last served what was due */
 	struct task *leaving;
 	struct coro *leaving_coro;
 	struct reserve *leaving_reserve; /* LEAVE_FREE: of what size leaving_coro is */

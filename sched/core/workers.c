@@ -41,7 +41,11 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 
 	if (!w)
 		return NULL;
-	*w = (struct worker){.rt = rt, .id = id, .state = WORKER_NEW, .short_idles = 0xff};
+	*w = (struct worker){.rt = rt,
+			     .id = id,
+			     .state = WORKER_NEW,
+			     .short_idles = 0xff,
+			     .served_at = UINT32_MAX};
 	weft__random_seed(&w->random, rt->config.chaos.seed + id);
 	unsigned capacity = rt->config.chaos.on ? weft__chaos_capacity(w) : QUEUE_CAPACITY;
 	if (weft__deque_init(&w->deque, capacity) < 0)

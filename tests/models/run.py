@@ -46,6 +46,7 @@ MODELS = {
         PARK['closing']: 'NOT_OVER',
         PARK['idle']: 'OUTSIDE_LIGHT',
     }),
+    'due': ([''], {'': 'LIGHT LOOK_FIRST NO_LEFT NO_LOOK FORGET SET_ANYWAY KEEP'}),
     'keeper': (['', 'ARMS=1 OUTSIDE=1', 'ARMS=1 RETIRE', 'ARMS=1 RETIRE ARMER=2'], {
         '': 'NO_HEAVY LOOK_FIRST ANNOUNCE_FIRST NO_ANNOUNCE ONLY_IF_UNKEPT NO_KEEP_AGAIN NO_LOOK_AROUND',
         'ARMS=1 OUTSIDE=1': 'NO_RESET KEEP_ROUSED HAND_KEEPER HAND_UNSETTLED',
@@ -92,6 +93,7 @@ MODELS = {
 # With --long: larger bounds in which the model must be verified as well, each within minutes.
 LONG = {
     'park': ['PUT=1', 'PUT=2', 'PUT=3', 'OUTSIDE=0 SEARCHERS=2 PINNED'],
+    'due': [],
     'keeper': ['ARMS=2 SEARCHERS=2'],
     'retire': ['PINNED', 'RING SENDER', 'RING SENDER PINNED'],
     'sem': ['ACQUIRERS=3 RELEASERS=2'],

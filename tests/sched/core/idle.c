@@ -26,7 +26,7 @@ static int64_t processor_time(void)
 static unsigned sleepers(weft_runtime *rt)
 {
 	/* relaxed: only looked at. */
-	return (unsigned)(atomic_load_explicit(&rt->idle, memory_order_relaxed) >> 32);
+	return SLEEPERS(atomic_load_explicit(&rt->idle, memory_order_relaxed));
 }
 
 static bool await_sleepers(weft_runtime *rt, unsigned n)

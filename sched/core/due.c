@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is due: tasks that must not wait for a turn behind all that a busy worker has queued.
+ *
+ * The problem. A task that a plain thread wakes or submits, and a task whose deadline has passed,
+ * go to no worker in particular. A sleeping worker is woken for them. If every worker is busy, each
+ * looks for them only at every 64th pick, and a pick can be a millisecond away from the next one.
+ *
+ * So there is a bit beside the counts in runtime.idle, DUE. Whoever makes such a task available
+ * sets it if no worker sleeps. Each pick looks at the bit, and so does each fork. The first worker
+ * that sees it switches to its leader, which clears the bit, runs the timers, and takes one task
+ * from the injection queue to be run at once (serve_due() in find.c). If more tasks are left there,
+ * it sets the bit again, so another worker serves the next one. A worker serves at most every
+ * second pick this way, so its own tasks get the other half of the picks. A pick that serves does
+ * not count: the promise of find.c is about the picks that follow the order.
+ *
+ * Rejected: a batch for each service. Its tasks would wait in one worker's ring, behind that
+ * worker's other tasks. Rejected: a flag in every worker. Whoever sets it would write to as many
+ * cache lines as there are workers, and all of them would serve.
+ *
+ *   a thread or a worker that injects     a worker that serves
+ *     store the task in the queue           clear DUE
+ *     full fence                            full fence
+ *     load idle                             load the queue
+ *     DUE is set already: done
+ *
+ * Store-load race: at least one side sees the other's store. Either the injector sees DUE cleared,
+ * and sets it again, or the server sees the task.
+ *
+ * DUE excludes sleepers: it is set by a compare-and-swap that sees none, and a worker clears it in
+ * the step that makes it a sleeper. It then looks at everything that DUE stands for. So a runtime
+ * that is idle has no DUE, and the high half of idle is not 0 only if somebody is to be woken or
+ * served, which is the one test of the hot paths. (Retiring workers do not count, as always.)
+ *
+ * An injector that sees a searcher leaves the task to it. The last searcher looks at the injection
+ * queue when it stops, and calls weft__announce_due() for what it leaves there: for the race, see
+ * weft__search_stop().
+ *
+ * While a ring overflows, the injection queue is that ring's tail (ready.c). Its tasks are not due,
+ * so a worker whose ring overflows does not set DUE for what it leaves.
+ */
+#include "runtime.h"
+#include "sched/os/membarrier.h"
+
+bool weft__set_due(struct weft_runtime *rt)
+{
+	/* relaxed: what is due is ordered by the caller's fence. */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+
+	do {
+		if (SLEEPERS(idle) > 0)
+			return false;
+		if (idle & DUE)
+			return true;
+		/* seq_cst: as for the counts, simple to read. */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&rt->idle, &idle, idle | DUE, memory_order_seq_cst, memory_order_relaxed));
+	return true;
+}
+
+void weft__clear_due(struct weft_runtime *rt)
+{
+	if (!is_due(rt))
+		return;
+	/* seq_cst: as in weft__set_due(). */
+	atomic_fetch_and_explicit(&rt->idle, ~DUE, memory_order_seq_cst);
+	/* store-load race with weft__announce_due(): DUE, then the injection queue */
+	weft__fence_full();
+}
+
+void weft__announce_due(struct weft_runtime *rt)
+{
+	/* store-load race with weft__clear_due(), weft__search_stop() and weft__sleep(): the task,
+	 * then idle; full, since a thread that is no worker comes here */
+	weft__fence_full();
+	for (;;) {
+		uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+
+		if (SEARCHERS(idle) > 0)
+			return;
+		if (SLEEPERS(idle) > 0 ? weft__wake_searcher(rt) : weft__set_due(rt))
+			return;
+	}
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is due while workers are busy: no injected task waits for a pick that does not look for it.
+ *
+ * Mirrors: sched/core/due.c weft__set_due(), weft__clear_due(), weft__announce_due();
+ * sched/core/find.c pick_specially(), serve_due(), look_around(), from_injection();
+ * sched/core/park.c push_sleeper_locked(), wake_one(), weft__hand_to_sleeper(),
+ * weft__search_stop(), await_rouse(), weft__get_up(); sched/core/ready.c weft__inject().
+ *
+ * The actors: two workers, of which the first runs a long task; two threads that inject a task each.
+ * The second thread also hands a long task to a worker that sleeps, if there is one, before or
+ * after. A worker that searches may find one more long task. Long tasks pick again and again, and look for nothing but
+ * DUE when they do. They end when all injected tasks have started. Injected tasks are short.
+ *
+ * Invariants: an injected task that nobody will take is a deadlock. DUE excludes sleepers.
+ *
+ * Bounds: as above. The threads' stores to the queue go through store buffers. The queue is
+ * taken from in one step (inject.pml), and so are sections under idle_lock. Searchers run no timers.
+ *
+ * Broken: LIGHT: a thread that injects fences lightly. LOOK_FIRST: who serves looks into the queue
+ * before it clears DUE. NO_LEFT: who serves says nothing of what it leaves. NO_LOOK: the last
+ * searcher does not look into the queue if nobody sleeps. FORGET: who finds that the sleeper it
+ * would wake is gone sets no DUE. SET_ANYWAY: DUE is set though a worker sleeps. KEEP: a worker that
+ * goes to sleep does not clear DUE.
+ */
+#define STORERS 2
+#define FENCERS 1
+#define CELLS   2 /* each thread's task is in the queue */
+#define DEPTH   1
+
+#include "tso.h"
+
+byte searchers;
+bool due;
+bool asleep[2], awake[2], given[2];
+bool taken[2];
+bool other;   /* the task that a searcher may find is found */
+byte started; /* ghost */
+
+#define SLEEPERS (asleep[0] || asleep[1])
+#define LEFT     ((cell[0] && !taken[0]) || (cell[1] && !taken[1]))
+#define OVER     (started == 2)
+
+/* Not the local t of who is between two tasks: sets t. */
+inline from_injection()
+{
+	atomic {
+		if
+		:: cell[0] && !taken[0] -> taken[0] = true; t = 1; started++
+		:: cell[1] && !taken[1] -> taken[1] = true; t = 1; started++
+		:: else
+		fi
+	}
+#ifndef BROKEN_NO_LEFT
+	if
+	:: t && LEFT -> announce_due()
+	:: else
+	fi
+#endif
+}
+
+inline wake_searcher()
+{
+	atomic {
+		if
+		:: searchers -> again = false
+		:: !searchers && asleep[0] -> asleep[0] = false; searchers++; awake[0] = true; again = false
+		:: !searchers && asleep[1] -> asleep[1] = false; searchers++; awake[1] = true; again = false
+		:: else
+#ifdef BROKEN_FORGET
+			again = false
+#endif
+		fi
+	}
+}
+
+inline set_due()
+{
+	atomic {
+		if
+#ifndef BROKEN_SET_ANYWAY
+		:: SLEEPERS -> skip
+#endif
+		:: else -> due = true; again = false; assert(!SLEEPERS)
+		fi
+	}
+}
+
+inline announce_due()
+{
+	again = true;
+	do
+	:: again && searchers -> again = false
+	:: again && !searchers && SLEEPERS -> wake_searcher()
+	:: again && !searchers && !SLEEPERS -> set_due()
+	:: !again -> break
+	od
+}
+
+inline search_stop()
+{
+	atomic { searchers--; last = (searchers == 0); searching = false }
+#ifdef BROKEN_NO_LOOK
+	last = last && SLEEPERS;
+#endif
+	if
+	:: last && LEFT -> announce_due()
+	:: else
+	fi;
+	last = false
+}
+
+inline await_rouse()
+{
+	atomic {
+		awake[me] -> awake[me] = false;
+		if
+		:: given[me] && !settled -> searchers++; searching = true; t = 2
+		:: given[me] && settled -> t = 2
+		:: !given[me] -> searching = true
+		fi;
+		given[me] = false
+	}
+}
+
+proctype worker(byte me)
+{
+	byte t;
+	bool searching, last, again, settled;
+
+	if
+	:: me == 0 -> goto compute
+	:: else
+	fi;
+find:
+	if
+	:: OVER -> goto out
+	:: else
+	fi;
+	due = false;
+	from_injection();
+	if
+	:: t -> goto found
+	:: else
+	fi;
+	if
+	:: !searching -> atomic { searchers++; searching = true }
+	:: true
+	fi;
+	if
+	:: searching ->
+		from_injection();
+		if
+		:: t -> goto found
+		:: !t && !other -> other = true; t = 2; goto found
+		:: !t
+		fi
+	:: else
+	fi;
+	atomic {
+		asleep[me] = true;
+		searchers = searchers - searching;
+		searching = false;
+#ifndef BROKEN_KEEP
+		due = false;
+#endif
+		assert(!due)
+	}
+	from_injection();
+	if
+	:: t ->
+		if
+		:: atomic { asleep[me] -> asleep[me] = false; searchers++; searching = true }
+		:: !asleep[me] -> await_rouse()
+		fi;
+		goto found
+	:: else
+	fi;
+	settled = asleep[me];
+	if
+	:: await_rouse()
+	:: OVER -> goto out
+	fi;
+	settled = false;
+	if
+	:: t -> goto found
+	:: else -> goto find
+	fi;
+found:
+	if
+	:: searching -> search_stop()
+	:: else
+	fi;
+	if
+	:: t == 1 -> t = 0; goto find
+	:: else
+	fi;
+compute:
+	t = 0;
+	do
+	:: due ->
+#ifdef BROKEN_LOOK_FIRST
+		from_injection();
+		due = false;
+#else
+		due = false;
+		from_injection();
+#endif
+		t = 0
+	:: OVER -> break
+	od;
+out:
+	skip
+}
+
+inline hand()
+{
+	atomic {
+		if
+		:: !searchers && asleep[0] -> asleep[0] = false; given[0] = true; awake[0] = true
+		:: !searchers && asleep[1] -> asleep[1] = false; given[1] = true; awake[1] = true
+		:: else
+		fi
+	}
+}
+
+proctype thread(byte me)
+{
+	bool again, early;
+
+	if
+	:: me == 1 -> early = true; hand()
+	:: true
+	fi;
+	STORE(me, me, 1);
+#ifndef BROKEN_LIGHT
+	DRAINED(me);
+#endif
+	announce_due();
+	if
+	:: me == 1 && !early -> hand()
+	:: else
+	fi
+}
+
+init {
+	atomic {
+		run worker(0);
+		run worker(1);
+		run thread(0);
+		run thread(1)
+	}
+}

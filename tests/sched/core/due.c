@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is due runs before what a busy worker has queued (sched/core/due.c). There is one worker,
+ * so the order of picks is certain. It makes no pick while a victim becomes due. Then it is kept
+ * busy in one of several ways until all victims have run, or for so many picks that they never
+ * will. Each of its picks is counted but those that serve; so is each turn of the busy tasks.
+ */
+#include "harness.h"
+#include "parker.h"
+#include "sched/core/runtime.h"
+
+#include <pthread.h>
+
+#define VICTIMS 10
+#define NEVER   (4 * WEFT__FAIR_BOUND)
+
+/* All relaxed: there is one worker, so the tasks' order is that of their picks. Atomic for
+ * ThreadSanitizer's user build, which sees none between them. */
+#define GET(variable)        atomic_load_explicit(&(variable), memory_order_relaxed)
+#define SET(variable, value) atomic_store_explicit(&(variable), value, memory_order_relaxed)
+
+static _Atomic unsigned victims;         /* how many are due */
+static _Atomic unsigned run;             /* how many of them have run */
+static _Atomic uint32_t since;           /* the count of picks when the first became due */
+static _Atomic uint32_t waited[VICTIMS]; /* the picks until each one ran, in their order */
+
+static uint32_t picks(void)
+{
+	return atomic_load_explicit(&weft__worker()->picks, memory_order_relaxed);
+}
+
+static void *note_run(void *arg)
+{
+	unsigned nth = GET(run);
+
+	SET(waited[nth], picks() - GET(since));
+	SET(run, nth + 1);
+	return arg;
+}
+
+static bool go_on(void)
+{
+	return GET(run) < GET(victims) && picks() - GET(since) < NEVER;
+}
+
+/* --- how the worker is kept busy --- */
+
+static void *yield_on(void *arg)
+{
+	while (go_on())
+		weft_yield();
+	return arg;
+}
+
+static void yielders(void)
+{
+	for (unsigned i = 0; i < 20; i++)
+		CHECK(weft_spawn(yield_on, NULL, NULL) == 0);
+	weft_yield();
+}
+
+static void *spawn_a_successor(void *arg)
+{
+	if (go_on())
+		CHECK(weft_spawn(spawn_a_successor, arg, NULL) == 0);
+	return arg;
+}
+
+static void chain(void)
+{
+	CHECK(weft_spawn(spawn_a_successor, NULL, NULL) == 0);
+}
+
+static struct parker ping, pong;
+
+static void *play_ping(void *arg)
+{
+	while (go_on()) {
+		unpark(&pong);
+		park(&ping);
+	}
+	unpark(&pong);
+	return arg;
+}
+
+static void *play_pong(void *arg)
+{
+	while (go_on()) {
+		park(&pong);
+		unpark(&ping);
+	}
+	unpark(&ping);
+	return arg;
+}
+
+static void pair(void)
+{
+	ping = pong = (struct parker)PARKER_INIT;
+	CHECK(weft_spawn(play_ping, NULL, NULL) == 0);
+	CHECK(weft_spawn(play_pong, NULL, NULL) == 0);
+}
+
+static void *spawn_and_join(void *arg)
+{
+	while (go_on()) {
+		weft_task *task;
+
+		if (CHECK(weft_spawn(give_back, NULL, &task) == 0))
+			CHECK(weft_join(task, NULL) == 0);
+	}
+	return arg;
+}
+
+static void joiner(void)
+{
+	CHECK(weft_spawn(spawn_and_join, NULL, NULL) == 0);
+}
+
+static void (*const busy[])(void) = {yielders, chain, pair, joiner};
+
+/* --- how the victims become due --- */
+
+static void *submit_victims(void *arg)
+{
+	for (unsigned i = 0; i < GET(victims); i++)
+		CHECK(weft_submit(arg, note_run, NULL, NULL) == 0);
+	return NULL;
+}
+
+static void inject(void)
+{
+	pthread_t thread;
+
+	if (CHECK(pthread_create(&thread, NULL, submit_victims, weft__worker()->rt) == 0))
+		pthread_join(thread, NULL);
+}
+
+static int64_t deadline;
+static _Atomic unsigned asleep; /* how many victims are on their way into their sleep */
+static _Atomic bool passed;
+
+static void *sleep_and_note(void *arg)
+{
+	SET(asleep, GET(asleep) + 1);
+	CHECK(weft_sleep_until(deadline) == 0);
+	if (!GET(passed))
+		SET(since, picks()); /* this machine is slow: it has not slept */
+	return note_run(arg);
+}
+
+/* Says itself that a deadline has passed, as the timekeeper would. */
+static void expire(void)
+{
+	SET(asleep, 0);
+	SET(passed, false);
+	deadline = weft_after(1000000);
+	for (unsigned i = 0; i < GET(victims); i++)
+		CHECK(weft_spawn(sleep_and_note, NULL, NULL) == 0);
+	while (GET(asleep) < GET(victims))
+		weft_yield();
+	while (weft_now() <= deadline)
+		;
+	SET(passed, true);
+	SET(since, picks());
+	CHECK(weft__set_due(weft__worker()->rt));
+}
+
+struct scene {
+	void (*busy)(void);
+	void (*become_due)(void);
+	unsigned shift; /* another number of the first pick for each */
+};
+
+static void *play(void *arg)
+{
+	const struct scene *scene = arg;
+
+	for (unsigned i = 0; i < scene->shift; i++)
+		weft_yield();
+	SET(since, picks());
+	scene->busy();
+	SET(since, picks());
+	scene->become_due();
+	yield_on(NULL);
+	return NULL;
+}
+
+static void assert_played(const struct scene *scene, unsigned count)
+{
+	SET(victims, count);
+	SET(run, 0);
+	assert_run(1, play, (void *)scene);
+	assert_int_equal(GET(run), count);
+	/* The n-th has waited for the picks of those before it, and as many of the others. */
+	for (unsigned i = 0; i < count; i++)
+		assert_in_range(GET(waited[i]), 0, 2 * i + 1);
+}
+
+static void assert_due(void (*become_due)(void))
+{
+	for (unsigned b = 0; b < sizeof(busy) / sizeof(*busy); b++) {
+		for (unsigned shift = 0; shift < WEFT__LEADER_EVERY; shift += 3) {
+			struct scene scene = {busy[b], become_due, shift};
+
+			assert_played(&scene, 1);
+			assert_played(&scene, VICTIMS);
+		}
+	}
+}
+
+static void test_what_was_injected_comes_next(void **state)
+{
+	(void)state;
+	assert_due(inject);
+}
+
+static void test_what_has_slept_comes_next(void **state)
+{
+	(void)state;
+	assert_due(expire);
+}
+
+/* A flood from outside leaves the other picks to those who are there already. */
+static _Atomic unsigned turns, flood_left;
+
+static void *take_turns(void *arg)
+{
+	while (GET(flood_left) > 0) {
+		SET(turns, GET(turns) + 1);
+		weft_yield();
+	}
+	return arg;
+}
+
+static void *count_down(void *arg)
+{
+	SET(flood_left, GET(flood_left) - 1);
+	return arg;
+}
+
+static void *submit_flood(void *arg)
+{
+	for (unsigned i = GET(flood_left); i > 0; i--)
+		CHECK(weft_submit(arg, count_down, NULL, NULL) == 0);
+	return NULL;
+}
+
+static void *play_flood(void *arg)
+{
+	pthread_t thread;
+
+	if (CHECK(pthread_create(&thread, NULL, submit_flood, weft__worker()->rt) == 0))
+		pthread_join(thread, NULL);
+	return take_turns(arg);
+}
+
+static void test_a_flood_from_outside_leaves_half_of_the_picks(void **state)
+{
+	unsigned flood = weft_test_scale(1000);
+
+	(void)state;
+	SET(turns, 0);
+	SET(flood_left, flood);
+	assert_run(1, play_flood, NULL);
+	/* Now and then a fair pick takes one as well. */
+	assert_in_range(GET(turns), flood * 3 / 4, 2 * flood);
+}
+
+static void test_an_idle_runtime_has_nothing_due(void **state)
+{
+	weft_runtime *rt = assert_create(2);
+	int64_t lost = weft_after(LOST_NS);
+
+	(void)state;
+	for (unsigned i = 0; i < weft_test_scale(1000); i++) {
+		weft_task *task;
+
+		assert_int_equal(weft_submit(rt, give_back, NULL, &task), 0);
+		assert_int_equal(weft_submit(rt, give_back, NULL, NULL), 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+	}
+	/* relaxed: only looked at. */
+	while (atomic_load_explicit(&rt->idle, memory_order_relaxed) != 2 * SLEEPER &&
+	       weft_now() < lost)
+		sched_yield();
+	assert_int_equal(atomic_load_explicit(&rt->idle, memory_order_relaxed), 2 * SLEEPER);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_was_injected_comes_next),
+		cmocka_unit_test(test_what_has_slept_comes_next),
+		cmocka_unit_test(test_a_flood_from_outside_leaves_half_of_the_picks),
+		cmocka_unit_test(test_an_idle_runtime_has_nothing_due),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
