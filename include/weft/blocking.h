@@ -24,9 +24,10 @@ WEFT_BEGIN_DECLS
  * point.
  *
  * In fn the caller is no task: weft_self() is NULL, weft_spawn() says -EPERM, and Weft's waits
- * block the thread. errno, thread-local variables, the rounding mode and the signal mask are that
- * thread's: fn returns what the caller needs of them, and leaves them as it found them. If no thread can be started and there is none, fn runs on the
- * caller's worker after all, as part of the task.
+ * block the thread. weft_runtime_self() is the task's, and weft_submit() to it works. errno,
+ * thread-local variables, the rounding mode and the signal mask are that thread's: fn returns what
+ * the caller needs of them, and leaves them as it found them. If no thread can be started and there
+ * is none, fn runs on the caller's worker after all, as part of the task.
  *
  * 0; -EINVAL: fn is NULL.
  */

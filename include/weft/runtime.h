@@ -102,7 +102,8 @@ static inline int weft_runtime_create(const struct weft_options *opt, weft_runti
  *
  * From a plain thread, or from a task of another runtime (whose worker it blocks).
  *
- * 0 (also for NULL); -EDEADLK: called from one of its own tasks; -EPERM: in a child that was forked
+ * 0 (also for NULL); -EDEADLK: called from one of its own tasks, or from a blocking call of one;
+ * -EPERM: in a child that was forked
  * while there was a runtime.
  */
 WEFT_API int weft_runtime_destroy(weft_runtime *rt);
@@ -110,20 +111,31 @@ WEFT_API int weft_runtime_destroy(weft_runtime *rt);
 /*
  * Hands fn to the runtime, as a task. Tasks start in no particular order.
  *
- * @rt        the runtime; NULL: the caller's own, in a task.
+ * @rt        the runtime; NULL: the caller's own, see weft_runtime_self().
  * @ret_task  receives the handle, to be joined or detached exactly once; NULL: the task is
  * detached.
  *
  * From any thread or task. Does not suspend. Everything before the call happens before fn starts.
  *
- * 0; -EINVAL: fn is NULL; -EPERM: rt is NULL outside of a task, or the process was forked from one
- * with a runtime; -ENOMEM: no memory, or tasks are already waiting for stacks (task.h). On failure
- * fn will not run.
+ * 0; -EINVAL: fn is NULL; -EPERM: rt is NULL and the caller has none, or the process was forked
+ * from one with a runtime; -ENOMEM: no memory, or tasks are already waiting for stacks (task.h). On
+ * failure fn will not run.
  */
 WEFT_API int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task);
 
-/* How many workers the runtime has been told to have. NULL: the caller's runtime; 0 if there is
- * none. Any context. */
+/*
+ * The runtime that the caller belongs to: in a task its own, in the function of a weft_blocking() the
+ * one of the task that called it; NULL elsewhere. Any context.
+ *
+ * It may be handed to other threads, which submit to it: that of weft_run() as well, which cannot be
+ * had in any other way. It lives until its last task has ended (of weft_run()), or until
+ * weft_runtime_destroy(). Each use of it must come before that. It is enough that a task of the
+ * runtime waits for the thread that uses it.
+ */
+WEFT_API weft_runtime *weft_runtime_self(void);
+
+/* How many workers the runtime has been told to have. NULL: the caller's runtime, as
+ * weft_runtime_self(); 0 if there is none. Any context. */
 WEFT_API unsigned weft_worker_count(const weft_runtime *rt);
 
 /* The number of the worker that runs the caller, from 0; -1 on a thread that is no worker. It may
@@ -135,13 +147,13 @@ WEFT_API int weft_worker_id(void);
  * never 0; one that goes hands over what it holds and lives until the last task pinned to it has
  * ended.
  *
- * @rt  NULL: the caller's runtime.
+ * @rt  NULL: the caller's runtime, see weft_runtime_self().
  * @n   1 to 1024.
  *
  * From any thread or task; concurrent calls are carried out one after the other.
  *
  * 0; -EINVAL: n is out of range, or not 1 with the virtual time of WEFT_CHAOS; -EPERM: rt is NULL
- * outside of a task, or the process was forked from one with a runtime; -EAGAIN, -ENOMEM: not all
+ * and the caller has none, or the process was forked from one with a runtime; -EAGAIN, -ENOMEM: not all
  * threads could be started, the count is what it was before the call.
  */
 WEFT_API int weft_set_workers(weft_runtime *rt, unsigned n);

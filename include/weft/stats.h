@@ -38,7 +38,8 @@ WEFT_API int weft_worker_stats_sized(weft_runtime *rt, unsigned worker,
 /*
  * Reads the counters of a runtime (NULL: the caller's). Any context.
  *
- * 0; -EINVAL: ret_stats is NULL; -EPERM: rt is NULL and the caller is in no task.
+ * 0; -EINVAL: ret_stats is NULL; -EPERM: rt is NULL and the caller belongs to no
+ * runtime.
  */
 static inline int weft_stats(weft_runtime *rt, struct weft_stats *ret_stats)
 {

@@ -35,6 +35,7 @@ static void in_child(void)
 		return;
 	atomic_store_explicit(&weft__orphaned, true, memory_order_relaxed);
 	weft__worker_set(NULL);
+	weft__serve(NULL);
 }
 
 int weft__process_enter(void)

@@ -171,7 +171,9 @@ int weft_runtime_destroy(weft_runtime *rt)
 
 	if (!rt)
 		return 0;
-	if (w && w->rt == rt)
+	/* Its end would wait for the caller's own: for the task, or for the one whose blocking call
+	 * this is. */
+	if ((w && w->rt == rt) || weft__served_runtime() == rt)
 		return -EDEADLK;
 	if (weft__is_orphan())
 		return -EPERM;
@@ -227,9 +229,11 @@ int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
 
 	if (!fn)
 		return -EINVAL;
-	if ((!rt && !w) || weft__is_orphan())
+	if (!rt)
+		rt = weft_runtime_self();
+	if (!rt || weft__is_orphan())
 		return -EPERM;
-	if (w && (!rt || rt == w->rt))
+	if (w && rt == w->rt)
 		return weft_spawn(fn, arg, ret_task);
 	visit_begin(rt);
 	int rc = submit_from_outside(rt, fn, arg, ret_task);
@@ -328,12 +332,17 @@ err_runtime:
 	return rc;
 }
 
-unsigned weft_worker_count(const weft_runtime *rt)
+weft_runtime *weft_runtime_self(void)
 {
 	struct worker *w = weft__worker();
 
+	return w ? w->rt : weft__served_runtime();
+}
+
+unsigned weft_worker_count(const weft_runtime *rt)
+{
 	if (!rt)
-		rt = w ? w->rt : NULL;
+		rt = weft_runtime_self();
 	/* relaxed: a number that may change at any time. */
 	return rt ? atomic_load_explicit(&rt->target, memory_order_relaxed) : 0;
 }
@@ -347,17 +356,12 @@ int weft_worker_id(void)
 
 int weft_set_workers(weft_runtime *rt, unsigned n)
 {
-	struct worker *w = weft__worker();
-
 	if (n < 1 || n > WORKERS_MAX)
 		return -EINVAL;
-	if (weft__is_orphan())
+	if (!rt)
+		rt = weft_runtime_self();
+	if (!rt || weft__is_orphan())
 		return -EPERM;
-	if (!rt) {
-		if (!w)
-			return -EPERM;
-		rt = w->rt;
-	}
 	if (rt->config.chaos.virtual_time && n > 1)
 		return -EINVAL;
 	visit_begin(rt);

@@ -30,9 +30,7 @@ static void add(struct weft_stats *sum, struct counters *c)
 
 static weft_runtime *own_runtime(weft_runtime *rt)
 {
-	struct worker *w = weft__worker();
-
-	return rt ? rt : w ? w->rt : NULL;
+	return rt ? rt : weft_runtime_self();
 }
 
 static void copy_out(struct weft_stats *ret, size_t size, const struct weft_stats *known)

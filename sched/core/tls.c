@@ -42,6 +42,22 @@ WEFT__REREAD uint64_t weft__thread_identity(void)
 	return this_identity;
 }
 
+/* The runtime that the thread runs a blocking call for. A thread that does so is no worker, or, in
+ * the call, worker 0 of another runtime. */
+static _Thread_local struct weft_runtime *served WEFT__TLS_MODEL;
+
+WEFT__REREAD struct weft_runtime *weft__served_runtime(void)
+{
+	WEFT__READ_ANEW();
+	return served;
+}
+
+WEFT__REREAD void weft__serve(struct weft_runtime *rt)
+{
+	WEFT__READ_ANEW();
+	served = rt;
+}
+
 WEFT__REREAD void weft_fork(weft_forked *storage, weft_fn *fn, void *arg)
 {
 	WEFT__READ_ANEW();

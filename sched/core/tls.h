@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The worker that the calling thread is. */
+/* The worker that the calling thread is, and the runtime that it serves otherwise. */
 #ifndef WEFT_CORE_TLS_H
 #define WEFT_CORE_TLS_H
 
 #include <weft/fork.h>
 
+struct weft_runtime;
 struct worker;
 
 /* The calling thread's worker, or NULL. Read anew at each call; the result is stale after a
@@ -15,6 +16,11 @@ void weft__worker_set(struct worker *w);
 
 /* Makes the identity of a thread that has none yet; identity.h has the function that asks. */
 uint64_t weft__new_thread_identity(void);
+
+/* The runtime for which the calling thread makes blocking calls, or NULL. */
+struct weft_runtime *weft__served_runtime(void);
+
+void weft__serve(struct weft_runtime *rt);
 
 /* fork.c: weft_fork() and weft_fork_join(), on the thread whose worker w is. */
 void weft__fork(weft_forked *storage, weft_fn *fn, void *arg, struct worker *w);

@@ -52,7 +52,7 @@ struct blocker {
 struct pool {
 	struct attachment attachment;
 	/* immutable */
-	const struct weft_runtime *rt;
+	struct weft_runtime *rt;
 	unsigned max;
 
 	struct weft__lock lock;
@@ -202,6 +202,7 @@ static void *blocker_main(void *arg)
 
 	weft__thread_traits_apply(&pool->rt->traits);
 	pthread_setname_np(pthread_self(), "weft-blocking");
+	weft__serve(pool->rt);
 	weft__lock(&pool->lock);
 	b->thread = pthread_self(); /* whoever joins us has had the lock after us */
 	for (;;) {

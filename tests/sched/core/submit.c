@@ -107,6 +107,41 @@ static void test_from_tasks_to_another_runtime(void **state)
 	assert_int_equal(atomic_load_explicit(&ran, memory_order_relaxed), weft_test_scale(20000));
 }
 
+/* The runtime of weft_run(), from a thread that a library has started. */
+static void *submit_from_thread(void *arg)
+{
+	weft_task *task;
+	void *result = NULL;
+
+	CHECK(weft_runtime_self() == NULL);
+	CHECK(weft_submit(NULL, give_back, NULL, NULL) == -EPERM);
+	CHECK(weft_submit(arg, give_back, &token, &task) == 0);
+	CHECK(weft_join(task, &result) == 0 && result == &token);
+	return submit_many(arg);
+}
+
+static void *hand_out_runtime(void *arg)
+{
+	weft_runtime *rt = weft_runtime_self();
+	pthread_t thread;
+
+	CHECK(rt != NULL);
+	CHECK(pthread_create(&thread, NULL, submit_from_thread, rt) == 0);
+	CHECK(yield_for(&ran, weft_test_scale(20000)));
+	pthread_join(thread, NULL);
+	return arg;
+}
+
+static void test_to_the_runtime_of_weft_run(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 2; workers++) {
+		atomic_store_explicit(&ran, 0, memory_order_relaxed);
+		assert_run(workers, hand_out_runtime, NULL);
+	}
+	assert_null(weft_runtime_self());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +149,7 @@ int main(void)
 		cmocka_unit_test(test_from_many_threads),
 		cmocka_unit_test(test_from_a_task_to_its_own_runtime),
 		cmocka_unit_test(test_from_tasks_to_another_runtime),
+		cmocka_unit_test(test_to_the_runtime_of_weft_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,60 @@ static void test_runs_on_another_thread(void **state)
 	assert_int_equal(weft_blocking(NULL, NULL, NULL), -EINVAL);
 }
 
+static void *destroy_other(void *arg)
+{
+	CHECK(weft_runtime_self() != arg);
+	/* On any of its workers but worker 0 it would wait for ever. */
+	if (weft_worker_id() == 0)
+		CHECK(weft_runtime_destroy(arg) == -EDEADLK);
+	return arg;
+}
+
+/* What the runtime's calls say in a blocking call. */
+static void *submit_and_destroy(void *arg)
+{
+	weft_runtime *rt = weft_runtime_self();
+	weft_task *task = NULL;
+	void *result = NULL;
+	struct weft_stats stats;
+
+	CHECK(rt != NULL && rt == arg);
+	CHECK(weft_worker_count(NULL) == weft_worker_count(rt));
+	CHECK(weft_stats(NULL, &stats) == 0);
+	CHECK(weft_submit(NULL, give_back, arg, &task) == 0);
+	CHECK(weft_join(task, &result) == 0 && result == arg);
+	CHECK(weft_runtime_destroy(rt) == -EDEADLK);
+	/* Of another one this thread is a worker meanwhile, and belongs to that. */
+	CHECK(weft_run(destroy_other, rt, NULL) == 0);
+	CHECK(weft_runtime_self() == rt);
+	return arg;
+}
+
+static void *call_into_runtime(void *arg)
+{
+	weft_runtime *rt = weft_runtime_self();
+
+	CHECK(rt != NULL && (!arg || rt == arg));
+	CHECK(weft_blocking(submit_and_destroy, rt, NULL) == 0);
+	CHECK(weft_runtime_self() == rt);
+	return arg;
+}
+
+static void test_belongs_to_the_runtime(void **state)
+{
+	weft_task *task;
+
+	(void)state;
+	assert_null(weft_runtime_self());
+	assert_run(1, call_into_runtime, NULL);
+	weft_runtime *rt = assert_create(2);
+	assert_int_equal(weft_submit(rt, call_into_runtime, rt, &task), 0);
+	assert_int_equal(weft_join(task, NULL), 0);
+	assert_null(weft_runtime_self());
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
 /* Blocks its thread until it is let go. */
 static void *block(void *arg)
 {
@@ -291,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_runs_on_another_thread),
+		cmocka_unit_test(test_belongs_to_the_runtime),
 		cmocka_unit_test(test_worker_goes_on),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_grows_and_shrinks),
