@@ -33,6 +33,17 @@ WEFT_BEGIN_DECLS
  */
 WEFT_API int weft_blocking(weft_fn *fn, void *arg, void **ret_result);
 
+/*
+ * As weft_blocking(), but a call that still waits its turn gives up at the deadline, or when the
+ * calling task is cancelled. Once fn has started neither ends it: the call returns when fn has.
+ *
+ * A cancellation point. A plain thread runs fn itself unless the deadline has passed.
+ *
+ * 0; -EINVAL: fn is NULL; -ETIMEDOUT: the deadline has passed; -ECANCELED: the caller is cancelled
+ * (which comes first, if both are so when the call is made). On failure fn will not run.
+ */
+WEFT_API int weft_blocking_until(weft_fn *fn, void *arg, int64_t deadline, void **ret_result);
+
 WEFT_END_DECLS
 
 #endif

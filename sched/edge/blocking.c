@@ -12,6 +12,13 @@
  * If a thread cannot be started the job stays for those that there are. Whoever finds that there
  * are none carries out all jobs in the queue, its own first, on its own stack: nobody else would.
  *
+ * A job in the queue is its task's as well: a deadline or a cancellation may end its wait. So a
+ * thread takes a job and claims its waiter under one hold of the pool's lock, before it calls the
+ * function, and wakes the task when that has returned. Then either the claim came first, and neither
+ * the deadline nor a canceller can end the wait any more; or it has failed, and the function is never
+ * called. Such a task takes its job off the queue under the lock, if it is still in, and by that no
+ * thread looks at its frame afterwards.
+ *
  * Threads that end are joined by the next one that ends, the last by the runtime's end.
  */
 #include "blocking.h"
@@ -35,7 +42,8 @@ int64_t weft__blocking_linger = LINGER_NS;
  * until the wake. */
 struct job {
 	struct waiter waiter;
-	struct job *next;
+	struct job *next, **link; /* under the pool's lock; link NULL: in no queue */
+	struct wakeup wakeup;     /* of who took it */
 	weft_fn *fn;
 	void *arg, *result;
 	uint64_t edge; /* for ThreadSanitizer: an address */
@@ -67,38 +75,41 @@ struct pool {
 	_Atomic uint32_t threads;
 };
 
-static struct job *take_job_locked(struct pool *pool)
-{
-	struct job *job = pool->jobs;
-
-	if (job) {
-		pool->jobs = job->next;
-		if (!pool->jobs)
-			pool->jobs_tail = &pool->jobs;
-		pool->job_count--;
-	}
-	return job;
-}
-
 static void add_job_locked(struct pool *pool, struct job *job)
 {
+	job->link = pool->jobs_tail;
 	*pool->jobs_tail = job;
 	pool->jobs_tail = &job->next;
 	pool->job_count++;
 }
 
+/* false: it was in the queue no more. */
 static bool remove_job_locked(struct pool *pool, struct job *job)
 {
-	for (struct job **link = &pool->jobs; *link; link = &(*link)->next) {
-		if (*link != job)
-			continue;
-		*link = job->next;
-		if (!*link)
-			pool->jobs_tail = link;
-		pool->job_count--;
-		return true;
+	if (!job->link)
+		return false;
+	*job->link = job->next;
+	if (job->next)
+		job->next->link = job->link;
+	else
+		pool->jobs_tail = job->link;
+	job->link = NULL;
+	pool->job_count--;
+	return true;
+}
+
+/* The next job, which is the caller's until it has woken the task; NULL: there is none. */
+static struct job *take_job_locked(struct pool *pool)
+{
+	struct job *job;
+
+	while ((job = pool->jobs)) {
+		remove_job_locked(pool, job);
+		/* Else its task has given it up, and finds that when it gets the lock. */
+		if (weft__wait_claim(&job->waiter, &job->wakeup))
+			break;
 	}
-	return false;
+	return job;
 }
 
 static void carry_out(struct job *job)
@@ -110,12 +121,8 @@ static void carry_out(struct job *job)
 
 static void wake_caller(struct job *job)
 {
-	struct wakeup wakeup;
-
-	/* Nothing else can claim it: no deadline, no cancellation. The job is gone after the
-	 * wake. */
-	weft__wait_claim(&job->waiter, &wakeup);
-	weft__wait_wake(wakeup);
+	/* The job is gone after the wake. */
+	weft__wait_wake(job->wakeup);
 }
 
 static unsigned thread_count(struct pool *pool)
@@ -315,13 +322,20 @@ static bool carry_out_here(struct pool *pool, struct job *job)
 	}
 }
 
-static void *run_in_pool(struct pool *pool, weft_fn *fn, void *arg)
+static int result_of(enum wait_outcome outcome)
+{
+	return outcome == WAIT_WOKEN ? 0 : outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+}
+
+static int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, int64_t deadline, bool cancellable,
+		       void **ret_result)
 {
 	struct job job = {.fn = fn, .arg = arg};
+	enum wait_outcome outcome = WAIT_WOKEN;
 	struct blocker *idle;
 
 	san_release(&job.edge);
-	weft__wait_begin(&job.waiter, true);
+	weft__wait_begin(&job.waiter, deadline == WEFT_FOREVER);
 	weft__lock(&pool->lock);
 	add_job_locked(pool, &job);
 	idle = pool->idle;
@@ -337,23 +351,51 @@ static void *run_in_pool(struct pool *pool, weft_fn *fn, void *arg)
 		choose(idle);
 	bool done = grow && !start_thread(pool) && carry_out_here(pool, &job);
 	if (!done)
-		weft__wait(&job.waiter, WEFT_FOREVER, false);
+		outcome = weft__wait(&job.waiter, deadline, cancellable);
+	if (outcome != WAIT_WOKEN) {
+		weft__lock(&pool->lock);
+		remove_job_locked(pool, &job);
+		weft__unlock(&pool->lock);
+	}
 	san_acquire(&job.edge);
 	san_forget(&job.edge, sizeof job.edge);
-	return job.result;
+	if (outcome == WAIT_WOKEN && ret_result)
+		*ret_result = job.result;
+	return result_of(outcome);
+}
+
+static int call(struct worker *w, weft_fn *fn, void *arg, int64_t deadline, bool cancellable,
+		void **ret_result)
+{
+	struct pool *pool = w ? pool_of(w->rt) : NULL;
+
+	if (pool)
+		return run_in_pool(pool, fn, arg, deadline, cancellable, ret_result);
+	void *result = fn(arg);
+	if (ret_result)
+		*ret_result = result;
+	return 0;
 }
 
 int weft_blocking(weft_fn *fn, void *arg, void **ret_result)
+{
+	return fn ? call(weft__worker(), fn, arg, WEFT_FOREVER, false, ret_result) : -EINVAL;
+}
+
+int weft_blocking_until(weft_fn *fn, void *arg, int64_t deadline, void **ret_result)
 {
 	struct worker *w = weft__worker();
 
 	if (!fn)
 		return -EINVAL;
-	struct pool *pool = w ? pool_of(w->rt) : NULL;
-	void *result = pool ? run_in_pool(pool, fn, arg) : fn(arg);
-	if (ret_result)
-		*ret_result = result;
-	return 0;
+	/* Before a thread can see the job, which may be faster than the wait. */
+	bool cancelled = w && w->task->mask == 0 && weft_cancelled();
+	if (cancelled || (deadline != WEFT_FOREVER && deadline <= weft__clock_now())) {
+		if (cancelled || deadline > 0)
+			weft_yield(); /* as weft__wait() does */
+		return cancelled ? -ECANCELED : -ETIMEDOUT;
+	}
+	return call(w, fn, arg, deadline, true, ret_result);
 }
 
 unsigned weft__blocking_threads(struct weft_runtime *rt)

@@ -113,7 +113,7 @@ MUTANTS = [
            unit('sched-sync-select')),
     Mutant('blocking-job-dropped', 'a blocking thread that is busy forgets the job behind the next one',
            'sched/edge/blocking.c',
-           'pool->jobs = job->next;',
-           'pool->jobs = job->next ? job->next->next : NULL;',
+           '*job->link = job->next;',
+           '*job->link = job->next ? job->next->next : NULL;',
            unit('sched-edge-blocking')),
 ]

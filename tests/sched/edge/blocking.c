@@ -298,6 +298,195 @@ static void test_cancel(void **state)
 	assert_run(2, be_cancelled, NULL);
 }
 
+/* weft_blocking_until(), while one call has the only thread. */
+struct queued {
+	int64_t deadline;
+	flag ran, called;
+	int rc;
+	bool masked;
+};
+
+static void *note_run(void *arg)
+{
+	struct queued *q = arg;
+
+	raise_flag(&q->ran);
+	return &token;
+}
+
+static void *call_queued(void *arg)
+{
+	struct queued *q = arg;
+	void *result = q;
+
+	if (q->masked)
+		weft_cancel_mask();
+	raise_flag(&q->called);
+	q->rc = weft_blocking_until(note_run, q, q->deadline, &result);
+	CHECK(result == (q->rc == 0 ? (void *)&token : q));
+	return NULL;
+}
+
+static weft_task *spawn_queued(struct queued *q, int64_t deadline)
+{
+	weft_task *task = NULL;
+
+	*q = (struct queued){.deadline = deadline, .masked = q->masked};
+	CHECK(weft_spawn(call_queued, q, &task) == 0);
+	CHECK(yield_for(&q->called, 1));
+	return task;
+}
+
+static void *queue_behind_one(void *arg)
+{
+	enum { SOON, CANCELLED, MASKED, LATER, EVER, COUNT };
+	struct queued q[COUNT] = {[MASKED].masked = true};
+	struct call call = {0};
+	weft_task *blocked, *tasks[COUNT];
+
+	CHECK(weft_spawn(call_block, &call, &blocked) == 0);
+	CHECK(yield_for(&call.entered, 1));
+	tasks[SOON] = spawn_queued(&q[SOON], weft_after(1000 * 1000));
+	for (unsigned i = CANCELLED; i < LATER; i++)
+		tasks[i] = spawn_queued(&q[i], i % 2 ? WEFT_FOREVER : weft_after(LOST_NS));
+	tasks[LATER] = spawn_queued(&q[LATER], weft_after(LOST_NS));
+	tasks[EVER] = spawn_queued(&q[EVER], WEFT_FOREVER);
+	CHECK(weft_cancel(tasks[CANCELLED]) == 0);
+	CHECK(weft_cancel(tasks[MASKED]) == 0);
+	CHECK(weft_join(tasks[CANCELLED], NULL) == 0 && q[CANCELLED].rc == -ECANCELED);
+	CHECK(weft_join(tasks[SOON], NULL) == 0 && q[SOON].rc == -ETIMEDOUT);
+	raise_flag(&call.leave);
+	CHECK(weft_join(blocked, NULL) == 0);
+	for (unsigned i = MASKED; i < COUNT; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0 && q[i].rc == 0 && is_raised(&q[i].ran, 1));
+	CHECK(!is_raised(&q[SOON].ran, 1) && !is_raised(&q[CANCELLED].ran, 1));
+	return arg;
+}
+
+struct late {
+	struct call call;
+	int64_t deadline;
+};
+
+/* Blocks its thread at least until the deadline has passed. */
+static void *block_past_deadline(void *arg)
+{
+	struct late *late = arg;
+
+	while (weft_now() <= late->deadline)
+		sched_yield();
+	return block(&late->call);
+}
+
+static void *call_past_deadline(void *arg)
+{
+	struct late *late = arg;
+	int64_t ns = 1000 * 1000;
+	void *result = NULL;
+	int rc;
+
+	/* Until it starts before the deadline. */
+	do {
+		late->deadline = weft_after(ns *= 2);
+		rc = weft_blocking_until(block_past_deadline, late, late->deadline, &result);
+	} while (rc == -ETIMEDOUT);
+	CHECK(rc == 0 && result == &late->call);
+	return arg;
+}
+
+/* What runs is ended by neither. */
+static void *cancel_what_runs(void *arg)
+{
+	struct late late = {0};
+	weft_task *task;
+
+	CHECK(weft_spawn(call_past_deadline, &late, &task) == 0);
+	CHECK(yield_for(&late.call.entered, 1));
+	CHECK(weft_cancel(task) == 0);
+	CHECK(weft_join_until(task, weft_after(300 * 1000), NULL) == -ETIMEDOUT);
+	raise_flag(&late.call.leave);
+	CHECK(weft_join(task, NULL) == 0);
+	return arg;
+}
+
+/* Neither runs, though there is an idle thread. */
+static void *call_too_late(void *arg)
+{
+	struct queued q = {0};
+	void *result = &q;
+
+	CHECK(weft_blocking(give_back, NULL, NULL) == 0);
+	for (unsigned i = 0; i < 100; i++) {
+		CHECK(weft_blocking_until(note_run, &q, weft_now(), &result) == -ETIMEDOUT);
+		CHECK(weft_blocking_until(note_run, &q, 0, &result) == -ETIMEDOUT);
+	}
+	CHECK(weft_blocking_until(NULL, &q, WEFT_FOREVER, &result) == -EINVAL);
+	CHECK(weft_cancel(weft_self()) == 0);
+	for (unsigned i = 0; i < 100; i++)
+		CHECK(weft_blocking_until(note_run, &q, i % 2 ? WEFT_FOREVER : 0, &result) ==
+		      -ECANCELED);
+	CHECK(result == &q && !is_raised(&q.ran, 1));
+	weft_cancel_mask();
+	CHECK(weft_blocking_until(note_run, &q, WEFT_FOREVER, &result) == 0);
+	CHECK(result == &token && is_raised(&q.ran, 1));
+	weft_cancel_unmask();
+	return arg;
+}
+
+static void test_until(void **state)
+{
+	struct queued q = {0};
+	void *result = NULL;
+
+	(void)state;
+	set_number("WEFT_BLOCKING_THREADS", 1);
+	for (unsigned workers = 1; workers <= 2; workers++) {
+		assert_run(workers, queue_behind_one, NULL);
+		assert_run(workers, cancel_what_runs, NULL);
+		assert_run(workers, call_too_late, NULL);
+	}
+	unsetenv("WEFT_BLOCKING_THREADS");
+	assert_int_equal(weft_blocking_until(note_run, &q, 0, &result), -ETIMEDOUT);
+	assert_null(result);
+	assert_false(is_raised(&q.ran, 1));
+	assert_int_equal(weft_blocking_until(note_run, &q, WEFT_FOREVER, &result), 0);
+	assert_ptr_equal(result, &token);
+}
+
+/* Calls that are cancelled or time out at the moment at which a thread takes them: each runs or says
+ * that it has not. */
+static void *race_for_turns(void *arg)
+{
+	struct queued q[20];
+	weft_task *tasks[20];
+
+	for (unsigned round = 0; round < weft_test_scale(300); round++) {
+		for (unsigned i = 0; i < 20; i++) {
+			int64_t soon = weft_after(i * 1000);
+
+			q[i].masked = false;
+			tasks[i] = spawn_queued(&q[i], i % 3 ? WEFT_FOREVER : soon);
+		}
+		for (unsigned i = 0; i < 20; i += 2)
+			CHECK(weft_cancel(tasks[i]) == 0);
+		for (unsigned i = 0; i < 20; i++) {
+			CHECK(weft_join(tasks[i], NULL) == 0);
+			CHECK(is_raised(&q[i].ran, 1) == (q[i].rc == 0));
+			CHECK(i % 2 == 0 || i % 3 == 0 || q[i].rc == 0);
+		}
+	}
+	return arg;
+}
+
+static void test_until_races(void **state)
+{
+	(void)state;
+	set_number("WEFT_BLOCKING_THREADS", 2);
+	assert_run(1, race_for_turns, NULL);
+	assert_run(3, race_for_turns, NULL);
+	unsetenv("WEFT_BLOCKING_THREADS");
+}
+
 /* In a child that may start no more threads than there are. */
 static void *call_without_threads(void *arg)
 {
@@ -351,6 +540,8 @@ int main(void)
 		cmocka_unit_test(test_grows_and_shrinks),
 		cmocka_unit_test(test_threads_are_reused),
 		cmocka_unit_test(test_cancel),
+		cmocka_unit_test(test_until),
+		cmocka_unit_test(test_until_races),
 		cmocka_unit_test(test_no_thread_can_be_started),
 	};
 
