@@ -25,13 +25,32 @@ struct context {
 	void *sp;
 };
 
+#define WEFT__CONTEXT_RESTARTS 0 /* making one anew costs a few stores */
+
 #elif defined(WEFT_CONTEXT_UCONTEXT)
 
-#include <setjmp.h>
 #include <stdbool.h>
 
+/* How a context is saved once it runs. */
+#if defined(WEFT_BUILTIN_SETJMP) && !WEFT__TSAN && !WEFT__ASAN
+#define WEFT__CONTEXT_BUILTIN 1
+typedef void *weft__jump[5];
+#else
+#define WEFT__CONTEXT_BUILTIN 0
+#include <setjmp.h>
+typedef sigjmp_buf weft__jump;
+#endif
+
+/* Whether a context that has run can be started again without a system call. AddressSanitizer takes
+ * the bottom frame away (its fake stack), ThreadSanitizer's fibers are not used twice. */
+#define WEFT__CONTEXT_RESTARTS (!WEFT__TSAN && !WEFT__ASAN)
+
 struct context {
-	sigjmp_buf env;              /* once it has run */
+	weft__jump env;              /* once it has run */
+#if WEFT__CONTEXT_RESTARTS
+	weft__jump bottom;           /* its first frame, about to call .entry */
+	bool started;                /* .bottom is valid */
+#endif
 	void *value;                 /* from whoever resumes it to the one resumed */
 	void (*entry)(void *value);  /* NULL once it has started */
 	char *stack_low, *stack_top; /* until it has started */
@@ -52,6 +71,15 @@ struct context {
  */
 void weft__context_make(struct context *ctx, void *stack_low, void *stack_top,
 			void (*entry)(void *value));
+
+/* The same for a context that has been made, on the same stack with the same entry, and may have
+ * run: what it was doing is forgotten. */
+#if WEFT__CONTEXT_RESTARTS
+void weft__context_make_again(struct context *ctx, void *stack_low, void *stack_top,
+			      void (*entry)(void *value));
+#else
+#define weft__context_make_again weft__context_make
+#endif
 
 /*
  * Saves where it was called in `from` and continues `to`. Returns, possibly on another thread, the
