@@ -16,6 +16,7 @@
 #include "coro.h"
 
 #include "fatal.h"
+#include "spare.h"
 #include "stack_env.h"
 
 #include <errno.h>
@@ -23,18 +24,20 @@
 #include <stdint.h>
 
 /* Who may move it: create → CREATED; the one entering → RUNNING; the coroutine itself → SUSPENDED,
- * DONE. */
+ * DONE; the one destroying → GONE, which is seen for as long as the header is not used again. */
 enum state {
 	STATE_CREATED,
 	STATE_RUNNING, /* also while a task that runs inside it is suspended */
 	STATE_SUSPENDED,
 	STATE_DONE,
+	STATE_GONE,
 };
 
 struct weft_coro {
 	struct coro coro; /* first: a struct coro with a caller is one of these */
 	weft_fn *fn;
 	void **ret_out; /* of the enter that runs it; may be NULL */
+	uintptr_t kind; /* its stack's (spare.h) */
 	/* relaxed everywhere: correct programs order their calls themselves, and for the others
 	 * this is a best effort to say so; atomic only so that the attempt is no race of ours */
 	_Atomic int state;
@@ -232,6 +235,12 @@ static void sanitized_main(void *value)
 }
 #endif
 
+#if WEFT__SAN_AFTER
+#define BOTTOM(main) sanitized_main
+#else
+#define BOTTOM(main) (main)
+#endif
+
 struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main)
 {
 	struct stack stack;
@@ -243,11 +252,7 @@ struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main
 	*co = (struct coro){.stack = stack};
 	fpwords_default(&co->fpwords);
 	san_coro_init(&co->sanitizer, stack.low, stack.top, main);
-#if WEFT__SAN_AFTER
-	weft__context_make(&co->context, stack.low, stack.top, sanitized_main);
-#else
-	weft__context_make(&co->context, stack.low, stack.top, main);
-#endif
+	weft__context_make(&co->context, stack.low, stack.top, BOTTOM(main));
 	return co;
 }
 
@@ -258,6 +263,17 @@ void weft__coro_renew(struct coro *co, weft__coro_main *main)
 #else
 	(void)co, (void)main; /* goes on in main */
 #endif
+}
+
+/* Makes a spare as good as new, for the main that it was made with. */
+static void renew(struct coro *co, weft__coro_main *main)
+{
+	save_default_environment(co);
+	co->eh_uncaught = 0;
+	co->eh_caught = NULL;
+	co->caller = NULL;
+	san_coro_init(&co->sanitizer, co->stack.low, co->stack.top, main);
+	weft__context_make_again(&co->context, co->stack.low, co->stack.top, BOTTOM(main));
 }
 
 void weft__coro_free(struct coro *co)
@@ -310,13 +326,22 @@ int weft_coro_create(weft_fn *fn, size_t stack_size, weft_coro **ret_coro)
 		return -EINVAL;
 	if (stack_size != 0 && (stack_size < WEFT__STACK_MIN || stack_size > WEFT__STACK_MAX))
 		return -EINVAL;
-	err = weft__stack_env(&default_size, &guard);
+	err = weft__stack_env_once(&default_size, &guard);
 	if (err < 0)
 		return err;
-	co = (struct weft_coro *)weft__coro_new(stack_size ? stack_size : default_size, guard,
-						generator_main);
-	if (!co)
-		return -ENOMEM;
+	if (!stack_size)
+		stack_size = default_size;
+	uintptr_t kind = spare_kind(stack_size, guard);
+	co = (struct weft_coro *)weft__spare_take(thread(), kind);
+	if (co) {
+		renew(&co->coro, generator_main);
+	} else {
+		weft__spares_look(thread());
+		co = (struct weft_coro *)weft__coro_new(stack_size, guard, generator_main);
+		if (!co)
+			return -ENOMEM;
+		co->kind = kind;
+	}
 	co->fn = fn;
 	co->ret_out = NULL;
 	atomic_init(&co->state, STATE_CREATED);
@@ -330,7 +355,9 @@ __attribute__((noinline, cold)) static void refuse_enter(struct weft_coro *co, i
 	if (!co)
 		weft__fatal("weft_coro_enter(NULL)");
 	weft__fatal("weft_coro_enter(%p): the coroutine %s", (void *)co,
-		    state == STATE_RUNNING ? "is running" : "has ended");
+		    state == STATE_RUNNING ? "is running"
+		    : state == STATE_DONE  ? "has ended"
+					   : "has been destroyed");
 }
 
 WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
@@ -339,7 +366,7 @@ WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
 	struct coro *from = th->current;
 	int state = co ? atomic_load_explicit(&co->state, memory_order_relaxed) : STATE_RUNNING;
 
-	if (__builtin_expect(state == STATE_RUNNING || state == STATE_DONE, 0))
+	if (__builtin_expect(state == STATE_RUNNING || state >= STATE_DONE, 0))
 		refuse_enter(co, state);
 	/* Two who enter with nothing that orders them race, though the edges below would hide
 	 * it. */
@@ -400,7 +427,15 @@ void weft_coro_destroy(weft_coro *co)
 {
 	if (!co)
 		return;
-	if (atomic_load_explicit(&co->state, memory_order_relaxed) == STATE_RUNNING)
-		weft__fatal("weft_coro_destroy(%p): the coroutine is running", (void *)co);
-	weft__coro_free(&co->coro);
+	int state = atomic_load_explicit(&co->state, memory_order_relaxed);
+	if (__builtin_expect(state == STATE_RUNNING || state == STATE_GONE, 0))
+		weft__fatal("weft_coro_destroy(%p): the coroutine %s", (void *)co,
+			    state == STATE_RUNNING ? "is running" : "has been destroyed");
+	atomic_store_explicit(&co->state, STATE_GONE, memory_order_relaxed);
+	struct weft__thread *th = thread();
+
+	san_coro_fini(&co->coro.sanitizer, &th->current->sanitizer);
+	san_stack_free(co->coro.stack.low, (char *)(co + 1));
+	if (!weft__spare_put(th, &co->coro, co->kind))
+		weft__stack_free(&co->coro.stack);
 }

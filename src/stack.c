@@ -38,6 +38,7 @@
 #include "depot.h"
 #include "process_locks.h"
 #include "sanitizer.h"
+#include "spare.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -349,6 +350,7 @@ void weft__stack_trim(void)
 	/* One at a time: who comes meanwhile would find nothing left to free that is not freed
 	 * yet. */
 	weft__lock_process(WEFT__LOCK_TRIM);
+	weft__spares_drop();
 	weft__depots_empty();
 
 	for (size_t i = 0; i < BUCKETS; i++) {
@@ -420,6 +422,19 @@ static struct slot *pool_take(struct pool *pool)
 	return slot;
 }
 
+static size_t page_size(void)
+{
+	/* relaxed: whoever asks gets the same answer. */
+	static _Atomic size_t known;
+	size_t size = atomic_load_explicit(&known, memory_order_relaxed);
+
+	if (__builtin_expect(size == 0, 0)) {
+		size = (size_t)sysconf(_SC_PAGESIZE);
+		atomic_store_explicit(&known, size, memory_order_relaxed);
+	}
+	return size;
+}
+
 static size_t guard_size(bool guard, size_t page)
 {
 	return !guard ? 0 : page > WEFT__STACK_GUARD ? page : WEFT__STACK_GUARD;
@@ -427,7 +442,7 @@ static size_t guard_size(bool guard, size_t page)
 
 size_t weft__stack_within(size_t reserved, bool guard)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t page = page_size();
 
 	/* As weft__stack_alloc() adds them. */
 	return reserved - guard_size(guard, page) - page;
@@ -435,7 +450,7 @@ size_t weft__stack_within(size_t reserved, bool guard)
 
 int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t page = page_size();
 	size_t guard_bytes = guard_size(guard, page);
 	size_t slot_bytes;
 	struct pool *pool;

@@ -65,7 +65,7 @@ void weft__stack_free_lazily(const struct stack *stack);
  * more. */
 bool weft__stack_discard_some(void);
 
-/* Empties the depots, unmaps every arena that has no used slot, however few stacks are then kept
+/* Frees the spares (spare.h), empties the depots, unmaps every arena that has no used slot, however few stacks are then kept
  * hot, and gives back the memory of the other free ones but for those that pools keep. Waits for
  * those who are at it. */
 void weft__stack_trim(void);

@@ -6,6 +6,7 @@
 #include "stack.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,5 +59,27 @@ int weft__stack_env(size_t *ret_size, bool *ret_guard)
 	}
 	*ret_size = size ? size : weft__stack_within(WEFT__STACK_RESERVED, guard);
 	*ret_guard = guard;
+	return 0;
+}
+
+int weft__stack_env_once(size_t *ret_size, bool *ret_guard)
+{
+	/* The size, shifted by one, and the guard; 0: not read. relaxed: the word is all there is,
+	 * and two threads that read the environment at once find the same. */
+	static _Atomic size_t known;
+	size_t word = atomic_load_explicit(&known, memory_order_relaxed);
+
+	if (__builtin_expect(!word, 0)) {
+		size_t size;
+		bool guard;
+		int err = weft__stack_env(&size, &guard);
+
+		if (err < 0)
+			return err;
+		word = size << 1 | guard;
+		atomic_store_explicit(&known, word, memory_order_relaxed);
+	}
+	*ret_size = word >> 1;
+	*ret_guard = word & 1;
 	return 0;
 }

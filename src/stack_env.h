@@ -34,4 +34,11 @@ int weft__parse_size(const char *text, size_t *ret);
  */
 int weft__stack_env(size_t *ret_size, bool *ret_guard);
 
+/*
+ * The same for coroutines outside of a runtime: reads the environment the first time, and again
+ * only as long as it holds a bad value. So a program may change the environment later on, while
+ * coroutines are created.
+ */
+int weft__stack_env_once(size_t *ret_size, bool *ret_guard);
+
 #endif

@@ -9,6 +9,9 @@
 
 #include "never_inline.h"
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct coro;
 
 /*
@@ -43,6 +46,12 @@ struct weft__thread {
 	int *errno_location;
 	/* the C++ runtime's exception state of this thread; NULL without that runtime */
 	void *eh_globals;
+	/* coroutines that it keeps (spare.h) */
+	struct coro *spares; /* linked by .next */
+	uintptr_t spare_kind;
+	unsigned spare_room; /* how many more of that kind it would keep */
+	unsigned spare_epoch;
+	bool spares_end; /* its end will free them */
 };
 
 /* The calling thread's. The pointer must not live across a switch: afterwards it is another

@@ -185,6 +185,7 @@ def tokio_program():
 PROGRAMS = {
     'floor': peer_program('floor', [], []),
     'threads': peer_program('threads', [], []),
+    'ucontext-pool': peer_program('ucontext-pool', [], []),
     'openmp': peer_program('openmp', [], ['-fopenmp']),
     'onetbb': peer_program('onetbb', ['g++', 'libtbb-dev'], ['-ltbb']),
     'boost-context': peer_program('boost-context', ['g++', 'libboost-context1.81-dev'], ['-lboost_context']),
@@ -192,6 +193,7 @@ PROGRAMS = {
     'go': go_program,
     'tokio': tokio_program,
     'weft-switch-ucontext': weft_program('switch', 'ucontext'),
+    'weft-life-ucontext': weft_program('life', 'ucontext'),
 }
 for _source in sorted(os.listdir(os.path.join(HERE, 'weft'))):
     if _source.endswith('.c'):

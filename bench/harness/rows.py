@@ -4,6 +4,7 @@
 # How much work: {name} in a command -> (in full, with --quick).
 SIZES = {
     'switches': (20_000_000, 5_000_000),
+    'lives': (5_000_000, 1_000_000),
     'yields': (4_000_000, 1_000_000),
     'spawns': (1_000_000, 200_000),
     'slow_spawns': (20_000, 5_000),
@@ -32,7 +33,7 @@ LABELS = {
     'boost-fiber': 'Boost.Fiber', 'onetbb': 'oneTBB', 'openmp': 'OpenMP', 'threads': 'threads', 'serial': 'serial',
     'context': 'Weft, bare context', 'coro': 'Weft, weft_coro', 'uc-context': 'Weft ucontext, bare',
     'uc-coro': 'Weft ucontext, weft_coro', 'boost-context': 'Boost.Context fiber', 'fcontext': 'Boost fcontext',
-    'swapcontext': 'swapcontext', 'sigsetjmp': 'sigsetjmp',
+    'swapcontext': 'swapcontext', 'uc-life': 'Weft ucontext', 'ucontext-pool': 'ucontext, pooled', 'sigsetjmp': 'sigsetjmp',
     'sigsetjmp-call': 'sigsetjmp, in a call', 'stacks': 'the misses alone', 'lock': 'CAS, exchange',
 }
 
@@ -99,6 +100,20 @@ def switch_row():
         }, scaling=False)
 
 
+def life_row():
+    """Made once and pooled, a coroutine of the classic kind can run again only after it has ended: hence two enters."""
+    return Row('life', [
+        Metric('life', 'create, enter, yield, enter, end, destroy', 'ns',
+               Target(0.8, 'ucontext-pool'), Target(0.8, 'ucontext-pool', who='uc-life')),
+        Metric('life_short', 'create, enter, end, destroy', 'ns'),
+        Metric('life_cut', 'create, enter, yield, destroy', 'ns'),
+    ], {
+        'weft': 'weft-life {lives}',
+        'uc-life': 'weft-life-ucontext {lives}',
+        'ucontext-pool': 'ucontext-pool life 1 {lives}',
+    }, scaling=False)
+
+
 def yield_row(tasks):
     commands = {'weft': f'weft-yield {{w}} {tasks} {{yields}}', 'go': f'go yield {{w}} {tasks} {{yields}}',
                 'boost-fiber': f'boost-fiber yield {{w}} {tasks} {{yields}}',
@@ -111,7 +126,7 @@ def yield_row(tasks):
 
 
 def all_rows():
-    rows = [switch_row(), yield_row(2), yield_row(1000), yield_row(100000)]
+    rows = [switch_row(), life_row(), yield_row(2), yield_row(1000), yield_row(100000)]
     rows.append(row('spawn', 'spawn and join, one at a time', 'ns', {
         'weft': 'weft-spawn {w} {spawns}', 'onetbb': 'onetbb spawn {w} {spawns}', 'go': 'go spawn {w} {spawns}',
         'tokio': 'tokio spawn {w} {spawns}', 'openmp': 'openmp spawn {w} {spawns}',

@@ -27,6 +27,8 @@ WEFT_BEGIN_DECLS
  * @fn          what it runs; the first enter's `in` is its argument, its result the last `out`.
  * @stack_size  usable bytes, without the guard; 0: 188 KiB (252 without a guard), or
  *              WEFT_STACK_SIZE. Rounded up; at least 16 KiB. Only touched pages take memory.
+ *              The process reads WEFT_STACK_SIZE and WEFT_GUARD at its first call; a later change
+ *              of the environment has no effect here.
  * @ret_coro    the coroutine, owned by the caller until weft_coro_destroy(). Must not be NULL.
  *
  * Any context. Does not suspend.
@@ -67,7 +69,8 @@ WEFT_API bool weft_coro_done(const weft_coro *co);
 /*
  * Frees the coroutine, which has ended, never started, or is suspended in a yield (its frames are
  * then dropped: no destructor or cleanup handler of theirs runs). NULL is ignored. It must not be
- * running.
+ * running. The thread keeps up to eight stacks, of one size and 768 KiB in all, for its next
+ * weft_coro_create(); the others are free for all threads.
  */
 WEFT_API void weft_coro_destroy(weft_coro *co);
 

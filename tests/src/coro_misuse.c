@@ -86,6 +86,28 @@ static void test_entering_an_ended_coroutine_aborts(void **state)
 	assert_aborts(do_enter_ended, "weft_coro_enter(0x", "has ended");
 }
 
+static void do_destroy_twice(void *arg)
+{
+	(void)arg;
+	weft_coro_create(nothing, 0, &victim);
+	weft_coro_destroy(victim);
+	weft_coro_destroy(victim);
+}
+
+static void do_enter_destroyed(void *arg)
+{
+	weft_coro_create(nothing, 0, &victim);
+	weft_coro_destroy(victim);
+	weft_coro_enter(victim, arg, NULL);
+}
+
+static void test_using_a_destroyed_coroutine_aborts(void **state)
+{
+	(void)state;
+	assert_aborts(do_destroy_twice, "weft_coro_destroy(0x", "has been destroyed");
+	assert_aborts(do_enter_destroyed, "weft_coro_enter(0x", "has been destroyed");
+}
+
 static void do_enter_null(void *arg)
 {
 	weft_coro_enter(NULL, arg, NULL);
@@ -179,6 +201,7 @@ int main(void)
 		cmocka_unit_test(test_entering_null_aborts),
 		cmocka_unit_test(test_yielding_outside_aborts),
 		cmocka_unit_test(test_destroying_a_running_coroutine_aborts),
+		cmocka_unit_test(test_using_a_destroyed_coroutine_aborts),
 		cmocka_unit_test(test_bad_environment_refuses_creation),
 	};
 
