@@ -299,11 +299,26 @@ WEFT_API void weft_once_fini(weft_once *once);
  * returned.
  *
  * From a task (which may suspend and hop) or any thread (which blocks); fn may suspend as well. No
- * cancellation point. Everything that fn did happens before each return.
+ * cancellation point, and none in fn: it runs in a region of weft_cancel_mask(), because what it
+ * leaves undone is never done. Everything that fn did happens before each return.
  *
  * Misuse: fn is NULL; called from the fn that runs for the same object.
  */
 WEFT_API void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg);
+
+/*
+ * As weft_once_call(), for a function that may fail: the object is done when fn(arg) has returned
+ * 0. While it runs, others wait. If it fails, its caller is told so, and the next one in line, or
+ * the next to call, runs its own function. Both calls may be used on one object.
+ *
+ * fn may be cancelled: it runs in no masked region. Waiting for another one's fn is no cancellation
+ * point.
+ *
+ * 0: it is done, by this call or by another one. Else what fn returned to this call.
+ *
+ * Misuse: as for weft_once_call().
+ */
+WEFT_API int weft_once_try(weft_once *once, int (*fn)(void *arg), void *arg);
 
 /* --- latch
  * ----------------------------------------------------------------------------------------------- */

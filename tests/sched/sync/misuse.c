@@ -133,6 +133,24 @@ static void once_without(void)
 {
 	weft_once_call(&once, NULL, NULL);
 }
+static int refuse(void *arg)
+{
+	(void)arg;
+	return -1;
+}
+static int try_again(void *arg)
+{
+	return weft_once_try(&once, refuse, arg);
+}
+static void try_in_try(void)
+{
+	weft_once_try(&once, refuse, NULL);
+	weft_once_try(&once, try_again, NULL);
+}
+static void try_without(void)
+{
+	weft_once_try(&once, NULL, NULL);
+}
 static void latch_below(void)
 {
 	weft_latch_count_down(&latch, 1);
@@ -232,6 +250,8 @@ static const struct misuse {
 	{once_in_once, "weft_once_call: once 0x", "is called by the function that runs for it",
 	 false},
 	{once_without, "weft_once_call: once 0x", "without a function", false},
+	{try_in_try, "weft_once_try: once 0x", "is called by the function that runs for it", false},
+	{try_without, "weft_once_try: once 0x", "without a function", false},
 	{latch_below, "weft_latch_count_down: latch 0x", "would count below 0", false},
 	{unlock_others, "weft_mutex_unlock: mutex 0x", "is not held by the caller", true},
 	{wait_others, "weft_cond_wait: mutex 0x", "is not held by the caller", true},
