@@ -8,7 +8,20 @@
  *
  * Guards: MADV_GUARD_INSTALL (Linux 6.13) marks page table entries and leaves the mapping whole, so
  * a million guarded stacks are a few thousand mappings. mprotect() splits the mapping twice for
- * each guard and so meets vm.max_map_count (65530 by default) at 32 thousand stacks.
+ * each guard. It is what older kernels and locked memory (mlockall) have.
+ *
+ * Mappings are few: vm.max_map_count, 65530 by default. A process that has used them up cannot
+ * start a thread any more, nor allocate memory. So guards by mprotect() take at most three quarters
+ * of them, that is 24574 stacks by default. The last quarter is for the program. Further stacks
+ * have no guard, and one line on stderr says so. Where the guard would be there is a gap of the
+ * same size, so that an overflow that is no larger than the guard does no harm; but it is not
+ * noticed.
+ *
+ * Rejected: to refuse further stacks. When a task is to start it was accepted long before, and the
+ * tasks that have stacks may wait for it. To accept no more tasks than there may be stacks would
+ * forbid a million short ones, which need a few. Guards of several stacks in one mapping are not
+ * possible: a guard lies between two stacks, so each is a change of protection.
+ *
  * process_madvise() on oneself with PIDFD_SELF (6.14) does a whole batch in one call; an ordinary
  * pidfd is not used, it would name the parent after a fork.
  */
@@ -19,6 +32,7 @@
 #include "stack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -39,6 +53,12 @@
 /* relaxed everywhere: the probe's outcome is the same whoever makes it, and nothing else is
  * published with it */
 static _Atomic int mechanism_in_use = STACK_GUARD_UNKNOWN;
+
+#define MAPPINGS_DEFAULT 65530
+#define MAPPINGS_A_GUARD 2 /* the guard, and what is above it */
+
+/* How many mappings guards are, all arenas together. */
+static _Atomic size_t guard_mappings;
 
 /* One advice for count areas of `bytes` each. Whether all of it was taken. */
 static bool advise_at_once(const struct iovec *areas, size_t bytes, uint32_t count, int advice)
@@ -106,6 +126,48 @@ void weft__stack_guard_force(enum stack_guard_mechanism mechanism)
 	atomic_store_explicit(&mechanism_in_use, (int)mechanism, memory_order_relaxed);
 }
 
+/* vm.max_map_count. */
+static size_t mapping_limit(void)
+{
+	/* relaxed: whoever reads the file gets the same. */
+	static _Atomic size_t limit;
+	size_t known = atomic_load_explicit(&limit, memory_order_relaxed);
+	char text[32] = "";
+
+	if (known > 0)
+		return known;
+	int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		ssize_t length = read(fd, text, sizeof(text) - 1);
+		text[length > 0 ? length : 0] = '\0';
+		close(fd);
+	}
+	known = strtoul(text, NULL, 10);
+	if (known == 0)
+		known = MAPPINGS_DEFAULT; /* a sandbox without /proc */
+	atomic_store_explicit(&limit, known, memory_order_relaxed);
+	return known;
+}
+
+/* Whether another guard may be a mapping of its own; it then counts as one. */
+static bool guard_mappings_take(void)
+{
+	size_t limit = mapping_limit();
+	/* relaxed, here and below: a count, with which nothing is published. */
+	size_t taken =
+		atomic_fetch_add_explicit(&guard_mappings, MAPPINGS_A_GUARD, memory_order_relaxed);
+
+	if (taken + MAPPINGS_A_GUARD <= limit - limit / 4)
+		return true;
+	atomic_fetch_sub_explicit(&guard_mappings, MAPPINGS_A_GUARD, memory_order_relaxed);
+	return false;
+}
+
+static void guard_mappings_give_back(size_t guards)
+{
+	atomic_fetch_sub_explicit(&guard_mappings, guards * MAPPINGS_A_GUARD, memory_order_relaxed);
+}
+
 static void explain_mapping_limit(void)
 {
 	static _Atomic bool explained;
@@ -113,44 +175,47 @@ static void explain_mapping_limit(void)
 	/* relaxed: only one caller may see false, which the exchange alone ensures */
 	if (atomic_exchange_explicit(&explained, true, memory_order_relaxed))
 		return;
-	weft__warn("cannot guard another stack: each guard is a mapping here; raise "
-		   "vm.max_map_count or "
-		   "set WEFT_GUARD=off");
+	weft__warn("%zu stacks have a guard, each guard is %d memory mappings here, and "
+		   "vm.max_map_count is %zu: further stacks have no guard, and their overflow is "
+		   "not noticed; raise vm.max_map_count",
+		   atomic_load_explicit(&guard_mappings, memory_order_relaxed) / MAPPINGS_A_GUARD,
+		   MAPPINGS_A_GUARD, mapping_limit());
 }
 
-/* One guard. A locked mapping (mlockall) refuses MADV_GUARD_INSTALL: mprotect() is what always
- * works. */
-static bool guard_one(char *base, size_t bytes, enum stack_guard_mechanism mechanism)
+/* One guard, or, where there are no more mappings for guards, none. A locked mapping (mlockall)
+ * refuses MADV_GUARD_INSTALL: mprotect() is what always works. */
+static void guard_one(struct arena *arena, char *base, enum stack_guard_mechanism mechanism)
 {
-	if (mechanism != STACK_GUARD_MPROTECT && madvise(base, bytes, MADV_GUARD_INSTALL) == 0)
-		return true;
-	if (mprotect(base, bytes, PROT_NONE) == 0)
-		return true;
-	if (errno == ENOMEM)
-		explain_mapping_limit();
-	return false;
+	if (mechanism != STACK_GUARD_MPROTECT &&
+	    madvise(base, arena->guard_bytes, MADV_GUARD_INSTALL) == 0)
+		return;
+	if (guard_mappings_take()) {
+		if (mprotect(base, arena->guard_bytes, PROT_NONE) == 0) {
+			arena->guard_mappings++;
+			return;
+		}
+		/* The program has taken more than its quarter. */
+		guard_mappings_give_back(1);
+	}
+	explain_mapping_limit();
 }
 
-uint32_t arena_make_ready(const struct arena *arena, uint32_t count)
+uint32_t arena_make_ready(struct arena *arena, uint32_t count)
 {
 	enum stack_guard_mechanism mechanism;
 	char *base = arena_slot_base(arena, arena->ready);
-	uint32_t made = 0;
 
 	if (count > arena->slots - arena->ready)
 		count = arena->slots - arena->ready;
-	if (arena->guard_bytes == 0) {
-		made = count;
-	} else {
-		mechanism = weft__stack_guard_mechanism();
-		if (mechanism == STACK_GUARD_PROCESS_MADVISE && count > 1 &&
-		    guard_at_once(base, arena->guard_bytes, arena->slot_bytes, count))
-			made = count;
-		while (made < count &&
-		       guard_one(base + made * arena->slot_bytes, arena->guard_bytes, mechanism))
-			made++;
-	}
-	return made;
+	if (arena->guard_bytes == 0)
+		return count;
+	mechanism = weft__stack_guard_mechanism();
+	if (mechanism == STACK_GUARD_PROCESS_MADVISE && count > 1 &&
+	    guard_at_once(base, arena->guard_bytes, arena->slot_bytes, count))
+		return count;
+	for (uint32_t i = 0; i < count; i++)
+		guard_one(arena, base + i * arena->slot_bytes, mechanism);
+	return count;
 }
 
 struct arena *arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes, size_t slots)
@@ -195,6 +260,7 @@ err_unmap:
 void arena_unmap(struct arena *arena)
 {
 	munmap(arena->base, arena->slots * arena->slot_bytes);
+	guard_mappings_give_back(arena->guard_mappings);
 	free(arena);
 }
 

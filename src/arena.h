@@ -42,6 +42,7 @@ struct arena {
 	/* slots [0, ready) have their guard, the others were never used; who fills it reads it
 	 * without the lock */
 	uint32_t ready;
+	uint32_t guard_mappings; /* how many guards are mappings of their own; by who fills it */
 	uint32_t used; /* slots that are SLOT_USED or SLOT_DISCARD; one more while it is filled */
 	struct slot slot[];
 };
@@ -56,8 +57,9 @@ struct arena *arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes
 void arena_unmap(struct arena *arena);
 
 /* Guards up to `count` slots, at most ARENA_BATCH, from the first unready one on. Returns how many
- * it did, 0 if the system refuses; they are for the caller to count as ready. */
-uint32_t arena_make_ready(const struct arena *arena, uint32_t count);
+ * it did, at least 1 if there was one; they are for the caller to count as ready. Where guards are
+ * mappings, and those run out, a slot has none (arena.c). By one thread at a time. */
+uint32_t arena_make_ready(struct arena *arena, uint32_t count);
 
 /* Gives the memory of slots of one pool, 1 to ARENA_BATCH, back to the system. Their guards
  * stay. */

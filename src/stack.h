@@ -37,7 +37,7 @@ enum stack_guard_mechanism {
 	STACK_GUARD_UNKNOWN,         /* not probed yet */
 	STACK_GUARD_PROCESS_MADVISE, /* MADV_GUARD_INSTALL for many at once */
 	STACK_GUARD_MADVISE,         /* MADV_GUARD_INSTALL for each */
-	STACK_GUARD_MPROTECT,        /* PROT_NONE: two more mappings for each */
+	STACK_GUARD_MPROTECT,        /* PROT_NONE: two more mappings for each, or no guard */
 };
 
 /*
@@ -45,8 +45,8 @@ enum stack_guard_mechanism {
  *
  * @header  bytes to leave at .top, the same for all users of one size, at most 1 KiB.
  *
- * 0; -ENOMEM: no address space, memory or mapping could be had (where the mapping limit seems to be
- * the reason, one line on stderr, once).
+ * 0; -ENOMEM: no address space or memory could be had. Where guards are mappings, and those run out,
+ * the stack has no guard (arena.c): one line on stderr, once.
  */
 int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret);
 

@@ -41,7 +41,8 @@
  * stack's size and WEFT_STACK_SIZE. In any case what the program had installed before is then
  * called, else the default action taken. Workers get an alternative signal stack of 64 KiB if they
  * have none, so a handler that was installed without SA_ONSTACK runs there too. Without guards
- * (WEFT_GUARD=off) an overflow is not noticed: it damages whatever lies below.
+ * (WEFT_GUARD=off, or more stacks than guards on kernels before 6.13) an overflow is not noticed: it
+ * damages whatever lies below.
  */
 #ifndef WEFT_RUNTIME_H
 #define WEFT_RUNTIME_H

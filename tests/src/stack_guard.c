@@ -145,52 +145,148 @@ static void test_overflow_is_a_segmentation_fault(void **state)
 	assert_true(child_died_of(&child, SIGSEGV));
 }
 
+/* 0: not known. */
+static long mapping_limit(void)
+{
+	FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
+	long limit = 0;
+
+	if (file) {
+		if (fscanf(file, "%ld", &limit) != 1)
+			limit = 0;
+		fclose(file);
+	}
+	return limit;
+}
+
+/* Neighbours with different protection cannot be merged. Returns how many mappings it made. */
+static long take_mappings(long most)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	long count = 0;
+
+	while (count < most && mmap(NULL, page, count % 2 ? PROT_READ : PROT_NONE,
+				    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED)
+		count++;
+	return count;
+}
+
+static bool can_take_all_mappings(void)
+{
+	long limit = mapping_limit();
+
+	if (CHILD_TSAN || CHILD_ASAN || san_under_valgrind() || limit == 0 || limit > 1000000) {
+		print_message("skipped: all mappings cannot be taken here (a tool needs some, or "
+			      "there are too many)\n");
+		return false;
+	}
+	return true;
+}
+
 /* Takes all mappings that the process may have, then asks for guards that need one each. */
 static void run_out_of_mappings(void *arg)
 {
 	struct stack stack;
-	long page = sysconf(_SC_PAGESIZE);
-	int refused = 0;
+	int got = 0;
 
 	(void)arg;
 	weft__stack_guard_force(STACK_GUARD_MPROTECT);
 	/* An arena is there, some of its slots are not guarded yet. */
 	if (weft__stack_alloc(40 << 10, true, 64, &stack) != 0)
 		_exit(1);
-	/* Neighbours with different protection cannot be merged. */
-	for (long i = 0; i < 4000000; i++) {
-		if (mmap(NULL, (size_t)page, i % 2 ? PROT_READ : PROT_NONE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
-			break;
+	take_mappings(4000000);
+	for (int i = 0; i < 10; i++) {
+		if (weft__stack_alloc(40 << 10, true, 64, &stack) == 0) {
+			memset(stack.low, 1, (size_t)(stack.top - stack.low));
+			got++;
+		}
 	}
-	for (int i = 0; i < 10; i++)
-		refused += weft__stack_alloc(40 << 10, true, 64, &stack) == -ENOMEM;
-	_exit(refused == 10 ? 7 : 2);
+	_exit(got == 10 ? 7 : 2);
+}
+
+/* More stacks than there are mappings for guards, at the same time. Those that have a guard leave
+ * mappings to the program; all are usable. */
+static void take_many_stacks(void *arg)
+{
+	long limit = mapping_limit();
+	struct stack stack, first;
+
+	(void)arg;
+	weft__stack_guard_force(STACK_GUARD_MPROTECT);
+	if (weft__stack_alloc(16 << 10, true, 64, &first) != 0)
+		_exit(1);
+	for (long i = 0; i < limit / 2 + 1000; i++) {
+		if (weft__stack_alloc(16 << 10, true, 64, &stack) != 0)
+			_exit(2);
+	}
+	stack.low[0] = 1;
+	/* Arenas, libraries and the like are mappings too. */
+	long left = take_mappings(limit / 4);
+	if (left < limit / 4 - limit / 16)
+		_exit(3);
+	first.low[-1] = 1;
+	_exit(4);
+}
+
+static void test_guards_leave_mappings_to_the_program(void **state)
+{
+	struct child child;
+
+	(void)state;
+	if (!can_take_all_mappings())
+		skip();
+	child_run(&child, take_many_stacks, NULL);
+	assert_true(child_died_of(&child, SIGSEGV)); /* the first one has its guard */
+	assert_int_equal(child_lines(&child), 1);
+}
+
+static void give_stacks_back_and_take_them(void *arg)
+{
+	static struct stack stacks[3000];
+	struct stack last;
+
+	(void)arg;
+	weft__stack_guard_force(STACK_GUARD_MPROTECT);
+	/* As many as would be too many if those that are given back counted on. */
+	for (long round = 0; round < mapping_limit() / 3000 + 1; round++) {
+		for (size_t i = 0; i < 3000; i++) {
+			if (weft__stack_alloc(16 << 10, true, 64, &stacks[i]) != 0)
+				_exit(1);
+		}
+		last = stacks[2999];
+		for (size_t i = 0; i < 3000; i++)
+			weft__stack_free(&stacks[i]);
+		weft__stack_trim();
+	}
+	if (weft__stack_alloc(16 << 10, true, 64, &last) != 0)
+		_exit(1);
+	last.low[-1] = 1;
+}
+
+static void test_guards_that_are_given_back_count_no_more(void **state)
+{
+	struct child child;
+
+	(void)state;
+	if (!can_take_all_mappings())
+		skip();
+	child_run(&child, give_stacks_back_and_take_them, NULL);
+	assert_true(child_died_of(&child, SIGSEGV));
+	assert_int_equal(child_lines(&child), 0);
 }
 
 static void test_mapping_limit_is_explained_once(void **state)
 {
-	FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
 	struct child child;
-	long limit = 0;
 
 	(void)state;
-	if (file) {
-		if (fscanf(file, "%ld", &limit) != 1)
-			limit = 0;
-		fclose(file);
-	}
-	if (CHILD_TSAN || CHILD_ASAN || san_under_valgrind() || limit == 0 || limit > 1000000) {
-		print_message("skipped: all mappings cannot be taken here (a tool needs some, or "
-			      "there are "
-			      "too many)\n");
+	if (!can_take_all_mappings())
 		skip();
-	}
 	child_run(&child, run_out_of_mappings, NULL);
 	assert_true(child_exited_with(&child, 7));
 	assert_int_equal(child_lines(&child), 1);
 	assert_non_null(strstr(child.said, "vm.max_map_count"));
-	assert_non_null(strstr(child.said, "WEFT_GUARD"));
+	assert_non_null(strstr(child.said, "no guard"));
 }
 
 int main(void)
@@ -201,6 +297,8 @@ int main(void)
 		cmocka_unit_test(test_guard_survives_giving_back),
 		cmocka_unit_test(test_overflow_is_a_segmentation_fault),
 		cmocka_unit_test(test_mapping_limit_is_explained_once),
+		cmocka_unit_test(test_guards_leave_mappings_to_the_program),
+		cmocka_unit_test(test_guards_that_are_given_back_count_no_more),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,11 +4,16 @@
  * or what it accepted runs. Nothing hangs. In child processes under a limit of address space, which
  * die if they take too long.
  *
+ * Where guards are memory mappings, tasks may be more than there are mappings for.
+ *
  * By default a sample of the sizes is tried. With the argument "all" it is every 64 KiB up to 64
  * MiB.
  */
 #include "harness.h"
 #include "limited.h"
+#include "src/stack.h"
+
+#include <pthread.h>
 
 #define STEP        ((size_t)64 << 10)
 #define STEPS       1024
@@ -299,6 +304,67 @@ static void test_a_task_of_another_size_keeps_a_stack(void **state)
 	}
 }
 
+/* More than there are mappings for guards, by vm.max_map_count's default. */
+#define MANY 40000
+
+static weft_latch all_are_there;
+
+static void *meet(void *arg)
+{
+	weft_latch_count_down(&all_are_there, 1);
+	CHECK(weft_latch_wait(&all_are_there) == 0);
+	return arg;
+}
+
+static void *raise_from_thread(void *arg)
+{
+	raise_flag(arg);
+	return arg;
+}
+
+static void *let_many_meet(void *arg)
+{
+	pthread_t thread;
+	weft_group group;
+	flag ran = 0;
+
+	weft_latch_init(&all_are_there, MANY);
+	weft_group_init(&group);
+	for (unsigned i = 0; i < MANY; i++) {
+		if (!accepted_or_refused(weft_group_spawn(&group, meet, NULL)))
+			weft_latch_count_down(&all_are_there, 1);
+	}
+	CHECK(weft_latch_wait(&all_are_there) == 0);
+	/* The program's own calls have mappings, while all these stacks are used. */
+	if (CHECK(pthread_create(&thread, NULL, raise_from_thread, &ran) == 0))
+		CHECK(pthread_join(thread, NULL) == 0 && is_raised(&ran, 1));
+	CHECK(weft_group_wait(&group) == 0);
+	weft_group_fini(&group);
+	return arg;
+}
+
+static void run_many(void *arg)
+{
+	weft__stack_guard_force(STACK_GUARD_MPROTECT);
+	set_number("WEFT_WORKERS", *(unsigned *)arg);
+	end_child(weft_run(let_many_meet, NULL, NULL));
+}
+
+static void test_more_tasks_than_guards_meet(void **state)
+{
+	(void)state;
+	if (CHILD_TSAN || CHILD_ASAN || san_under_valgrind() || weft_test_scale(20) < 20) {
+		print_message("skipped: so many tasks take too much memory or time here\n");
+		skip();
+	}
+	for (unsigned workers = 1; workers <= 2; workers++) {
+		struct child child;
+
+		child_run(&child, run_many, &workers);
+		assert_true(child_exited_with(&child, 0));
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -306,6 +372,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_create_and_submit_say_so_or_end),
 		cmocka_unit_test(test_an_idle_runtime_keeps_a_stack),
 		cmocka_unit_test(test_a_task_of_another_size_keeps_a_stack),
+		cmocka_unit_test(test_more_tasks_than_guards_meet),
 	};
 
 	all_sizes = argc > 1 && strcmp(argv[1], "all") == 0;
