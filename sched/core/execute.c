@@ -113,14 +113,26 @@ static __attribute__((noinline)) void settle_seldom(struct worker *w, enum leave
 	}
 }
 
+/* After the store the task may go on elsewhere: nobody here touches it any more. */
+static inline __attribute__((always_inline)) void park_leaving(struct worker *w)
+{
+	/* release: the saved context, for the waker's acquire in weft__parked() (wait.h). */
+	atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
+	/* Store-load race with weft__early_leave(): see early.c. seq_cst, and for the compiler alone:
+	 * where the processor needs a fence the count is never 0. */
+	atomic_signal_fence(memory_order_seq_cst);
+	/* relaxed: the fences order it. */
+	if (__builtin_expect(atomic_load_explicit(&w->rt->early_count, memory_order_relaxed), 0))
+		weft__early_parked(w->rt);
+}
+
 static inline __attribute__((always_inline)) void settle(struct worker *w)
 {
 	enum leave leave = w->leave;
 
 	w->leave = LEAVE_NOTHING;
 	if (__builtin_expect(leave == LEAVE_PARK, 1))
-		/* release: the saved context, for the waker's acquire in parked() (wait.c). */
-		atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
+		park_leaving(w);
 	else if (leave == LEAVE_YIELD)
 		ready_tail(w, w->leaving);
 	else if (__builtin_expect(leave == LEAVE_IDLE && w->idle_coro_count < DEPOT_CHAIN, 1))

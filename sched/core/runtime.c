@@ -70,6 +70,7 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 		rt->traits = w->rt->traits;
 	else
 		weft__thread_traits_take(&rt->traits);
+	weft__early_init(rt);
 	weft__wfcq_init(&rt->injection);
 	weft__task_pool_init(&rt->outside_tasks);
 	weft__depot_init(&rt->depot);

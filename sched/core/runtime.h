@@ -6,6 +6,7 @@
 #define WEFT_CORE_RUNTIME_H
 
 #include "config.h"
+#include "early.h"
 #include "reserve.h"
 #include "sched/os/membarrier.h"
 #include "sched/os/thread.h"
@@ -49,6 +50,10 @@ struct weft_runtime {
 	struct weft__config config;
 	bool borrowed; /* worker 0 is the thread that called weft_run() */
 
+	/* read by every suspension, hardly ever written: see early.c (written under
+	 * early.lock) */
+	_Atomic uint32_t early_count;
+
 	/* any thread; each with its own protocol */
 	struct weft__wfcq injection;
 	_Alignas(64) _Atomic(void *) table; /* struct worker_table (RCU) */
@@ -90,6 +95,8 @@ struct weft_runtime {
 	_Atomic unsigned starved_count; /* written under the lock; anyone reads */
 	struct reserve common;          /* coroutines kept back: see reserve.h */
 	struct reserve *uncommon;       /* under starved_lock */
+
+	struct early early; /* wakes that came before their task was parked */
 
 	struct depot depot; /* coroutines without a task */
 

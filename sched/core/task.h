@@ -10,8 +10,8 @@
  *               runs it.
  *   running     worker->task of one worker, or a frame below an inline fork on that worker's stack.
  *   suspending  park SUSPENDING: still on its stack, its wait node visible. Only its own thread
- *               moves it on: the next one to run there sets PARKED. Who has claimed its wait waits
- *               for that.
+ *               moves it on: the next one to run there sets PARKED. If its wait has been claimed it
+ *               may be in the list of early wakes (early.c).
  *   parked      park PARKED: context saved. Whoever has claimed its wait owns it.
  *   runnable    coro set; in a next slot, ready ring, injection queue or inbox, or in a sleeper's
  *               hand. Whoever takes it resumes it.

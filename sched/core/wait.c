@@ -12,6 +12,10 @@
 /* How many expired deadlines are claimed under one hold of a tree's lock. */
 #define EXPIRE_BATCH 64
 
+/* How often a waker looks for PARKED before it leaves the wake to others: a few microseconds, about
+ * what the heavy fence costs that it then needs. */
+#define EARLY_LOOKS 8
+
 void weft__wait_abandon(struct waiter *waiter)
 {
 	if (waiter->task)
@@ -27,17 +31,23 @@ bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret)
 	return wait_claim_contended(waiter, WAIT_CANCELLED);
 }
 
-static inline bool parked(struct task *t)
+/* t is about to be parked: its thread is on the way from weft__wait_begin() to its switch. false:
+ * that takes long, and the wake has been left to others. */
+static __attribute__((noinline, cold)) bool await_parked(struct task *t)
 {
-	/* acquire: the saved context, released by settle() with PARKED. */
-	return atomic_load_explicit(&t->park, memory_order_acquire) == PARK_PARKED;
+	for (unsigned looks = 0; looks < EARLY_LOOKS; looks++) {
+		weft__pause(looks);
+		if (weft__parked(t))
+			return true;
+	}
+	weft__early_leave(t);
+	return false;
 }
 
-/* It is about to be: its thread is on the way from weft__wait_begin() to its switch. */
-static __attribute__((noinline, cold)) void await_parked(struct task *t)
+/* By the waker of t. false: t is not its any more. */
+static inline bool is_parked(struct task *t)
 {
-	for (unsigned looks = 0; !parked(t); looks++)
-		weft__pause(looks);
+	return __builtin_expect(weft__parked(t), 1) || await_parked(t);
 }
 
 void weft__wait_wake(struct wakeup wakeup)
@@ -48,9 +58,8 @@ void weft__wait_wake(struct wakeup wakeup)
 		weft__futex_wake(wakeup.signal, 1);
 		return;
 	}
-	if (__builtin_expect(!parked(wakeup.task), 0))
-		await_parked(wakeup.task);
-	weft__ready(wakeup.task);
+	if (is_parked(wakeup.task))
+		weft__ready(wakeup.task);
 }
 
 /* Whether w's next pick would be what it puts into the slot now, and nothing be displaced. */
@@ -69,7 +78,8 @@ struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup)
 	struct task *t = wakeup.task;
 
 	/* One that is not parked yet is on another thread. */
-	if (!t || t->rt != w->rt || t->pin != TASK_UNPINNED || !slot_is_next(w) || !parked(t)) {
+	if (!t || t->rt != w->rt || t->pin != TASK_UNPINNED || !slot_is_next(w) ||
+	    !weft__parked(t)) {
 		weft__wait_wake(wakeup);
 		return NULL;
 	}
@@ -265,9 +275,8 @@ unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now, bool
 				continue;
 			}
 			/* A task: threads have no timers. */
-			if (!parked(wakeups[i].task))
-				await_parked(wakeups[i].task);
-			weft__ready_due(w, wakeups[i].task);
+			if (is_parked(wakeups[i].task))
+				weft__ready_due(w, wakeups[i].task);
 		}
 		counter_add(&w->counters.timers, count);
 		total += count;

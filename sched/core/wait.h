@@ -46,16 +46,15 @@
  * to wait is not lone, so that its waits cost no fence.
  *
  * A waiting task can be made runnable once its context is saved, which is after the switch: whoever
- * runs next on its thread then stores PARKED (settle() in execute.c), and the waker waits for that,
- * if it is so early. No wake is lost: it is the waker alone that makes the task runnable.
- * (Rejected: the waker leaves a note for who would store PARKED. One of the two must then be a
- * read-modify-write on each side, for all waits, for the sake of those few that are woken within
- * the nanoseconds before the switch.) Nobody waits in a circle: between weft__wait_begin() and
- * PARKED a thread wakes nobody, except that a condition's waiter unlocks its mutex then. Whom that
- * wakes was in the mutex's queue before: another condition's waiter that is still on its way to
- * PARKED has unlocked the mutex earlier, so that these form a line; one that waits for the mutex
- * alone wakes nobody there; or it is the waiter itself, signalled by somebody without the mutex,
- * which is told instead (weft__mutex_unlock_slow()).
+ * runs next on its thread then stores PARKED (settle() in execute.c). A waker that comes earlier
+ * looks again for a few microseconds, since most tasks are parked within some ten nanoseconds. Then
+ * it leaves the wake to whoever stores PARKED, and goes on (early.c). So no waker waits for another
+ * thread, however long that one needs from weft__wait_begin() to its switch: it may map a stack or
+ * start a thread meanwhile, or have lost its processor.
+ *
+ * A condition's waiter unlocks its mutex after its wait has begun, and so may wake itself: another
+ * thread has signalled it meanwhile, without the mutex, and put it into the mutex's queue. It is
+ * told so instead (weft__mutex_unlock_slow()).
  */
 #ifndef WEFT_CORE_WAIT_H
 #define WEFT_CORE_WAIT_H
@@ -168,7 +167,14 @@ static inline bool weft__wait_claim(struct waiter *waiter, struct wakeup *ret)
  */
 bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret);
 
-/* Wakes what was claimed. Without that lock. Any thread. */
+/* Whether the context of a task that waits is saved. By who has claimed its wake. */
+static inline bool weft__parked(struct task *t)
+{
+	/* acquire: the saved context, released by park_leaving() (execute.c) with PARKED. */
+	return atomic_load_explicit(&t->park, memory_order_acquire) == PARK_PARKED;
+}
+
+/* Wakes what was claimed. Without that lock. Any thread. Does not wait. */
 void weft__wait_wake(struct wakeup wakeup);
 
 /* As weft__wait_wake(), by w, which has nothing to go on with: returns the task that was woken if

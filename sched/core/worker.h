@@ -24,7 +24,7 @@
  * only then. */
 enum leave {
 	LEAVE_NOTHING, /* the leader left, which nobody else resumes */
-	LEAVE_PARK,    /* .leaving: SUSPENDING → PARKED, unless the wake has come */
+	LEAVE_PARK,    /* .leaving: SUSPENDING → PARKED */
 	LEAVE_YIELD,   /* .leaving: to the tail of the ready ring */
 	LEAVE_IDLE,    /* .leaving_coro has no task any more: keep it for the next one */
 	LEAVE_FREE,    /* .leaving_coro has no task any more, and an uncommon stack: free it */

@@ -31,6 +31,7 @@
 #define WEFT_SCHED_OS_MEMBARRIER_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #if defined(__SANITIZE_THREAD__)
 #define WEFT__FENCE_TSAN 1
@@ -80,19 +81,25 @@ static inline void weft__fence_full(void)
 #endif
 }
 
+/* Whether weft__fence_light() only stops the compiler. Does not change after weft__fence_init(). */
+static inline bool weft__fence_light_is_free(void)
+{
+#if defined(WEFT__FENCE_TSAN)
+	return false;
+#else
+	/* relaxed: see weft__fence_mode */
+	return atomic_load_explicit(&weft__fence_mode, memory_order_relaxed) ==
+	       WEFT__FENCE_ASYMMETRIC;
+#endif
+}
+
 /* The hot side. Any thread. */
 static inline void weft__fence_light(void)
 {
-#if !defined(WEFT__FENCE_TSAN)
-	/* relaxed: see weft__fence_mode */
-	if (__builtin_expect(atomic_load_explicit(&weft__fence_mode, memory_order_relaxed) ==
-				     WEFT__FENCE_ASYMMETRIC,
-			     1)) {
+	if (__builtin_expect(weft__fence_light_is_free(), 1))
 		atomic_signal_fence(memory_order_seq_cst);
-		return;
-	}
-#endif
-	weft__fence_full();
+	else
+		weft__fence_full();
 }
 
 /* The cold side. Any thread. A full fence for the caller in either mode. */

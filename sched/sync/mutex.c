@@ -204,7 +204,7 @@ bool weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call)
 			sync_lock(&m->queue.lock);
 			bool done = pass_on_locked(m, &wakeup, &wake);
 			sync_unlock(&m->queue.lock);
-			/* Ourselves: a wake would wait for our own PARKED. */
+			/* Ourselves: we need not suspend. */
 			if (wake && wakeup.task && task_identity(wakeup.task) == self)
 				return true;
 			if (wake)

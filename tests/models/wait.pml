@@ -3,10 +3,11 @@
  * The wait node: one claim among wake, timeout and cancel; the switch; and that nobody looks at a
  * dead frame.
  *
- * Mirrors: sched/core/wait.h weft__wait_begin(), weft__wait_take(), wait_claim_contended();
- * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), parked(), weft__wait(),
+ * Mirrors: sched/core/wait.h weft__wait_begin(), weft__wait_take(), wait_claim_contended(), weft__parked();
+ * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), weft__wait(),
  * weft__wait_running(), wait_task(), arm(), wait_thread(), cancel_watch(), cancel_itself(),
- * cancel_unwatch(), suspend_until_woken(), weft__expire(); sched/core/execute.c settle();
+ * cancel_unwatch(), suspend_until_woken(), weft__expire(), await_parked(); sched/core/execute.c
+ * settle(), park_leaving(); sched/core/early.c weft__early_leave(), weft__early_parked(), collect();
  * sched/core/cancel.c weft_cancel(), request(), claim(); sched/core/timer.c weft__timer_arm(),
  * weft__timer_disarm(); sched/sync/queue.h sync_wait_unlock(), sync_take_locked(), sync_leave().
  *
@@ -20,9 +21,10 @@
  * certain to come; the others may. With THREAD the waiter is a plain thread: no switch, no
  * cancellation, a futex.
  *
- * The task's stores of `waiting` go through its thread's store buffer, and the store of PARKED
- * after the switch comes after them: the task may go on elsewhere. So does the waker's store of
- * `given`, the round's number where the code has a flag in each frame. The rest is acquire and
+ * The task's stores of `waiting` go through its thread's store buffer, and so does the store of
+ * PARKED after the switch, the round's number here: the task may go on elsewhere. So does the
+ * waker's store of `given`, the round's number where the code has a flag in each frame. A waker that
+ * does not find PARKED leaves the wake in the list at any moment; only one task is ever in it. The rest is acquire and
  * release, or under a lock, and sequentially consistent here. A lock's section is one step where it
  * has one access, else the lock is a variable. `sched_yield` loops are waits. A futex wait blocks
  * while the word is unchanged, as each change is followed by a wake.
@@ -37,7 +39,10 @@
  * signalled. GIVEN_LATE: the waker of a lone waiter looks for a request before it stores `given`.
  * NO_LOOK: it does not look. NO_GIVEN: cancellers do not look at `given`. SELF_NO_HEAVY: the task
  * that finds itself cancelled does so without a fence. LONE_TIMED: a waiter with a deadline is
- * taken for a lone one.
+ * taken for a lone one. EARLY_NO_HEAVY: the waker that leaves a wake in the list fences lightly.
+ * EARLY_LOOK_FIRST: who parks a task looks at the list before it stores PARKED. EARLY_NO_LOOK: it
+ * does not look. EARLY_NO_RECHECK: the waker does not look for PARKED once more. EARLY_TWICE: to
+ * find a task in the list and to take it out are two steps.
  */
 #ifndef ROUNDS
 #define ROUNDS 2
@@ -46,19 +51,18 @@
 #define TASK    0
 #define WAKER   1
 #define STORERS 2
-#define FENCERS 2
+#define FENCERS 4 /* the task, and those who wake */
 #define DEPTH   2
-#define CELLS   2
+#define CELLS   3
 #define WAITING 0 /* the waiter that cancellers see: the number of the round, 0: none */
 #define GIVEN   1 /* the last lone waiter that the waker wants */
+#define PARKED  2 /* the last round in which park was PARKED */
 
 #include "tso.h"
 
-mtype = { RUNNING, SUSPENDING, PARKED };                     /* park */
 mtype = { PENDING, WOKEN, TIMEDOUT, CANCELLED };             /* outcome */
 mtype = { WAKE, DEADLINE, CANCEL };                          /* sure */
 
-mtype park = RUNNING;
 mtype outcome = PENDING;
 mtype sure;
 bool lone; /* the waiter's, immutable in a round */
@@ -68,6 +72,7 @@ bool queue_lock, heap_lock;
 bool requested, busy;       /* struct task.cancel */
 byte alive;                 /* ghost: the round whose frame lives */
 bool left, saved, runnable; /* on the way out; ghost: the context is saved; in some queue */
+bool early;                 /* the list of early wakes, and its count: it holds the task */
 bool over;
 
 inline lock(l)
@@ -147,7 +152,34 @@ inline make_runnable()
 	atomic { assert(!runnable); runnable = true }
 }
 
-inline wake(round)
+/* collect(). The task is in the round `alive` if it is in the list. */
+inline collect()
+{
+#ifdef BROKEN_EARLY_TWICE
+	found = early && cell[PARKED] == alive;
+	early = early && !found;
+#else
+	atomic { found = early && cell[PARKED] == alive; early = early && !found };
+#endif
+	if
+	:: found -> found = false; make_runnable()
+	:: else
+	fi
+}
+
+/* weft__early_leave(). */
+inline leave_early(fencer)
+{
+	atomic { assert(!early); early = true };
+#ifndef BROKEN_EARLY_NO_HEAVY
+	heavy_fence(fencer);
+#endif
+#ifndef BROKEN_EARLY_NO_RECHECK
+	collect()
+#endif
+}
+
+inline wake(round, fencer)
 {
 	if
 #ifdef BROKEN_WAKE_ANYWAY
@@ -161,10 +193,14 @@ inline wake(round)
 		assert(alive == round);
 #endif
 #else
-#ifndef BROKEN_PUBLISH_EARLY
-		park == PARKED;
-#endif
+#ifdef BROKEN_PUBLISH_EARLY
 		make_runnable();
+#else
+		if
+		:: cell[PARKED] == round -> make_runnable()
+		:: cell[PARKED] != round -> leave_early(fencer)
+		fi;
+#endif
 #endif
 		claimed = false
 	:: else
@@ -175,10 +211,27 @@ inline wake(round)
  * task's. */
 active proctype next()
 {
+	byte round;
+	bool found;
+
 end:	do
 	:: left ->
-		d_step { left = false; saved = true };
-		atomic { DRAINED(TASK) -> park = PARKED }
+		d_step { left = false; saved = true; round = alive };
+#ifdef BROKEN_EARLY_LOOK_FIRST
+		found = early;
+		STORE(TASK, PARKED, round);
+#else
+		STORE(TASK, PARKED, round);
+		LIGHT_FENCE;
+		found = early;
+#endif
+#ifndef BROKEN_EARLY_NO_LOOK
+		if
+		:: found -> atomic { DRAINED(TASK) -> found = false }; collect() /* the lock drains */
+		:: else
+		fi;
+#endif
+		round = 0
 	od
 }
 
@@ -227,14 +280,13 @@ inline wait_task()
 	:: alone || sure != DEADLINE
 	fi;
 	if
-	:: alone -> park = RUNNING
+	:: alone
 	:: else ->
 #ifdef BROKEN_PARK_EARLY
-		park = PARKED;
+		STORE(TASK, PARKED, round);
 #endif
 		left = true;
-		atomic { runnable -> assert(saved); runnable = false; saved = false };
-		park = RUNNING
+		atomic { runnable -> assert(saved); runnable = false; saved = false }
 	fi;
 	if
 	:: timed ->
@@ -296,7 +348,6 @@ active proctype waiter()
 			alive = round;
 			outcome = PENDING;
 			signalled = false;
-			park = SUSPENDING;
 			lone = false
 		};
 		if
@@ -326,7 +377,7 @@ active proctype waiter()
 active proctype waker()
 {
 	byte round;
-	bool claimed, asked;
+	bool claimed, asked, found;
 
 end:	do
 	:: queued ->
@@ -341,7 +392,7 @@ end:	do
 			claim_to_wake(round);
 			queue_lock = false;
 #endif
-			wake(round)
+			wake(round, 2)
 		:: else -> queue_lock = false
 		fi;
 		d_step { round = 0; claimed = false }
@@ -354,7 +405,7 @@ end:	do
 active proctype expirer()
 {
 	byte round;
-	bool claimed;
+	bool claimed, found;
 
 end:	do
 	:: armed ->
@@ -365,7 +416,7 @@ end:	do
 		:: else
 		fi;
 		heap_lock = false;
-		wake(round);
+		wake(round, 3);
 		d_step { round = 0; claimed = false }
 	:: over -> break
 	:: sure && sure != DEADLINE -> break
@@ -375,7 +426,7 @@ end:	do
 active proctype canceller()
 {
 	byte round;
-	bool claimed;
+	bool claimed, found;
 
 	if
 	:: sure ->
@@ -392,7 +443,7 @@ active proctype canceller()
 		:: else
 		fi;
 		busy = false;
-		wake(round)
+		wake(round, 1)
 	:: sure && sure != CANCEL
 	fi
 }
