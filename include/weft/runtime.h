@@ -16,7 +16,7 @@
  *   any other call  it begins
  *
  * The task may end because of that very effect. A call that has begun in time ends safely, as the
- * end of the task or of the runtime waits for it. A thread that cannot know all this must be waited
+ * task or the end of the runtime waits for it. A thread that cannot know all this must be waited
  * for: let a task wait until the thread is done with its handles. To wake a task by a semaphore, a
  * channel or the like a thread needs to know nothing of its runtime.
  *

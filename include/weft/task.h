@@ -110,8 +110,8 @@ WEFT_API const char *weft_task_name(const weft_task *task);
  * condition, latch, event, channel, select, and the wait for a group.
  *
  * @task  a handle, or the caller's own task. The handle must be valid until the task learns of the
- *        request; the task's end then waits until this call has returned. So a task that polls
- *        weft_cancelled() may end, and be joined, at once.
+ *        request. The task may then end, and be joined, at once: it does not learn of it before
+ *        this call is done with the handle.
  *
  * From any thread or task. Does not suspend.
  *

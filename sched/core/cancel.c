@@ -7,12 +7,15 @@
  * does no atomic read-modify-write, it stores, and reads after a light fence (cancel_watch() and
  * cancel_unwatch() in wait.c). Cancelling is the rare side and pays for both.
  *
- * It is also what keeps the task there for its canceller. A task may learn of the request by
- * weft_cancelled(), without a wait, and return. Its end waits until BUSY is gone (end_task()), so
- * that neither its joiner nor the end of the runtime frees what the canceller still writes to. The
- * request and BUSY are set by one store to one word, so whoever has seen the request, or what
- * follows from it, finds BUSY until it is taken back. After that a canceller touches the task only
- * if it has claimed the wait, and then the task lives until it is woken.
+ * It is also what keeps the task there for its canceller. A task that learns of the request may
+ * return, and its joiner or the end of the runtime then frees it. So nobody learns of the request
+ * before the canceller is done: a wait ends with cancel_unwatch(), which waits until BUSY is gone,
+ * and so does weft_cancelled(). The request and BUSY are set by one store to one word, so whoever
+ * sees the one finds the other, until it is taken back. After that a canceller touches the task
+ * only if it has claimed the wait, and then the task lives until it is woken.
+ *
+ * (Rejected: the task's end waits for BUSY. That is a look for every task, also for forks that run
+ * as a call, instead of one for those that are cancelled.)
  */
 #include "identity.h"
 #include "runtime.h"
@@ -101,8 +104,12 @@ bool weft_cancelled(void)
 	struct worker *w = weft__worker();
 
 	/* relaxed: a request, which publishes nothing. */
-	return w &&
-	       (atomic_load_explicit(&w->task->cancel, memory_order_relaxed) & CANCEL_REQUESTED);
+	if (!w ||
+	    !(atomic_load_explicit(&w->task->cancel, memory_order_relaxed) & CANCEL_REQUESTED))
+		return false;
+	if (__builtin_expect(canceller_looks(w->task), 0))
+		weft__await_canceller(w->task); /* see above */
+	return true;
 }
 
 static _Noreturn __attribute__((cold)) void mask_misuse(struct task *t, const char *call,

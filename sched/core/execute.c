@@ -191,10 +191,6 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 {
 	struct wakeup wakeup;
 
-	/* A task that was cancelled without a wait, by a look at weft_cancelled(), may be here
-	 * before its canceller is done with it. From here on the memory can go. */
-	if (__builtin_expect(canceller_looks(t), 0))
-		weft__await_canceller(t);
 	t->value = result;
 	if (t->pin != TASK_UNPINNED)
 		w->pinned--;

@@ -238,8 +238,8 @@ static inline bool out_of_stacks(struct weft_runtime *rt, struct worker *w)
  * a call raises the count before it does anything that others can see. What follows from its effect
  * comes after the count, and so does the end of the runtime.
  *
- * weft_cancel() is no visitor. The task's end waits for it (cancel.c), and the runtime's end for
- * the task. A call that reads one word of the runtime needs no visit either: the visit would be a
+ * weft_cancel() is no visitor. The task that it cancels waits for it (cancel.c), and the runtime's
+ * end for the task. A call that reads one word of the runtime needs no visit either: the visit would be a
  * second such access.
  */
 static inline void visit_begin(struct weft_runtime *rt)

@@ -205,8 +205,8 @@ enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cance
 struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next);
 
 /*
- * Whether a canceller is at work on t. Whoever has learned of the cancellation, and whose task is
- * about to end, must wait for it: the canceller has not touched t for the last time.
+ * Whether a canceller is at work on t. A task must not go on with the knowledge that it is
+ * cancelled before that is over: it might end.
  */
 static inline bool canceller_looks(struct task *t)
 {

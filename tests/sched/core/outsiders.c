@@ -5,16 +5,16 @@
  *
  *   outsider                                worker 0, in weft_run()
  *   weft_cancel(): the request is visible
- *     weft__fence_heavy(): linger()         sees it, returns: the last task
- *       until the end waits                 weft__pause() in the task's end: the end waits
- *     touches the task for the last time    the runtime ends
+ *     weft__fence_heavy(): linger()         weft_cancelled() sees it
+ *       until somebody waits                weft__pause(): the task waits for the canceller
+ *     touches the task for the last time    returns, as the last task; the runtime ends
  *
  *   weft_detach() of a task that has ended
  *     weft__task_pool_return(): linger()    the last task returns
- *       until the end waits                 weft__pause() in the runtime's end: the end waits
+ *       until somebody waits                weft__pause(): the end waits for the visitor
  *     touches the pool for the last time    the runtime ends
  *
- * If the end does not wait, weft_run() returns first, and linger() says so.
+ * If nobody waits, weft_run() returns first, and linger() says so.
  */
 #include "harness.h"
 
