@@ -46,12 +46,6 @@ struct weft_coro {
 /* Every coroutine's header has this size, so that whoever walks the arenas finds them. */
 #define HEADER_SIZE sizeof(struct weft_coro)
 
-/* The layout of Itanium C++ ABI's __cxa_eh_globals. */
-struct eh_globals {
-	void *caught;
-	unsigned uncaught;
-};
-
 void weft__coro_thread_init(void)
 {
 	struct weft__thread *th = weft__thread();

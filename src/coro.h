@@ -15,6 +15,9 @@
 
 #include <weft/coro.h>
 
+#include <stdbool.h>
+#include <stdint.h>
+
 /* What the bottom frame of a coroutine runs. `value` is that of the first switch to it, or of each
  * weft__coro_start(). Must never return. */
 typedef void weft__coro_main(void *value);
@@ -124,6 +127,12 @@ void *weft__coro_start(struct weft__thread *th, struct coro *co, void *value,
  * when the coroutine is started again, with that start's value, and main is to begin anew.
  */
 void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value);
+
+/* Whether the C++ runtime's state says that an exception is handled or on its way. */
+static inline bool eh_in_flight(const struct eh_globals *eh)
+{
+	return ((uintptr_t)eh->caught | eh->uncaught) != 0;
+}
 
 /* errno 0 and the default floating-point environment: what a task starts with on a stack that
  * another one used. */

@@ -14,6 +14,13 @@
 
 struct coro;
 
+/* The layout of the Itanium C++ ABI's __cxa_eh_globals: the exceptions that are being handled, and
+ * how many are on their way. The C++ runtime has one for each thread. */
+struct eh_globals {
+	void *caught;
+	unsigned uncaught;
+};
+
 /*
  * The defence: WEFT__REREAD marks a function that must read thread-local storage anew at each call,
  * however the program is linked, and WEFT__READ_ANEW() stands in its body.
@@ -45,7 +52,7 @@ struct weft__thread {
 	/* glibc declares __errno_location() const: asked once per thread, never in a coroutine */
 	int *errno_location;
 	/* the C++ runtime's exception state of this thread; NULL without that runtime */
-	void *eh_globals;
+	struct eh_globals *eh_globals;
 	/* coroutines that it keeps (spare.h) */
 	struct coro *spares; /* linked by .next */
 	uintptr_t spare_kind;

@@ -5,6 +5,9 @@
  * it, before the storage's life and the task end. A fork that nobody stole is run as a call on the
  * parent's stack when it is joined, so joining in the reverse order of forking is fast. Outside of
  * a runtime a fork runs at once, serially.
+ *
+ * Wherever it runs, a fork starts as any task does: with errno 0, the default rounding mode, and no
+ * C++ exception in flight. What it leaves of these its caller does not see.
  */
 #ifndef WEFT_FORK_H
 #define WEFT_FORK_H

@@ -30,11 +30,44 @@
 
 #include <errno.h>
 
-/* Outside of a runtime: at once. */
+/* Hides the caller's exceptions, if there are any, from what it calls. Returns them. */
+static inline struct eh_globals hide_exceptions(struct eh_globals *eh)
+{
+	struct eh_globals outer = {0};
+
+	if (eh && eh_in_flight(eh)) {
+		outer = *eh;
+		*eh = (struct eh_globals){0};
+	}
+	return outer;
+}
+
+static inline void restore_exceptions(struct eh_globals *eh, const struct eh_globals *outer)
+{
+	if (eh && eh_in_flight(outer))
+		*eh = *outer;
+}
+
+/* Outside of a runtime: at once, with the environment that a new task has. */
 static __attribute__((noinline)) void run_serially(struct task *t, weft_fn *fn, void *arg)
 {
+	struct fpwords fpwords;
+
+	weft__coro_thread_init();
+	struct weft__thread *th = weft__thread();
+	int saved_errno = *th->errno_location;
+	struct eh_globals outer = hide_exceptions(th->eh_globals);
+	fpwords_save(&fpwords);
+	fpwords_load_default(&fpwords);
+	*th->errno_location = 0;
 	task_init(t, NULL, fn, arg, JOIN_DONE, TASK_FORK);
+
 	t->value = fn(arg);
+
+	th = weft__thread(); /* anew: the caller may be a generator that another thread went on with */
+	*th->errno_location = saved_errno;
+	restore_exceptions(th->eh_globals, &outer);
+	fpwords_restore(&fpwords);
 }
 
 /* This and weft__fork_join() begin a cache line, for the processor's front end: 3 %. */
@@ -74,8 +107,17 @@ static __attribute__((noinline)) struct worker *after_inline(struct task *t, str
 	return weft__worker();
 }
 
-/* Runs t, which is in no queue, as a call. It starts with the environment of a new task; the
- * caller's, whose control words are fpwords, is restored. */
+/*
+ * Runs t, which is in no queue, as a call. It starts with the environment of a new task; the
+ * caller's, whose control words are fpwords, is restored. What belongs to a task, and so must not
+ * be the caller's here:
+ *
+ *   weft_self(), name, cancellation and its mask, task-local values   are t's: w->task is t
+ *   errno, control words                                              are saved and reset here
+ *   C++ exceptions: by run_inline_slowly(), as a caller hardly ever has one in flight
+ *
+ * Only the pin is the caller's on purpose: they share a stack.
+ */
 static inline __attribute__((always_inline)) void *run_inline(struct worker *w, struct task *t,
 							      const struct fpwords *fpwords)
 {
@@ -107,10 +149,15 @@ static inline __attribute__((always_inline)) void *run_inline(struct worker *w, 
 	return result;
 }
 
+/* The same for a caller that may have exceptions in flight, which t must not see. */
 static __attribute__((noinline)) void *run_inline_slowly(struct worker *w, struct task *t,
 							 const struct fpwords *fpwords)
 {
-	return run_inline(w, t, fpwords);
+	struct eh_globals outer = hide_exceptions(w->eh_globals);
+	void *result = run_inline(w, t, fpwords);
+
+	restore_exceptions(weft__worker()->eh_globals, &outer); /* anew: it may have hopped */
+	return result;
 }
 
 /* Forks may run inline on this stack while at least half of a task's stack is left; but not on a
@@ -188,7 +235,7 @@ __attribute__((aligned(64))) void *weft__fork_join(weft_forked *storage, struct 
 	if (__builtin_expect(!t, 0))
 		weft__fatal("weft_fork_join: the storage is NULL");
 	bool taken = w && weft__deque_pop_if(&w->deque, t);
-	void *result = __builtin_expect(taken && has_room(w), 1)
+	void *result = __builtin_expect(taken && has_room(w) && !eh_in_flight(w->eh_globals), 1)
 			       ? run_inline(w, t, &fpwords)
 			       : join_slowly(w, t, taken, &fpwords);
 	san_forget(t, sizeof *t);

@@ -48,6 +48,8 @@ struct worker {
 	size_t inline_span;  /* and this many bytes above it */
 	struct coro *leader; /* the thread's own stack */
 	int *errno_location; /* the thread's errno */
+	/* the C++ runtime's state of the thread; not NULL: an empty one where that runtime is not */
+	struct eh_globals *eh_globals;
 	struct weft__thread *thread_state; /* the thread's: as stale as w after a switch */
 	enum leave leave;
 	bool fair;           /* the leader makes the next pick, a fair one */

@@ -137,6 +137,9 @@ static void *worker_thread(void *arg)
 	return NULL;
 }
 
+/* Read only: there is no C++ runtime that could write to it. */
+static struct eh_globals no_exceptions;
+
 void weft__worker_loop(struct worker *w)
 {
 	void *signal_stack = weft__overflow_thread_begin();
@@ -147,6 +150,7 @@ void weft__worker_loop(struct worker *w)
 	/* Not the thread's leader where weft_run() is called on a generator's stack. */
 	w->leader = w->thread_state->current;
 	w->errno_location = w->thread_state->errno_location;
+	w->eh_globals = w->thread_state->eh_globals ? w->thread_state->eh_globals : &no_exceptions;
 	weft__rcu_register();
 	weft__worker_set(w);
 	if (w->rt->config.chaos.virtual_time)

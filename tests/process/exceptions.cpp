@@ -95,14 +95,12 @@ unsigned number_of(std::exception_ptr pointer)
 void *throw_and_catch(void *arg)
 {
 	unsigned mine = *static_cast<unsigned *>(arg);
-	// An inline fork is a call, and sees what its parent handles.
-	std::exception_ptr outer = std::current_exception();
 
 	for (unsigned i = 0; i < weft_test_scale(200); i++) {
 		unsigned number = mine * 1000 + i;
 
 		CHECK(std::uncaught_exceptions() == 0);
-		CHECK(std::current_exception() == outer);
+		CHECK(!std::current_exception());
 		try {
 			try {
 				throw_through(number);
@@ -148,6 +146,129 @@ void *fork_in_handler(void *arg)
 	}
 	CHECK(!std::current_exception());
 	return nullptr;
+}
+
+// A fork is a task: it must not see its parent's exceptions, however it is run.
+void *see_nothing(void *arg)
+{
+	bool may_hop = arg != nullptr;
+
+	CHECK(std::uncaught_exceptions() == 0);
+	CHECK(!std::current_exception());
+	if (may_hop)
+		hop();
+	try {
+		throw 1;
+	} catch (int) {
+		if (may_hop)
+			hop();
+		CHECK(std::uncaught_exceptions() == 0);
+	}
+	CHECK(!std::current_exception());
+	return arg;
+}
+
+// One that has a handler of its own, and forks in it.
+void *see_own(void *arg)
+{
+	see_nothing(arg);
+	try {
+		throw numbered{7};
+	} catch (const numbered &) {
+		weft_forked inner;
+		weft_fork(&inner, see_nothing, arg);
+		weft_fork_join(&inner);
+		CHECK(number_of(std::current_exception()) == 7);
+	}
+	return arg;
+}
+
+void fork_and_join(weft_fn *fn, void *arg)
+{
+	weft_forked fork;
+
+	weft_fork(&fork, fn, arg);
+	weft_fork_join(&fork);
+}
+
+struct forks_when_unwound {
+	void *arg;
+
+	~forks_when_unwound()
+	{
+		// The second join finds the stack fit for inlining, which the first one found out.
+		fork_and_join(see_nothing, arg);
+		fork_and_join(see_own, arg);
+		CHECK(std::uncaught_exceptions() == 1);
+		CHECK(!std::current_exception());
+	}
+};
+
+void *fork_in_flight(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(100); i++) {
+		try {
+			forks_when_unwound guard{arg};
+			throw numbered{i};
+		} catch (const numbered &) {
+			fork_and_join(see_nothing, arg);
+			fork_and_join(see_own, arg);
+			CHECK(number_of(std::current_exception()) == i);
+		}
+		CHECK(!std::current_exception());
+		CHECK(std::uncaught_exceptions() == 0);
+	}
+	return arg;
+}
+
+void *inline_alone(void *)
+{
+	struct weft_stats before, after;
+
+	weft_stats(nullptr, &before);
+	fork_in_flight(nullptr);
+	weft_stats(nullptr, &after);
+	CHECK(after.inlined - before.inlined == after.forked - before.forked);
+	CHECK(after.hops == before.hops);
+	return nullptr;
+}
+
+void *inside_generator(void *arg)
+{
+	fork_in_flight(arg);
+	return nullptr;
+}
+
+void *fork_in_generator(void *arg)
+{
+	weft_coro *co = nullptr;
+
+	CHECK(weft_coro_create(inside_generator, 0, &co) == 0);
+	try {
+		throw numbered{9};
+	} catch (const numbered &) {
+		CHECK(weft_coro_enter(co, arg, nullptr) == 0);
+		CHECK(number_of(std::current_exception()) == 9);
+	}
+	weft_coro_destroy(co);
+	return nullptr;
+}
+
+void test_forks_see_no_exceptions()
+{
+	int hops_wanted;
+
+	// Outside of a runtime a fork runs at once.
+	fork_in_flight(nullptr);
+	setenv("WEFT_WORKERS", "1", 1);
+	CHECK(weft_run(inline_alone, nullptr, nullptr) == 0);
+	CHECK(weft_run(fork_in_generator, nullptr, nullptr) == 0);
+	setenv("WEFT_WORKERS", "4", 1);
+	CHECK(weft_run(fork_in_flight, &hops_wanted, nullptr) == 0); // some are stolen
+	setenv("WEFT_CHAOS", "1,hop", 1);
+	CHECK(weft_run(fork_in_flight, &hops_wanted, nullptr) == 0);
+	CHECK(weft_run(fork_in_generator, &hops_wanted, nullptr) == 0);
+	unsetenv("WEFT_CHAOS");
 }
 
 void *generate(void *in)
@@ -364,6 +485,7 @@ int main()
 		     false);
 #endif
 	test_caught_across_hops();
+	test_forks_see_no_exceptions();
 	if (failures > 0)
 		std::fprintf(stderr, "%u checks failed\n", failures.load());
 	else

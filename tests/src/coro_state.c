@@ -154,12 +154,6 @@ static void test_reset_gives_defaults(void **state)
 	assert_int_equal(rounding(), 0);
 }
 
-/* The layout of the Itanium C++ ABI. */
-struct eh_globals {
-	void *caught;
-	unsigned uncaught;
-};
-
 void *__cxa_get_globals(void);
 
 /* The library refers to it weakly. */

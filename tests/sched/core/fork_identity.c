@@ -359,11 +359,38 @@ static void test_a_small_generator_stack_is_not_used(void **state)
 	assert_run(1, measure_generators, NULL);
 }
 
+static void *begin_anew(void *arg)
+{
+	CHECK(get_errno() == 0);
+	CHECK(fegetround() == FE_TONEAREST);
+	set_errno(6);
+	CHECK(fesetround(FE_DOWNWARD) == 0);
+	return arg;
+}
+
+/* Outside of a runtime. */
+static void test_a_serial_fork_has_an_environment(void **state)
+{
+	weft_forked fork;
+
+	(void)state;
+	set_errno(5);
+	assert_int_equal(fesetround(FE_UPWARD), 0);
+	weft_fork(&fork, begin_anew, state);
+	assert_int_equal(get_errno(), 5);
+	assert_int_equal(fegetround(), FE_UPWARD);
+	assert_ptr_equal(weft_fork_join(&fork), state);
+	assert_int_equal(get_errno(), 5);
+	assert_int_equal(fesetround(FE_TONEAREST), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_inlined_fork_is_a_task),
 		cmocka_unit_test(test_an_inlined_fork_rounds_on_its_own),
+		cmocka_unit_test(test_a_serial_fork_has_an_environment),
 		cmocka_unit_test(test_an_inlined_fork_inherits_the_pin),
 		cmocka_unit_test(test_a_pinned_parent_stays),
 		cmocka_unit_test(test_a_fork_in_a_generator_is_not_inside),
