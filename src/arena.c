@@ -200,7 +200,7 @@ static void guard_one(struct arena *arena, char *base, enum stack_guard_mechanis
 	explain_mapping_limit();
 }
 
-uint32_t arena_make_ready(struct arena *arena, uint32_t count)
+uint32_t weft__arena_make_ready(struct arena *arena, uint32_t count)
 {
 	enum stack_guard_mechanism mechanism;
 	char *base = arena_slot_base(arena, arena->ready);
@@ -218,7 +218,8 @@ uint32_t arena_make_ready(struct arena *arena, uint32_t count)
 	return count;
 }
 
-struct arena *arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes, size_t slots)
+struct arena *weft__arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes,
+			      size_t slots)
 {
 	struct arena *arena;
 	void *base;
@@ -257,14 +258,14 @@ err_unmap:
 	return NULL;
 }
 
-void arena_unmap(struct arena *arena)
+void weft__arena_unmap(struct arena *arena)
 {
 	munmap(arena->base, arena->slots * arena->slot_bytes);
 	guard_mappings_give_back(arena->guard_mappings);
 	free(arena);
 }
 
-void arena_discard(struct slot *const *slots, uint32_t count)
+void weft__arena_discard(struct slot *const *slots, uint32_t count)
 {
 	struct iovec areas[ARENA_BATCH];
 

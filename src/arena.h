@@ -51,19 +51,20 @@ struct arena {
  * Maps an arena of `slots` slots, at most ARENA_SLOTS_MAX, or fewer where they are large or the
  * system refuses, down to one. No slot is ready. NULL: not even one could be had.
  */
-struct arena *arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes, size_t slots);
+struct arena *weft__arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes,
+			      size_t slots);
 
 /* Unmaps it. It must be in no list. */
-void arena_unmap(struct arena *arena);
+void weft__arena_unmap(struct arena *arena);
 
 /* Guards up to `count` slots, at most ARENA_BATCH, from the first unready one on. Returns how many
  * it did, at least 1 if there was one; they are for the caller to count as ready. Where guards are
  * mappings, and those run out, a slot has none (arena.c). By one thread at a time. */
-uint32_t arena_make_ready(struct arena *arena, uint32_t count);
+uint32_t weft__arena_make_ready(struct arena *arena, uint32_t count);
 
 /* Gives the memory of slots of one pool, 1 to ARENA_BATCH, back to the system. Their guards
  * stay. */
-void arena_discard(struct slot *const *slots, uint32_t count);
+void weft__arena_discard(struct slot *const *slots, uint32_t count);
 
 static inline char *arena_slot_base(const struct arena *arena, uint32_t index)
 {

@@ -199,14 +199,14 @@ static bool pool_grow_locked(struct pool *pool)
 	weft__unlock(&pool->lock);
 	bool fresh = !arena;
 	if (fresh)
-		arena = arena_map(pool, pool->slot_bytes, pool->guard_bytes,
-				  used < SLOTS_MIN         ? SLOTS_MIN
-				  : used < ARENA_SLOTS_MAX ? used
-							   : ARENA_SLOTS_MAX);
+		arena = weft__arena_map(pool, pool->slot_bytes, pool->guard_bytes,
+					used < SLOTS_MIN         ? SLOTS_MIN
+					: used < ARENA_SLOTS_MAX ? used
+								 : ARENA_SLOTS_MAX);
 	made = !arena ? 0
-		      : arena_make_ready(arena, used == 0            ? 1
-						: used < ARENA_BATCH ? (uint32_t)used
-								     : ARENA_BATCH);
+		      : weft__arena_make_ready(arena, used == 0            ? 1
+						      : used < ARENA_BATCH ? (uint32_t)used
+									   : ARENA_BATCH);
 	weft__lock(&pool->lock);
 	pool->growing--;
 	if (!arena)
@@ -287,7 +287,7 @@ static void unmap_all(struct arena *doomed)
 	while (doomed) {
 		struct arena *next = doomed->next;
 
-		arena_unmap(doomed);
+		weft__arena_unmap(doomed);
 		doomed = next;
 	}
 	san_ignore_end();
@@ -312,7 +312,7 @@ static bool pool_discard_batch(struct pool *pool)
 
 	if (count == 0)
 		return false;
-	arena_discard(batch, (uint32_t)count);
+	weft__arena_discard(batch, (uint32_t)count);
 	errno = saved;
 
 	weft__lock(&pool->lock);
