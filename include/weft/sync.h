@@ -22,10 +22,10 @@
  * Misuse prints one line and aborts. The line names the call, the object, and the task (its number
  * and its name or function) or the thread.
  *
- * Cancellation points (weft_cancel() in task.h): waiting for a condition, a semaphore, a latch, an
- * event. One that is cancelled has taken nothing. It lets other tasks have their turn before it
- * returns, even if it has not waited; a condition's wait does so before it locks the mutex again. No cancellation points: mutexes, read-write
- * locks, barriers and weft_once_call().
+ * Cancellation points (weft_cancel() in task.h): waiting for a condition, a semaphore, a barrier, a
+ * latch, an event. One that is cancelled has taken nothing. It lets other tasks have their turn before it
+ * returns, even if it has not waited; a condition's wait does so before it locks the mutex again. No
+ * cancellation points: mutexes, read-write locks, and what runs once.
  *
  * The _until forms give up at an absolute deadline on CLOCK_MONOTONIC (weft_after(); WEFT_FOREVER;
  * 0: do not wait). What can be had at once is taken whatever the deadline. A task whose deadline
@@ -281,12 +281,27 @@ WEFT_API void weft_barrier_fini(weft_barrier *barrier);
 /*
  * Waits until n callers are here. The next n form the next round.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). No cancellation point.
- * Everything before any of a round's calls happens before the return of each of them.
+ * From a task (which may suspend and hop) or any thread (which blocks). Everything before any of a
+ * round's calls happens before the return of each of them.
  *
- * 1 for one of the n, 0 for the others.
+ * 1 for one of the n, 0 for the others. -ECANCELED: the calling task was cancelled while it would
+ * have waited. It has left the round, which then needs another caller in its place. -EPIPE: the
+ * barrier is broken.
  */
 WEFT_API int weft_barrier_wait(weft_barrier *barrier);
+
+/* As weft_barrier_wait(), but gives up at the deadline. -ETIMEDOUT: the caller has left the
+ * round. */
+WEFT_API int weft_barrier_wait_until(weft_barrier *barrier, int64_t deadline);
+
+/*
+ * Breaks the barrier: those who wait, and all who come later, are told -EPIPE. For a member that
+ * will not come any more, so that the others do not wait for it. A new weft_barrier_init() mends
+ * it, once nobody is inside of a call. Any context. Does not suspend.
+ *
+ * Everything before the break happens before the return of the calls that are told.
+ */
+WEFT_API void weft_barrier_break(weft_barrier *barrier);
 
 /* --- once
  * ------------------------------------------------------------------------------------------------ */

@@ -2,6 +2,12 @@
 /*
  * The barrier. All under the queue's lock: who comes to a barrier comes to wait. The last one of a
  * round wakes the others, who do not look at the barrier again.
+ *
+ * A wait that is cancelled, or whose deadline has passed, leaves its round: it no longer counts.
+ * But it counted until it takes the lock, and the last one may have come before. The round is
+ * complete then, and the wait succeeds after all: otherwise the others would go on without one that
+ * believes it has left. So who is in a round is decided under the lock, and for all in the same
+ * way.
  */
 #include "queue.h"
 #include "self.h"
@@ -12,7 +18,9 @@ struct barrier {
 	uint64_t n;              /* immutable */
 	struct sync_queue queue; /* .spare: how many are here (under its lock) */
 	uint64_t round;          /* under the queue's lock */
-	uint64_t edge; /* its address stands for the odd rounds, that of .round for the even ones */
+	/* Under the queue's lock. Its address stands for the odd rounds, that of .round for the
+	 * even ones. */
+	uint64_t broken;
 } __attribute__((may_alias));
 
 static_assert(sizeof(struct barrier) <= sizeof(weft_barrier), "a barrier fits its public storage");
@@ -29,6 +37,7 @@ void weft_barrier_init(weft_barrier *barrier, unsigned n)
 	san_forget(b, sizeof(*b));
 	b->n = n;
 	b->round = 0;
+	b->broken = false;
 	sync_queue_init(&b->queue);
 }
 
@@ -41,31 +50,107 @@ void weft_barrier_fini(weft_barrier *barrier)
 	san_forget(b, sizeof(*b));
 }
 
-int weft_barrier_wait(weft_barrier *barrier)
+struct barrier_node {
+	struct sync_node n;
+	/* under the queue's lock; once it is claimed, of the claimer until the wake */
+	bool ended; /* its round is over, or the barrier broken */
+	int rc;     /* 0 or -EPIPE, then */
+};
+
+/* A round's calls are ordered by that round's address: with one for all, who comes early to the
+ * next round would seem to be ordered before who returns late from this one. */
+static inline void *edge_of_round_locked(struct barrier *b)
 {
-	struct barrier *b = (struct barrier *)barrier;
-	struct sync_node node;
-	struct sync_node *list = NULL;
+	return b->round % 2 ? &b->broken : &b->round;
+}
+
+/* Ends the wait of all who are here, with that rc. Returns those who are to be woken. Those who
+ * have given up just now learn it as well, when they come for their node. */
+static struct sync_node *end_round_locked(struct barrier *b, int rc)
+{
+	struct sync_node *first = NULL, **end = &first, *node;
+
+	b->queue.spare = 0;
+	while ((node = sync_first(&b->queue))) {
+		struct barrier_node *bnode = (struct barrier_node *)node;
+		sync_remove_locked(&b->queue, node);
+		bnode->ended = true;
+		bnode->rc = rc;
+		if (sync_claim_locked(node)) {
+			*end = node;
+			end = &node->next;
+		}
+	}
+	*end = NULL;
+	return first;
+}
+
+/* After a wait that was not woken: leaves the round, unless that is over. */
+static int leave_round(struct barrier *b, struct barrier_node *node, enum wait_outcome outcome)
+{
+	sync_lock(&b->queue.lock);
+	if (!node->ended) {
+		sync_remove_locked(&b->queue, &node->n);
+		b->queue.spare--;
+		node->rc = sync_errno(outcome);
+	}
+	sync_unlock(&b->queue.lock);
+	return node->rc;
+}
+
+static int wait_until(struct barrier *b, int64_t deadline, const char *call)
+{
+	struct barrier_node node = {.ended = false};
+	int rc;
 
 	if (b->n == 0)
-		weft__sync_misuse("weft_barrier_wait", "barrier", b, "is for nobody");
-	weft__wait_begin(&node.waiter, true);
+		weft__sync_misuse(call, "barrier", b, "is for nobody");
+	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
 	sync_lock(&b->queue.lock);
-	/* A round's calls are ordered by that round's address: with one for all, who comes early to
-	 * the next round would seem to be ordered before who returns late from this one. */
-	void *edge = b->round % 2 ? &b->edge : &b->round;
-	san_release(edge);
-	bool last = ++b->queue.spare == b->n;
-	if (last) {
-		b->queue.spare = 0;
-		b->round++;
-		list = sync_take_all_locked(&b->queue);
+	void *edge = edge_of_round_locked(b);
+	bool last = b->queue.spare + 1 == b->n;
+	if (b->broken || last || deadline <= 0) {
+		struct sync_node *list = NULL;
+		rc = b->broken ? -EPIPE : last ? 1 : -ETIMEDOUT;
+		if (rc == 1) {
+			san_release(edge);
+			b->round++;
+			list = end_round_locked(b, 0);
+		}
 		sync_unlock(&b->queue.lock);
-		weft__wait_abandon(&node.waiter);
+		weft__wait_abandon(&node.n.waiter);
 		sync_wake_all(list);
 	} else {
-		sync_wait_unlock(&b->queue, &node, WEFT_FOREVER, false);
+		san_release(edge);
+		b->queue.spare++;
+		sync_push_locked(&b->queue, &node.n);
+		sync_unlock(&b->queue.lock);
+		enum wait_outcome outcome = weft__wait(&node.n.waiter, deadline, true);
+		rc = outcome == WAIT_WOKEN ? node.rc : leave_round(b, &node, outcome);
 	}
-	san_acquire(edge);
-	return last;
+	if (rc >= 0 || rc == -EPIPE)
+		san_acquire(edge);
+	return rc;
+}
+
+int weft_barrier_wait(weft_barrier *barrier)
+{
+	return wait_until((struct barrier *)barrier, WEFT_FOREVER, "weft_barrier_wait");
+}
+
+int weft_barrier_wait_until(weft_barrier *barrier, int64_t deadline)
+{
+	return wait_until((struct barrier *)barrier, deadline, "weft_barrier_wait_until");
+}
+
+void weft_barrier_break(weft_barrier *barrier)
+{
+	struct barrier *b = (struct barrier *)barrier;
+
+	sync_lock(&b->queue.lock);
+	san_release(edge_of_round_locked(b));
+	b->broken = true;
+	struct sync_node *list = end_round_locked(b, -EPIPE);
+	sync_unlock(&b->queue.lock);
+	sync_wake_all(list);
 }

@@ -59,37 +59,6 @@ static void test_barrier_keeps_the_rounds_apart(void **state)
 	weft_barrier_fini(&r.barrier);
 }
 
-static void *wait_at_barrier(void *arg)
-{
-	weft_barrier *barrier = arg;
-
-	CHECK(weft_barrier_wait(barrier) == 0);
-	CHECK(weft_cancelled());
-	return NULL;
-}
-
-static void *cancel_at_barrier(void *arg)
-{
-	weft_barrier barrier = WEFT_BARRIER_INIT(2);
-	weft_task *task;
-
-	CHECK(weft_spawn(wait_at_barrier, &barrier, &task) == 0);
-	weft_yield();
-	weft_yield();
-	CHECK(weft_cancel(task) == 0);
-	CHECK(weft_join_until(task, weft_after(500000), NULL) == -ETIMEDOUT);
-	CHECK(weft_barrier_wait(&barrier) == 1);
-	CHECK(weft_join(task, NULL) == 0);
-	weft_barrier_fini(&barrier);
-	return arg;
-}
-
-static void test_barrier_is_no_cancellation_point(void **state)
-{
-	(void)state;
-	assert_run(1, cancel_at_barrier, NULL);
-}
-
 /* --- once --- */
 
 struct opened {
@@ -488,7 +457,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_barrier_keeps_the_rounds_apart),
-		cmocka_unit_test(test_barrier_is_no_cancellation_point),
 		cmocka_unit_test(test_once_calls_once),
 		cmocka_unit_test(test_latch_opens_when_all_have_counted),
 		cmocka_unit_test(test_latch_is_shared),

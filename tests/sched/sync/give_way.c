@@ -13,6 +13,7 @@ struct stage {
 	weft_sem sem;
 	weft_latch latch;
 	weft_event event;
+	weft_barrier barrier;
 	weft_chan *empty, *full;
 	weft_group group;
 	weft_task *sleeper;
@@ -64,6 +65,11 @@ static int choose(struct stage *s, int64_t deadline)
 	return weft_select(cases, 2, deadline);
 }
 
+static int wait_barrier(struct stage *s, int64_t deadline)
+{
+	return weft_barrier_wait_until(&s->barrier, deadline);
+}
+
 static int join(struct stage *s, int64_t deadline)
 {
 	return weft_join_until(s->sleeper, deadline, NULL);
@@ -95,11 +101,12 @@ static int write_lock(struct stage *s, int64_t deadline)
 	return weft_rwlock_wrlock_until(&s->rwlock, deadline);
 }
 
-static refused *const cancellation_points[] = {wait_cond, acquire, wait_latch, wait_event, send,
-					       receive,   choose,  join,       sleep_on};
-static refused *const timed_waits[] = {wait_cond,  acquire, wait_latch, wait_event,
-				       send,       receive, choose,     join,
-				       wait_group, lock,    read_lock,  write_lock};
+static refused *const cancellation_points[] = {wait_cond, acquire,     wait_latch, wait_event,
+					       send,      receive,     choose,     join,
+					       sleep_on,  wait_barrier};
+static refused *const timed_waits[] = {wait_cond, acquire,    wait_latch,  wait_event, send,
+				       receive,   choose,     join,        wait_group, lock,
+				       read_lock, write_lock, wait_barrier};
 
 struct loop {
 	struct stage *stage;
@@ -144,7 +151,7 @@ static void *member(void *arg)
 
 static void run_loop(refused *call, int64_t deadline, int expected)
 {
-	struct stage s = {.latch = WEFT_LATCH_INIT(1)};
+	struct stage s = {.latch = WEFT_LATCH_INIT(1), .barrier = WEFT_BARRIER_INIT(2)};
 	struct loop loop = {&s, call, deadline, expected};
 	weft_task *looper, *raiser;
 
