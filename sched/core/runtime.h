@@ -8,6 +8,7 @@
 #include "config.h"
 #include "early.h"
 #include "reserve.h"
+#include "sched/os/cacheline.h"
 #include "sched/os/membarrier.h"
 #include "sched/os/thread.h"
 #include "src/depot.h"
@@ -45,67 +46,68 @@ enum { ATTACHED_BLOCKING, ATTACHED_COUNT };
 #define SEARCHERS(i) ((uint32_t)(i))
 #define SLEEPERS(i)  ((uint32_t)((i) >> 32) & 0x3fffffff)
 
+/*
+ * Grouped by who writes. A group that is written begins a cache line of its own, so that nobody's
+ * reads miss because of writes to another group (tests/sched/core/layout.c). The first group is
+ * what hot paths read: every pick, fork, spawn and suspension.
+ */
 struct weft_runtime {
-	/* immutable */
+	/* Immutable, or written as rarely as workers are added. */
 	struct weft__config config;
-	bool borrowed; /* worker 0 is the thread that called weft_run() */
-
-	/* read by every suspension, hardly ever written: see early.c (written under
-	 * early.lock) */
-	_Atomic uint32_t early_count;
-
-	/* any thread; each with its own protocol */
-	struct weft__wfcq injection;
-	_Alignas(64) _Atomic(void *) table; /* struct worker_table (RCU) */
-	_Atomic unsigned target;            /* how many workers it has been told to have */
-	_Atomic uint64_t
-		injected_spawned;  /* tasks accepted from threads that are no worker of it */
-	unsigned searchers_max;    /* immutable */
-	_Atomic uint32_t starving; /* stacks are short: spawning asks first (starve.c); set under
+	bool borrowed;                /* worker 0 is the thread that called weft_run() */
+	unsigned searchers_max;       /* immutable */
+	_Atomic uint32_t starving;    /* stacks are short: spawning asks first (starve.c); set under
 				    * starved_lock or by anyone, cleared under it */
-	_Atomic unsigned visitors; /* threads that are no worker of it, at work in it */
+	_Atomic uint32_t early_count; /* not 0: whoever parks a task looks closer (early.c) */
+	_Atomic(void *) table;        /* struct worker_table (RCU) */
+	_Atomic unsigned target;      /* how many workers it has been told to have */
+	_Atomic unsigned record_count; /* release when a record is added; anyone reads */
 	/* set once (release); NULL: none */
 	_Atomic(struct attachment *) attached[ATTACHED_COUNT];
 	_Atomic bool closing;     /* stop when nothing is live any more */
 	_Atomic uint32_t stopped; /* nothing is live any more and nothing will be (futex) */
+	/* Every worker there ever was, by id: the first record_count (under admin). */
+	struct worker *records[WORKERS_MAX];
+	struct weft__thread_traits traits; /* immutable: of its threads, and its creator's */
 
-	/* sleeping workers: see park.c */
-	_Alignas(64) _Atomic uint64_t idle; /* searchers and sleepers, written together */
-	_Atomic uint32_t watching;          /* a worker watches the next slots */
-	_Atomic int64_t
-		keeper_deadline; /* until when the timekeeper sleeps; WEFT_FOREVER: there is none */
-	struct weft__lock idle_lock;
-	struct worker *sleepers; /* under idle_lock, last in first out */
-	unsigned awake_count; /* under idle_lock: workers with a thread that are not on that list */
-	struct worker
-		*keeper; /* under idle_lock: the sleeper that waits for the earliest deadline */
+	/* Written by workers that begin or cease to search or to sleep: see park.c. Read by every
+	 * fork and wake. */
+	_Alignas(WEFT__CACHE_LINE) _Atomic uint64_t idle; /* searchers and sleepers, in one */
+	_Atomic uint32_t watching;                        /* a worker watches the next slots */
+	_Atomic int64_t keeper_deadline; /* until when the timekeeper sleeps; WEFT_FOREVER: there
+					  * is none */
 
-	/* under admin: workers that come and go */
-	struct weft__lock admin;
-	bool over; /* its threads are being joined; none is added any more */
-	struct worker_table *retired_tables;
-	struct worker *records
-		[WORKERS_MAX]; /* every worker there ever was, by id: the first record_count */
-	_Atomic unsigned record_count; /* release when a record is added; anyone reads */
+	/* Written by the same workers, but read by them alone: under idle_lock. */
+	_Alignas(WEFT__CACHE_LINE) struct weft__lock idle_lock;
+	unsigned awake_count;    /* workers with a thread that are not on the list */
+	struct worker *sleepers; /* last in first out */
+	struct worker *keeper;   /* the sleeper that waits for the earliest deadline */
 
-	/* unstarted tasks for which no stack could be had: see starve.c */
-	struct weft__lock starved_lock;
-	struct task *starved_head; /* under starved_lock; linked by .link.opaque */
-	struct task **starved_tail;
+	/* Written by threads that are no worker of it, at each call. */
+	_Alignas(WEFT__CACHE_LINE) _Atomic unsigned visitors; /* such threads, at work in it */
+	_Atomic uint64_t injected_spawned;                    /* tasks accepted from them */
+	struct weft__lock outside_lock;
+	struct task_pool outside_tasks; /* under outside_lock: control blocks for their tasks */
+
+	/* Written by any thread that hands over a task, and by workers that take some. */
+	struct weft__wfcq injection;
+
+	/* Written by any worker, where stacks are short (starve.c) or wakes come early (early.c),
+	 * and by workers that come and go. */
+	_Alignas(WEFT__CACHE_LINE) struct weft__lock starved_lock;
 	_Atomic unsigned starved_count; /* written under the lock; anyone reads */
+	struct task *starved_head;      /* under starved_lock; linked by .link.opaque: unstarted
+					 * tasks for which no stack could be had */
+	struct task **starved_tail;     /* under starved_lock */
 	struct reserve common;          /* coroutines kept back: see reserve.h */
 	struct reserve *uncommon;       /* under starved_lock */
+	struct early early;             /* wakes that came before their task was parked */
+	struct weft__lock admin;
+	bool over; /* under admin: its threads are being joined; none is added any more */
+	struct worker_table *retired_tables; /* under admin */
 
-	struct early early; /* wakes that came before their task was parked */
-
+	/* Written by workers that need many stacks, or need none any more. */
 	struct depot depot; /* coroutines without a task */
-
-	/* control blocks for tasks from plain threads, under outside_lock */
-	struct weft__lock outside_lock;
-	struct task_pool outside_tasks;
-
-	/* immutable: of its threads, and its creator's */
-	struct weft__thread_traits traits;
 };
 
 /* The table, inside of an RCU read-side section. */
