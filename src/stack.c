@@ -378,6 +378,16 @@ void weft__stack_trim(void)
 	weft__unlock_process(WEFT__LOCK_TRIM);
 }
 
+/*
+ * The library is unloaded, or the process ends. The shared library stays loaded (-z nodelete). A
+ * plugin that was linked with the static one takes its copy along, and what that keeps would be
+ * lost. Stacks that are in use stay mapped: at the end of a process other threads may run on them.
+ */
+__attribute__((destructor)) static void give_all_back(void)
+{
+	weft__stack_trim();
+}
+
 static inline bool pool_has_free_locked(const struct pool *pool)
 {
 	return pool->dirty.count > 0 || pool->clean.count > 0;

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * unload PLUGIN: loads a library that uses Weft, lets it work, and unloads it, again and again. The
+ * address space must not grow. A library that is linked with the shared Weft leaves it loaded, with
+ * what it keeps; one that is linked with the static one takes its copy along, which must give back
+ * everything first.
+ */
+#include <dlfcn.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
+/* The C library's part settles: stacks of threads, the loader's tables. */
+#define WARM  5
+#define TIMES 20
+/* A copy that gives nothing back loses 16 MiB of addresses each time, at least. */
+#define MAY_GROW ((size_t)8 << 20)
+
+static size_t address_space(void)
+{
+	size_t pages = 0;
+	FILE *file = fopen("/proc/self/statm", "r");
+
+	if (!file || fscanf(file, "%zu", &pages) != 1)
+		pages = 0;
+	if (file)
+		fclose(file);
+	return pages * 4096;
+}
+
+static void run_once(const char *path)
+{
+	void *plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!plugin) {
+		fprintf(stderr, "%s\n", dlerror());
+		exit(1);
+	}
+	long (*run)(void);
+	*(void **)&run = dlsym(plugin, "plugin_run");
+	long counted = run ? run() : -1;
+	if (counted != 301) {
+		fprintf(stderr, "plugin_run(): %ld\n", counted);
+		exit(1);
+	}
+	if (dlclose(plugin) != 0) {
+		fprintf(stderr, "%s\n", dlerror());
+		exit(1);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	size_t before = 0;
+
+	if (argc < 2)
+		return 2;
+	mallopt(M_ARENA_MAX, 1); /* an arena for each thread would take addresses, by chance */
+	setenv("WEFT_WORKERS", "2", 1);
+	for (int i = 0; i < WARM + TIMES; i++) {
+		if (i == WARM)
+			before = address_space();
+		run_once(argv[1]);
+	}
+	size_t after = address_space();
+	size_t grown = after > before ? after - before : 0;
+	printf("%d times: %zu KiB more\n", TIMES, grown >> 10);
+	/* There the tool's own memory counts. */
+	return grown > MAY_GROW && !RUNNING_ON_VALGRIND;
+}
