@@ -28,6 +28,9 @@ struct weft_stats {
 	uint64_t sleeps;    /* times a worker went to sleep */
 	uint64_t nudges;    /* times a worker was woken by another or by a plain thread */
 	uint64_t timers;    /* deadlines that passed before their wait was over */
+	/* times a worker found tasks to start, and the system refused it a stack */
+	uint64_t stack_waits;
+	uint64_t blocking_waits; /* calls of weft_blocking() that found all threads busy */
 };
 
 /* The calls behind weft_stats() and weft_worker_stats(). */

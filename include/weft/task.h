@@ -13,7 +13,8 @@
  * free again. While tasks wait for stacks, and while no stack is left, weft_spawn(), weft_submit()
  * and weft_group_spawn() return -ENOMEM. A task with a stack size of its own is accepted only if
  * there is a stack of that size. So an accepted task never waits for a stack that nobody has. But
- * tasks that wait for each other, and are more than there are stacks for, wait for ever.
+ * tasks that wait for each other, and are more than there are stacks for, wait for ever. When a
+ * runtime's tasks wait for stacks for the first time one line on stderr says so.
  */
 #ifndef WEFT_TASK_H
 #define WEFT_TASK_H

@@ -8,7 +8,7 @@
 
 struct counters {
 	_Atomic uint64_t spawned, completed, forked, inlined, steals, stolen, hops, switches, parks,
-		wakes, yields, injected, sleeps, nudges, timers;
+		wakes, yields, injected, sleeps, nudges, timers, stack_waits, blocking_waits;
 };
 
 /* relaxed: a statistic; one writer, so no read-modify-write is needed. */

@@ -532,6 +532,8 @@ struct task *weft__sleep(struct worker *w)
 		w->watches = true;
 	/* A watcher too: it cannot take what is alone in a deque. */
 	if (w->starving && ((seen & SEEN_UNSTARTED) || w->watches)) {
+		if (seen & SEEN_UNSTARTED)
+			weft__note_stack_wait(w);
 		int64_t again = weft__clock_now() + STARVE_NS;
 		until = again < until ? again : until;
 	}

@@ -27,7 +27,7 @@
  *
  * Hence a task that waits for a stack waits for another task, which has one, or for its worker.
  * Whether that other task ever ends is the program's business: tasks that wait for each other, and
- * are more than there are stacks for, wait for ever.
+ * are more than there are stacks for, wait for ever. One line on stderr says that tasks wait.
  *
  * Rejected: a stack for each task when it is accepted (a million short tasks need a million stacks
  * then, instead of a few); a look at the system's memory at each spawn (it costs a system call, and

@@ -153,7 +153,7 @@ static void print_stats(struct weft_runtime *rt)
 		   "%llu "
 		   "hops %llu switches %llu parks %llu wakes %llu yields %llu injected %llu sleeps "
 		   "%llu "
-		   "nudges %llu timers %llu",
+		   "nudges %llu timers %llu stack_waits %llu blocking_waits %llu",
 		   (unsigned long long)s.spawned, (unsigned long long)s.completed,
 		   (unsigned long long)s.forked, (unsigned long long)s.inlined,
 		   (unsigned long long)s.steals, (unsigned long long)s.stolen,
@@ -161,7 +161,8 @@ static void print_stats(struct weft_runtime *rt)
 		   (unsigned long long)s.parks, (unsigned long long)s.wakes,
 		   (unsigned long long)s.yields, (unsigned long long)s.injected,
 		   (unsigned long long)s.sleeps, (unsigned long long)s.nudges,
-		   (unsigned long long)s.timers);
+		   (unsigned long long)s.timers, (unsigned long long)s.stack_waits,
+		   (unsigned long long)s.blocking_waits);
 	if (rt->config.chaos.on)
 		print_chaos(rt);
 }

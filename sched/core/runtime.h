@@ -101,6 +101,7 @@ struct weft_runtime {
 	struct task **starved_tail;     /* under starved_lock */
 	struct reserve common;          /* coroutines kept back: see reserve.h */
 	struct reserve *uncommon;       /* under starved_lock */
+	_Atomic bool stack_wait_told;   /* that tasks wait for stacks was said on stderr */
 	struct early early;             /* wakes that came before their task was parked */
 	struct weft__lock admin;
 	bool over; /* under admin: its threads are being joined; none is added any more */
@@ -207,6 +208,9 @@ int weft__note_shortage(struct weft_runtime *rt);
 
 /* w has asked for a stack: whether it got one. */
 void weft__note_stack(struct worker *w, bool got);
+
+/* w has found tasks to start, and no stack for them: counts that, and says so once. */
+void weft__note_stack_wait(struct worker *w);
 
 /* Keeps an unstarted task until there is a stack for it. */
 void weft__starved_put(struct worker *w, struct task *t);

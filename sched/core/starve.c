@@ -22,8 +22,14 @@
  * so that none of uncommon size is in the way of the others for ever.
  */
 #include "runtime.h"
+#include "src/fatal.h"
+#include "src/stack.h"
+
+#include <weft/stats.h>
 
 #include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
 
 /* How many stacks are asked for in one look at the queue. */
 #define TRIES_MAX 4
@@ -85,10 +91,40 @@ static struct task *pop_locked(struct weft_runtime *rt)
 	return t;
 }
 
+/* One line for each runtime. A program whose tasks wait for each other may hang now, or crawl. */
+static __attribute__((noinline, cold)) void explain_wait(struct weft_runtime *rt)
+{
+	struct stack_counts stacks;
+	struct weft_stats tasks;
+	struct rlimit limit;
+	char why[64] = "the system refuses more memory";
+
+	weft_stats(rt, &tasks);
+	weft__stack_counts(&stacks);
+	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+		snprintf(why, sizeof why, "the limit of address space, ulimit -v, is %llu KiB",
+			 (unsigned long long)limit.rlim_cur >> 10);
+	weft__warn("tasks wait for stacks: %llu tasks are live, %zu stacks of %zu KiB are in use, "
+		   "and %s; raise it, lower WEFT_STACK_SIZE, or have fewer tasks at a time",
+		   (unsigned long long)tasks.live, stacks.used, rt->config.stack_size >> 10, why);
+}
+
+void weft__note_stack_wait(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	counter_add(&w->counters.stack_waits, 1);
+	/* relaxed: only one may see false, which the exchange ensures. */
+	if (!atomic_load_explicit(&rt->stack_wait_told, memory_order_relaxed) &&
+	    !atomic_exchange_explicit(&rt->stack_wait_told, true, memory_order_relaxed))
+		explain_wait(rt);
+}
+
 void weft__starved_put(struct worker *w, struct task *t)
 {
 	struct weft_runtime *rt = w->rt;
 
+	weft__note_stack_wait(w);
 	weft__lock(&rt->starved_lock);
 	append_locked(rt, t);
 	/* relaxed: for those who sleep the lock or, in park.c, a heavy fence orders it. */

@@ -25,6 +25,8 @@ static void add(struct weft_stats *sum, struct counters *c)
 	ADD(sleeps);
 	ADD(nudges);
 	ADD(timers);
+	ADD(stack_waits);
+	ADD(blocking_waits);
 #undef ADD
 }
 

@@ -27,6 +27,7 @@
 #include "sched/core/wait.h"
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
+#include "src/fatal.h"
 
 #include <weft/blocking.h>
 
@@ -71,6 +72,7 @@ struct pool {
 	struct blocker *idle;  /* last in first out */
 	struct blocker *ended; /* to be joined and freed */
 	bool ending;
+	bool full_told; /* that all threads are busy was said on stderr */
 	/* also those being started (stored under lock; the runtime's end waits for 0: futex) */
 	_Atomic uint32_t threads;
 };
@@ -327,6 +329,16 @@ static int result_of(enum wait_outcome outcome)
 	return outcome == WAIT_WOKEN ? 0 : outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
 }
 
+/* The call waits until a thread is free. */
+static __attribute__((noinline, cold)) void note_full(struct pool *pool, bool tells)
+{
+	counter_add(&weft__worker()->counters.blocking_waits, 1);
+	if (tells)
+		weft__warn("all %u threads for weft_blocking() are busy: further calls wait until "
+			   "one is free; WEFT_BLOCKING_THREADS allows more",
+			   pool->max);
+}
+
 static int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, int64_t deadline, bool cancellable,
 		       void **ret_result)
 {
@@ -345,10 +357,15 @@ static int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, int64_t deadli
 		pool->job_count > thread_count(pool) - pool->busy && thread_count(pool) < pool->max;
 	if (grow)
 		set_thread_count_locked(pool, thread_count(pool) + 1);
+	bool full = !grow && pool->job_count > thread_count(pool) - pool->busy;
+	bool tells = full && !pool->full_told;
+	pool->full_told |= full;
 	weft__unlock(&pool->lock);
 
 	if (idle)
 		choose(idle);
+	if (full)
+		note_full(pool, tells);
 	bool done = grow && !start_thread(pool) && carry_out_here(pool, &job);
 	if (!done)
 		outcome = weft__wait(&job.waiter, deadline, cancellable);

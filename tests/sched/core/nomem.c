@@ -261,8 +261,12 @@ static void *spawn_large(void *arg)
 {
 	const struct weft_task_options options = {.stack_size = LARGE};
 	weft_task *first, *second;
+	weft_coro *other;
 	int rc;
 
+	/* Keeps their addresses: they could not be had again. */
+	if (!CHECK(weft_coro_create(give_back, LARGE, &other) == 0))
+		return NULL;
 	for (unsigned i = 0; i < 20; i++) {
 		/* The worker of the last one may not have given its stack back yet. */
 		while ((rc = weft_spawn_with(&options, give_back, arg, &first)) == -ENOMEM)
@@ -281,6 +285,7 @@ static void *spawn_large(void *arg)
 		CHECK(weft_join(second, NULL) == 0);
 		give_stacks_back();
 	}
+	weft_coro_destroy(other);
 	return NULL;
 }
 
@@ -302,6 +307,64 @@ static void test_a_task_of_another_size_keeps_a_stack(void **state)
 		child_run(&child, spawn_large_alone, &workers);
 		assert_true(child_exited_with(&child, 0));
 	}
+}
+
+static void *wait_for_event(void *arg)
+{
+	CHECK(weft_event_wait(arg) == 0);
+	return NULL;
+}
+
+/* The first two of them get the stacks that the worker and the runtime keep. The third one waits:
+ * that is counted, and said once. */
+static void *wait_for_stacks(void *arg)
+{
+	struct weft_stats stats;
+	weft_group group;
+	weft_event gate;
+
+	weft_event_init(&gate);
+	weft_group_init(&group);
+	CHECK(weft_stats(NULL, &stats) == 0 && stats.stack_waits == 0);
+	/* A first one, for control blocks. */
+	CHECK(weft_group_spawn(&group, give_back, NULL) == 0 && weft_group_wait(&group) == 0);
+	refuse_memory();
+	take_stacks(0);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(weft_group_spawn(&group, wait_for_event, &gate) == 0);
+	int64_t lost = weft_after(LOST_NS);
+	do {
+		CHECK(weft_sleep(1000000) == 0);
+		CHECK(weft_stats(NULL, &stats) == 0);
+	} while (stats.stack_waits == 0 && weft_now() < lost);
+	CHECK(stats.stack_waits > 0);
+	CHECK(weft_group_spawn(&group, wait_for_event, &gate) == -ENOMEM);
+	weft_event_set(&gate);
+	CHECK(weft_group_wait(&group) == 0);
+	weft_group_fini(&group);
+	return arg;
+}
+
+static void run_short_of_stacks(void *arg)
+{
+	(void)arg;
+	set_number("WEFT_WORKERS", 1);
+	end_child(weft_run(wait_for_stacks, NULL, NULL));
+}
+
+static void test_tasks_that_wait_for_stacks_say_so_once(void **state)
+{
+	struct child child;
+
+	(void)state;
+	if (!can_limit_address_space())
+		skip();
+	child_run(&child, run_short_of_stacks, NULL);
+	assert_true(child_exited_with(&child, 0));
+	assert_int_equal(child_lines(&child), 1);
+	assert_non_null(strstr(child.said, "tasks wait for stacks: 4 tasks are live"));
+	assert_non_null(strstr(child.said, "ulimit -v"));
+	assert_non_null(strstr(child.said, "WEFT_STACK_SIZE"));
 }
 
 /* More than there are mappings for guards, by vm.max_map_count's default. */
@@ -372,6 +435,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_create_and_submit_say_so_or_end),
 		cmocka_unit_test(test_an_idle_runtime_keeps_a_stack),
 		cmocka_unit_test(test_a_task_of_another_size_keeps_a_stack),
+		cmocka_unit_test(test_tasks_that_wait_for_stacks_say_so_once),
 		cmocka_unit_test(test_more_tasks_than_guards_meet),
 	};
 

@@ -530,6 +530,64 @@ static void test_no_thread_can_be_started(void **state)
 	assert_true(child_exited_with(&child, 0));
 }
 
+#define FULL 2
+
+static flag gate_is_open;
+
+static void *block_at_the_gate(void *arg)
+{
+	CHECK(spin_for(&gate_is_open, 1));
+	return arg;
+}
+
+static void *call_at_the_gate(void *arg)
+{
+	CHECK(weft_blocking(block_at_the_gate, NULL, NULL) == 0);
+	return arg;
+}
+
+/* The pool is full, and three calls wait. A later call finds a free thread. */
+static void *fill_the_pool(void *arg)
+{
+	struct weft_stats stats;
+	weft_group group;
+
+	weft_group_init(&group);
+	for (unsigned i = 0; i < FULL + 3; i++)
+		CHECK(weft_group_spawn(&group, call_at_the_gate, NULL) == 0);
+	int64_t lost = weft_after(LOST_NS);
+	do {
+		weft_yield();
+		CHECK(weft_stats(NULL, &stats) == 0);
+	} while (stats.blocking_waits < 3 && weft_now() < lost);
+	raise_flag(&gate_is_open);
+	CHECK(weft_group_wait(&group) == 0);
+	CHECK(weft_blocking(give_back, NULL, NULL) == 0);
+	CHECK(weft_stats(NULL, &stats) == 0 && stats.blocking_waits == 3);
+	weft_group_fini(&group);
+	return arg;
+}
+
+static void run_full(void *arg)
+{
+	(void)arg;
+	set_number("WEFT_BLOCKING_THREADS", FULL);
+	set_number("WEFT_WORKERS", 2);
+	exit(weft_run(fill_the_pool, NULL, NULL) == 0 && checks_failed() == 0 ? 0 : 1);
+}
+
+static void test_a_full_pool_says_so_once(void **state)
+{
+	struct child child;
+
+	(void)state;
+	child_run(&child, run_full, NULL);
+	assert_true(child_exited_with(&child, 0));
+	assert_int_equal(child_lines(&child), 1);
+	assert_non_null(strstr(child.said, "all 2 threads"));
+	assert_non_null(strstr(child.said, "WEFT_BLOCKING_THREADS"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -543,6 +601,7 @@ int main(void)
 		cmocka_unit_test(test_until),
 		cmocka_unit_test(test_until_races),
 		cmocka_unit_test(test_no_thread_can_be_started),
+		cmocka_unit_test(test_a_full_pool_says_so_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
