@@ -176,43 +176,51 @@ static void count_awake(struct weft_runtime *rt, int change)
 	weft__unlock(&rt->idle_lock);
 }
 
-/* Gives worker number id a thread. */
+/* Makes a record for worker number id, unless there is one. */
+static int record_locked(struct weft_runtime *rt, unsigned id)
+{
+	if (rt->records[id])
+		return 0;
+	struct worker *w = worker_new(rt, (uint16_t)id);
+	if (!w)
+		return -ENOMEM;
+	/* It has no thread, so nothing is to be sent to it. relaxed: not visible yet. */
+	atomic_store_explicit(&w->retiring, true, memory_order_relaxed);
+	rt->records[id] = w;
+	/* release: the record, for those who go through all of them. */
+	atomic_store_explicit(&rt->record_count, id + 1, memory_order_release);
+	return 0;
+}
+
+/*
+ * Gives worker number id, which has a record, a thread.
+ *
+ * It ceases to be `retiring` when the thread is there, as only then others may send it tasks. A
+ * thread that is faster finds itself retiring: it takes the lock to leave, and is told to stay; or
+ * it has gone to sleep as one that retires, and is nudged.
+ */
 static int start_locked(struct weft_runtime *rt, unsigned id)
 {
 	struct worker *w = rt->records[id];
 
-	if (w && w->state == WORKER_RETIRING) {
-		w->state = WORKER_RUNNING;
-		atomic_store_explicit(&w->retiring, false, memory_order_relaxed);
-		weft__nudge(w);
-		return 0;
-	}
-	if (!w) {
-		w = worker_new(rt, (uint16_t)id);
-		if (!w)
-			return -ENOMEM;
-		rt->records[id] = w;
-		/* release: the record, for those who go through all of them. */
-		atomic_store_explicit(&rt->record_count, id + 1, memory_order_release);
-	}
 	if (w->state == WORKER_GONE) {
 		san_ignore_begin();
 		pthread_join(w->thread, NULL); /* it is past its last use of any lock */
 		san_ignore_end();
 		w->state = WORKER_NEW;
 	}
-	bool retiring = atomic_load_explicit(&w->retiring, memory_order_relaxed);
-	atomic_store_explicit(&w->retiring, false, memory_order_relaxed);
-	count_awake(rt, 1);
-	if (!(rt->borrowed && id == 0)) {
-		int rc = weft__thread_start(&w->thread, worker_thread, w);
+	if (w->state == WORKER_NEW) {
+		count_awake(rt, 1);
+		int rc = rt->borrowed && id == 0 ? 0
+						 : weft__thread_start(&w->thread, worker_thread, w);
 		if (rc < 0) {
 			count_awake(rt, -1);
-			atomic_store_explicit(&w->retiring, retiring, memory_order_relaxed);
 			return rc;
 		}
 	}
 	w->state = WORKER_RUNNING;
+	atomic_store_explicit(&w->retiring, false, memory_order_relaxed);
+	weft__nudge(w);
 	return 0;
 }
 
@@ -225,6 +233,14 @@ static void retire_locked(struct weft_runtime *rt, unsigned id)
 	weft__nudge(w);
 }
 
+/*
+ * The new workers are in the table before any of them has a thread. As soon as it has one, a worker
+ * may make tasks visible in its queues and rely on the others to see them: on thieves, and on those
+ * who look everywhere before they sleep. Both go by the table.
+ *
+ * Whoever gets no thread stays in the table. Its queues are empty, so thieves pass it by, and it is
+ * `retiring`, so nobody sends to it.
+ */
 static int grow_locked(struct weft_runtime *rt, unsigned from, unsigned to)
 {
 	struct worker_table *old = worker_table(rt);
@@ -235,21 +251,24 @@ static int grow_locked(struct weft_runtime *rt, unsigned from, unsigned to)
 		return -ENOMEM;
 	for (unsigned i = 0; i < old->count; i++)
 		table_add(table, old->workers[i]);
-	/* Records first: a thread goes through the table as soon as it runs. */
-	unsigned started = from;
-	while (started < to && rc == 0) {
-		rc = start_locked(rt, started);
+	for (unsigned id = from; id < to && rc == 0; id++) {
+		rc = record_locked(rt, id);
 		if (rc == 0)
-			table_add(table, rt->records[started++]);
+			table_add(table, rt->records[id]);
 	}
 	if (rc < 0) {
-		while (started-- > from)
-			retire_locked(rt, started);
 		free(table);
 		return rc;
 	}
 	publish_table_locked(rt, table);
-	return 0;
+	unsigned started = from;
+	while (started < to && (rc = start_locked(rt, started)) == 0)
+		started++;
+	if (rc < 0) {
+		while (started-- > from)
+			retire_locked(rt, started);
+	}
+	return rc;
 }
 
 int weft__workers_init(struct weft_runtime *rt)

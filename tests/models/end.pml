@@ -2,7 +2,7 @@
 /*
  * A closing runtime stops when nothing is live in it any more: never before, and not never.
  *
- * Mirrors: sched/core/workers.c weft__all_ended(), start_locked(); sched/core/park.c
+ * Mirrors: sched/core/workers.c weft__all_ended(), record_locked(); sched/core/park.c
  * stop_if_over(), weft__sign_off(), weft__sleep(); sched/core/execute.c end_task().
  *
  * Invariants: when the runtime is stopped, no task is live; it is stopped (else a deadlock).

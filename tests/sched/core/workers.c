@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Workers that come and go while tasks run. */
 #include "harness.h"
+#include "sched/core/runtime.h"
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -350,10 +352,75 @@ static void test_workers_are_pinned_in_turn(void **state)
 	assert_int_equal(CPU_COUNT(&seen), CPU_COUNT(&all) < 8 ? CPU_COUNT(&all) : 8);
 }
 
+/* The sanitizers have a pthread_create() of their own. */
+#if !CHILD_TSAN && !CHILD_ASAN
+/* While set, each thread that is started belongs to a worker of it that must be in the table. */
+static weft_runtime *grows;
+static unsigned grows_from, grows_to, threads_started;
+
+static bool in_table(weft_runtime *rt, unsigned id)
+{
+	const struct worker_table *table = worker_table(rt); /* only we replace it */
+
+	for (unsigned i = 0; i < table->count; i++) {
+		if (table->workers[i]->id == id)
+			return true;
+	}
+	return false;
+}
+
+/* Takes the place of the C library's, for the library that is linked into this test. */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
+{
+	typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	create_fn *create;
+
+	/* A function pointer, as POSIX has it be taken from an object pointer. */
+	*(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
+	if (grows) {
+		threads_started++;
+		for (unsigned id = grows_from; id < grows_to; id++)
+			CHECK(in_table(grows, id));
+	}
+	return create(thread, attr, fn, arg);
+}
+
+/* A worker relies on the others to see what is in its queues as soon as it runs, and they go by the
+ * table. New ones, and those that were there before. */
+static void test_new_workers_are_visible_before_they_run(void **state)
+{
+	weft_runtime *rt = assert_create(1);
+
+	(void)state;
+	for (unsigned round = 0; round < 3; round++) {
+		grows_from = 1;
+		grows_to = 4 + round;
+		threads_started = 0;
+		grows = rt;
+		assert_int_equal(weft_set_workers(rt, grows_to), 0);
+		grows = NULL;
+		assert_int_equal(checks_failed(), 0);
+		assert_in_range(threads_started, round == 0 ? 3 : 1, 3 + round);
+		assert_int_equal(weft_set_workers(rt, 1), 0);
+	}
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
+#else
+
+static void test_new_workers_are_visible_before_they_run(void **state)
+{
+	(void)state;
+	skip();
+}
+
+#endif
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_new_workers_are_visible_before_they_run),
 		cmocka_unit_test(test_new_workers_work),
 		cmocka_unit_test(test_no_task_is_lost),
 		cmocka_unit_test(test_resizing_from_many_threads),
