@@ -330,6 +330,7 @@ int weft_coro_create(weft_fn *fn, size_t stack_size, weft_coro **ret_coro)
 	if (co) {
 		renew(&co->coro, generator_main);
 	} else {
+		weft__san_check_program();
 		weft__spares_look(thread());
 		co = (struct weft_coro *)weft__coro_new(stack_size, guard, generator_main);
 		if (!co)

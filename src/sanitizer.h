@@ -245,6 +245,10 @@ static inline void san_fork_end(void)
 #endif
 }
 
+/* Says so, once, if the program is built for a sanitizer and the library is not, or the reverse
+ * (sanitizer_match.c). By whoever uses the library for the first time. */
+void weft__san_check_program(void);
+
 /* Whether Valgrind runs the program. */
 static inline bool san_under_valgrind(void)
 {

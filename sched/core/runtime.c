@@ -62,6 +62,7 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 	if (rc < 0)
 		goto err_config;
 
+	weft__san_check_program();
 	weft__fence_init();
 	rt->borrowed = borrowed;
 	/* A task's thread may be bound to one CPU. */

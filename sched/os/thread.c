@@ -64,11 +64,14 @@ void weft__thread_traits_apply(const struct weft__thread_traits *traits)
 
 	fpwords_default(&fpwords);
 	fpwords_restore(&fpwords);
+	/* ThreadSanitizer sees the C library read what the creator wrote, and no order between. */
+	san_ignore_begin();
 	if (traits->has_cpus && sched_getaffinity(0, sizeof cpus, &cpus) == 0 &&
 	    !CPU_EQUAL(&cpus, &traits->cpus))
 		sched_setaffinity(0, sizeof traits->cpus, &traits->cpus);
 	apply_class(traits);
 	pthread_sigmask(SIG_SETMASK, &traits->signals, NULL);
+	san_ignore_end();
 }
 
 void weft__thread_bind(const struct weft__thread_traits *traits, unsigned nth)
