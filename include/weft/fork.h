@@ -6,6 +6,12 @@
  * parent's stack when it is joined, so joining in the reverse order of forking is fast. Outside of
  * a runtime a fork runs at once, serially.
  *
+ * Stack. A fork runs on its parent's stack only if at least three quarters of the runtime's stack
+ * size are left there when it is joined. Else, and if it was stolen, it has a stack of its own. So a
+ * fork and all that it calls may use three quarters of WEFT_STACK_SIZE, 141 KiB by default, whatever
+ * its parent has used. What needs more must not be forked, nor be the body of weft_for(): spawn it,
+ * or set WEFT_STACK_SIZE to four thirds of what it needs.
+ *
  * Wherever it runs, a fork starts as any task does: with errno 0, the default rounding mode, and no
  * C++ exception in flight. What it leaves of these its caller does not see.
  */

@@ -17,8 +17,11 @@
  * docs/performance.md. weft_fork() and weft_fork_join() themselves are in tls.c, which gives them
  * the worker without a call.
  *
- * It needs room on the stack: at least half of a common stack must be left, else it runs on a stack
- * of its own. So a recursion a million deep works, one stack for every half.
+ * It needs room on the stack: at least three quarters of a common stack must be left, else it runs
+ * on a stack of its own. So a recursion a million deep works, one stack for every quarter; and what
+ * a fork may use does not depend on its parent's frames. (Rejected: half, which many a function that
+ * fits a stack of its own does not fit; all, which leaves nothing to inline without stacks of twice
+ * the addresses, hence page tables.)
  */
 #include "runtime.h"
 #include "src/fatal.h"
@@ -160,12 +163,18 @@ static __attribute__((noinline)) void *run_inline_slowly(struct worker *w, struc
 	return result;
 }
 
-/* Forks may run inline on this stack while at least half of a task's stack is left; but not on a
+/* What must be left of a stack for a fork to run inline there: as fork.h promises. */
+static inline size_t inline_room(const struct worker *w)
+{
+	return w->rt->config.stack_size / 4 * 3;
+}
+
+/* Forks may run inline on this stack while so much of a task's stack is left; but not on a
  * generator's: that takes the longer way. */
 static void allow_inlining_here(struct worker *w)
 {
 	const struct coro *co = weft__thread()->current;
-	size_t reserve = w->rt->config.stack_size / 2;
+	size_t reserve = inline_room(w);
 	size_t size = (size_t)(co->stack.top - co->stack.low);
 
 	if (co->caller || size < reserve)
@@ -179,7 +188,7 @@ static bool room_in_generator(struct worker *w)
 	const struct coro *co = weft__thread()->current;
 	size_t left = (size_t)((char *)__builtin_frame_address(0) - co->stack.low);
 
-	return co->caller && left >= w->rt->config.stack_size / 2;
+	return co->caller && left >= inline_room(w);
 }
 
 static void await_end(struct task *t)

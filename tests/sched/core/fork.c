@@ -272,6 +272,66 @@ static void test_a_million_levels_deep(void **state)
 	assert_run(4, spawn_descent, NULL);
 }
 
+/* So many eighths of a task's stack are used when a fork is joined that needs three quarters. */
+static unsigned parent_uses;
+
+static __attribute__((noinline)) void use_stack(size_t bytes)
+{
+	volatile char *frame = __builtin_alloca(bytes);
+
+	for (size_t i = 0; i < bytes; i += 1024)
+		frame[i] = 1;
+}
+
+static size_t eighth(void)
+{
+	return weft__worker()->rt->config.stack_size / 8;
+}
+
+static void *use_three_quarters(void *arg)
+{
+	use_stack(6 * eighth() - 4096); /* what the calls in between need, at most */
+	return arg;
+}
+
+static void *fork_a_large_one(void *arg)
+{
+	volatile char *frame = __builtin_alloca(parent_uses * eighth() + 1);
+	weft_forked fork;
+
+	frame[0] = 1;
+	weft_fork(&fork, use_three_quarters, arg);
+	return weft_fork_join(&fork);
+}
+
+static void *spawn_the_parent(void *arg)
+{
+	weft_task *task;
+
+	for (parent_uses = 0; parent_uses <= 7; parent_uses++) {
+		/* Not in this task, whose stack is larger. */
+		CHECK(weft_spawn(fork_a_large_one, arg, &task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+	}
+	return arg;
+}
+
+static void run_large_forks(void *arg)
+{
+	(void)arg;
+	set_number("WEFT_WORKERS", 1);
+	exit(weft_run(spawn_the_parent, NULL, NULL) == 0 && checks_failed() == 0 ? 0 : 1);
+}
+
+static void test_it_may_use_three_quarters_of_a_stack(void **state)
+{
+	struct child child;
+
+	(void)state;
+	child_run(&child, run_large_forks, NULL);
+	assert_true(child_exited_with(&child, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_joins_in_any_order),
 		cmocka_unit_test(test_a_fork_may_wait),
 		cmocka_unit_test(test_a_million_levels_deep),
+		cmocka_unit_test(test_it_may_use_three_quarters_of_a_stack),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

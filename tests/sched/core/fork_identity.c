@@ -319,7 +319,7 @@ static void *note_frame(void *arg)
 	return NULL;
 }
 
-/* On a generator with plenty of stack it runs inline; on one with less than half a task's,
+/* On a generator with plenty of stack it runs inline; on one with less than three quarters of a task's,
  * elsewhere. */
 static void *fork_and_measure(void *arg)
 {
