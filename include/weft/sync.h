@@ -258,9 +258,22 @@ WEFT_API int weft_sem_acquire(weft_sem *sem);
 WEFT_API int weft_sem_acquire_until(weft_sem *sem, int64_t deadline);
 
 /*
+ * As weft_sem_acquire() and weft_sem_acquire_until(), but take n from the count at once, or
+ * nothing. Those who come later wait behind the caller, though there may be enough for them; so one
+ * that wants many is not starved. The caller waits for ever where the count never gets that high. n
+ * is 0: nothing is taken, at once.
+ */
+WEFT_API int weft_sem_acquire_n(weft_sem *sem, unsigned n);
+WEFT_API int weft_sem_acquire_n_until(weft_sem *sem, unsigned n, int64_t deadline);
+
+/* The count as it is just now, for messages and tests. It may be above 0 although callers wait: the
+ * first of them wants more. Any context. Does not suspend. */
+WEFT_API unsigned weft_sem_value(const weft_sem *sem);
+
+/*
  * Takes one from the count if it is not 0. Any context. Does not suspend.
  *
- * 0; -EAGAIN: it is 0.
+ * 0; -EAGAIN: it is 0, or others wait.
  */
 WEFT_API int weft_sem_try_acquire(weft_sem *sem);
 

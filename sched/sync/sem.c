@@ -2,13 +2,14 @@
 /*
  * The semaphore. Its word is the count and two flags:
  *
- *   count             nobody waits; taking and adding is one compare-and-swap
- *   QUEUED            somebody waits, and the count is 0
- *   LOCKED | QUEUED   the same, and the lock of the queue is held
- *   LOCKED            the count is 0, and somebody is about to queue
+ *   count                     nobody waits; taking and adding is one compare-and-swap
+ *   count | QUEUED            somebody waits, and the first in line wants more than the count
+ *   count | QUEUED | LOCKED   the same, and the lock of the queue is held
+ *   count | LOCKED            somebody who wants more than the count is about to queue
  *
  * While somebody waits a release hands its counts over to the first ones in the queue, so the order
- * is first come, first served.
+ * is first come, first served. One that wants many is not starved by others that want few: these
+ * wait behind it, though there may be counts enough for them.
  *
  * The word is the queue's lock, so that who finds no count is in the queue after one
  * compare-and-swap and one store, and a release out of it after as many. (Rejected: a lock beside
@@ -19,7 +20,8 @@
  * Invariants.
  *  1. While the word is LOCKED nobody but who has locked it changes it; so the unlock is a store.
  *  2. While it is not, it is QUEUED if and only if the queue is not empty.
- *  3. A node that is claimed has its count: one that gives up was not claimed, and has none.
+ *  3. A node that is claimed has its counts: one that gives up was not claimed, and has none. If it
+ *     was the first in line, those behind it may have enough now, and it hands out the count.
  *  4. A release's last touch is its change of the word to one that is not LOCKED. (What it had may
  *     be taken then, and the semaphore freed.)
  */
@@ -42,6 +44,16 @@ static_assert(sizeof(struct sem) <= sizeof(weft_sem), "a semaphore fits its publ
 static_assert(alignof(struct sem) <= alignof(weft_sem), "a semaphore fits its public storage");
 static_assert(offsetof(struct sem, word) == 0, "WEFT_SEM_INIT puts the count there");
 
+struct sem_node {
+	struct sync_node n;
+	unsigned want; /* immutable: how many counts, at least 1 */
+};
+
+static inline uint64_t count_of(uint64_t word)
+{
+	return word & ~(LOCKED | QUEUED);
+}
+
 void weft_sem_init(weft_sem *sem, unsigned count)
 {
 	struct sem *s = (struct sem *)sem;
@@ -60,15 +72,15 @@ void weft_sem_fini(weft_sem *sem)
 	san_forget(s, sizeof(*s));
 }
 
-/* Takes one if there is one. */
-static inline bool take(struct sem *s)
+/* Takes n, at least 1, if there are so many and nobody waits. */
+static inline bool take(struct sem *s, unsigned n)
 {
 	uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
 
-	while (word != 0 && !(word & (LOCKED | QUEUED))) {
+	while (word >= n && !(word & (LOCKED | QUEUED))) {
 		/* acquire: what was done before the release that gave it. */
 		if (atomic_compare_exchange_weak_explicit(
-			    &s->word, &word, word - 1, memory_order_acquire, memory_order_relaxed))
+			    &s->word, &word, word - n, memory_order_acquire, memory_order_relaxed))
 			return true;
 	}
 	return false;
@@ -95,52 +107,100 @@ static inline bool lock_from(struct sem *s, uint64_t word)
 						       memory_order_acquire, memory_order_relaxed);
 }
 
-/* count: not 0 only if the queue is empty. */
-static inline void unlock(struct sem *s, uint64_t count)
+static inline void unlock_to(struct sem *s, uint64_t word)
 {
 	/* release: the critical section, and what was done before the counts, for the acquires of
 	 * take() and lock_from(). */
-	atomic_store_explicit(&s->word, sync_first(&s->queue) ? QUEUED : count,
-			      memory_order_release);
+	atomic_store_explicit(&s->word, word, memory_order_release);
+}
+
+static inline void unlock(struct sem *s, uint64_t count)
+{
+	unlock_to(s, count | (sync_first(&s->queue) ? QUEUED : 0));
+}
+
+/*
+ * Hands the count out to the first in line, as far as it goes; returns what is left. The nodes that
+ * got theirs follow in *ret_list.
+ */
+static uint64_t hand_out_locked(struct sem *s, uint64_t count, struct sync_node **ret_list)
+{
+	struct sync_node **end = ret_list, *node;
+
+	while (count > 0 && (node = sync_first(&s->queue))) {
+		unsigned want = ((struct sem_node *)node)->want;
+		if (want > count)
+			break;
+		sync_remove_locked(&s->queue, node);
+		if (!sync_claim_locked(node))
+			continue;
+		*end = node;
+		end = &node->next;
+		count -= want;
+	}
+	*end = NULL;
+	return count;
 }
 
 /* Takes a node out whose wait was not woken, if it still is in. After the return nobody looks at
  * it. */
 static void leave_queue(struct sem *s, struct sync_node *node)
 {
+	struct sync_node *list = NULL;
+	uint64_t word;
+
 	/* Nobody may lock a count that others could take meanwhile; but then the queue is empty,
 	 * and the node is not in it. */
-	while (await_unlocked(s) == QUEUED) {
-		if (!lock_from(s, QUEUED))
+	while ((word = await_unlocked(s)) & QUEUED) {
+		if (!lock_from(s, word))
 			continue;
-		if (node->queued)
+		uint64_t count = count_of(word);
+		if (node->queued) {
 			sync_remove_locked(&s->queue, node);
-		unlock(s, 0);
+			count = hand_out_locked(s, count, &list);
+		}
+		unlock(s, count);
+		sync_wake_all(list);
 		return;
 	}
 }
 
-static int wait_for_count(struct sem *s, int64_t deadline)
+/* Compiled anew for n = 1, which is what is measured. */
+static inline __attribute__((always_inline)) int wait_for_counts(struct sem *s, unsigned n,
+								 int64_t deadline)
 {
-	struct sync_node node;
+	struct sem_node node;
 	uint64_t word;
 
-	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
+	node.want = n;
+	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
 	/* No wake is lost: a release comes before the lock, and we find its count, or after it, and
 	 * finds us. */
 	do {
-		if (take(s)) {
-			weft__wait_abandon(&node.waiter);
+		if (take(s, n)) {
+			weft__wait_abandon(&node.n.waiter);
 			return 0;
 		}
 		word = await_unlocked(s);
-	} while ((word != 0 && word != QUEUED) || !lock_from(s, word));
-	sync_push_locked(&s->queue, &node);
-	unlock(s, 0);
-	enum wait_outcome outcome = weft__wait(&node.waiter, deadline, true);
+	} while ((!(word & QUEUED) && word >= n) || !lock_from(s, word));
+	sync_push_locked(&s->queue, &node.n);
+	unlock_to(s, word | QUEUED);
+	enum wait_outcome outcome = weft__wait(&node.n.waiter, deadline, true);
 	if (outcome != WAIT_WOKEN)
-		leave_queue(s, &node);
+		leave_queue(s, &node.n);
 	return sync_errno(outcome);
+}
+
+static inline __attribute__((always_inline)) int acquire_until(struct sem *s, unsigned n,
+							       int64_t deadline)
+{
+	if (!take(s, n)) {
+		int rc = deadline <= 0 ? -ETIMEDOUT : wait_for_counts(s, n, deadline);
+		if (rc < 0)
+			return rc;
+	}
+	san_acquire(s);
+	return 0;
 }
 
 int weft_sem_acquire(weft_sem *sem)
@@ -150,60 +210,68 @@ int weft_sem_acquire(weft_sem *sem)
 
 int weft_sem_acquire_until(weft_sem *sem, int64_t deadline)
 {
-	struct sem *s = (struct sem *)sem;
+	return acquire_until((struct sem *)sem, 1, deadline);
+}
 
-	if (!take(s)) {
-		int rc = deadline <= 0 ? -ETIMEDOUT : wait_for_count(s, deadline);
-		if (rc < 0)
-			return rc;
-	}
-	san_acquire(s);
-	return 0;
+int weft_sem_acquire_n(weft_sem *sem, unsigned n)
+{
+	return weft_sem_acquire_n_until(sem, n, WEFT_FOREVER);
+}
+
+int weft_sem_acquire_n_until(weft_sem *sem, unsigned n, int64_t deadline)
+{
+	return n == 0 ? 0 : acquire_until((struct sem *)sem, n, deadline);
 }
 
 int weft_sem_try_acquire(weft_sem *sem)
 {
 	struct sem *s = (struct sem *)sem;
 
-	if (!take(s))
+	if (!take(s, 1))
 		return -EAGAIN;
 	san_acquire(s);
 	return 0;
 }
 
-/*
- * Hands out up to n counts; returns how many. The nodes that got one follow in *ret_list.
- */
-static unsigned hand_out_locked(struct sem *s, unsigned n, struct sync_node **ret_list)
+unsigned weft_sem_value(const weft_sem *sem)
 {
-	struct sync_node **end = ret_list, *node;
-	unsigned given = 0;
+	const struct sem *s = (const struct sem *)sem;
 
-	while (given < n && (node = sync_take_locked(&s->queue))) {
-		*end = node;
-		end = &node->next;
-		given++;
-	}
-	*end = NULL;
-	return given;
+	/* relaxed: it may be another one at once, and publishes nothing. */
+	return (unsigned)count_of(atomic_load_explicit(&s->word, memory_order_relaxed));
 }
 
-/* These two unlock. What is left over goes to the count: then the queue is empty. */
-static __attribute__((noinline)) void release_many_locked(struct sem *s, unsigned n)
+static _Noreturn __attribute__((cold)) void count_misuse(struct sem *s)
+{
+	weft__sync_misuse("weft_sem_release", "semaphore", s, "would count beyond 4294967295");
+}
+
+/* These two unlock. */
+static __attribute__((noinline)) void release_many_locked(struct sem *s, uint64_t count)
 {
 	struct sync_node *list;
+	uint64_t left = hand_out_locked(s, count, &list);
 
-	unlock(s, n - hand_out_locked(s, n, &list));
+	if (left > UINT32_MAX)
+		count_misuse(s);
+	unlock(s, left);
 	sync_wake_all(list);
 }
 
+/* The count was 0. */
 static inline void release_one_locked(struct sem *s)
 {
-	struct sync_node *node = sync_take_locked(&s->queue);
+	struct sync_node *node = sync_first(&s->queue);
 
-	unlock(s, node ? 0 : 1);
-	if (node)
-		weft__wait_wake(weft__wakeup_of(&node->waiter));
+	if (__builtin_expect(((struct sem_node *)node)->want == 1, 1)) {
+		sync_remove_locked(&s->queue, node);
+		if (__builtin_expect(sync_claim_locked(node), 1)) {
+			unlock(s, 0);
+			weft__wait_wake(weft__wakeup_of(&node->waiter));
+			return;
+		}
+	}
+	release_many_locked(s, 1);
 }
 
 void weft_sem_release(weft_sem *sem, unsigned n)
@@ -215,18 +283,20 @@ void weft_sem_release(weft_sem *sem, unsigned n)
 	san_release(s);
 	for (;;) {
 		uint64_t word = await_unlocked(s);
-		if (word == QUEUED) {
+		if (word == QUEUED && n == 1) {
 			if (!lock_from(s, word))
 				continue;
-			if (__builtin_expect(n == 1, 1))
-				release_one_locked(s);
-			else
-				release_many_locked(s, n);
+			release_one_locked(s);
+			return;
+		}
+		if (word & QUEUED) {
+			if (!lock_from(s, word))
+				continue;
+			release_many_locked(s, count_of(word) + n);
 			return;
 		}
 		if (word + n > UINT32_MAX)
-			weft__sync_misuse("weft_sem_release", "semaphore", s,
-					  "would count beyond 4294967295");
+			count_misuse(s);
 		/* release: what was done before, for the acquire in take(). */
 		if (atomic_compare_exchange_weak_explicit(
 			    &s->word, &word, word + n, memory_order_release, memory_order_relaxed))

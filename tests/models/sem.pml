@@ -3,20 +3,20 @@
  * The semaphore, for all that waits in a queue of sync.h: waiters that give up while they are
  * woken.
  *
- * Mirrors: sched/sync/sem.c take(), await_unlocked(), lock_from(), unlock(), wait_for_count(),
+ * Mirrors: sched/sync/sem.c take(), await_unlocked(), lock_from(), unlock(), wait_for_counts(),
  * leave_queue(), hand_out_locked(), release_many_locked(), release_one_locked(),
  * weft_sem_release(); sched/sync/queue.h sync_push_locked(),
- * sync_remove_locked(), sync_claim_locked(), sync_take_locked(), sync_wake_all(); of
+ * sync_remove_locked(), sync_claim_locked(), sync_wake_all(); of
  * sched/core/wait.h weft__wait_take(), of wait.c weft__wait_wake().
  *
  * The actors: ACQUIRERS that each acquire once and, unless they are patient, may give up (by a
- * deadline or a cancellation) at any moment; RELEASERS, of which the first releases FIRST counts,
- * the others one each.
+ * deadline or a cancellation) at any moment. The first of them wants WANT counts, the others one
+ * each. RELEASERS, of which the first releases FIRST counts, the others one each.
  *
  * Invariants: what was released is what was acquired and what is left. While the word is not LOCKED
  * it is QUEUED if and only if somebody is in the queue; while it is, only who has locked it changes
- * it. A node is looked at only while its frame lives. When nobody can go on, those that wait do so
- * for want of a count, and no release waits. Who has got a count of each release, when nobody else
+ * it. A node is looked at only while its frame lives. When nobody can go on, the first of
+ * those that wait wants more than there is, and no release waits. Who has got a count of each release, when nobody else
  * acquires any more, may free the semaphore: nobody touches it afterwards.
  *
  * Bounds: as above. A waiter's wait itself is in wait.pml: here it is a claim, a wake and a source
@@ -33,7 +33,8 @@
  * where 0 was read, without a compare-and-swap. TAKE_STORES: so is a count that is taken.
  * TAKE_LOCKED: a count is added to a word that is LOCKED. NEXT_LATE: the next one to be woken is
  * looked up in the frame of the last one, who has been woken. REST_LATE: what is left over of a
- * release is added after the unlock. REST_LOST: it is not added.
+ * release is added after the unlock. REST_LOST: it is not added. LEAVE_ONLY: who gives up does not
+ * hand the count out to those behind it.
  */
 #ifndef ACQUIRERS
 #define ACQUIRERS 3
@@ -44,6 +45,11 @@
 #ifndef FIRST
 #define FIRST 2
 #endif
+#ifndef WANT
+#define WANT 1
+#endif
+#define WANTED(who) (who == 0 -> WANT : 1)
+#define COUNT(value) ((value) & 63)
 #define RELEASED (FIRST + RELEASERS - 1)
 #define LOCKED   128
 #define QUEUED   64
@@ -65,7 +71,7 @@ bool freed, over;        /* ghost; nobody can go on */
 /* Waits until the word is not LOCKED, and reads it. */
 inline await_unlocked()
 {
-	atomic { !(word & LOCKED) -> TOUCH; seen = word; assert((seen == QUEUED) == (len(queue) > 0)) }
+	atomic { !(word & LOCKED) -> TOUCH; seen = word; assert(((seen & QUEUED) != 0) == (len(queue) > 0)) }
 }
 
 inline unlock(count)
@@ -74,17 +80,80 @@ inline unlock(count)
 		TOUCH;
 		assert(word & LOCKED);
 #ifdef BROKEN_NO_DROP
-		word = (len(queue) > 0 || (word & QUEUED) -> QUEUED : count)
+		word = (count) | (len(queue) > 0 || (word & QUEUED) -> QUEUED : 0)
 #else
-		word = (len(queue) > 0 -> QUEUED : count)
+		word = (count) | (len(queue) > 0 -> QUEUED : 0)
 #endif
 	}
 }
 
+inline claim(node)
+{
+	d_step {
+		assert(alive[node]);
+		claimed = (outcome[node] == PENDING);
+		outcome[node] = (claimed -> WOKEN : outcome[node])
+	}
+}
+
+/* hand_out_locked(): those that got theirs are linked from `first` to `last`. */
+inline hand_out(rest)
+{
+	do
+	:: rest > 0 && len(queue) > 0 ->
+		queue?<node>;
+		if
+		:: WANTED(node) > rest -> break
+		:: else
+		fi;
+		atomic { queue?node; queued[node] = false; assert(alive[node]) };
+#ifdef BROKEN_CLAIM_LATE
+		claimed = true;
+#else
+		claim(node);
+#endif
+		if
+#ifdef BROKEN_GIVE_ANYWAY
+		:: !claimed -> rest = rest - WANTED(node)
+#endif
+		:: claimed ->
+			if
+			:: last == NOBODY -> first = node
+			:: else -> next_of[last] = node
+			fi;
+			next_of[node] = NOBODY;
+			last = node;
+			rest = rest - WANTED(node)
+		:: else
+		fi
+	:: else -> break
+	od
+}
+
+inline wake_all()
+{
+	/* sync_wake_all() */
+	do
+	:: first != NOBODY ->
+#ifdef BROKEN_CLAIM_LATE
+		claim(first);
+#endif
+#ifndef BROKEN_NEXT_LATE
+		atomic { assert(alive[first]); next = next_of[first] };
+#endif
+		signalled[first] = true;
+#ifdef BROKEN_NEXT_LATE
+		atomic { assert(alive[first]); next = next_of[first] };
+#endif
+		atomic { first = next; next = 0 }
+	:: else -> break
+	od;
+}
+
 proctype acquirer(byte me)
 {
-	byte seen;
-	bool patient;
+	byte seen, first = NOBODY, last = NOBODY, node, next, left;
+	bool patient, claimed;
 
 	atomic { alive[me] = true; outcome[me] = PENDING };
 	/* weft_sem_acquire_until(), wait_for_count() */
@@ -93,14 +162,14 @@ proctype acquirer(byte me)
 		/* take() */
 		atomic { TOUCH; seen = word };
 		do
-		:: seen == 0 || (seen & (LOCKED | QUEUED)) -> break
+		:: COUNT(seen) < WANTED(me) || (seen & (LOCKED | QUEUED)) -> break
 		:: else ->
 #ifdef BROKEN_TAKE_STORES
-			word = seen - 1;
+			word = seen - WANTED(me);
 			goto got_it
 #else
 			if
-			:: atomic { word == seen -> TOUCH; word-- };
+			:: atomic { word == seen -> TOUCH; word = word - WANTED(me) };
 				goto got_it
 			:: atomic { word != seen -> TOUCH; seen = word }
 			fi
@@ -108,7 +177,7 @@ proctype acquirer(byte me)
 		od;
 		await_unlocked();
 		if
-		:: seen == 0 || seen == QUEUED ->
+		:: (seen & QUEUED) || seen < WANTED(me) ->
 			/* lock_from() */
 			if
 #ifdef BROKEN_LOCK_STORES
@@ -121,7 +190,7 @@ proctype acquirer(byte me)
 		fi
 	od;
 	atomic { queue!me; queued[me] = true };
-	unlock(0);
+	unlock(COUNT(word));
 	/* weft__wait() */
 	if
 	:: patient = true
@@ -148,7 +217,7 @@ proctype acquirer(byte me)
 	:: true ->
 		await_unlocked();
 		if
-		:: seen != QUEUED -> goto out
+		:: !(seen & QUEUED) -> goto out
 		:: else
 		fi;
 		if
@@ -156,26 +225,38 @@ proctype acquirer(byte me)
 		:: word != seen
 		fi
 	od;
+	left = COUNT(seen);
 	if
-	:: queued[me] -> atomic { queue??eval(me); queued[me] = false }
+	:: queued[me] ->
+		atomic { queue??eval(me); queued[me] = false };
+#ifndef BROKEN_LEAVE_ONLY
+		hand_out(left)
+#endif
 	:: else
 	fi;
-	unlock(0);
+	unlock(left);
+	wake_all();
 #endif
 #ifdef BROKEN_NO_AWAIT
 	if
-	:: atomic { queued[me] && word == QUEUED -> queue??eval(me); queued[me] = false; word = (len(queue) > 0 -> QUEUED : 0) }
+	:: atomic { queued[me] && (word & QUEUED) && !(word & LOCKED) -> queue??eval(me); queued[me] = false; word = COUNT(word) | (len(queue) > 0 -> QUEUED : 0) }
 	:: atomic { !queued[me] || (word & LOCKED) }
 	fi;
 #endif
 	goto out;
 got_it:
-	got++;
+	got = got + WANTED(me);
 out:
 	atomic {
 		alive[me] = false;
 		ended++;
 		seen = 0;
+		left = 0;
+		node = 0;
+		next = 0;
+		claimed = false;
+		first = NOBODY;
+		last = NOBODY;
 		/* It may know so when a count of each release has come to somebody. */
 		if
 		:: ended == ACQUIRERS && (got == RELEASED || (RELEASERS == 1 && got > 0)) -> freed = true
@@ -184,18 +265,9 @@ out:
 	}
 }
 
-inline claim(node)
-{
-	d_step {
-		assert(alive[node]);
-		claimed = (outcome[node] == PENDING);
-		outcome[node] = (claimed -> WOKEN : outcome[node])
-	}
-}
-
 proctype releaser(byte n)
 {
-	byte seen, given, first = NOBODY, last = NOBODY, node, next;
+	byte seen, left, first = NOBODY, last = NOBODY, node, next;
 	bool claimed, done;
 
 	do
@@ -206,47 +278,24 @@ proctype releaser(byte n)
 		await_unlocked();
 #endif
 		if
-		:: seen == QUEUED ->
+		:: (seen & QUEUED) ->
 			/* lock_from() */
 			if
 			:: atomic { word == seen -> word = seen | LOCKED }
 			:: atomic { word != seen -> goto again }
 			fi;
-			/* hand_out_locked() */
-			do
-			:: given < n && len(queue) > 0 ->
-				atomic { queue?node; queued[node] = false; assert(alive[node]) };
-#ifdef BROKEN_CLAIM_LATE
-				claimed = true;
-#else
-				claim(node);
-#endif
-				if
-#ifdef BROKEN_GIVE_ANYWAY
-				:: !claimed -> given++
-#endif
-				:: claimed ->
-					if
-					:: last == NOBODY -> first = node
-					:: else -> next_of[last] = node
-					fi;
-					next_of[node] = NOBODY;
-					last = node;
-					given++
-				:: else
-				fi
-			:: else -> break
-			od;
+			left = COUNT(seen) + n;
+			hand_out(left);
 #if defined(BROKEN_REST_LATE) || defined(BROKEN_REST_LOST)
 			unlock(0);
 #else
-			unlock(n - given);
+			unlock(left);
 #endif
 #ifdef BROKEN_REST_LATE
-			atomic { TOUCH; word = word + n - given };
+			atomic { TOUCH; word = word + left };
 #endif
 			done = true
-		:: seen != QUEUED ->
+		:: !(seen & QUEUED) ->
 			if
 			:: atomic { word == seen -> TOUCH; word = word + n; done = true }
 			:: atomic { word != seen -> TOUCH }
@@ -255,23 +304,8 @@ proctype releaser(byte n)
 again:		skip
 	:: done -> break
 	od;
-	/* sync_wake_all() */
-	do
-	:: first != NOBODY ->
-#ifdef BROKEN_CLAIM_LATE
-		claim(first);
-#endif
-#ifndef BROKEN_NEXT_LATE
-		atomic { assert(alive[first]); next = next_of[first] };
-#endif
-		signalled[first] = true;
-#ifdef BROKEN_NEXT_LATE
-		atomic { assert(alive[first]); next = next_of[first] };
-#endif
-		atomic { first = next; next = 0 }
-	:: else -> break
-	od;
-	atomic { node = 0; given = 0; last = NOBODY; seen = 0; claimed = false; handed++ }
+	wake_all();
+	atomic { node = 0; left = 0; last = NOBODY; seen = 0; claimed = false; handed++ }
 }
 
 init {
@@ -290,7 +324,10 @@ init {
 	if
 	:: _nr_pr == 1
 	:: timeout ->
-		assert(got == RELEASED && handed == RELEASERS && ended + len(queue) == ACQUIRERS);
+		/* The first in line wants more than there is. */
+		assert(handed == RELEASERS && ended + len(queue) == ACQUIRERS);
+		assert(got + COUNT(word) == RELEASED);
+		assert(len(queue) == 0 || COUNT(word) == 0 || (queue?[0] && COUNT(word) < WANT));
 		over = true
 	fi;
 	_nr_pr == 1;
