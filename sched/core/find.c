@@ -350,8 +350,14 @@ static bool run_timers(struct worker *w, bool beside)
 /* By the leader: see due.c. */
 static struct task *serve_due(struct worker *w)
 {
-	weft__clear_due(w->rt);
+	struct weft_runtime *rt = w->rt;
+
+	weft__clear_due(rt);
 	run_timers(w, true);
+	int64_t timer = weft__earliest_timer(rt);
+	/* relaxed: see timekeeper.c. */
+	if (timer < atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+		weft__timekeeper_engage(w, timer);
 	return from_injection(w, 1, false);
 }
 
@@ -449,9 +455,9 @@ static struct task *look_around(struct worker *w, bool *ret_more)
 	if (t || w->fair)
 		return t;
 
-	if (!w->retires)
-		weft__clear_due(w->rt);
 	t = from_inbox(w, false);
+	if (!t && !w->retires && is_due(w->rt))
+		t = serve_due(w);
 	if (!t)
 		t = from_injection(w, INJECTION_BATCH, false);
 	if (!t)

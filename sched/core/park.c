@@ -65,6 +65,10 @@
  *     load idle, keeper_deadline             load earliest of every heap
  *     sleepers, keeper later: wake one       become the keeper if that is before keeper_deadline
  *
+ * If nobody sleeps, the timekeeper keeps the deadline instead: see timekeeper.c. Its post and the
+ * keeper's are one: whoever leaves it sets post_left, and the last searcher looks, with a heavy
+ * fence, whether the timekeeper is to be engaged.
+ *
  * A woken worker becomes the keeper, when it sleeps again, if its deadline is earlier. When a
  * keeper gets something else to do, the last searcher's look around (which it is, or will be) wakes
  * the next one.
@@ -106,9 +110,13 @@ static void push_sleeper_locked(struct worker *w)
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	/* seq_cst, here and below: not needed for the races, which the fences decide; it
 	 * keeps them simple to read, as in the models. */
-	while (!atomic_compare_exchange_weak_explicit(&rt->idle, &idle, (idle & ~cleared) + change,
-						      memory_order_seq_cst, memory_order_relaxed))
-		;
+	do {
+		/* relaxed: published by the change of idle; see leave_to_busy(). */
+		if (idle & cleared)
+			atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
+	} while (
+		!atomic_compare_exchange_weak_explicit(&rt->idle, &idle, (idle & ~cleared) + change,
+						       memory_order_seq_cst, memory_order_relaxed));
 	rt->awake_count--;
 	w->searching = false;
 }
@@ -124,7 +132,8 @@ static void take_sleeper_locked(struct weft_runtime *rt, struct worker *w, uint6
 	atomic_store_explicit(&w->asleep, 0, memory_order_relaxed);
 	if (rt->keeper == w) {
 		rt->keeper = NULL;
-		/* relaxed: read with idle, after a fence, by those who arm. */
+		/* relaxed, both: published by the change of idle that follows; see search_stop(). */
+		atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
 		atomic_store_explicit(&rt->keeper_deadline, WEFT_FOREVER, memory_order_relaxed);
 	}
 	atomic_fetch_add_explicit(&rt->idle, as - as_sleeper(w), memory_order_seq_cst);
@@ -178,6 +187,15 @@ static bool wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 	if (w)
 		rouse(w);
 	return done || w;
+}
+
+/* Wakes a worker that is to become the keeper; if it gets something else to do, the last searcher
+ * looks. */
+static bool wake_to_keep(struct weft_runtime *rt)
+{
+	/* relaxed: published by the change of idle; see leave_to_busy(). */
+	atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
+	return wake_one(rt, false, false);
 }
 
 bool weft__wake_searcher(struct weft_runtime *rt)
@@ -240,13 +258,16 @@ void weft__announce_timer(struct worker *w)
 	w->timer_armed = false;
 	weft__fence_light(); /* store-load race with weft__sleep(): see above */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	if (SLEEPERS(idle) == 0)
-		return;
+	int64_t kept = atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed);
 	int64_t timer = atomic_load_explicit(&w->timers.earliest, memory_order_relaxed);
 	int64_t depot = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
-	if ((timer < depot ? timer : depot) <
-	    atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
-		wake_one(rt, false, false);
+	if (SLEEPERS(idle) > 0) {
+		if ((timer < depot ? timer : depot) >= kept || wake_to_keep(rt))
+			return;
+	}
+	/* The depot is tended by busy workers as well. */
+	if (timer < kept)
+		weft__timekeeper_engage(w, timer);
 }
 
 void weft__nudge(struct worker *w)
@@ -330,14 +351,14 @@ static unsigned look_at_workers(struct worker *self)
 	return seen;
 }
 
-static int64_t earliest_deadline(struct weft_runtime *rt)
+int64_t weft__earliest_timer(struct weft_runtime *rt)
 {
 	/* acquire: pairs with the release that published the record. */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
-	/* relaxed, here and below: after the heavy fence, see above. */
-	int64_t earliest = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
+	int64_t earliest = WEFT_FOREVER;
 
 	for (unsigned i = 0; i < count; i++) {
+		/* relaxed: after the heavy fence, see above. */
 		int64_t e = atomic_load_explicit(&rt->records[i]->timers.earliest,
 						 memory_order_relaxed);
 		if (e < earliest)
@@ -346,11 +367,42 @@ static int64_t earliest_deadline(struct weft_runtime *rt)
 	return earliest;
 }
 
+/* The same, and the depot's. */
+static int64_t earliest_deadline(struct weft_runtime *rt)
+{
+	int64_t timer = weft__earliest_timer(rt);
+	/* relaxed: as above. */
+	int64_t depot = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
+
+	return timer < depot ? timer : depot;
+}
+
 /* Whether no sleeper waits for the earliest deadline. After the heavy fence. */
 static bool deadline_unkept(struct weft_runtime *rt)
 {
 	return earliest_deadline(rt) <
 	       atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed);
+}
+
+/* What the last searcher owes the others where nobody sleeps. By its leader. */
+static void leave_to_busy(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	/* store-load race with weft__announce_due() and time_has_come(): searchers - 1, then the
+	 * queue and post_left. They fence fully, so a full fence will do here. */
+	weft__fence_full();
+	if (!weft__wfcq_empty(&rt->injection) && !w->overflowed)
+		weft__announce_due(rt);
+	/* relaxed, here and below: the change of idle has published it. */
+	if (!atomic_load_explicit(&rt->post_left, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&rt->post_left, false, memory_order_relaxed);
+	/* store-load race with weft__announce_timer(): keeper_deadline, then the deadlines */
+	weft__fence_heavy();
+	int64_t timer = weft__earliest_timer(rt);
+	if (timer < atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+		weft__timekeeper_engage(w, timer);
 }
 
 void weft__search_stop(struct worker *w)
@@ -368,11 +420,7 @@ void weft__search_stop(struct worker *w)
 	if (SEARCHERS(idle) > 1)
 		return;
 	if (SLEEPERS(idle) == 0) {
-		/* store-load race with weft__announce_due(): searchers - 1, then the queue. It
-		 * fences fully, so a full fence will do here. */
-		weft__fence_full();
-		if (!weft__wfcq_empty(&rt->injection) && !w->overflowed)
-			weft__announce_due(rt);
+		leave_to_busy(w);
 		return;
 	}
 	/* store-load race with weft__announce(): searchers - 1, then the queues */
@@ -381,8 +429,12 @@ void weft__search_stop(struct worker *w)
 	bool work = (seen & (SEEN_READY | SEEN_UNSTARTED)) || !weft__wfcq_empty(&rt->injection);
 	bool unwatched =
 		(seen & SEEN_SLOT) && !atomic_load_explicit(&rt->watching, memory_order_relaxed);
-	if (work || unwatched || deadline_unkept(rt))
-		wake_one(rt, true, unwatched);
+	bool unkept = deadline_unkept(rt);
+	/* relaxed: as in wake_to_keep(). */
+	if (unkept)
+		atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
+	if ((work || unwatched || unkept) && !wake_one(rt, true, unwatched))
+		leave_to_busy(w);
 }
 
 void weft__sleep_announce(struct worker *w)
@@ -483,8 +535,8 @@ void weft__sign_off(struct worker *w)
 	/* store-load race with weft_runtime_destroy() and with who becomes the keeper */
 	weft__fence_heavy();
 	stop_if_over(rt);
-	if (deadline_unkept(rt))
-		wake_one(rt, false, false);
+	if (deadline_unkept(rt) && !wake_to_keep(rt))
+		weft__timekeeper_engage(w, weft__earliest_timer(rt));
 }
 
 /* Whether a worker in the list of sleepers must get up at once. After the heavy fence. */

@@ -77,6 +77,7 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 	weft__depot_init(&rt->depot);
 	atomic_init(&rt->idle, rt->config.chaos.on ? CHANCE : 0);
 	atomic_init(&rt->keeper_deadline, WEFT_FOREVER);
+	weft__timekeeper_init(rt);
 	rt->starved_tail = &rt->starved_head;
 	rt->searchers_max = rt->config.cpus > 2 ? rt->config.cpus / 2 : 1;
 	if (rt->config.print_config)

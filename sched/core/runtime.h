@@ -12,6 +12,7 @@
 #include "sched/os/membarrier.h"
 #include "sched/os/thread.h"
 #include "src/depot.h"
+#include "timekeeper.h"
 #include "worker.h"
 
 #include <weft/runtime.h>
@@ -74,14 +75,18 @@ struct weft_runtime {
 	 * fork and wake. */
 	_Alignas(WEFT__CACHE_LINE) _Atomic uint64_t idle; /* searchers and sleepers, in one */
 	_Atomic uint32_t watching;                        /* a worker watches the next slots */
-	_Atomic int64_t keeper_deadline; /* until when the timekeeper sleeps; WEFT_FOREVER: there
-					  * is none */
+	_Atomic bool post_left; /* a post of who keeps time was left; the last searcher looks */
+	_Atomic int64_t keeper_deadline; /* until when the keeper sleeps; WEFT_FOREVER: there is
+					  * none */
 
 	/* Written by the same workers, but read by them alone: under idle_lock. */
 	_Alignas(WEFT__CACHE_LINE) struct weft__lock idle_lock;
 	unsigned awake_count;    /* workers with a thread that are not on the list */
 	struct worker *sleepers; /* last in first out */
 	struct worker *keeper;   /* the sleeper that waits for the earliest deadline */
+
+	/* Written by who arms the earliest deadline while nobody sleeps. */
+	_Alignas(WEFT__CACHE_LINE) struct timekeeper timekeeper;
 
 	/* Written by threads that are no worker of it, at each call. */
 	_Alignas(WEFT__CACHE_LINE) _Atomic unsigned visitors; /* such threads, at work in it */
@@ -379,6 +384,9 @@ void weft__announce_slot(struct weft_runtime *rt);
 
 /* After a deadline was armed or set by w, which goes on to run something. */
 void weft__announce_timer(struct worker *w);
+
+/* The earliest of all deadlines that tasks wait for. */
+int64_t weft__earliest_timer(struct weft_runtime *rt);
 
 /* After something was put into w's inbox, or its state was changed: wakes w. Any thread. */
 void weft__nudge(struct worker *w);

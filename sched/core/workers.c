@@ -353,6 +353,7 @@ void weft__workers_join(struct weft_runtime *rt)
 		if (has_thread)
 			pthread_join(w->thread, NULL);
 	}
+	weft__timekeeper_end(rt);
 	/* After the threads' ends: these have seen whoever was let go by a task's end. acquire:
 	 * pairs with visit_end(). */
 	for (unsigned looks = 0; atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0;

@@ -22,6 +22,8 @@
  * not mistaken for one to come later: else the clock stands still, and this is a deadlock. Only who
  * is on the list of sleepers is the keeper.
  *
+ * Not here: who keeps time while nobody sleeps (timekeeper.pml).
+ *
  * Bounds: as above; one heap is used; two moments to come; SEARCHERS search at a time (may be
  * exceeded). A deadline that has passed when it is to be armed is not.
  *

@@ -52,6 +52,10 @@ MODELS = {
         'ARMS=1 OUTSIDE=1': 'NO_RESET KEEP_ROUSED HAND_KEEPER HAND_UNSETTLED',
         'ARMS=1 RETIRE ARMER=2': 'NO_SIGN_OFF',
     }),
+    'timekeeper': (['', 'TWO CALM'], {
+        '': 'NO_ENGAGE NO_POST KEEPER_SILENT CALLER_SILENT SLEEPER_SILENT WOKEN_SILENT POST_LIGHT START_LIGHT',
+        'TWO CALM': 'NO_HEAVY LOOK_FIRST NO_PLAN NO_RETURN',
+    }),
     'retire': (['', 'RING', 'AGAIN'], {
         'RING': 'NO_HAND_OVER',
         '': 'NO_DRAIN NO_SYNCHRONIZE NO_STOP NO_LOOK_AROUND NO_NUDGE NUDGE_FIRST NO_RECHECK NUDGE_LIGHT',
@@ -97,6 +101,7 @@ LONG = {
     'park': ['PUT=1', 'PUT=2', 'PUT=3', 'OUTSIDE=0 SEARCHERS=2 PINNED'],
     'due': [],
     'keeper': ['ARMS=2 SEARCHERS=2'],
+    'timekeeper': [],
     'retire': ['PINNED', 'RING SENDER', 'RING SENDER PINNED'],
     'sem': ['ACQUIRERS=3 RELEASERS=2', 'ACQUIRERS=3 FIRST=1 RELEASERS=2 WANT=2'],
     'cond': [''],

@@ -9,6 +9,7 @@
 #include "parker.h"
 #include "sched/core/runtime.h"
 
+#include <dirent.h>
 #include <pthread.h>
 
 #define VICTIMS 10
@@ -148,8 +149,7 @@ static void *sleep_and_note(void *arg)
 	return note_run(arg);
 }
 
-/* Says itself that a deadline has passed, as the timekeeper would. */
-static void expire(void)
+static void await_deadline(void)
 {
 	SET(asleep, 0);
 	SET(passed, false);
@@ -161,8 +161,26 @@ static void expire(void)
 	while (weft_now() <= deadline)
 		;
 	SET(passed, true);
+}
+
+/* Says itself that a deadline has passed, as the timekeeper would. */
+static void expire(void)
+{
+	await_deadline();
 	SET(since, picks());
 	CHECK(weft__set_due(weft__worker()->rt));
+}
+
+static void expire_by_timekeeper(void)
+{
+	int64_t lost = weft_after(LOST_NS);
+
+	await_deadline();
+	/* We make no pick until it has said so; but perhaps all were too late to sleep. */
+	while (!is_due(weft__worker()->rt) && GET(run) < GET(victims) && weft_now() < lost)
+		sched_yield();
+	CHECK(is_due(weft__worker()->rt) || GET(run) == GET(victims));
+	SET(since, picks());
 }
 
 struct scene {
@@ -218,6 +236,55 @@ static void test_what_has_slept_comes_next(void **state)
 {
 	(void)state;
 	assert_due(expire);
+}
+
+static void test_the_timekeeper_says_that_a_deadline_has_passed(void **state)
+{
+	(void)state;
+	assert_due(expire_by_timekeeper);
+}
+
+static unsigned count_threads(void)
+{
+	DIR *threads = opendir("/proc/self/task");
+	unsigned count = 0;
+
+	assert_non_null(threads);
+	while (readdir(threads))
+		count++;
+	closedir(threads);
+	return count;
+}
+
+static _Atomic bool sleeper_woke;
+
+static void *sleep_a_moment(void *arg)
+{
+	CHECK(weft_sleep(1000000) == 0);
+	SET(sleeper_woke, true);
+	return arg;
+}
+
+static void *sleep_beside_a_yielder(void *arg)
+{
+	SET(sleeper_woke, false);
+	CHECK(weft_spawn(sleep_a_moment, NULL, NULL) == 0);
+	while (!GET(sleeper_woke))
+		weft_yield();
+	/* relaxed: only looked at. */
+	CHECK(atomic_load_explicit(&weft__worker()->rt->timekeeper.state, memory_order_relaxed) ==
+	      TIMEKEEPER_RUNS);
+	return arg;
+}
+
+static void test_the_timekeeper_ends_with_its_runtime(void **state)
+{
+	unsigned before = count_threads();
+
+	(void)state;
+	for (unsigned i = 0; i < 1 + weft_test_scale(50); i++)
+		assert_run(1, sleep_beside_a_yielder, NULL);
+	assert_int_equal(count_threads(), before);
 }
 
 /* A flood from outside leaves the other picks to those who are there already. */
@@ -292,6 +359,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_was_injected_comes_next),
 		cmocka_unit_test(test_what_has_slept_comes_next),
+		cmocka_unit_test(test_the_timekeeper_says_that_a_deadline_has_passed),
+		cmocka_unit_test(test_the_timekeeper_ends_with_its_runtime),
 		cmocka_unit_test(test_a_flood_from_outside_leaves_half_of_the_picks),
 		cmocka_unit_test(test_an_idle_runtime_has_nothing_due),
 	};

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The timekeeper.
+ *
+ * The problem. A sleeping worker keeps time for all (park.c). If none sleeps, each looks at the
+ * deadlines now and then while it picks; but a pick can be far away, and a task that forks and
+ * joins makes none. Somebody must notice that a deadline has passed, and say so.
+ *
+ * So each runtime has a thread that sleeps until the earliest deadline. Then it wakes a worker, if
+ * one sleeps by now, or sets DUE (due.c). It is started when it is first needed. Without a deadline
+ * it sleeps until it is engaged, so an idle runtime uses no CPU. Rejected: a tick. Rejected: a
+ * timer signal to the workers, which would interrupt their system calls. Rejected: the timekeeper
+ * alone, without a keeper among the workers. Each wake-up of an idle runtime would pass through two
+ * threads.
+ *
+ * `until` says when it looks next. It is at its post if that is not WEFT_FOREVER.
+ *
+ *   arming (announce_timer)               the timekeeper, at that time
+ *     store earliest of a tree              until = WEFT_FOREVER
+ *     light fence                           heavy fence
+ *     load idle, keeper_deadline, until     load earliest of every tree, keeper_deadline
+ *     nobody sleeps, all later: engage      passed: wake a worker, or set DUE
+ *                                           to come, keeper later: lower until again
+ *
+ * Store-load race: at least one side sees the other's store. So a deadline is seen by the
+ * timekeeper, or its armer finds that the timekeeper is not at its post and engages it.
+ *
+ * When it has set DUE it leaves the post. Whoever serves DUE engages it for the deadlines that are
+ * left: those that were armed before the heavy fence are visible to the server, and the others have
+ * engaged it themselves. So there are no looks while DUE waits to be served. When it has woken a
+ * worker instead, that one is a searcher. The last searcher looks whether somebody keeps time if
+ * `post_left` says that a post was left: by the timekeeper here, by a keeper that is taken off the
+ * list of sleepers, or by a worker that cleared DUE as it went to sleep (park.c).
+ *
+ * At most one look in REST_NS: if deadlines follow each other closely, those are late by that much.
+ *
+ * Only a leader starts the thread: others may be on a short stack, in the middle of a switch. Where
+ * a task finds that it is needed it sets DUE, which sends a worker to its leader. If the thread
+ * cannot be started, the picks of find.c that the leaders make serve the deadlines. With virtual
+ * time, which has one worker and no other threads, they do as well.
+ */
+#include "timekeeper.h"
+
+#include "runtime.h"
+#include "sched/os/clock.h"
+#include "sched/os/futex.h"
+#include "sched/os/membarrier.h"
+#include "sched/os/thread.h"
+#include "src/sanitizer.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+
+#define REST_NS ((int64_t)100000)
+
+/* How late the kernel may wake it, to save power; the default is 50 µs. */
+#define SLACK_NS 1000ul
+
+void weft__timekeeper_init(struct weft_runtime *rt)
+{
+	bool none = rt->config.chaos.virtual_time;
+
+	atomic_init(&rt->timekeeper.until, none ? INT64_MIN : WEFT_FOREVER);
+	atomic_init(&rt->timekeeper.state, none ? TIMEKEEPER_ENDS : TIMEKEEPER_NONE);
+}
+
+/* Whether `until` was later. */
+static bool lower_until(struct timekeeper *tk, int64_t deadline)
+{
+	/* relaxed, all: a plan; the fences of both sides order it. */
+	int64_t until = atomic_load_explicit(&tk->until, memory_order_relaxed);
+
+	do {
+		if (deadline >= until)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&tk->until, &until, deadline, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+static void tell(struct timekeeper *tk)
+{
+	/* release: `until` or `state`, for the acquire in timekeeper_main(). */
+	atomic_fetch_add_explicit(&tk->told, 1, memory_order_release);
+	weft__futex_wake(&tk->told, 1);
+}
+
+/* A worker is to see to the deadlines: the next one that picks, or one that sleeps. */
+static void call_worker(struct weft_runtime *rt)
+{
+	weft__fence_full();
+	while (!weft__set_due(rt)) {
+		/* The sleeper may be about to get up for something else that it has found. */
+		atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
+		/* store-load race with leave_to_busy(): post_left, then who searches */
+		weft__fence_full();
+		if (weft__wake_searcher(rt))
+			break;
+	}
+}
+
+static void time_has_come(struct weft_runtime *rt)
+{
+	struct timekeeper *tk = &rt->timekeeper;
+
+	atomic_store_explicit(&tk->until, WEFT_FOREVER, memory_order_relaxed);
+	/* store-load race with weft__announce_timer(): until, then the deadlines */
+	weft__fence_heavy();
+	int64_t earliest = weft__earliest_timer(rt);
+	if (earliest >= atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+		return;
+	if (earliest > weft__clock_now())
+		lower_until(tk, earliest);
+	else
+		call_worker(rt);
+}
+
+static void *timekeeper_main(void *arg)
+{
+	struct weft_runtime *rt = arg;
+	struct timekeeper *tk = &rt->timekeeper;
+	int64_t rests = 0;
+	sigset_t all;
+
+	weft__thread_traits_apply(&rt->traits);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	pthread_setname_np(pthread_self(), "weft-time");
+	prctl(PR_SET_TIMERSLACK, SLACK_NS);
+	for (;;) {
+		/* acquire: pairs with tell(). Nothing is missed: the kernel sleeps only while it is
+		 * told nothing new. */
+		uint32_t told = atomic_load_explicit(&tk->told, memory_order_acquire);
+
+		if (atomic_load_explicit(&tk->state, memory_order_relaxed) == TIMEKEEPER_ENDS)
+			return NULL;
+		int64_t until = atomic_load_explicit(&tk->until, memory_order_relaxed);
+		if (until < rests)
+			until = rests;
+		if (until > weft__clock_now()) {
+			weft__futex_wait(&tk->told, told, until);
+			continue;
+		}
+		time_has_come(rt);
+		rests = weft__clock_now() + REST_NS;
+	}
+}
+
+/* By a leader. */
+static void start(struct weft_runtime *rt)
+{
+	struct timekeeper *tk = &rt->timekeeper;
+	uint32_t none = TIMEKEEPER_NONE;
+
+	/* relaxed, both: who is first starts it; the thread's start publishes the rest. */
+	if (!atomic_compare_exchange_strong_explicit(&tk->state, &none, TIMEKEEPER_RUNS,
+						     memory_order_relaxed, memory_order_relaxed) ||
+	    weft__thread_start(&tk->thread, timekeeper_main, rt) == 0)
+		return;
+	atomic_store_explicit(&tk->state, TIMEKEEPER_ENDS, memory_order_relaxed);
+	atomic_store_explicit(&tk->until, INT64_MIN, memory_order_relaxed);
+}
+
+void weft__timekeeper_engage(struct worker *w, int64_t deadline)
+{
+	struct weft_runtime *rt = w->rt;
+	struct timekeeper *tk = &rt->timekeeper;
+
+	/* relaxed, both: see lower_until(). */
+	if (deadline >= atomic_load_explicit(&tk->until, memory_order_relaxed))
+		return;
+	if (atomic_load_explicit(&tk->state, memory_order_relaxed) == TIMEKEEPER_NONE) {
+		if (w->task) {
+			/* store-load race with weft__clear_due(): earliest, then DUE; full, as the
+			 * server's fence is */
+			call_worker(rt);
+			return;
+		}
+		start(rt);
+	}
+	if (lower_until(tk, deadline))
+		tell(tk);
+}
+
+void weft__timekeeper_end(struct weft_runtime *rt)
+{
+	struct timekeeper *tk = &rt->timekeeper;
+
+	/* relaxed, both: the workers' ends are before. */
+	if (atomic_load_explicit(&tk->state, memory_order_relaxed) != TIMEKEEPER_RUNS)
+		return;
+	atomic_store_explicit(&tk->state, TIMEKEEPER_ENDS, memory_order_relaxed);
+	tell(tk);
+	pthread_join(tk->thread, NULL);
+}

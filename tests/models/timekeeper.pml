@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The timekeeper: no deadline passes unnoticed while all workers are busy, or as some of them fall
+ * asleep or are woken.
+ *
+ * Mirrors: sched/core/timekeeper.c time_has_come(), lower_until(), call_worker(), weft__timekeeper_engage(),
+ * timekeeper_main(), start(); sched/core/park.c weft__announce_timer(), take_sleeper_locked(),
+ * push_sleeper_locked(), wake_one(), leave_to_busy(), weft__search_stop(), keep_time(),
+ * await_rouse(), weft__get_up(), weft__hand_to_sleeper(); sched/core/due.c weft__set_due(),
+ * weft__clear_due(); sched/core/find.c pick_specially(), serve_due(), look_around();
+ * sched/core/timer.c publish_earliest().
+ *
+ * The actors: worker 0 runs a task that arms one deadline or, with TWO, two of them, the earlier
+ * one first or last. Then it computes for long or, without CALM, may end. Worker 1 looks for work, and may find a long task while it
+ * searches. A long task picks again and again, looks for nothing but DUE when it does, and ends
+ * when all deadlines have been served. The timekeeper; a clock; without
+ * CALM a thread that hands a long task to a worker that sleeps, if it is not the keeper, or wakes
+ * any of them.
+ *
+ * Invariants: a deadline that nobody serves is a deadlock. DUE excludes sleepers.
+ *
+ * Bounds: as above. An urgency of 2 is the deadline that passes first, 1 the other one, 0 none. The
+ * armer's stores go through a store buffer. Who takes a deadline out of the tree waits for its
+ * lock, whose release follows the armer's stores; its own stores are at once. Sections under
+ * idle_lock are one step. The keeper's part while others sleep is in keeper.pml, injected
+ * tasks in due.pml.
+ *
+ * Broken: NO_ENGAGE: who arms engages nobody if none sleeps. NO_HEAVY: the timekeeper fences
+ * lightly. LOOK_FIRST: it looks at the deadlines before it leaves its post. NO_PLAN: it does not
+ * take its post again for a deadline to come. NO_RETURN: who serves does not engage it again.
+ * NO_POST: the last searcher does not look whether a post was left. KEEPER_SILENT: a keeper that is
+ * woken does not say that it has left its post. CALLER_SILENT: who calls a worker
+ * that sleeps does not. SLEEPER_SILENT: a worker that clears DUE as it goes to sleep does not.
+ * WOKEN_SILENT: who wakes a worker to be the keeper does not say so. POST_LIGHT: who looks after a
+ * post fences lightly. START_LIGHT: who asks for the thread's start fences lightly.
+ */
+#define STORERS  1 /* worker 0 */
+#define FENCERS  3 /* the workers, the timekeeper */
+#define CELLS    1
+#define DEPTH    2
+#define EARLIEST 0
+#define TIMER    2 /* as a fencer */
+
+#include "tso.h"
+
+#define PASSED(urgency) ((urgency) > 0 && (urgency) + now >= 3)
+#define TOP             (tree >= 2 -> 2 : tree)
+
+byte now;
+byte tree;        /* under its lock: the urgencies that are armed, a bit for each */
+byte searchers;
+bool due, post_left, runs;
+byte until;       /* when the timekeeper looks next */
+bool asleep[2], awake[2], given[2];
+byte keeper, kept;
+bool other;       /* the long task that a searcher may find is found */
+byte armed;       /* ghost: how many deadlines there will be */
+byte served;      /* ghost */
+
+#define SLEEPERS (asleep[0] || asleep[1])
+#define OVER     (armed && served == armed)
+
+/* A full fence, or a locked instruction, of worker 0; worker 1 stores nothing plainly. */
+#define OWN_STORES_OUT (me == 1 || DRAINED(0))
+
+inline take_sleeper(w)
+{
+	asleep[w] = false;
+	if
+	:: keeper == w + 1 ->
+		keeper = 0;
+		kept = 0;
+#ifndef BROKEN_KEEPER_SILENT
+		post_left = true
+#endif
+	:: else
+	fi
+}
+
+/* again: nobody sleeps any more */
+inline wake_one(searchers_do)
+{
+	atomic {
+		if
+		:: searchers_do && searchers -> again = false
+		:: !(searchers_do && searchers) && asleep[0] -> take_sleeper(0); searchers++; awake[0] = true; again = false
+		:: !(searchers_do && searchers) && asleep[1] -> take_sleeper(1); searchers++; awake[1] = true; again = false
+		:: else
+		fi
+	}
+}
+
+/* again: somebody sleeps */
+inline set_due()
+{
+	atomic {
+		if
+		:: SLEEPERS
+		:: else -> due = true; again = false
+		fi
+	}
+}
+
+inline call_worker()
+{
+	again = true;
+	do
+	:: again ->
+		set_due();
+		if
+		:: again ->
+#ifndef BROKEN_CALLER_SILENT
+			post_left = true;
+#endif
+			wake_one(true)
+		:: else
+		fi
+	:: else -> break
+	od
+}
+
+inline engage(urgency, by_leader)
+{
+	if
+	:: urgency > until ->
+		if
+		:: !runs && !by_leader ->
+#ifndef BROKEN_START_LIGHT
+			OWN_STORES_OUT;
+#endif
+			call_worker()
+		:: else ->
+			atomic {
+				runs = true;
+				if
+				:: urgency > until -> until = urgency
+				:: else
+				fi
+			}
+		fi
+	:: else
+	fi
+}
+
+inline arm(urgency)
+{
+	if
+	:: PASSED(urgency) -> served++
+	:: else ->
+		atomic { best = TOP; tree = tree | urgency };
+		if
+		:: urgency > best -> STORE(0, EARLIEST, urgency)
+		:: else
+		fi;
+		best = 0;
+		announce_timer()
+	fi
+}
+
+inline announce_timer()
+{
+	LIGHT_FENCE;
+	if
+	:: SLEEPERS && TOP > kept ->
+		again = true;
+#ifndef BROKEN_WOKEN_SILENT
+		post_left = true;
+#endif
+		wake_one(false)
+	:: SLEEPERS && TOP <= kept
+	:: !SLEEPERS -> again = true
+	fi;
+	if
+#ifndef BROKEN_NO_ENGAGE
+	:: again && TOP > kept -> again = false; engage(TOP, false)
+#endif
+	:: else -> again = false
+	fi
+}
+
+/* Takes all out that have passed. */
+inline run_timers()
+{
+	do
+	:: PASSED(cell[EARLIEST]) ->
+		atomic {
+			DRAINED(0) ->
+			if
+			:: PASSED(TOP) -> tree = tree - TOP; served++; t = 1
+			:: else
+			fi;
+			cell[EARLIEST] = TOP
+		}
+	:: else -> break
+	od
+}
+
+inline serve()
+{
+	atomic { OWN_STORES_OUT -> due = false };
+	run_timers();
+#ifndef BROKEN_NO_RETURN
+	best = cell[EARLIEST];
+	if
+	:: best > kept -> engage(best, true)
+	:: else
+	fi;
+	best = 0;
+#endif
+	t = 0
+}
+
+inline search_stop()
+{
+	atomic { OWN_STORES_OUT -> searchers--; last = (searchers == 0); again = (last && SLEEPERS); searching = false }
+	if
+	:: again ->
+		heavy_fence(me);
+		best = cell[EARLIEST];
+		if
+		:: best > kept -> post_left = true; wake_one(true)
+		:: else -> again = false; last = false
+		fi;
+		if
+		:: !again -> last = false
+		:: else
+		fi;
+		best = 0
+	:: else
+	fi;
+	/* leave_to_busy() */
+	if
+#ifndef BROKEN_NO_POST
+	:: last && post_left ->
+		post_left = false;
+#ifndef BROKEN_POST_LIGHT
+		heavy_fence(me);
+#endif
+		best = cell[EARLIEST];
+		if
+		:: best > kept -> engage(best, true)
+		:: else
+		fi;
+		best = 0
+#endif
+	:: else
+	fi;
+	again = false;
+	last = false
+}
+
+inline await_rouse()
+{
+	atomic {
+		awake[me] -> awake[me] = false;
+		if
+		:: given[me] && !settled -> searchers++; searching = true; t = 2
+		:: given[me] && settled -> t = 2
+		:: !given[me] -> searching = true
+		fi;
+		given[me] = false
+	}
+}
+
+inline get_up()
+{
+	if
+	:: atomic { asleep[me] -> take_sleeper(me); searchers++; searching = true }
+	:: !asleep[me] -> await_rouse()
+	fi
+}
+
+proctype worker(byte me)
+{
+	byte t, best, mine;
+	bool searching, last, again, settled;
+
+	if
+	:: me == 0 ->
+		if
+#ifdef TWO
+		:: armed = 2; arm(1); arm(2)
+		:: armed = 2; arm(2); arm(1)
+#else
+		:: armed = 1; arm(1)
+		:: armed = 1; arm(2)
+#endif
+		fi;
+		if
+		:: goto compute
+#ifndef CALM
+		:: true
+#endif
+		fi
+	:: else
+	fi;
+find:
+	if
+	:: OVER -> goto out
+	:: else
+	fi;
+	if
+	:: due -> serve()
+	:: else
+	fi;
+	run_timers();
+	if
+	:: t -> goto found
+	:: else
+	fi;
+	if
+	:: !searching -> atomic { OWN_STORES_OUT -> searchers++; searching = true }
+	:: true
+	fi;
+	if
+	:: searching ->
+		run_timers();
+		if
+		:: t -> goto found
+		:: !t && !other -> other = true; t = 2; goto found
+		:: !t
+		fi
+	:: else
+	fi;
+	atomic {
+		OWN_STORES_OUT ->
+		asleep[me] = true;
+		searchers = searchers - searching;
+		searching = false;
+#ifndef BROKEN_SLEEPER_SILENT
+		post_left = post_left || due;
+#endif
+		due = false
+	}
+	heavy_fence(me);
+	/* What it has found in its last look. */
+	if
+	:: !other -> other = true; get_up(); t = 2; goto found
+	:: true
+	fi;
+	/* keep_time() */
+	best = cell[EARLIEST];
+	atomic {
+		if
+		:: asleep[me] && best > kept -> keeper = me + 1; kept = best; mine = best
+		:: else
+		fi;
+		best = 0;
+		settled = asleep[me]
+	}
+	if
+	:: await_rouse()
+	:: PASSED(mine) -> get_up()
+	:: OVER -> goto out
+	fi;
+	atomic { settled = false; mine = 0 }
+	if
+	:: t -> goto found
+	:: else -> goto find
+	fi;
+found:
+	if
+	:: searching -> search_stop()
+	:: else
+	fi;
+	if
+	:: t == 1 -> t = 0; goto find
+	:: else
+	fi;
+compute:
+	t = 0;
+	do
+	:: due -> serve()
+	:: OVER -> break
+	od;
+out:
+	skip
+}
+
+proctype timekeeper()
+{
+	byte best;
+	bool again;
+
+end:	do
+	:: runs && PASSED(until) ->
+#ifdef BROKEN_LOOK_FIRST
+		heavy_fence(TIMER);
+		best = cell[EARLIEST];
+		until = 0;
+#else
+		until = 0;
+#ifndef BROKEN_NO_HEAVY
+		heavy_fence(TIMER);
+#endif
+#endif
+#ifndef BROKEN_LOOK_FIRST
+		best = cell[EARLIEST];
+#endif
+		if
+		:: best <= kept
+#ifdef BROKEN_NO_PLAN
+		:: best > kept && !PASSED(best)
+#else
+		:: best > kept && !PASSED(best) ->
+			atomic {
+				if
+				:: best > until -> until = best
+				:: else
+				fi
+			}
+#endif
+		:: best > kept && PASSED(best) -> call_worker()
+		fi;
+		best = 0
+	od
+}
+
+active proctype clock()
+{
+end:	do
+	:: now < 2 -> now++
+	od
+}
+
+proctype thread()
+{
+	bool again;
+
+	if
+	:: atomic {
+		!searchers && asleep[1] && keeper != 2 -> take_sleeper(1);
+		given[1] = true;
+		awake[1] = true
+	}
+	:: wake_one(true)
+	:: true
+	fi
+}
+
+init {
+	atomic {
+		run worker(0);
+		run worker(1);
+#ifndef CALM
+		run thread();
+#endif
+		run timekeeper()
+	}
+}
