@@ -82,14 +82,25 @@ static inline void exchange_eh(struct eh_globals *eh, struct coro *from, struct 
 	eh->uncaught = to->eh_uncaught;
 }
 
-/* All of the switch but the switch: from here on the thread is `to`'s, on from's stack still. */
-static inline void prepare(struct weft__thread *th, struct coro *from, struct coro *to)
+/* One test for what few threads need. */
+static inline void exchange_words(struct weft__thread *th, struct coro *from, struct coro *to)
 {
-	from->saved_errno = *th->errno_location;
-	load_errno(th, to);
+	if (__builtin_expect(th->plain, 1)) {
+		fpwords_exchange_plainly(&from->fpwords, &to->fpwords);
+		return;
+	}
 	fpwords_save(&from->fpwords);
 	fpwords_load(&to->fpwords, &from->fpwords);
 	exchange_eh(th->eh_globals, from, to);
+}
+
+/* All of the switch but the switch: from here on the thread is `to`'s, on from's stack still. */
+static inline void prepare(struct weft__thread *th, struct coro *from, struct coro *to)
+{
+	/* First of all: to read mxcsr waits for what is before. */
+	exchange_words(th, from, to);
+	from->saved_errno = *th->errno_location;
+	load_errno(th, to);
 	th->current = to;
 	san_switch_begin(&from->sanitizer, &to->sanitizer);
 #if WEFT__TSAN
@@ -153,10 +164,15 @@ WEFT__REREAD void *weft__coro_leave(struct weft__thread *th, struct coro *to, vo
 	struct coro *from = th->current;
 
 	/* As prepare(), but for what need not be read: that of mxcsr is slow. */
-	save_default_environment(from);
 	load_errno(th, to);
-	fpwords_restore(&to->fpwords);
-	exchange_eh(th->eh_globals, from, to);
+	if (__builtin_expect(th->plain, 1)) {
+		fpwords_restore_plainly(&to->fpwords, &from->fpwords);
+	} else {
+		fpwords_restore_by(&to->fpwords, &from->fpwords);
+		exchange_eh(th->eh_globals, from, to);
+	}
+	/* from's words have been scratch. */
+	save_default_environment(from);
 	th->current = to;
 	san_switch_begin(&from->sanitizer, &to->sanitizer);
 	return weft__context_leave(&to->context, value);

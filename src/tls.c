@@ -56,6 +56,7 @@ WEFT__REREAD void weft__thread_init(struct weft__thread *th)
 
 	th->errno_location = &errno;
 	th->eh_globals = __cxa_get_globals ? __cxa_get_globals() : NULL;
+	th->plain = !th->eh_globals && !weft__fpwords_compare;
 	th->leader = &own->leader;
 	th->current = th->leader;
 }

@@ -53,6 +53,7 @@ struct weft__thread {
 	int *errno_location;
 	/* the C++ runtime's exception state of this thread; NULL without that runtime */
 	struct eh_globals *eh_globals;
+	bool plain; /* neither that, nor is mxcsr compared (fpwords.h) */
 	/* coroutines that it keeps (spare.h) */
 	struct coro *spares; /* linked by .next */
 	uintptr_t spare_kind;

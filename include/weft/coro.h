@@ -11,7 +11,8 @@
  * counts as running.
  *
  * errno and the floating-point control words (rounding, masks) belong to the coroutine. The signal
- * mask stays the thread's. Misuse (entering one that runs or has ended, yielding outside,
+ * mask stays the thread's. The sticky exception flags belong to neither: after a switch they may be
+ * anybody's. Misuse (entering one that runs or has ended, yielding outside,
  * destroying one that runs) prints one line and aborts.
  */
 #ifndef WEFT_CORO_H

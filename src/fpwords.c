@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* What fpwords.h wants to know of the processor. */
+#include "fpwords.h"
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
+#include <string.h>
+
+bool weft__fpwords_compare;
+
+/* Before main(). What switches even earlier loads always, which is right everywhere. */
+static __attribute__((constructor)) void choose(void)
+{
+	unsigned max, vendor[3];
+
+	if (__get_cpuid(0, &max, &vendor[0], &vendor[2], &vendor[1]))
+		weft__fpwords_compare = memcmp(vendor, "GenuineIntel", sizeof vendor) == 0;
+}
+
+#endif
