@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* About a microsecond: a critical section of ours is shorter than a futex round trip. */
@@ -26,6 +27,7 @@ static inline void pause_cpu(void)
  * it. */
 WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 {
+	static const struct timespec look_again = {.tv_sec = 1};
 	int saved = errno;
 
 	for (int i = 0; i < SPINS; i++) {
@@ -36,16 +38,36 @@ WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 		pause_cpu();
 	}
 	/*
-	 * We may sleep from now on, so whoever holds the lock must see 2 when it unlocks. Taking
-	 * the lock with a 2 costs at most one wake too many. No wake is lost: we sleep only while
-	 * the word is 2, the kernel checks that under its own lock, and the unlock that changes it
-	 * from 2 wakes one sleeper, which sets 2 again for the rest.
-	 *
-	 * acquire: as in weft__trylock().
+	 * We may sleep from now on, so whoever holds the lock must see SLEEPERS when it unlocks.
+	 * Taking the lock with that bit costs at most one wake too many. No wake is lost: we sleep
+	 * only while the word is the one with the bit, the kernel checks that under its own lock,
+	 * and the unlock that takes the bit away wakes one sleeper, which sets it again for the
+	 * rest.
 	 */
-	while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0) {
+	uint32_t mine = weft__holder_mark() | WEFT__LOCK_HELD | WEFT__LOCK_SLEEPERS;
+	uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+	for (;;) {
+		if (word == 0) {
+			/* acquire: as in weft__trylock(). */
+			if (atomic_compare_exchange_weak_explicit(&lock->word, &word, mine,
+								  memory_order_acquire,
+								  memory_order_relaxed))
+				break;
+			continue;
+		}
+		/* relaxed: it only asks for a wake. */
+		if (!(word & WEFT__LOCK_SLEEPERS) &&
+		    !atomic_compare_exchange_weak_explicit(
+			    &lock->word, &word, word | WEFT__LOCK_SLEEPERS, memory_order_relaxed,
+			    memory_order_relaxed))
+			continue;
+		word |= WEFT__LOCK_SLEEPERS;
 		weft__orphan_check();
-		syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+		if (syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, word, &look_again, NULL,
+			    0) != 0 &&
+		    errno == ETIMEDOUT)
+			weft__holder_check(word);
+		word = atomic_load_explicit(&lock->word, memory_order_relaxed);
 	}
 	errno = saved;
 }

@@ -3,7 +3,7 @@
  * What every public header of Weft needs: the types' names, the function type of a coroutine or
  * task, and the marks for visibility. Functions return 0 or a count on success and a negative errno
  * value on failure; outputs are last, may be NULL where the caller does not care, and are untouched
- * on failure.
+ * on failure. Each function says who may call it. No signal handler may call any of them (weft(7)).
  */
 #ifndef WEFT_BASE_H
 #define WEFT_BASE_H

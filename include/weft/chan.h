@@ -33,7 +33,7 @@ typedef struct weft_chan weft_chan;
  *             allocated at once.
  * @ret_chan   the channel, owned by the caller until weft_chan_destroy(). Must not be NULL.
  *
- * Any context. Does not suspend.
+ * From any thread or task. Does not suspend.
  *
  * 0; -EINVAL: ret_chan is NULL; -ENOMEM: no memory, or elem_size times capacity is more than there
  * can be.
@@ -47,7 +47,7 @@ WEFT_API int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret
  * the last one may destroy the channel, and with capacity 0 a plain receive counts as over as soon
  * as its send has returned.
  *
- * Any context. Does not suspend.
+ * From any thread or task. Does not suspend.
  */
 WEFT_API void weft_chan_destroy(weft_chan *ch);
 
@@ -55,7 +55,7 @@ WEFT_API void weft_chan_destroy(weft_chan *ch);
  * Closes the channel: no more sends. Those who wait in it are woken with -EPIPE; what is in it can
  * still be received. Either side may close, also both: closing a closed channel does nothing.
  *
- * Any context. Does not suspend.
+ * From any thread or task. Does not suspend.
  */
 WEFT_API void weft_chan_close(weft_chan *ch);
 

@@ -32,7 +32,7 @@ WEFT_BEGIN_DECLS
  *              of the environment has no effect here.
  * @ret_coro    the coroutine, owned by the caller until weft_coro_destroy(). Must not be NULL.
  *
- * Any context. Does not suspend.
+ * From any thread or task. Does not suspend.
  *
  * 0; -EINVAL: fn or ret_coro is NULL, stack_size is below 16 KiB or above 1 GiB, or WEFT_STACK_SIZE
  * or WEFT_GUARD holds a bad value; -ENOMEM: no stack could be had.

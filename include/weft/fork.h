@@ -34,7 +34,7 @@ typedef struct weft_forked {
  *
  * @storage  borrowed until it is joined; uninitialised is fine.
  *
- * Any context. Does not suspend. Everything before the call happens before fn starts.
+ * From any thread or task. Does not suspend. Everything before the call happens before fn starts.
  */
 WEFT_API void weft_fork(weft_forked *storage, weft_fn *fn, void *arg);
 
@@ -51,7 +51,7 @@ WEFT_API void *weft_fork_join(weft_forked *storage);
  * @grain  a range of at most this many indices is not split; 0: chosen from the size and the worker
  * count.
  *
- * Any context; serial outside of a runtime. May suspend and hop.
+ * From any thread or task; serial outside of a runtime. May suspend and hop.
  *
  * 0; -EINVAL: body is NULL or end < begin.
  */

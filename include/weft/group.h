@@ -25,7 +25,7 @@ typedef struct weft_group {
 	uint64_t weft_opaque_[8];
 } weft_group;
 
-/* Makes g an empty group. Any context. */
+/* Makes g an empty group. From any thread or task. */
 WEFT_API void weft_group_init(weft_group *g);
 
 /* Ends the life of g. Nothing of it may be running (that aborts): weft_group_wait() first. Any
@@ -64,7 +64,7 @@ WEFT_API int weft_group_wait_until(weft_group *g, int64_t deadline);
 
 /*
  * Cancels all tasks of the group, as weft_cancel() does, and those that will be spawned into it.
- * Any context; does not suspend. The caller sees to it that the group is still there.
+ * From any thread or task; does not suspend. The caller sees to it that the group is still there.
  */
 WEFT_API void weft_group_cancel(weft_group *g);
 

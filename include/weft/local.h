@@ -26,7 +26,7 @@ typedef uint64_t weft_local;
  *              then run too, at most 4 times around. In no particular order.
  * @ret_key     the key, the caller's until weft_local_delete(). Must not be NULL.
  *
- * Any context. Does not suspend.
+ * From any thread or task. Does not suspend.
  *
  * 0; -EINVAL: ret_key is NULL; -EAGAIN: there are WEFT_LOCAL_MAX keys.
  */
@@ -34,7 +34,7 @@ WEFT_API int weft_local_create(void (*destructor)(void *value), weft_local *ret_
 
 /*
  * Deletes a key. The values that it still has in tasks are dropped: no destructor is called for
- * them any more. Any context.
+ * them any more. From any thread or task.
  *
  * 0; -EINVAL: it is no key, or no more.
  */

@@ -126,7 +126,7 @@ WEFT_API int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **r
 
 /*
  * The runtime that the caller belongs to: in a task its own, in the function of a weft_blocking() the
- * one of the task that called it; NULL elsewhere. Any context.
+ * one of the task that called it; NULL elsewhere. From any thread or task.
  *
  * It may be handed to other threads, which submit to it: that of weft_run() as well, which cannot be
  * had in any other way. It lives until its last task has ended (of weft_run()), or until
@@ -136,7 +136,7 @@ WEFT_API int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **r
 WEFT_API weft_runtime *weft_runtime_self(void);
 
 /* How many workers the runtime has been told to have. NULL: the caller's runtime, as
- * weft_runtime_self(); 0 if there is none. Any context. */
+ * weft_runtime_self(); 0 if there is none. From any thread or task. */
 WEFT_API unsigned weft_worker_count(const weft_runtime *rt);
 
 /* The number of the worker that runs the caller, from 0; -1 on a thread that is no worker. It may

@@ -39,7 +39,7 @@ WEFT_API int weft_worker_stats_sized(weft_runtime *rt, unsigned worker,
 				     struct weft_stats *ret_stats, size_t stats_size);
 
 /*
- * Reads the counters of a runtime (NULL: the caller's). Any context.
+ * Reads the counters of a runtime (NULL: the caller's). From any thread or task.
  *
  * 0; -EINVAL: ret_stats is NULL; -EPERM: rt is NULL and the caller belongs to no
  * runtime.

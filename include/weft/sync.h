@@ -117,7 +117,7 @@ WEFT_API void weft_mutex_lock(weft_mutex *mutex);
 WEFT_API int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline);
 
 /*
- * Locks the mutex if it is free. Any context. Does not suspend.
+ * Locks the mutex if it is free. From any thread or task. Does not suspend.
  *
  * 0; -EBUSY: somebody holds it, the caller perhaps.
  */
@@ -214,7 +214,7 @@ WEFT_API int weft_rwlock_rdlock_until(weft_rwlock *rwlock, int64_t deadline);
 WEFT_API int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64_t deadline);
 
 /*
- * Lock it if that takes no waiting. Any context. Do not suspend.
+ * Lock it if that takes no waiting. From any thread or task. Do not suspend.
  *
  * 0; -EBUSY: it is held, or (for reading) somebody waits to write.
  */
@@ -267,18 +267,18 @@ WEFT_API int weft_sem_acquire_n(weft_sem *sem, unsigned n);
 WEFT_API int weft_sem_acquire_n_until(weft_sem *sem, unsigned n, int64_t deadline);
 
 /* The count as it is just now, for messages and tests. It may be above 0 although callers wait: the
- * first of them wants more. Any context. Does not suspend. */
+ * first of them wants more. From any thread or task. Does not suspend. */
 WEFT_API unsigned weft_sem_value(const weft_sem *sem);
 
 /*
- * Takes one from the count if it is not 0. Any context. Does not suspend.
+ * Takes one from the count if it is not 0. From any thread or task. Does not suspend.
  *
  * 0; -EAGAIN: it is 0, or others wait.
  */
 WEFT_API int weft_sem_try_acquire(weft_sem *sem);
 
 /*
- * Adds n to the count; those who wait get theirs first. Any context. Does not suspend.
+ * Adds n to the count; those who wait get theirs first. From any thread or task. Does not suspend.
  *
  * Misuse: the count would exceed 4294967295.
  */
@@ -310,7 +310,7 @@ WEFT_API int weft_barrier_wait_until(weft_barrier *barrier, int64_t deadline);
 /*
  * Breaks the barrier: those who wait, and all who come later, are told -EPIPE. For a member that
  * will not come any more, so that the others do not wait for it. A new weft_barrier_init() mends
- * it, once nobody is inside of a call. Any context. Does not suspend.
+ * it, once nobody is inside of a call. From any thread or task. Does not suspend.
  *
  * Everything before the break happens before the return of the calls that are told.
  */
@@ -356,7 +356,7 @@ WEFT_API void weft_latch_init(weft_latch *latch, unsigned n);
 WEFT_API void weft_latch_fini(weft_latch *latch);
 
 /*
- * Counts down by n. Any context. Does not suspend.
+ * Counts down by n. From any thread or task. Does not suspend.
  *
  * Misuse: less than n is left.
  */
@@ -382,10 +382,10 @@ WEFT_API int weft_latch_wait_until(weft_latch *latch, int64_t deadline);
 WEFT_API void weft_event_init(weft_event *event);
 WEFT_API void weft_event_fini(weft_event *event);
 
-/* Sets it, and ends the waits of all who wait. Any context. Does not suspend. */
+/* Sets it, and ends the waits of all who wait. From any thread or task. Does not suspend. */
 WEFT_API void weft_event_set(weft_event *event);
 
-/* Unsets it. Who has been woken by a set stays so. Any context. Does not suspend. */
+/* Unsets it. Who has been woken by a set stays so. From any thread or task. Does not suspend. */
 WEFT_API void weft_event_reset(weft_event *event);
 
 /*

@@ -74,7 +74,7 @@ WEFT_API int weft_join(weft_task *task, void **ret_result);
 WEFT_API int weft_join_until(weft_task *task, int64_t deadline, void **ret_result);
 
 /*
- * Gives the handle up: the task runs on and frees itself. Any context; does not suspend.
+ * Gives the handle up: the task runs on and frees itself. From any thread or task; does not suspend.
  *
  * 0; -EINVAL: task is NULL.
  */
@@ -97,7 +97,7 @@ WEFT_API weft_task *weft_self(void);
  *
  * @task  as for weft_cancel().
  *
- * Any context. Does not suspend.
+ * From any thread or task. Does not suspend.
  */
 WEFT_API uint64_t weft_task_number(const weft_task *task);
 

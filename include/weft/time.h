@@ -11,7 +11,7 @@
 
 WEFT_BEGIN_DECLS
 
-/* The time on CLOCK_MONOTONIC; in a task perhaps virtual time, see above. Any context. */
+/* The time on CLOCK_MONOTONIC; in a task perhaps virtual time, see above. From any thread or task. */
 WEFT_API int64_t weft_now(void);
 
 /* The deadline ns from now: WEFT_FOREVER where that would overflow, now for a negative ns. Any

@@ -405,10 +405,9 @@ void weft_chan_destroy(weft_chan *ch)
 	if (!ch)
 		return;
 	sync_lock(&ch->lock);
-	bool waited = queue_first(&ch->senders) || queue_first(&ch->receivers);
-	sync_unlock(&ch->lock);
-	if (waited)
+	if (queue_first(&ch->senders) || queue_first(&ch->receivers))
 		weft__sync_misuse("weft_chan_destroy", "channel", ch, "is waited in");
+	sync_lock_bury(&ch->lock);
 	slot_edges_free(ch->edges, ch->capacity);
 	san_ignore_begin();
 	free(ch);

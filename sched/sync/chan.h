@@ -49,6 +49,9 @@ struct chan_queue {
 };
 
 struct weft_chan {
+	/* immutable; first, since free() overwrites it, and not the lock that was buried */
+	size_t elem_size, capacity;
+
 	struct sync_lock lock;
 
 	/* under lock; peeked at without it */
@@ -60,7 +63,6 @@ struct weft_chan {
 	size_t first; /* the slot of the oldest element */
 
 	/* immutable */
-	size_t elem_size, capacity;
 	struct slot_edges *edges; /* one for each slot, or NULL */
 
 	/* under lock; elem_size bytes each */

@@ -11,14 +11,25 @@
  */
 #include "sync_lock.h"
 
+#include "chan.h"
 #include "sched/os/pause.h"
+#include "src/fatal.h"
+
+/* A fifth of a second, mostly naps. */
+#define LOOKS_BETWEEN_CHECKS 2048
 
 void weft__sync_lock_slow(struct sync_lock *lock)
 {
 	for (unsigned looks = 0;; looks += looks == 0 ? WEFT__PAUSES_GROW : 1) {
 		weft__pause(looks);
 		/* relaxed: only a hint that trying is worth a write to the line. */
-		if (!atomic_load_explicit(&lock->held, memory_order_relaxed) && sync_trylock(lock))
+		uint32_t held = atomic_load_explicit(&lock->held, memory_order_relaxed);
+		if (!held && sync_trylock(lock))
 			return;
+		if (__builtin_expect(held == SYNC_LOCK_DEAD, 0))
+			weft__fatal("channel %p is used, which was destroyed",
+				    (void *)((char *)lock - offsetof(struct weft_chan, lock)));
+		if (__builtin_expect(looks % LOOKS_BETWEEN_CHECKS == LOOKS_BETWEEN_CHECKS - 1, 0))
+			weft__holder_check(held);
 	}
 }

@@ -2,6 +2,8 @@
 /* The futex lock: exclusion, and nobody who sleeps is forgotten. */
 #include "src/lock.h"
 
+#include "child.h"
+
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -79,9 +81,9 @@ static void *take_once(void *arg)
 /*
  *  main                         the others
  *  locks
- *                               spin, write 2, sleep
- *  sees the 2, unlocks: wakes one
- *                               it takes the lock with a 2, counts, unlocks: wakes the next ...
+ *                               spin, set SLEEPERS, sleep
+ *  sees it, unlocks: wakes one
+ *                               it takes the lock with SLEEPERS, counts, unlocks: wakes the next ...
  */
 static void test_unlock_wakes_every_sleeper_in_the_end(void **state)
 {
@@ -97,7 +99,8 @@ static void test_unlock_wakes_every_sleeper_in_the_end(void **state)
 		weft__lock(&lock);
 		for (int i = 0; i < THREADS; i++)
 			assert_int_equal(pthread_create(&threads[i], NULL, take_once, NULL), 0);
-		while (atomic_load_explicit(&lock.word, memory_order_relaxed) != 2)
+		while (!(atomic_load_explicit(&lock.word, memory_order_relaxed) &
+			 WEFT__LOCK_SLEEPERS))
 			sched_yield();
 		weft__unlock(&lock);
 		for (int i = 0; i < THREADS; i++)
@@ -107,12 +110,39 @@ static void test_unlock_wakes_every_sleeper_in_the_end(void **state)
 	}
 }
 
+static void lock_in_handler(int number)
+{
+	(void)number;
+	weft__lock(&lock);
+}
+
+static void be_interrupted(void *arg)
+{
+	(void)arg;
+	signal(SIGUSR1, lock_in_handler);
+	weft__lock(&lock);
+	raise(SIGUSR1);
+	weft__unlock(&lock);
+}
+
+static void test_a_handler_that_waits_for_what_it_interrupted_aborts(void **state)
+{
+	struct child child;
+
+	(void)state;
+	child_run(&child, be_interrupted, NULL);
+	assert_true(child_died_of(&child, SIGABRT));
+	assert_int_equal(child_lines(&child), 1);
+	assert_non_null(strstr(child.said, "signal handler"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lock_excludes),
 		cmocka_unit_test(test_trylock_says_whether_it_was_free),
 		cmocka_unit_test(test_unlock_wakes_every_sleeper_in_the_end),
+		cmocka_unit_test(test_a_handler_that_waits_for_what_it_interrupted_aborts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waits that nobody can end: a signal handler that calls Weft while the code that it interrupted
+ * holds the lock, and a channel that was destroyed. Both abort with a line.
+ */
+#include "tests/sched/core/harness.h"
+
+#include "sched/sync/chan.h"
+
+#include <malloc.h>
+
+static weft_chan *channel;
+static void (*in_task)(void *arg); /* what run_in_task() runs */
+
+static void *call_in_task(void *arg)
+{
+	in_task(arg);
+	return arg;
+}
+
+static void run_in_task(void *arg)
+{
+	weft_run(call_in_task, arg, NULL);
+}
+
+static void send_from_handler(int number)
+{
+	weft_chan_try_send(channel, &number);
+}
+
+/* What a call of Weft's is: its locked part, in which the signal comes. */
+static void interrupted(void)
+{
+	int number;
+
+	sync_lock(&channel->lock);
+	raise(SIGUSR1);
+	sync_unlock(&channel->lock);
+	weft_chan_try_recv(channel, &number);
+}
+
+static void be_interrupted(void *arg)
+{
+	(void)arg;
+	signal(SIGUSR1, send_from_handler);
+	if (weft_chan_create(sizeof(int), 2, &channel) == 0)
+		interrupted();
+}
+
+static void *be_interrupted_in_generator(void *arg)
+{
+	be_interrupted(arg);
+	return arg;
+}
+
+static void enter_generator(void *arg)
+{
+	weft_coro *co;
+
+	if (weft_coro_create(be_interrupted_in_generator, 0, &co) == 0)
+		weft_coro_enter(co, arg, NULL);
+}
+
+static void test_a_handler_that_waits_for_what_it_interrupted_aborts(void **state)
+{
+	(void)state;
+	assert_aborts(be_interrupted, "signal handler", "interrupted code");
+	assert_aborts(enter_generator, "signal handler", "interrupted code");
+	in_task = be_interrupted;
+	assert_aborts(run_in_task, "signal handler", "interrupted code");
+	in_task = enter_generator;
+	assert_aborts(run_in_task, "signal handler", "interrupted code");
+}
+
+static void send_after_destroy(void *arg)
+{
+	int number = 1;
+
+	(void)arg;
+	mallopt(M_PERTURB,
+		0); /* meson has free() overwrite all of a block, also what is looked at */
+	if (weft_chan_create(sizeof(int), 2, &channel) == 0) {
+		weft_chan_destroy(channel);
+		weft_chan_send(channel, &number);
+	}
+}
+
+static void test_a_send_after_destroy_aborts(void **state)
+{
+	(void)state;
+#if CHILD_ASAN || CHILD_TSAN
+	skip(); /* they see it themselves */
+#endif
+#ifdef RUNNING_ON_VALGRIND
+	if (RUNNING_ON_VALGRIND)
+		skip();
+#endif
+	assert_aborts(send_after_destroy, "channel 0x", "destroyed");
+	in_task = send_after_destroy;
+	assert_aborts(run_in_task, "channel 0x", "destroyed");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_handler_that_waits_for_what_it_interrupted_aborts),
+		cmocka_unit_test(test_a_send_after_destroy_aborts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
