@@ -90,8 +90,19 @@ WEFT_API int weft_chan_recv(weft_chan *ch, void *ret_elem);
 WEFT_API int weft_chan_recv_until(weft_chan *ch, void *ret_elem, int64_t deadline);
 
 /* As weft_chan_recv(), but does not wait or suspend. -EAGAIN: it would have to wait, nothing was
- * taken. */
+ * taken. There was a moment during the call at which nothing could be received. */
 WEFT_API int weft_chan_try_recv(weft_chan *ch, void *ret_elem);
+
+/*
+ * How many elements are in the channel just now; how many it can hold; whether it is closed. What
+ * they say may no longer be so at the return, except that a channel stays closed. NULL: 0 and
+ * false.
+ *
+ * Any context. Do not suspend.
+ */
+WEFT_API size_t weft_chan_len(const weft_chan *ch);
+WEFT_API size_t weft_chan_cap(const weft_chan *ch);
+WEFT_API bool weft_chan_closed(const weft_chan *ch);
 
 enum weft_op { WEFT_SEND, WEFT_RECV };
 
@@ -112,7 +123,8 @@ struct weft_case {
  *
  * @cases     n of them, borrowed for the call. The same channel may stand in several, for both
  *            operations: they never meet each other. n may be 0.
- * @deadline  0: does not wait or suspend.
+ * @deadline  0: does not wait or suspend. -ETIMEDOUT then means that there was a moment during the
+ *            call at which none of the cases could go on.
  *
  * The index of the case taken; -ETIMEDOUT: no case could go on before the deadline; -ECANCELED: the
  * task was cancelled while it waited; in both nothing was sent or taken; -EINVAL: an op is none, a

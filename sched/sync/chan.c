@@ -49,8 +49,7 @@ static inline void copy(void *to, const void *from, size_t size)
 	}
 }
 
-/* relaxed, here and in what follows: stored under the lock only; peeks conclude nothing
- * (chan.h). */
+/* relaxed, here and in what follows: stored under the lock only. */
 static inline struct chan_node *queue_first(struct chan_queue *queue)
 {
 	return atomic_load_explicit(&queue->first, memory_order_relaxed);
@@ -58,7 +57,8 @@ static inline struct chan_node *queue_first(struct chan_queue *queue)
 
 static inline void queue_set_first(struct chan_queue *queue, struct chan_node *node)
 {
-	atomic_store_explicit(&queue->first, node, memory_order_relaxed);
+	/* release: a close that came before, for the peek in chan_looks_ready(). */
+	atomic_store_explicit(&queue->first, node, memory_order_release);
 }
 
 static inline void queue_remove(struct chan_queue *queue, struct chan_node *node)
@@ -119,7 +119,8 @@ static inline size_t chan_count(const weft_chan *ch)
 
 static inline void chan_set_count(weft_chan *ch, size_t count)
 {
-	atomic_store_explicit(&ch->count, count, memory_order_relaxed);
+	/* release: as in queue_set_first(). */
+	atomic_store_explicit(&ch->count, count, memory_order_release);
 }
 
 static inline bool chan_closed(const weft_chan *ch)
@@ -358,10 +359,13 @@ int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan)
 	if (__builtin_mul_overflow(elem_size, capacity, &size) ||
 	    __builtin_add_overflow(size, sizeof(weft_chan) + 63, &size))
 		return -ENOMEM;
+	int saved = errno; /* no call of ours sets it */
 	/* A line of its own, which other objects' writers do not take away. */
 	weft_chan *ch = aligned_alloc(64, size & ~(size_t)63);
-	if (!ch)
+	if (!ch) {
+		errno = saved;
 		return -ENOMEM;
+	}
 	memset(ch, 0, sizeof *ch);
 	ch->elem_size = elem_size;
 	ch->capacity = capacity;
@@ -412,4 +416,19 @@ void weft_chan_destroy(weft_chan *ch)
 	san_ignore_begin();
 	free(ch);
 	san_ignore_end();
+}
+
+size_t weft_chan_len(const weft_chan *ch)
+{
+	return ch ? chan_count(ch) : 0;
+}
+
+size_t weft_chan_cap(const weft_chan *ch)
+{
+	return ch ? ch->capacity : 0;
+}
+
+bool weft_chan_closed(const weft_chan *ch)
+{
+	return ch && chan_closed(ch);
 }

@@ -91,21 +91,30 @@ void weft__chan_enqueue_locked(weft_chan *ch, enum weft_op op, struct chan_node 
 void weft__chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node);
 
 /*
- * Whether a step looks possible. Without the lock: a hint, but what happened before the call is
- * seen.
+ * Whether a step looks possible. Without the lock. A yes is a hint that the lock is worth taking. A
+ * no is exact: at some moment during the call the step was not possible.
  *
- * relaxed, all: nothing is concluded from a yes but that the lock is worth taking. A no says that
- * there was a moment during the call when it was so, or several, one for each thing looked at.
+ * That moment is the first look. By invariant 1 the buffer alone decides, if there is one: who
+ * could be a partner does not wait while the buffer has what we need. Without a buffer the queue of
+ * partners decides. Then comes the look at `closed`. A channel is never opened again, so if it is
+ * not closed at the second look it was not at the first. The other way round the channel could be
+ * closed between the two, and then emptied: it was ready all the time, first by its element, then
+ * by the close.
  */
 static inline bool chan_looks_ready(const weft_chan *ch, enum weft_op op)
 {
-	if (atomic_load_explicit(&ch->closed, memory_order_relaxed))
-		return true;
-	size_t count = atomic_load_explicit(&ch->count, memory_order_relaxed);
-	if (op == WEFT_SEND)
-		return count < ch->capacity ||
-		       atomic_load_explicit(&ch->receivers.first, memory_order_relaxed);
-	return count > 0 || atomic_load_explicit(&ch->senders.first, memory_order_relaxed);
+	bool blocked;
+
+	/* acquire, both: the look at .closed comes after this one, and sees the close that came
+	 * before what is seen here; pairs with chan_set_count() and queue_set_first(). */
+	if (ch->capacity > 0)
+		blocked = atomic_load_explicit(&ch->count, memory_order_acquire) ==
+			  (op == WEFT_SEND ? ch->capacity : 0);
+	else
+		blocked = !atomic_load_explicit(op == WEFT_SEND ? &ch->receivers.first
+								: &ch->senders.first,
+						memory_order_acquire);
+	return !blocked || atomic_load_explicit(&ch->closed, memory_order_relaxed);
 }
 
 /* Whether the arguments are what the operation needs. */

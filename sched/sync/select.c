@@ -11,6 +11,10 @@
  * second fails; whoever had passed over the first in the meantime would have to be told.) It never
  * finds a node of its own.
  *
+ * One that does not wait looks under all locks as well before it says that nothing is ready, if it
+ * has several channels. Otherwise an element could go from one that it has yet to look at to one
+ * that it has passed, with one of the two ready at every moment.
+ *
  * Chance: of the cases that look ready each is as likely. A random place to start from would favour
  * those that come after cases that are not ready. A select that waits enqueues its cases on one
  * channel in a random order, because a partner takes the node that was enqueued first.
@@ -182,7 +186,7 @@ static void unlock_all(const struct weft_case *cases, const struct select_node *
 }
 
 /* Under all locks: carries out a case that has become ready, or enqueues the `count` nodes in their
- * order. Its index; -1: they are enqueued. */
+ * order (wait is NULL: does not). Its index; -1: none is ready. */
 static int take_or_enqueue_locked(struct weft_case *cases, size_t n, struct select_node *nodes,
 				  size_t count, struct chan_wait *wait, struct chan_step *step)
 {
@@ -192,6 +196,8 @@ static int take_or_enqueue_locked(struct weft_case *cases, size_t n, struct sele
 		if (weft__chan_step_locked(cases[i].chan, cases[i].op, cases[i].elem, step))
 			return i;
 	}
+	if (!wait)
+		return -1;
 	weft__wait_begin(&wait->waiter, false);
 	for (size_t k = 0; k < count; k++) {
 		struct weft_case *c = &cases[nodes[k].nth];
@@ -229,18 +235,22 @@ static void dequeue_all(struct weft_case *cases, struct select_node *nodes, size
 static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes,
 			int64_t deadline, void *call)
 {
+	bool waits = deadline > 0;
 	struct chan_wait wait;
 	struct chan_step step;
 	size_t count = put_in_order(cases, n, nodes);
 
-	shuffle_each_channel(cases, nodes, count);
+	if (waits)
+		shuffle_each_channel(cases, nodes, count);
 	lock_all(cases, nodes, count);
-	int i = take_or_enqueue_locked(cases, n, nodes, count, &wait, &step);
+	int i = take_or_enqueue_locked(cases, n, nodes, count, waits ? &wait : NULL, &step);
 	unlock_all(cases, nodes, count);
 	if (i >= 0) {
 		finish(&cases[i], &step, call);
 		return i;
 	}
+	if (!waits)
+		return -ETIMEDOUT;
 	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
 	struct chan_node *taken = outcome == WAIT_WOKEN ? wait.taken : NULL;
 	dequeue_all(cases, nodes, count, taken);
@@ -252,6 +262,20 @@ static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *n
 	return i;
 }
 
+/* Whether the cases name one channel at most: then one look at it is exact. */
+static bool one_channel(const struct weft_case *cases, size_t n)
+{
+	const weft_chan *ch = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		if (ch && cases[i].chan && cases[i].chan != ch)
+			return false;
+		if (cases[i].chan)
+			ch = cases[i].chan;
+	}
+	return true;
+}
+
 int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
 {
 	if (!valid(cases, n))
@@ -259,17 +283,20 @@ int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
 	int i = take_ready(cases, n, SAN_CALL);
 	if (i >= 0)
 		return i;
-	if (deadline <= 0)
+	if (deadline <= 0 && one_channel(cases, n))
 		return -ETIMEDOUT;
 	if (n <= FEW) {
 		struct select_node few[FEW];
 		return wait_for_one(cases, n, few, deadline, SAN_CALL);
 	}
+	int saved = errno; /* no call of ours sets it */
 	san_ignore_begin();
 	struct select_node *many = malloc(n * sizeof *many);
 	san_ignore_end();
-	if (!many)
-		return -ENOMEM;
+	if (!many) {
+		errno = saved;
+		return deadline <= 0 ? -ETIMEDOUT : -ENOMEM;
+	}
 	i = wait_for_one(cases, n, many, deadline, SAN_CALL);
 	san_ignore_begin();
 	free(many);

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who does not want to wait is refused only where there was a moment at which it would have had to.
+ * A channel, or one of several, that is ready at every moment refuses nobody. And what a channel
+ * says of itself.
+ */
+#include "chan_peek.h"
+
+#include <errno.h>
+
+/*
+ * The channel holds an element, then it is closed, and only then the element is taken out. So at
+ * every moment a receive is possible, or says -EPIPE.
+ *
+ *   the taker              who polls, all the time
+ *   close                  looks ready
+ *   receive                looks ready
+ *
+ * Without a buffer: a sender waits, until it is told of the close.
+ */
+struct closing {
+	weft_chan *ch;
+	size_t capacity;
+	unsigned rounds;
+	flag round, done, looks;
+	unsigned refused;
+};
+
+static void *close_and_take(void *arg)
+{
+	struct closing *c = arg;
+	int value;
+
+	for (unsigned i = 1; i <= c->rounds; i++) {
+		if (!CHECK(spin_for(&c->round, i) && spin_for(&c->looks, 1)))
+			break;
+		weft_chan_close(c->ch);
+		if (c->capacity > 0)
+			CHECK(weft_chan_recv(c->ch, &value) == 0);
+		raise_flag(&c->done);
+	}
+	return arg;
+}
+
+static void *send_and_wait(void *arg)
+{
+	int value = 1;
+
+	CHECK(weft_chan_send(arg, &value) == -EPIPE);
+	return arg;
+}
+
+static void poll_closing(size_t capacity)
+{
+	struct closing c = {.capacity = capacity,
+			    .rounds = weft_test_scale(capacity ? 100000 : 2000)};
+	pthread_t taker, sender;
+	int value = 1;
+
+	assert_int_equal(pthread_create(&taker, NULL, close_and_take, &c), 0);
+	for (unsigned i = 1; i <= c.rounds; i++) {
+		c.ch = new_chan(sizeof(int), capacity);
+		if (capacity > 0) {
+			CHECK(weft_chan_send(c.ch, &value) == 0);
+		} else {
+			pthread_create(&sender, NULL, send_and_wait, c.ch);
+			CHECK(await_waiters(c.ch, WEFT_SEND, 1));
+		}
+		c.looks = 0;
+		raise_flag(&c.round);
+		for (unsigned n = 0; !is_raised(&c.done, i); n++) {
+			c.refused += !chan_looks_ready(c.ch, WEFT_RECV);
+			if (n == 0)
+				raise_flag(&c.looks);
+			if (n % 4096 == 4095)
+				sched_yield();
+		}
+		if (capacity == 0)
+			pthread_join(sender, NULL);
+		assert_int_equal(weft_chan_try_recv(c.ch, &value), -EPIPE);
+		weft_chan_destroy(c.ch);
+	}
+	pthread_join(taker, NULL);
+	assert_int_equal(c.refused, 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+static void test_a_close_takes_over_from_an_element(void **state)
+{
+	(void)state;
+	poll_closing(1);
+	poll_closing(0);
+}
+
+/*
+ * A token goes to and fro between two channels, and is sent to the one before it is taken out of the
+ * other: at every moment one of them has an element. The select looks at them with others in
+ * between. It takes the token, and gives it back.
+ */
+#define CHANNELS 200
+
+struct token {
+	weft_chan *chans[2];
+	_Atomic bool over; /* relaxed: ends the loop */
+};
+
+static void *move_token(void *arg)
+{
+	struct token *t = arg;
+	int value = 1;
+
+	for (unsigned i = 0; !atomic_load_explicit(&t->over, memory_order_relaxed); i++) {
+		CHECK(weft_chan_send(t->chans[1 - i % 2], &value) == 0);
+		/* If it is not there, who selects has it just now. */
+		CHECK(weft_chan_recv(t->chans[i % 2], &value) == 0);
+	}
+	return arg;
+}
+
+static void select_while_it_moves(unsigned n)
+{
+	weft_chan *chans[CHANNELS];
+	struct weft_case cases[CHANNELS];
+	struct token t = {.over = false};
+	int value = 1, refused = 0;
+	pthread_t mover;
+
+	for (unsigned i = 0; i < n; i++) {
+		chans[i] = new_chan(sizeof(int), 4);
+		cases[i] = (struct weft_case){.op = WEFT_RECV, .chan = chans[i], .elem = &value};
+	}
+	t.chans[0] = chans[0];
+	t.chans[1] = chans[n - 1];
+	assert_int_equal(weft_chan_send(t.chans[0], &value), 0);
+	assert_int_equal(pthread_create(&mover, NULL, move_token, &t), 0);
+	for (unsigned i = 0; i < weft_test_scale(150000); i++) {
+		int taken = weft_select(cases, n, 0);
+		refused += taken < 0;
+		if (taken >= 0)
+			CHECK(weft_chan_send(cases[taken].chan, &value) == 0);
+	}
+	atomic_store_explicit(&t.over, true, memory_order_relaxed);
+	pthread_join(mover, NULL);
+	assert_int_equal(refused, 0);
+	assert_int_equal(checks_failed(), 0);
+	for (unsigned i = 0; i < n; i++)
+		weft_chan_destroy(chans[i]);
+}
+
+static void test_a_select_sees_what_is_moved(void **state)
+{
+	(void)state;
+	select_while_it_moves(2);
+	select_while_it_moves(16);
+	select_while_it_moves(CHANNELS);
+}
+
+/* --- what a channel says --- */
+
+static void test_len_cap_closed(void **state)
+{
+	weft_chan *buffered = new_chan(sizeof(int), 3), *meet = new_chan(sizeof(int), 0);
+	int value = 1;
+
+	(void)state;
+	assert_int_equal(weft_chan_cap(buffered), 3);
+	assert_int_equal(weft_chan_cap(meet), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(weft_chan_len(buffered), i);
+		assert_int_equal(weft_chan_send(buffered, &value), 0);
+	}
+	assert_int_equal(weft_chan_len(buffered), 3);
+	assert_false(weft_chan_closed(buffered));
+	weft_chan_close(buffered);
+	assert_true(weft_chan_closed(buffered));
+	assert_int_equal(weft_chan_recv(buffered, &value), 0);
+	assert_int_equal(weft_chan_len(buffered), 2);
+	assert_int_equal(weft_chan_len(meet), 0);
+	assert_int_equal(weft_chan_len(NULL), 0);
+	assert_int_equal(weft_chan_cap(NULL), 0);
+	assert_false(weft_chan_closed(NULL));
+	weft_chan_destroy(buffered);
+	weft_chan_destroy(meet);
+}
+
+static void test_errno_is_left_alone(void **state)
+{
+	weft_chan *ch = NULL;
+
+	(void)state;
+	errno = 77;
+	assert_int_equal(weft_chan_create((size_t)1 << 62, 1, &ch), -ENOMEM);
+	assert_int_equal(errno, 77);
+	assert_int_equal(weft_chan_create((size_t)1 << 62, 8, &ch), -ENOMEM);
+	assert_int_equal(errno, 77);
+	assert_null(ch);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_close_takes_over_from_an_element),
+		cmocka_unit_test(test_a_select_sees_what_is_moved),
+		cmocka_unit_test(test_len_cap_closed),
+		cmocka_unit_test(test_errno_is_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
