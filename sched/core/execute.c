@@ -56,15 +56,21 @@ static void keep_coro(struct worker *w, struct coro *co)
 	link_coro(w, co);
 }
 
-/* A chain of those that were kept becomes w's. false: there is none. */
+bool weft__coro_at_hand_in_chain(struct worker *w)
+{
+	w->idle_coros = w->idle_chain;
+	w->idle_chain = NULL;
+	w->idle_coro_count = DEPOT_CHAIN;
+	w->idle_cold = 0;
+	return true;
+}
+
+/* A chain of the depot becomes w's, which keeps none. false: there is none. */
 static bool fetch_coros(struct worker *w)
 {
-	bool hot = w->idle_chain;
-
-	w->idle_coros = hot ? w->idle_chain : weft__depot_take(&w->rt->depot);
-	w->idle_chain = NULL;
+	w->idle_coros = weft__depot_take(&w->rt->depot);
 	w->idle_coro_count = w->idle_coros ? DEPOT_CHAIN : 0;
-	w->idle_cold = hot ? 0 : w->idle_coro_count;
+	w->idle_cold = w->idle_coro_count;
 	return w->idle_coros;
 }
 
@@ -256,7 +262,7 @@ void weft__task_main(void *value)
 		for (;;) {
 			w = run_task(w, &next);
 			if (!next)
-				next = weft__pick_local(w, common);
+				next = weft__pick_local(w, common ? STACK_OWN : STACK_GET);
 			if (!next || !common || next->coro || task_reserve(next))
 				break;
 			w->task = next;
@@ -290,8 +296,9 @@ bool weft__can_start(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
-	if (w->idle_coros)
+	if (weft__coro_at_hand(w))
 		return true;
+	weft__assert_may_be_slow(w);
 	bool got = fetch_coros(w) ||
 		   keep_first(w, weft__coro_new(rt->config.stack_size, rt->config.guard,
 						weft__task_main)) ||
@@ -303,6 +310,7 @@ bool weft__can_start(struct worker *w)
 /* A coroutine for a task of uncommon stack size. */
 static struct coro *uncommon_coro(struct worker *w, struct reserve *reserve)
 {
+	weft__assert_may_be_slow(w);
 	struct coro *co = weft__reserve_take(w->rt, reserve);
 
 	return co ? co : weft__coro_new(reserve->stack_size, w->rt->config.guard, weft__task_main);

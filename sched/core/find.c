@@ -26,6 +26,11 @@
  * the order above would say the same, and never at the leader's picks. (Under WEFT_CHAOS, where
  * there is no order, a join does so by chance, and an end never.)
  *
+ * Putting off. The pick of a task that waits comes after its wait has begun, and its wake may come
+ * any time. So that it is parked at once, its pick does nothing slow: it takes no more memory, and
+ * makes no system call. Where a task needs a new stack, or the ring is to be filled from the
+ * injection queue, the pick ends without a result, and the leader makes it anew.
+ *
  * Searching. At most half as many workers search at a time as there are processors. A searcher
  * steals (steal.c) and looks at what all share, for WEFT_SPIN microseconds, then sleeps (park.c).
  *
@@ -78,34 +83,41 @@ static inline __attribute__((always_inline)) struct task *from_slot(struct worke
 	return t;
 }
 
-static struct task *from_deque(struct worker *w, bool have_stack)
+static struct task *from_deque(struct worker *w, enum stack_for stack)
 {
 	if (weft__deque_empty(&w->deque))
 		return NULL;
 	/* Not taken out without a stack for it: here it can still be stolen, or run inline by who
 	 * forked it. */
-	if (!have_stack && !weft__can_start(w))
+	if (!has_stack(w, stack))
 		return NULL;
-	return startable(w, weft__deque_pop(&w->deque), have_stack);
+	return startable(w, weft__deque_pop(&w->deque), stack);
 }
 
-static struct task *from_inbox(struct worker *w, bool have_stack)
+static struct task *from_inbox(struct worker *w, enum stack_for stack)
 {
 	struct weft__wfcq_node *node;
 
 	if (weft__wfcq_empty(&w->inbox) || !weft__wfcq_take(&w->inbox, &node, 1, NULL))
 		return NULL;
-	return startable(w, task_of_link(node), have_stack);
+	return startable(w, task_of_link(node), stack);
+}
+
+/* Whether a pick that has found t goes on: it has found nothing, and is not put off. */
+static inline bool goes_on(const struct worker *w, const struct task *t)
+{
+	return !t && !w->put_off;
 }
 
 /* Takes up to max tasks of the injection queue: one for now, the others to the ring. */
-static struct task *from_injection(struct worker *w, unsigned max, bool have_stack)
+static struct task *from_injection(struct worker *w, unsigned max, enum stack_for stack)
 {
 	struct weft_runtime *rt = w->rt;
 	struct weft__wfcq_node *nodes[INJECTION_BATCH];
 
 	if (w->retires || weft__wfcq_empty(&rt->injection))
 		return NULL;
+	weft__assert_may_be_slow(w);
 	unsigned count = weft__wfcq_take(&rt->injection, nodes, max, NULL);
 	if (count == 0)
 		return NULL;
@@ -122,7 +134,7 @@ static struct task *from_injection(struct worker *w, unsigned max, bool have_sta
 		weft__announce_due(rt);
 	else if (left || count > 1)
 		weft__announce(rt);
-	return startable(w, task_of_link(nodes[0]), have_stack);
+	return startable(w, task_of_link(nodes[0]), stack);
 }
 
 /* What w, which has slept, is to run: t, or what it was handed meanwhile. If there are both, the
@@ -138,7 +150,7 @@ static struct task *or_handed(struct worker *w, struct task *t)
 		return t;
 	}
 	counter_add(&w->counters.injected, 1);
-	return startable(w, handed, false);
+	return startable(w, handed, STACK_GET);
 }
 
 /* Takes the oldest of the ring, and has loaded what one of the next will need. */
@@ -156,31 +168,35 @@ static inline __attribute__((always_inline)) struct task *pop_ring(struct worker
  * While the ring overflows, the injection queue is its tail (ready.c): everybody keeps their place
  * in the line, and the ring is filled anew when it is empty.
  */
-static struct task *from_ring(struct worker *w, bool have_stack)
+static struct task *from_ring(struct worker *w, enum stack_for stack)
 {
 	struct task *t = pop_ring(w);
 
 	if (t)
-		return startable(w, t, have_stack);
+		return startable(w, t, stack);
 	if (!w->overflowed)
 		return NULL;
-	t = from_injection(w, INJECTION_BATCH, have_stack);
+	if (stack == STACK_AT_HAND) {
+		weft__put_off(w, NULL); /* the ring may have to grow, a worker to be woken */
+		return NULL;
+	}
+	t = from_injection(w, INJECTION_BATCH, stack);
 	if (!t)
 		w->overflowed = false;
 	return t;
 }
 
 /* The oldest of the deque, which costs more than the newest. */
-static struct task *from_deque_end(struct worker *w, bool have_stack)
+static struct task *from_deque_end(struct worker *w, enum stack_for stack)
 {
-	if (weft__deque_empty(&w->deque) || (!have_stack && !weft__can_start(w)))
+	if (weft__deque_empty(&w->deque) || !has_stack(w, stack))
 		return NULL;
-	return startable(w, weft__deque_pop_oldest(&w->deque), have_stack);
+	return startable(w, weft__deque_pop_oldest(&w->deque), stack);
 }
 
 /* Picks under WEFT_CHAOS, where (with "hop") tasks that are not pinned are in inboxes too. */
 static __attribute__((noinline)) struct task *pick_by_chance(struct worker *w, uint32_t pick,
-							     bool have_stack)
+							     enum stack_for stack)
 {
 	enum { SLOT, RING, DEQUE, DEQUE_END, INBOX, SOURCES };
 	struct task *t = NULL;
@@ -193,22 +209,22 @@ static __attribute__((noinline)) struct task *pick_by_chance(struct worker *w, u
 	}
 	if (weft__chaos_strikes(w, CHAOS_ORDER))
 		first = weft__chaos_choose(w, SOURCES);
-	for (uint32_t i = 0; i < SOURCES && !t; i++) {
+	for (uint32_t i = 0; i < SOURCES && goes_on(w, t); i++) {
 		switch ((first + i) % SOURCES) {
 		case SLOT:
 			t = from_slot(w);
 			break;
 		case RING:
-			t = from_ring(w, have_stack);
+			t = from_ring(w, stack);
 			break;
 		case DEQUE:
-			t = from_deque(w, have_stack);
+			t = from_deque(w, stack);
 			break;
 		case DEQUE_END:
-			t = from_deque_end(w, have_stack);
+			t = from_deque_end(w, stack);
 			break;
 		case INBOX:
-			t = from_inbox(w, have_stack);
+			t = from_inbox(w, stack);
 			break;
 		}
 	}
@@ -220,7 +236,7 @@ static __attribute__((noinline)) struct task *pick_by_chance(struct worker *w, u
 
 /* The pick of that number, in the whole order. */
 static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint32_t pick,
-							 bool have_stack)
+							 enum stack_for stack)
 {
 	struct task *t = NULL;
 
@@ -229,43 +245,46 @@ static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint3
 		return NULL;
 	}
 	if (pick % RING_EVERY == 0)
-		t = from_ring(w, have_stack);
+		t = from_ring(w, stack);
 	else if (pick % RING_EVERY == DEQUE_OFFSET)
-		t = from_deque(w, have_stack);
+		t = from_deque(w, stack);
 
-	if (!t)
+	if (goes_on(w, t))
 		t = from_slot(w);
-	if (!t)
-		t = from_ring(w, have_stack);
-	if (!t)
-		t = from_deque(w, have_stack);
-	if (!t && w->pinned > 0)
-		t = from_inbox(w, have_stack);
+	if (goes_on(w, t))
+		t = from_ring(w, stack);
+	if (goes_on(w, t))
+		t = from_deque(w, stack);
+	if (goes_on(w, t) && w->pinned > 0)
+		t = from_inbox(w, stack);
 	return t;
 }
 
 /* The way of tasks that yield: the ring, and only then the whole order. */
 static __attribute__((noinline)) struct task *pick_ring(struct worker *w, uint32_t pick,
-							bool have_stack)
+							enum stack_for stack)
 {
 	struct task *t = pop_ring(w);
 
 	if (__builtin_expect(t && t->coro, 1))
 		return t;
-	if (t && (t = startable(w, t, have_stack)))
-		return t;
-	return pick_local(w, pick, have_stack);
+	if (t) {
+		t = startable(w, t, stack);
+		if (!goes_on(w, t))
+			return t;
+	}
+	return pick_local(w, pick, stack);
 }
 
 /* While something is due the leader makes every second pick, which is not counted. */
 static __attribute__((noinline)) struct task *pick_specially(struct worker *w, uint32_t pick,
-							     bool have_stack)
+							     enum stack_for stack)
 {
 	if (w->rt->config.chaos.on)
-		return pick_by_chance(w, pick, have_stack);
+		return pick_by_chance(w, pick, stack);
 	uint32_t before = pick - 1;
 	if (w->served_at == before || w->retires)
-		return pick_local(w, pick, have_stack);
+		return pick_local(w, pick, stack);
 	/* relaxed: as in weft__count_pick(). */
 	atomic_store_explicit(&w->picks, before, memory_order_relaxed);
 	w->served_at = before;
@@ -273,21 +292,21 @@ static __attribute__((noinline)) struct task *pick_specially(struct worker *w, u
 	return NULL;
 }
 
-struct task *weft__pick_local(struct worker *w, bool have_stack)
+struct task *weft__pick_local(struct worker *w, enum stack_for stack)
 {
 	uint32_t pick = weft__count_pick(w);
 
 	/* Between those picks that take another order the slot comes first: the way of tasks that
 	 * talk to each other. What is in the slot has started. */
 	if (weft__picks_are_special(w->rt))
-		return pick_specially(w, pick, have_stack);
+		return pick_specially(w, pick, stack);
 	if (__builtin_expect(pick % DEQUE_OFFSET != 0, 1)) {
 		struct task *t = from_slot(w);
 		if (t)
 			return t;
-		return pick_ring(w, pick, have_stack);
+		return pick_ring(w, pick, stack);
 	}
-	return pick_local(w, pick, have_stack);
+	return pick_local(w, pick, stack);
 }
 
 /* What the order of weft__pick_local() neglects; each source comes first in its turn. */
@@ -298,13 +317,13 @@ static struct task *pick_fair(struct worker *w)
 	for (unsigned i = 0; i < FAIR_SOURCES && !t; i++) {
 		switch (w->fair_turn++ % FAIR_SOURCES) {
 		case 0:
-			t = from_injection(w, 1, false);
+			t = from_injection(w, 1, STACK_GET);
 			break;
 		case 1:
-			t = from_deque_end(w, false);
+			t = from_deque_end(w, STACK_GET);
 			break;
 		case 2:
-			t = from_inbox(w, false);
+			t = from_inbox(w, STACK_GET);
 			break;
 		case 3:
 			t = weft__starved_take(w);
@@ -358,7 +377,7 @@ static struct task *serve_due(struct worker *w)
 	/* relaxed: see timekeeper.c. */
 	if (timer < atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
 		weft__timekeeper_engage(w, timer);
-	return from_injection(w, 1, false);
+	return from_injection(w, 1, STACK_GET);
 }
 
 /* The leader's pick where the order has its turn. */
@@ -398,13 +417,13 @@ static struct task *search(struct worker *w)
 		struct task *t = chaos_at(w, CHAOS_STEAL) ? NULL : weft__steal(w);
 		/* A batch may have begun with one that cannot start. */
 		if (!t)
-			t = from_ring(w, false);
+			t = from_ring(w, STACK_GET);
 		if (!t)
-			t = from_deque(w, false);
+			t = from_deque(w, STACK_GET);
 		if (!t)
-			t = from_inbox(w, false);
+			t = from_inbox(w, STACK_GET);
 		if (!t)
-			t = from_injection(w, INJECTION_BATCH, false);
+			t = from_injection(w, INJECTION_BATCH, STACK_GET);
 		if (t || spin == 0)
 			return t;
 		/* What waits for a time does not wait for the search's end; it is woken into our
@@ -451,25 +470,49 @@ static struct task *look_around(struct worker *w, bool *ret_more)
 		if (t)
 			return t;
 	}
-	t = weft__pick_local(w, false);
+	t = weft__pick_local(w, STACK_GET);
 	if (t || w->fair)
 		return t;
 
-	t = from_inbox(w, false);
+	t = from_inbox(w, STACK_GET);
 	if (!t && !w->retires && is_due(w->rt))
 		t = serve_due(w);
 	if (!t)
-		t = from_injection(w, INJECTION_BATCH, false);
+		t = from_injection(w, INJECTION_BATCH, STACK_GET);
 	if (!t)
 		t = weft__starved_take(w);
 	if (t)
 		return t;
 	*ret_more = run_timers(w, false);
-	return weft__pick_local(w, false);
+	return weft__pick_local(w, STACK_GET);
+}
+
+void weft__put_off(struct worker *w, struct task *t)
+{
+	w->put_off = true;
+	w->put_off_task = t;
+	/* The leader makes the pick of the same number. relaxed: as in weft__count_pick(). */
+	atomic_store_explicit(&w->picks, atomic_load_explicit(&w->picks, memory_order_relaxed) - 1,
+			      memory_order_relaxed);
+}
+
+/* What the pick that was put off has taken out of its queue already, or NULL. */
+static struct task *resume_pick(struct worker *w)
+{
+	struct task *t = w->put_off_task;
+
+	w->put_off = false;
+	w->put_off_task = NULL;
+	return startable(w, t, STACK_GET);
 }
 
 struct task *weft__find(struct worker *w)
 {
+	if (w->put_off) {
+		struct task *t = resume_pick(w);
+		if (t)
+			return t;
+	}
 	for (;;) {
 		/* acquire: pairs with the release of who stops the runtime. */
 		if (atomic_load_explicit(&w->rt->stopped, memory_order_acquire))
@@ -500,9 +543,9 @@ struct task *weft__find(struct worker *w)
 		if (more)
 			continue;
 		weft__sleep_announce(w);
-		t = from_inbox(w, false);
+		t = from_inbox(w, STACK_GET);
 		if (!t && !w->retires)
-			t = from_injection(w, 1, false);
+			t = from_injection(w, 1, STACK_GET);
 		if (t)
 			weft__get_up(w);
 		else

@@ -9,14 +9,34 @@
 
 /*
  * t, if it can run now. An unstarted task for which no stack can be had is put aside (starve.c),
- * and NULL returned. have_stack: the caller has a stack of the common size for it.
+ * and NULL returned. NULL as well if the pick is put off.
  */
-static inline struct task *startable(struct worker *w, struct task *t, bool have_stack)
+static inline struct task *startable(struct worker *w, struct task *t, enum stack_for stack)
 {
-	if (!t || t->coro || (have_stack && !task_reserve(t)) || weft__can_start_task(w, t))
+	if (!t || t->coro || (stack == STACK_OWN && !task_reserve(t)))
+		return t;
+	if (stack == STACK_AT_HAND) {
+		if (!task_reserve(t) && weft__coro_at_hand(w))
+			return t;
+		weft__put_off(w, t);
+		return NULL;
+	}
+	if (weft__can_start_task(w, t))
 		return t;
 	weft__starved_put(w, t);
 	return NULL;
+}
+
+/* Whether a task of the common stack size can start. false as well if the pick is put off. */
+static inline bool has_stack(struct worker *w, enum stack_for stack)
+{
+	if (stack == STACK_OWN || weft__coro_at_hand(w))
+		return true;
+	if (stack == STACK_AT_HAND) {
+		weft__put_off(w, NULL);
+		return false;
+	}
+	return weft__can_start(w);
 }
 
 /* What a plain thread has handed to a worker that slept (park.c). By the owner, once it is awake;

@@ -142,6 +142,30 @@ struct worker *weft__suspend_to_start(struct worker *w, enum leave leave, struct
 /* Runs t on w, from its leader, until the leader is switched to again. */
 void weft__execute(struct worker *w, struct task *t);
 
+/* Where a pick takes the stack from on which an unstarted task is to run. */
+enum stack_for {
+	STACK_GET,     /* one that w keeps, or a new one */
+	STACK_AT_HAND, /* one that w keeps; else the pick is put off: the caller's wait has begun */
+	STACK_OWN,     /* of the common size: the caller's own */
+};
+
+/* Whether w keeps a coroutine for a task of the common stack size. */
+bool weft__coro_at_hand_in_chain(struct worker *w);
+
+static inline bool weft__coro_at_hand(struct worker *w)
+{
+	return w->idle_coros || (w->idle_chain && weft__coro_at_hand_in_chain(w));
+}
+
+/* Between the begin of a wait and the switch nothing slow may be done: its waker is held up, if
+ * only for a moment, and the task until it is parked. */
+static inline void weft__assert_may_be_slow(const struct worker *w)
+{
+	assert(!w->task ||
+	       atomic_load_explicit(&w->task->park, memory_order_relaxed) != PARK_SUSPENDING);
+	(void)w;
+}
+
 /* Whether w can start a task of the common stack size: has a stack ready, or gets one now. */
 bool weft__can_start(struct worker *w);
 
@@ -270,16 +294,18 @@ static inline void visit_end(struct weft_runtime *rt)
 
 /*
  * The next task from w's own queues: cheap, no stealing. NULL also when the leader is to make a
- * fair pick. have_stack: the caller will run an unstarted task of the common stack size on its own
- * stack.
+ * fair pick, or this one.
  */
-struct task *weft__pick_local(struct worker *w, bool have_stack);
+struct task *weft__pick_local(struct worker *w, enum stack_for stack);
+
+/* The leader is to make this pick, which has taken t, if not NULL, out of its queue. */
+void weft__put_off(struct worker *w, struct task *t);
 
 /* Lets the others have their turn: the task that runs on w goes to the tail of w's queue. Returns
  * the worker on which it goes on. */
 static inline struct worker *give_way(struct worker *w)
 {
-	struct task *next = weft__pick_local(w, false);
+	struct task *next = weft__pick_local(w, STACK_GET);
 
 	if (next || w->fair || w->rt->config.chaos.on)
 		w = weft__suspend(w, LEAVE_YIELD, next);

@@ -74,13 +74,13 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 				if (!weft__deque_push(&w->deque, loot[i]))
 					weft__inject(w->rt, loot[i]);
 			}
-			return startable(w, loot[0], false);
+			return startable(w, loot[0], STACK_GET);
 		}
 	}
 	struct task *handed = can_start ? from_hand(victim) : NULL;
 	if (handed) {
 		counter_add(&w->counters.injected, 1);
-		return startable(w, handed, false);
+		return startable(w, handed, STACK_GET);
 	}
 	if (w->spares_rings || weft__ring_empty(&victim->ring))
 		return NULL;
@@ -100,7 +100,7 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 		weft__announce(w->rt);
 	w->loot_since = weft__clock_now();
 	w->loot_count = count;
-	return startable(w, loot[0], false);
+	return startable(w, loot[0], STACK_GET);
 }
 
 struct task *weft__steal(struct worker *w)

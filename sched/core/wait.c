@@ -148,7 +148,7 @@ static __attribute__((noinline)) struct worker *end_unsuspended(struct worker *w
 static inline void suspend_until_woken(struct worker *w, struct task *t)
 {
 	counter_add(&w->counters.parks, 1);
-	weft__suspend(w, LEAVE_PARK, weft__pick_local(w, false));
+	weft__suspend(w, LEAVE_PARK, weft__pick_local(w, STACK_AT_HAND));
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 }
 

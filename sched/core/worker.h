@@ -53,6 +53,7 @@ struct worker {
 	struct weft__thread *thread_state; /* the thread's: as stale as w after a switch */
 	enum leave leave;
 	bool fair;           /* the leader makes the next pick, a fair one */
+	bool put_off;        /* the leader makes the next pick, one that was put off: find.c */
 	bool due;            /* and it is to serve what is due */
 	bool overflowed;     /* the ring's tail is in the injection queue */
 	bool starving;       /* was refused a stack when it last asked (starve.c) */
@@ -71,10 +72,11 @@ struct worker {
 	int64_t spare_ns;    /* for how long it may not, after the last such loot */
 	int64_t next_watch;  /* when it looks at the slots again while it searches */
 	uint32_t served_at;  /* .picks when it last served what was due */
+	struct task *put_off_task; /* what that pick has taken already, or NULL */
 	struct task *leaving;
 	struct coro *leaving_coro;
 	struct reserve *leaving_reserve; /* LEAVE_FREE: of what size leaving_coro is */
-	struct coro *idle_coros; /* coroutines without a task, hot, linked by .next */
+	struct coro *idle_coros;         /* coroutines without a task, hot, linked by .next */
 	unsigned idle_coro_count;
 	unsigned idle_cold;      /* so many of them, the last ones, come from the depot */
 	struct coro *idle_chain; /* DEPOT_CHAIN more of them, or NULL */
