@@ -36,11 +36,19 @@
  * queue when it stops, and calls weft__announce_due() for what it leaves there: for the race, see
  * weft__search_stop().
  *
+ * A task that forks and joins makes no picks. So a fork that sees DUE makes the next join take the
+ * slow way, which gives way (fork.c). Such a task gives way once in SLICE_NS, so a flood leaves
+ * it most of the time.
+ *
  * While a ring overflows, the injection queue is that ring's tail (ready.c). Its tasks are not due,
  * so a worker whose ring overflows does not set DUE for what it leaves.
  */
 #include "runtime.h"
+#include "sched/os/clock.h"
 #include "sched/os/membarrier.h"
+
+/* How long a task that forks and joins goes on before it gives way again. */
+#define SLICE_NS ((int64_t)50000)
 
 bool weft__set_due(struct weft_runtime *rt)
 {
@@ -81,4 +89,19 @@ void weft__announce_due(struct weft_runtime *rt)
 		if (SLEEPERS(idle) > 0 ? weft__wake_searcher(rt) : weft__set_due(rt))
 			return;
 	}
+}
+
+struct worker *weft__let_due_run(struct worker *w)
+{
+	int64_t now = weft__clock_now();
+
+	if (now - w->gave_way_at < SLICE_NS)
+		return w;
+	w->gave_way_at = now;
+	if (w->retires)
+		return give_way(w);
+	/* relaxed: our own. */
+	w->served_at = atomic_load_explicit(&w->picks, memory_order_relaxed);
+	w->fair = w->due = true;
+	return weft__suspend(w, LEAVE_YIELD, NULL);
 }

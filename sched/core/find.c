@@ -283,11 +283,17 @@ static __attribute__((noinline)) struct task *pick_specially(struct worker *w, u
 	if (w->rt->config.chaos.on)
 		return pick_by_chance(w, pick, stack);
 	uint32_t before = pick - 1;
-	if (w->served_at == before || w->retires)
-		return pick_local(w, pick, stack);
-	/* relaxed: as in weft__count_pick(). */
-	atomic_store_explicit(&w->picks, before, memory_order_relaxed);
-	w->served_at = before;
+	bool serves = w->served_at != before && !w->retires;
+	if (serves) {
+		/* relaxed: as in weft__count_pick(). */
+		atomic_store_explicit(&w->picks, before, memory_order_relaxed);
+		w->served_at = before;
+	} else {
+		struct task *t = pick_local(w, pick, stack);
+		if (!goes_on(w, t) || w->fair || w->retires)
+			return t;
+		w->served_at = pick;
+	}
 	w->fair = w->due = true;
 	return NULL;
 }

@@ -13,6 +13,9 @@
  * inline itself. Where that is still TASK_NO_HOME the worker is the same, and need not be asked for
  * anew. (A generator does not get past run_inline(): what runs inline cannot yield for it.)
  *
+ * While something is due (due.c), weft_fork() sees to it that the next join does not take the fast
+ * way, and gives way before it runs the fork. The fast way pays nothing for that.
+ *
  * The fast way is about 120 instructions, and its time goes mostly to the reading of mxcsr; see
  * docs/performance.md. weft_fork() and weft_fork_join() themselves are in tls.c, which gives them
  * the worker without a call.
@@ -210,6 +213,8 @@ static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task
 						   const struct fpwords *fpwords)
 {
 	if (taken) {
+		if (is_due(w->rt))
+			w = weft__let_due_run(w);
 		allow_inlining_here(w);
 		if (has_room(w))
 			return run_inline_slowly(w, t, fpwords);

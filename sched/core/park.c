@@ -245,6 +245,9 @@ void weft__announce_slot(struct weft_runtime *rt)
 
 void weft__announce_start(struct worker *w)
 {
+	/* DUE, which excludes sleepers: the next join of a fork takes the slow way, and gives way
+	 * there (join_slowly() in fork.c). */
+	w->inline_span = 0;
 	if (weft__deque_size(&w->deque) == 1)
 		weft__announce_slot(w->rt);
 	else

@@ -72,6 +72,7 @@ struct worker {
 	int64_t spare_ns;    /* for how long it may not, after the last such loot */
 	int64_t next_watch;  /* when it looks at the slots again while it searches */
 	uint32_t served_at;  /* .picks when it last served what was due */
+	int64_t gave_way_at; /* when a task that makes no picks last let it do so */
 	struct task *put_off_task; /* what that pick has taken already, or NULL */
 	struct task *leaving;
 	struct coro *leaving_coro;

@@ -244,6 +244,121 @@ static void test_the_timekeeper_says_that_a_deadline_has_passed(void **state)
 	assert_due(expire_by_timekeeper);
 }
 
+/* --- tasks that make no picks --- */
+
+#define FORKS_MAX 30000000u
+
+static _Atomic uint32_t forks, forks_waited;
+
+static void *note_forks(void *arg)
+{
+	if (GET(run) == 0)
+		SET(forks_waited, GET(forks));
+	return note_run(arg);
+}
+
+static void *submit_to_forker(void *arg)
+{
+	for (unsigned i = 0; i < GET(victims); i++)
+		CHECK(weft_submit(arg, note_forks, NULL, NULL) == 0);
+	return NULL;
+}
+
+static void begin_to_fork(void)
+{
+	pthread_t thread;
+
+	SET(victims, VICTIMS);
+	SET(run, 0);
+	SET(forks, 0);
+	SET(since, picks());
+	if (CHECK(pthread_create(&thread, NULL, submit_to_forker, weft__worker()->rt) == 0))
+		pthread_join(thread, NULL);
+}
+
+static void *fork_and_join(void *arg)
+{
+	begin_to_fork();
+	while (GET(run) < VICTIMS && GET(forks) < FORKS_MAX) {
+		weft_forked forked;
+
+		SET(forks, GET(forks) + 1);
+		weft_fork(&forked, give_back, NULL);
+		weft_fork_join(&forked);
+	}
+	return arg;
+}
+
+static void note_ranges(size_t lo, size_t hi, void *ctx)
+{
+	(void)lo;
+	(void)hi;
+	(void)ctx;
+	SET(forks, GET(forks) + 1);
+}
+
+static void *fork_ranges(void *arg)
+{
+	begin_to_fork();
+	while (GET(run) < VICTIMS && GET(forks) < FORKS_MAX)
+		CHECK(weft_for(0, 64, 1, note_ranges, NULL) == 0);
+	return arg;
+}
+
+/* The first join gives way; in a recursion that is the first of the deepest forks. */
+static void test_forks_let_what_is_due_run(void **state)
+{
+	(void)state;
+	assert_run(1, fork_and_join, NULL);
+	assert_int_equal(GET(run), VICTIMS);
+	assert_in_range(GET(forks_waited), 1, 1);
+	assert_run(1, fork_ranges, NULL);
+	assert_int_equal(GET(run), VICTIMS);
+	assert_in_range(GET(forks_waited), 1, 1);
+}
+
+static _Atomic bool sleeper_woke;
+
+static void *fork_until_the_sleeper_wakes(void *arg)
+{
+	while (!GET(sleeper_woke)) {
+		weft_forked forked;
+
+		weft_fork(&forked, give_back, NULL);
+		weft_fork_join(&forked);
+	}
+	return arg;
+}
+
+static void *sleep_a_moment(void *arg)
+{
+	CHECK(weft_sleep(1000000) == 0);
+	SET(sleeper_woke, true);
+	return arg;
+}
+
+static void *sleep_beside_forkers(void *arg)
+{
+	weft_task *tasks[4], *sleeper;
+
+	SET(sleeper_woke, false);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(weft_spawn(fork_until_the_sleeper_wakes, NULL, &tasks[i]) == 0);
+	CHECK(weft_spawn(sleep_a_moment, NULL, &sleeper) == 0);
+	CHECK(weft_join(sleeper, NULL) == 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	return arg;
+}
+
+/* However the workers are woken, and whoever is the keeper before all are busy. */
+static void test_a_sleeper_wakes_beside_tasks_that_fork(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 10 + weft_test_scale(100); i++)
+		assert_run(1 + i % 4, sleep_beside_forkers, NULL);
+}
+
 static unsigned count_threads(void)
 {
 	DIR *threads = opendir("/proc/self/task");
@@ -254,15 +369,6 @@ static unsigned count_threads(void)
 		count++;
 	closedir(threads);
 	return count;
-}
-
-static _Atomic bool sleeper_woke;
-
-static void *sleep_a_moment(void *arg)
-{
-	CHECK(weft_sleep(1000000) == 0);
-	SET(sleeper_woke, true);
-	return arg;
 }
 
 static void *sleep_beside_a_yielder(void *arg)
@@ -360,6 +466,8 @@ int main(void)
 		cmocka_unit_test(test_what_was_injected_comes_next),
 		cmocka_unit_test(test_what_has_slept_comes_next),
 		cmocka_unit_test(test_the_timekeeper_says_that_a_deadline_has_passed),
+		cmocka_unit_test(test_forks_let_what_is_due_run),
+		cmocka_unit_test(test_a_sleeper_wakes_beside_tasks_that_fork),
 		cmocka_unit_test(test_the_timekeeper_ends_with_its_runtime),
 		cmocka_unit_test(test_a_flood_from_outside_leaves_half_of_the_picks),
 		cmocka_unit_test(test_an_idle_runtime_has_nothing_due),
