@@ -12,8 +12,9 @@
  *
  * Mappings are few: vm.max_map_count, 65530 by default. A process that has used them up cannot
  * start a thread any more, nor allocate memory. So guards by mprotect() take at most three quarters
- * of them, that is 24574 stacks by default. The last quarter is for the program. Further stacks
- * have no guard, and one line on stderr says so. Where the guard would be there is a gap of the
+ * of them, that is 24574 stacks by default. The last quarter is for the program: if that takes
+ * more, guards are refused earlier. Stacks beyond the three quarters have no guard, and one line on
+ * stderr says so. Where the guard would be there is a gap of the
  * same size, so that an overflow that is no larger than the guard does no harm; but it is not
  * noticed.
  *
@@ -168,7 +169,7 @@ static void guard_mappings_give_back(size_t guards)
 	atomic_fetch_sub_explicit(&guard_mappings, guards * MAPPINGS_A_GUARD, memory_order_relaxed);
 }
 
-static void explain_mapping_limit(void)
+static void explain_lack_of_guards(void)
 {
 	static _Atomic bool explained;
 
@@ -182,40 +183,60 @@ static void explain_mapping_limit(void)
 		   MAPPINGS_A_GUARD, mapping_limit());
 }
 
-/* One guard, or, where there are no more mappings for guards, none. A locked mapping (mlockall)
- * refuses MADV_GUARD_INSTALL: mprotect() is what always works. */
-static void guard_one(struct arena *arena, char *base, enum stack_guard_mechanism mechanism)
+static void explain_mapping_limit(void)
+{
+	static _Atomic bool explained;
+
+	/* relaxed: as above */
+	if (atomic_exchange_explicit(&explained, true, memory_order_relaxed))
+		return;
+	weft__warn("cannot guard another stack: each guard is a mapping here; raise "
+		   "vm.max_map_count or "
+		   "set WEFT_GUARD=off");
+}
+
+/* One guard, or none where guards have had their share of the mappings. A locked mapping (mlockall)
+ * refuses MADV_GUARD_INSTALL: mprotect() is what always works. false: the system refuses a guard
+ * within that share. */
+static bool guard_one(struct arena *arena, char *base, enum stack_guard_mechanism mechanism)
 {
 	if (mechanism != STACK_GUARD_MPROTECT &&
 	    madvise(base, arena->guard_bytes, MADV_GUARD_INSTALL) == 0)
-		return;
-	if (guard_mappings_take()) {
-		if (mprotect(base, arena->guard_bytes, PROT_NONE) == 0) {
-			arena->guard_mappings++;
-			return;
-		}
-		/* The program has taken more than its quarter. */
-		guard_mappings_give_back(1);
+		return true;
+	if (!guard_mappings_take()) {
+		explain_lack_of_guards();
+		return true;
 	}
-	explain_mapping_limit();
+	if (mprotect(base, arena->guard_bytes, PROT_NONE) == 0) {
+		arena->guard_mappings++;
+		return true;
+	}
+	/* The program has taken more than its own share. */
+	if (errno == ENOMEM)
+		explain_mapping_limit();
+	guard_mappings_give_back(1);
+	return false;
 }
 
 uint32_t weft__arena_make_ready(struct arena *arena, uint32_t count)
 {
 	enum stack_guard_mechanism mechanism;
 	char *base = arena_slot_base(arena, arena->ready);
+	uint32_t made = 0;
 
 	if (count > arena->slots - arena->ready)
 		count = arena->slots - arena->ready;
-	if (arena->guard_bytes == 0)
-		return count;
-	mechanism = weft__stack_guard_mechanism();
-	if (mechanism == STACK_GUARD_PROCESS_MADVISE && count > 1 &&
-	    guard_at_once(base, arena->guard_bytes, arena->slot_bytes, count))
-		return count;
-	for (uint32_t i = 0; i < count; i++)
-		guard_one(arena, base + i * arena->slot_bytes, mechanism);
-	return count;
+	if (arena->guard_bytes == 0) {
+		made = count;
+	} else {
+		mechanism = weft__stack_guard_mechanism();
+		if (mechanism == STACK_GUARD_PROCESS_MADVISE && count > 1 &&
+		    guard_at_once(base, arena->guard_bytes, arena->slot_bytes, count))
+			made = count;
+		while (made < count && guard_one(arena, base + made * arena->slot_bytes, mechanism))
+			made++;
+	}
+	return made;
 }
 
 struct arena *weft__arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes,

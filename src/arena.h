@@ -58,8 +58,8 @@ struct arena *weft__arena_map(struct pool *pool, size_t slot_bytes, size_t guard
 void weft__arena_unmap(struct arena *arena);
 
 /* Guards up to `count` slots, at most ARENA_BATCH, from the first unready one on. Returns how many
- * it did, at least 1 if there was one; they are for the caller to count as ready. Where guards are
- * mappings, and those run out, a slot has none (arena.c). By one thread at a time. */
+ * it did, 0 if the system refuses; they are for the caller to count as ready. Where guards have had
+ * their share of the mappings a slot has none (arena.c). By one thread at a time. */
 uint32_t weft__arena_make_ready(struct arena *arena, uint32_t count);
 
 /* Gives the memory of slots of one pool, 1 to ARENA_BATCH, back to the system. Their guards

@@ -45,8 +45,9 @@ enum stack_guard_mechanism {
  *
  * @header  bytes to leave at .top, the same for all users of one size, at most 1 KiB.
  *
- * 0; -ENOMEM: no address space or memory could be had. Where guards are mappings, and those run out,
- * the stack has no guard (arena.c): one line on stderr, once.
+ * 0; -ENOMEM: no address space, memory or mapping could be had (where the mapping limit seems to be
+ * the reason, one line on stderr, once). Where guards have had their share of the mappings the stack
+ * has none (arena.c): one line on stderr, once.
  */
 int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret);
 

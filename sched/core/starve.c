@@ -97,15 +97,16 @@ static __attribute__((noinline, cold)) void explain_wait(struct weft_runtime *rt
 	struct stack_counts stacks;
 	struct weft_stats tasks;
 	struct rlimit limit;
-	char why[64] = "the system refuses more memory";
+	char why[80] = "the system refuses more memory; leave more of it to this program";
 
 	weft_stats(rt, &tasks);
 	weft__stack_counts(&stacks);
 	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-		snprintf(why, sizeof why, "the limit of address space, ulimit -v, is %llu KiB",
+		snprintf(why, sizeof why,
+			 "the limit of address space is %llu KiB; raise it (ulimit -v)",
 			 (unsigned long long)limit.rlim_cur >> 10);
 	weft__warn("tasks wait for stacks: %llu tasks are live, %zu stacks of %zu KiB are in use, "
-		   "and %s; raise it, lower WEFT_STACK_SIZE, or have fewer tasks at a time",
+		   "and %s, lower WEFT_STACK_SIZE, or have fewer tasks at a time",
 		   (unsigned long long)tasks.live, stacks.used, rt->config.stack_size >> 10, why);
 }
 
