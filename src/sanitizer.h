@@ -86,6 +86,8 @@ void __tsan_func_entry(void *call);
 void __tsan_func_exit(void *unused);
 void __tsan_read_range(void *addr, long size);
 void __tsan_write_range(void *addr, long size);
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
 void AnnotateIgnoreWritesBegin(const char *file, int line);
 void AnnotateIgnoreWritesEnd(const char *file, int line);
 void AnnotateIgnoreSyncBegin(const char *file, int line);
@@ -174,12 +176,14 @@ static inline void san_errno_passes_on(int *location)
 /*
  * Around calls of malloc, free, mmap and the like for the library's own objects. ThreadSanitizer
  * takes each of these for a write by the calling fiber; two of them on the same block, ordered by a
- * lock that it does not see, would be reported. Also around calls that lock or make and join
- * threads, liburcu's among them: these would order strangers. Must not span a switch.
+ * lock that it does not see, would be reported. The same goes for the C library's functions that
+ * read or write the library's memory, such as memcmp(). Also around calls that lock or make and
+ * join threads, liburcu's among them: these would order strangers. Must not span a switch.
  */
 static inline void san_ignore_begin(void)
 {
 #ifdef WEFT_TSAN_USER
+	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
 	AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
 	AnnotateIgnoreSyncBegin(__FILE__, __LINE__);
 #endif
@@ -190,6 +194,7 @@ static inline void san_ignore_end(void)
 #ifdef WEFT_TSAN_USER
 	AnnotateIgnoreSyncEnd(__FILE__, __LINE__);
 	AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
 #endif
 }
 

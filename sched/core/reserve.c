@@ -11,6 +11,13 @@ static struct coro *new_coro(struct weft_runtime *rt, size_t stack_size)
 	return weft__coro_new(stack_size, rt->config.guard, weft__task_main);
 }
 
+static void free_reserve(struct reserve *reserve)
+{
+	san_ignore_begin();
+	free(reserve);
+	san_ignore_end();
+}
+
 static struct reserve *find_locked(struct weft_runtime *rt, size_t stack_size)
 {
 	struct reserve *reserve = rt->uncommon;
@@ -53,7 +60,9 @@ int weft__reserve_enter(struct weft_runtime *rt, struct worker *w, size_t stack_
 	struct reserve *reserve = try_enter(rt, stack_size, &fresh, &co);
 
 	if (!reserve) {
+		san_ignore_begin();
 		fresh = calloc(1, sizeof *fresh);
+		san_ignore_end();
 		co = new_coro(rt, stack_size);
 		if (!co && w) {
 			weft__drop_idle_coros(w);
@@ -63,7 +72,7 @@ int weft__reserve_enter(struct weft_runtime *rt, struct worker *w, size_t stack_
 			fresh->stack_size = stack_size;
 		/* Without memory, too: a task of that size may have ended meanwhile. */
 		reserve = try_enter(rt, stack_size, &fresh, &co);
-		free(fresh);
+		free_reserve(fresh);
 		if (co)
 			weft__coro_free(co);
 	}
@@ -97,7 +106,7 @@ void weft__reserve_leave(struct weft_runtime *rt, struct reserve *reserve, struc
 		weft__coro_free(spare);
 	if (over && over->coro)
 		weft__coro_free(over->coro);
-	free(over);
+	free_reserve(over);
 }
 
 struct coro *weft__reserve_take(struct weft_runtime *rt, struct reserve *reserve)
