@@ -17,6 +17,14 @@
  * predecessor to the node. A thread that is preempted between the two hides its node, all later
  * ones and the predecessor until it runs again. Take then says "blocked" instead of waiting.
  *
+ * Rejected: a stack, where a push is a single compare-and-swap, which the consumer takes whole and
+ * reverses. The reversal has no bound: after a million pushes one take would touch a million cold
+ * nodes. Pushes that reverse a part now and then have to exclude consumers meanwhile, so a thread
+ * that is preempted there hides as much as here, and stays there for longer than between two
+ * instructions. Rejected: linked queues whose single step is the link (Michael, Scott), or that mend
+ * a missing link from behind (Ladan-Mozes, Shavit). They touch nodes that were taken out already,
+ * and here these are memory of their owner's: a fork lies in its parent's frame.
+ *
  * No lost wake-up. A consumer may go to sleep if, after it has announced that it will (a store) and
  * then passed weft__fence_heavy(), weft__wfcq_take() gives it nothing, whether blocked or not.
  * Producers call weft__fence_light() after weft__wfcq_enqueue() and then look for announced
