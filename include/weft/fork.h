@@ -14,6 +14,10 @@
  *
  * Wherever it runs, a fork starts as any task does: with errno 0, the default rounding mode, and no
  * C++ exception in flight. What it leaves of these its caller does not see.
+ *
+ * A fork has task-local values and a masked region of its own, and begins with none. It is cancelled
+ * when its parent is: weft_cancel() reaches all forks below the task, also those that are made
+ * later.
  */
 #ifndef WEFT_FORK_H
 #define WEFT_FORK_H

@@ -14,9 +14,12 @@
  * sees the one finds the other, until it is taken back. After that a canceller touches the task
  * only if it has claimed the wait, and then the task lives until it is woken.
  *
+ * A request reaches the forks of the task: family.h.
+ *
  * (Rejected: the task's end waits for BUSY. That is a look for every task, also for forks that run
  * as a call, instead of one for those that are cancelled.)
  */
+#include "family.h"
 #include "identity.h"
 #include "runtime.h"
 #include "sched/os/membarrier.h"
@@ -41,61 +44,116 @@ static bool request(struct task *t)
 		}
 		if (cancel & CANCEL_REQUESTED)
 			return false;
-		/* acquire: the last canceller's section. */
+		/* acquire: the last section of who had BUSY, a canceller or a fork that entered or
+		 * left the family. */
 	} while (!atomic_compare_exchange_weak_explicit(
-		&t->cancel, &cancel, CANCEL_REQUESTED | CANCEL_BUSY, memory_order_acquire,
+		&t->cancel, &cancel, cancel | CANCEL_REQUESTED | CANCEL_BUSY, memory_order_acquire,
 		memory_order_relaxed));
 	return true;
 }
 
 /*
- * After request() and a heavy fence: claims the wait that is under way. true: the caller must wake
- * it.
+ * After request() and a heavy fence: claims the wait that is under way. Returns what is claimed.
  *
  * Store-load races with cancel_watch(), cancel_unwatch() and weft__wait_take(): both bits are set,
  * then `waiting` and the waiter's `given` are read.
  */
-static bool claim(struct task *t, struct wakeup *ret)
+static struct waiter *claim(struct task *t, struct waiter *claimed)
 {
+	struct wakeup unused;
+
 	chaos_at(weft__worker(), CHAOS_CANCEL);
 	/* acquire: the waiter's fields, released by cancel_watch(). */
 	struct waiter *waiter = atomic_load_explicit(&t->waiting, memory_order_acquire);
-	bool wake = waiter && weft__wait_claim_cancelled(waiter, ret);
-
-	/* release: our last look at the waiter and the task, for canceller_looks(). The task may
-	 * end as soon as it is woken, or now, if it was not waiting. */
+	if (waiter && weft__wait_claim_cancelled(waiter, &unused)) {
+		waiter->next = claimed;
+		claimed = waiter;
+	}
+	/* release: our last look at the waiter and the task, for canceller_looks(); the family's
+	 * list, for weft__family_lock(). The task may end as soon as it is woken, or now, if it was
+	 * not waiting. */
 	atomic_fetch_and_explicit(&t->cancel, ~CANCEL_BUSY, memory_order_release);
-	return wake;
+	return claimed;
+}
+
+/* Whether f is below t, or is t. */
+static bool is_below(struct task *f, const struct task *t)
+{
+	while (f && f != t)
+		f = family_parent(f);
+	return f;
+}
+
+/* request() for those below t, except t, in the list of root, whose lock the caller has. */
+static void request_below(struct task *root, const struct task *t)
+{
+	for (struct fork *f = family_first(root); f; f = f->next) {
+		if (&f->task != t && (t == root || is_below(&f->task, t)))
+			request(&f->task);
+	}
+}
+
+/* claim() for those except t: they are BUSY, which nobody makes them without the lock. */
+static struct waiter *claim_below(struct task *root, const struct task *t, struct waiter *claimed)
+{
+	for (struct fork *f = family_first(root); f; f = f->next) {
+		/* relaxed: set by us, or not at all. */
+		if (&f->task != t &&
+		    atomic_load_explicit(&f->task.cancel, memory_order_relaxed) & CANCEL_BUSY)
+			claimed = claim(&f->task, claimed);
+	}
+	return claimed;
+}
+
+void weft__wake_cancelled(struct waiter *claimed)
+{
+	while (claimed) {
+		struct waiter *waiter = claimed;
+		claimed = waiter->next; /* it is gone once it is woken */
+		weft__wait_wake(weft__wakeup_of(waiter));
+	}
 }
 
 int weft_cancel(weft_task *task)
 {
 	struct task *t = task_of_handle(task);
-	struct wakeup wakeup;
+	struct waiter *claimed = NULL;
 
 	if (!t)
 		return -EINVAL;
-	if (!request(t))
-		return 0;
-	weft__fence_heavy();
-	if (claim(t, &wakeup))
-		weft__wait_wake(wakeup);
+	struct task *root = weft__family_root(t);
+	if (root != t)
+		weft__family_lock(root);
+	bool first = request(t);
+	if (first) {
+		request_below(root, t);
+		weft__fence_heavy();
+		claimed = claim(t, claim_below(root, t, NULL));
+	}
+	if (root != t)
+		weft__family_unlock(root);
+	weft__wake_cancelled(claimed);
 	return 0;
 }
 
-unsigned weft__cancel_some(struct task *const *tasks, unsigned n, struct wakeup *ret_wakeups)
+struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n)
 {
 	struct task *requested[WEFT__CANCEL_SOME];
-	unsigned count = 0, claimed = 0;
+	struct waiter *claimed = NULL;
+	unsigned count = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		if (request(tasks[i]))
-			requested[count++] = tasks[i];
+		if (!request(tasks[i]))
+			continue;
+		request_below(tasks[i], tasks[i]);
+		requested[count++] = tasks[i];
 	}
 	if (count > 0)
 		weft__fence_heavy();
-	for (unsigned i = 0; i < count; i++)
-		claimed += claim(requested[i], &ret_wakeups[claimed]);
+	for (unsigned i = 0; i < count; i++) {
+		claimed = claim_below(requested[i], requested[i], claimed);
+		claimed = claim(requested[i], claimed);
+	}
 	return claimed;
 }
 
@@ -103,13 +161,7 @@ bool weft_cancelled(void)
 {
 	struct worker *w = weft__worker();
 
-	/* relaxed: a request, which publishes nothing. */
-	if (!w ||
-	    !(atomic_load_explicit(&w->task->cancel, memory_order_relaxed) & CANCEL_REQUESTED))
-		return false;
-	if (__builtin_expect(canceller_looks(w->task), 0))
-		weft__await_canceller(w->task); /* see above */
-	return true;
+	return w && weft__family_cancelled(w, w->task);
 }
 
 static _Noreturn __attribute__((cold)) void mask_misuse(struct task *t, const char *call,

@@ -17,6 +17,7 @@
  * The switch returns the worker that resumed: hot code gets the right worker in a register. The
  * worker from before the switch is another thread's and must not be used.
  */
+#include "family.h"
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "src/orphan.h"
@@ -210,6 +211,8 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 			&w->counters.completed,
 			atomic_load_explicit(&w->counters.completed, memory_order_relaxed) + 1,
 			memory_order_release);
+	} else if (__builtin_expect(family_listed(t), 0)) {
+		weft__family_leave(t);
 	}
 	/* relaxed: the fences order. */
 	atomic_store_explicit(&t->ending, true, memory_order_relaxed);

@@ -26,6 +26,7 @@
  * fits a stack of its own does not fit; all, which leaves nothing to inline without stacks of twice
  * the addresses, hence page tables.)
  */
+#include "family.h"
 #include "runtime.h"
 #include "src/fatal.h"
 #include "src/orphan.h"
@@ -89,6 +90,8 @@ __attribute__((aligned(64))) void weft__fork(weft_forked *storage, weft_fn *fn, 
 		return;
 	}
 	task_init(t, w->rt, fn, arg, JOIN_NOBODY, TASK_FORK);
+	/* relaxed: published with the rest of the task. */
+	atomic_store_explicit(&t->family, (uintptr_t)w->task, memory_order_relaxed);
 	san_release(t);
 	counter_add(&w->counters.forked, 1);
 	weft__start_later_unpinned(w, t);
@@ -106,6 +109,8 @@ static __attribute__((noinline)) struct worker *after_inline(struct task *t, str
 {
 	t->value = result;
 	task_run_end(t);
+	if (family_listed(t))
+		weft__family_leave(t);
 	/* It was suspended, or one that ran inline in it was, so it may have hopped; and so was its
 	 * parent, whose frames are below. */
 	if (t->home != TASK_NO_HOME)
@@ -262,6 +267,8 @@ struct range {
 	void *ctx;
 };
 
+/* Splits the upper half off until what is left is small enough, and calls the body for that: once in
+ * each fork. */
 static void *run_range(void *arg)
 {
 	struct range range = *(const struct range *)arg;

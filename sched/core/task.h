@@ -50,10 +50,14 @@ enum park {
 /* struct task.cancel */
 #define CANCEL_REQUESTED 1u /* sticky */
 #define CANCEL_BUSY      2u /* the lock under which a canceller may look at .waiting */
+#define CANCEL_REACHED   4u /* a request for a task above it is set here too: family.h */
 
 /* struct task.flags */
 #define TASK_FORK     1u /* the memory is the forker's, who joins it and cannot give up */
 #define TASK_MEMBER   2u /* runs as a task of a group, which is .value until it ends */
+
+/* struct task.family of a task that is no fork has this besides. */
+#define FAMILY_ROOT ((uintptr_t)1)
 
 #define TASK_UNPINNED ((int16_t)-1)
 #define TASK_NO_HOME  UINT16_MAX
@@ -86,7 +90,7 @@ struct task {
 	uint16_t mask; /* depth of weft_cancel_mask() */
 	uint16_t flags;
 
-	/* From here to the end all is 0 in a new task. */
+	/* From here to .family all is 0 in a new task, except that a root is CANCEL_REACHED. */
 	struct coro *coro;      /* where to resume it; NULL: not started */
 	struct task_end *end;   /* may be NULL */
 	struct task_cold *cold; /* may be NULL */
@@ -97,10 +101,8 @@ struct task {
 	_Atomic(struct waiter *) waiting; /* its cancellable wait (the task; a canceller reads) */
 	_Atomic(uintptr_t) join;          /* JOIN_ or its waiter (the joiner; the task's end) */
 	_Atomic uint64_t identity;        /* 0: nobody has asked yet (any; identity.h) */
+	_Atomic(uintptr_t) family; /* its parent, or the forks that a canceller wakes (family.h) */
 } __attribute__((may_alias));             /* a fork's is the caller's weft_forked */
-
-static_assert(sizeof(struct task) <= sizeof(weft_forked), "a task fits a fork's storage");
-static_assert(alignof(struct task) <= alignof(weft_forked), "a task fits a fork's storage");
 
 static inline struct task *task_of_link(struct weft__wfcq_node *link)
 {
@@ -156,7 +158,7 @@ static inline const char *task_name(const struct task *t)
 	return t->cold ? t->cold->name : "";
 }
 
-/* Fills in a task that is visible to nobody yet. */
+/* Fills in a task that is visible to nobody yet. Who forks sets .family, too. */
 static inline void task_init(struct task *t, struct weft_runtime *rt, weft_fn *fn, void *arg,
 			     uintptr_t join, uint16_t flags)
 {
@@ -169,10 +171,14 @@ static inline void task_init(struct task *t, struct weft_runtime *rt, weft_fn *f
 	t->flags = flags;
 	/* A few wide stores. Plain ones: whoever sees the task got it through a queue, which
 	 * publishes it. */
-	memset(&t->coro, 0, sizeof(struct task) - offsetof(struct task, coro));
-	/* relaxed: as above. */
+	memset(&t->coro, 0, offsetof(struct task, family) - offsetof(struct task, coro));
+	/* relaxed, all: as above. */
 	if (join != JOIN_NOBODY)
 		atomic_store_explicit(&t->join, join, memory_order_relaxed);
+	if (!(flags & TASK_FORK)) {
+		atomic_store_explicit(&t->cancel, CANCEL_REACHED, memory_order_relaxed);
+		atomic_store_explicit(&t->family, FAMILY_ROOT, memory_order_relaxed);
+	}
 }
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "wait.h"
 
+#include "family.h"
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
@@ -89,7 +90,8 @@ struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup)
 }
 
 /*
- * Lets cancellers see the waiter. false: the task has been cancelled.
+ * Lets cancellers see the waiter. false: the task has been cancelled, or it is a fork that has to
+ * enter its family's list first, so that they can: must_end().
  *
  * Store-load race with weft_cancel(): we store `waiting`, then read `cancel`; it sets
  * CANCEL_REQUESTED, then reads `waiting`. The heavy side is its: cancelling is rare. At least one
@@ -100,7 +102,8 @@ static bool cancel_watch(struct task *t, struct waiter *waiter)
 	/* release: the waiter's fields, for the canceller's acquire load. */
 	atomic_store_explicit(&t->waiting, waiter, memory_order_release);
 	weft__fence_light();
-	return !(atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED);
+	uint32_t cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
+	return (cancel & (CANCEL_REQUESTED | CANCEL_REACHED)) == CANCEL_REACHED;
 }
 
 __attribute__((noinline, cold)) void weft__await_canceller(struct task *t)
@@ -132,6 +135,19 @@ static bool cancel_itself(struct waiter *waiter)
 	if (waiter->lone)
 		weft__fence_heavy(); /* store-load race with weft__wait_take(): see wait.h */
 	return weft__wait_claim_cancelled(waiter, &unused);
+}
+
+/* cancel_watch() by t, on w. true: t is cancelled, and no waker was faster. */
+static inline bool must_end(struct worker *w, struct task *t, struct waiter *waiter)
+{
+	if (__builtin_expect(cancel_watch(t, waiter), 1))
+		return false;
+	/* The waiter is visible already: family.h says what that is good for. relaxed: our own bit,
+	 * and a request, which publishes nothing. */
+	if (!(atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REACHED))
+		weft__family_enter(w, t);
+	return atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED &&
+	       cancel_itself(waiter);
 }
 
 /*
@@ -175,10 +191,8 @@ static __attribute__((noinline)) enum wait_outcome wait_task(struct waiter *wait
 {
 	struct worker *w = weft__worker();
 	struct task *t = waiter->task;
-	bool alone = false; /* we claimed ourselves: no wake will come */
-
-	if (watched && __builtin_expect(!cancel_watch(t, waiter), 0))
-		alone = cancel_itself(waiter);
+	/* We claimed ourselves: no wake will come. */
+	bool alone = watched && must_end(w, t, waiter);
 	bool timed = deadline != WEFT_FOREVER && !alone;
 	if (timed)
 		alone = !arm(w, waiter, deadline);
@@ -199,7 +213,7 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 	struct task *t = waiter->task;
 	bool watched = t->mask == 0;
 
-	if (watched && __builtin_expect(!cancel_watch(t, waiter), 0) && cancel_itself(waiter)) {
+	if (watched && must_end(w, t, waiter)) {
 		weft__start_later(w, next);
 		w = end_unsuspended(w, t);
 	} else {

@@ -73,6 +73,7 @@ struct waiter {
 	bool lone;               /* immutable: in one queue, without a deadline */
 	_Atomic bool given;      /* lone: its queue's waker wants it, or has it */
 	struct timer timer;      /* set once there is a deadline */
+	struct waiter *next;     /* a canceller's, which has claimed it */
 };
 
 /* What a claimer keeps of a waiter beyond the lock. */
@@ -182,12 +183,15 @@ void weft__wait_wake(struct wakeup wakeup);
 struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup);
 
 /*
- * Cancels n tasks, at most WEFT__CANCEL_SOME, with one fence for all. Returns how many of their
- * waits it has claimed, which the caller must wake: these tasks live until then. Nobody else may
- * cancel several of them at once.
+ * Cancels n tasks that are no forks, at most WEFT__CANCEL_SOME, with one fence for all. Returns the
+ * waits that it has claimed, linked by .next, which the caller must wake: these live until then.
+ * Nobody else may cancel several of them at once.
  */
 #define WEFT__CANCEL_SOME 32
-unsigned weft__cancel_some(struct task *const *tasks, unsigned n, struct wakeup *ret_wakeups);
+struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n);
+
+/* Wakes them. */
+void weft__wake_cancelled(struct waiter *claimed);
 
 /*
  * Waits until somebody has claimed and woken the waiter, or the deadline has passed, or

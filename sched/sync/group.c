@@ -92,7 +92,6 @@ static void wait_remove_locked(struct group_wait *wait)
 static void cancel_all(struct group *g)
 {
 	struct task *tasks[WEFT__CANCEL_SOME];
-	struct wakeup wakeups[WEFT__CANCEL_SOME];
 	bool more;
 
 	do {
@@ -106,11 +105,10 @@ static void cancel_all(struct group *g)
 			member_add_locked(&g->old, m);
 			tasks[count] = m->task;
 		}
-		unsigned claimed = weft__cancel_some(tasks, count, wakeups);
+		struct waiter *claimed = weft__cancel_some(tasks, count);
 		more = g->new != NULL;
 		weft__unlock(&g->lock);
-		for (unsigned i = 0; i < claimed; i++)
-			weft__wait_wake(wakeups[i]);
+		weft__wake_cancelled(claimed);
 	} while (more);
 }
 

@@ -160,7 +160,7 @@ static void test_no_room_for_a_chunk(void **state)
 	if (WEFT_TEST_SCALE_SANITIZER > 1 || getenv("WEFT_TEST_SCALE"))
 		skip(); /* a limit is no way to test there */
 	weft__task_pool_init(&pool);
-	take_blocks(&pool, 21000);
+	take_blocks(&pool, 20000);
 	assert_null(pool.chunk);
 	FILE *statm = fopen("/proc/self/statm", "r");
 	assert_non_null(statm);
