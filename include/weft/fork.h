@@ -52,6 +52,9 @@ WEFT_API void *weft_fork_join(weft_forked *storage);
  * Calls body(lo, hi, ctx) for disjoint ranges that together are [begin, end), in parallel. Returns
  * when all have.
  *
+ * Each range runs in a fork. What the body finds in its task does not depend on how the ranges were
+ * split: it is cancelled if the caller is, and has no task-local values.
+ *
  * @grain  a range of at most this many indices is not split; 0: chosen from the size and the worker
  * count.
  *

@@ -301,6 +301,9 @@ int weft_for(size_t begin, size_t end, size_t grain, void (*body)(size_t lo, siz
 	/* Several ranges for each worker, so that uneven ones even out. */
 	if (grain == 0)
 		range.grain = (end - begin) / ((workers ? workers : 1) * 16) + 1;
-	run_range(&range);
+	/* A fork like the others: what the body finds in its task is the same in each range. */
+	weft_forked fork;
+	weft_fork(&fork, run_range, &range);
+	weft_fork_join(&fork);
 	return 0;
 }

@@ -158,6 +158,60 @@ static void test_the_loop_is_parallel(void **state)
 	assert_run(4, loop_in_parallel, NULL);
 }
 
+/* What the body finds in its task is the same in each range, however they were split. */
+struct found {
+	weft_local key;
+	weft_task *caller;
+	bool cancelled;
+	_Atomic unsigned as_expected;
+};
+
+static void look_around(size_t lo, size_t hi, void *ctx)
+{
+	struct found *f = ctx;
+
+	int rc = f->cancelled ? weft_sleep_until(WEFT_FOREVER) : weft_sleep(1000);
+
+	if (rc == (f->cancelled ? -ECANCELED : 0) && weft_cancelled() == f->cancelled &&
+	    !weft_local_get(f->key) && weft_self() && weft_self() != f->caller)
+		atomic_fetch_add_explicit(&f->as_expected, (unsigned)(hi - lo),
+					  memory_order_relaxed);
+	CHECK(weft_local_set(f->key, f) == 0);
+}
+
+static void *look_around_in_each(void *arg)
+{
+	struct found f = {.caller = weft_self()};
+	int own = 0;
+
+	CHECK(weft_local_create(NULL, &f.key) == 0);
+	CHECK(weft_local_set(f.key, &own) == 0);
+	for (unsigned i = 0; i < 4; i++) {
+		const size_t grain[] = {1, 5, 64, 0};
+
+		atomic_store_explicit(&f.as_expected, 0, memory_order_relaxed);
+		CHECK(weft_for(0, 64, grain[i], look_around, &f) == 0);
+		CHECK(atomic_load_explicit(&f.as_expected, memory_order_relaxed) == 64);
+		CHECK(weft_local_get(f.key) == &own);
+		if (i == 3 && !f.cancelled) {
+			f.cancelled = true;
+			weft_cancel(weft_self());
+			weft_cancel_mask(); /* the caller's, not the ranges' */
+			i = 0;
+		}
+	}
+	weft_cancel_unmask();
+	CHECK(weft_local_delete(f.key) == 0);
+	return arg;
+}
+
+static void test_ranges_are_alike(void **state)
+{
+	(void)state;
+	assert_run(1, look_around_in_each, NULL);
+	assert_run(3, look_around_in_each, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +219,7 @@ int main(void)
 		cmocka_unit_test(test_arguments),
 		cmocka_unit_test(test_loops_nest),
 		cmocka_unit_test(test_the_loop_is_parallel),
+		cmocka_unit_test(test_ranges_are_alike),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
