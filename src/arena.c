@@ -28,6 +28,7 @@
  */
 #include "arena.h"
 
+#include "alloc.h"
 #include "fatal.h"
 #include "sanitizer.h"
 #include "stack.h"
@@ -99,7 +100,7 @@ static enum stack_guard_mechanism probe(void)
 	/* Success alone proves nothing: emulators (qemu-user) answer 0 to advice that they do not
 	 * know. A guard that is one cannot be populated. */
 	if (madvise(area, page, MADV_GUARD_INSTALL) == 0 &&
-	    madvise(area, page, MADV_POPULATE_READ) != 0 && errno == EFAULT) {
+	    madvise(area, page, MADV_POPULATE_READ) != 0 && weft__errno() == EFAULT) {
 		result = STACK_GUARD_MADVISE;
 		/* Valgrind does not know the call and says so on stderr. */
 		if (!san_under_valgrind() && guard_at_once(area, page, page, 2))
@@ -260,7 +261,7 @@ struct arena *weft__arena_map(struct pool *pool, size_t slot_bytes, size_t guard
 	/* Fails where the kernel has no huge pages, which is as good. */
 	(void)madvise(base, slots * slot_bytes, MADV_NOHUGEPAGE);
 
-	arena = malloc(sizeof(*arena) + slots * sizeof(arena->slot[0]));
+	arena = weft__malloc(sizeof(*arena) + slots * sizeof(arena->slot[0]));
 	if (!arena)
 		goto err_unmap;
 	*arena = (struct arena){

@@ -34,6 +34,7 @@
  */
 #include "stack.h"
 
+#include "alloc.h"
 #include "arena.h"
 #include "depot.h"
 #include "process_locks.h"
@@ -140,7 +141,7 @@ static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 			   guard_bytes);
 	if (!pool) {
 		san_ignore_begin();
-		pool = calloc(1, sizeof(*pool));
+		pool = weft__calloc(1, sizeof(*pool));
 		san_ignore_end();
 		if (pool) {
 			pool->slot_bytes = slot_bytes;
@@ -281,7 +282,7 @@ static struct arena *pool_put_locked(struct pool *pool, struct slot *slot, enum 
 
 static void unmap_all(struct arena *doomed)
 {
-	int saved = errno;
+	int saved = weft__errno();
 
 	san_ignore_begin();
 	while (doomed) {
@@ -291,7 +292,7 @@ static void unmap_all(struct arena *doomed)
 		doomed = next;
 	}
 	san_ignore_end();
-	errno = saved;
+	weft__set_errno(saved);
 }
 
 /* Takes a batch of the dirty slots that were freed longest ago, and gives their memory back.
@@ -301,7 +302,7 @@ static bool pool_discard_batch(struct pool *pool)
 	struct slot *batch[ARENA_BATCH];
 	struct arena *doomed = NULL;
 	size_t count = 0;
-	int saved = errno;
+	int saved = weft__errno();
 
 	weft__lock(&pool->lock);
 	for (; count < ARENA_BATCH && pool->dirty.count > pool->keep; count++) {
@@ -313,7 +314,7 @@ static bool pool_discard_batch(struct pool *pool)
 	if (count == 0)
 		return false;
 	weft__arena_discard(batch, (uint32_t)count);
-	errno = saved;
+	weft__set_errno(saved);
 
 	weft__lock(&pool->lock);
 	for (size_t i = 0; i < count; i++) {
@@ -417,12 +418,12 @@ static struct slot *pool_take(struct pool *pool)
 	/* Others may take what was made, or free some meanwhile. */
 	while (available && !pool_has_free_locked(pool)) {
 		size_t before = pool->grown;
-		int saved = errno;
+		int saved = weft__errno();
 
 		san_ignore_begin();
 		available = pool_grow_locked(pool) || others_grow_locked(pool, before);
 		san_ignore_end();
-		errno = saved;
+		weft__set_errno(saved);
 	}
 	if (pool_has_free_locked(pool)) {
 		slot = pool->dirty.count > 0 ? pool->dirty.head : pool->clean.head;

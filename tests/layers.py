@@ -8,6 +8,8 @@ Checks who may know whom. layers.py ROOT prints each breach as file:line and exi
   - A thread-local variable is declared in src/tls.c and sched/core/tls.c only: an address of one that is kept over a
     switch is another thread's.
   - A lock with static storage is one of src/process_locks.h, where the handlers of fork() find it.
+  - Memory comes from src/alloc.c, so that errno is kept: it belongs to the task. (sched/os/cpus.c, at a runtime's start, keeps it
+    as a whole.)
   - liburcu is included in sched/queue/urcu.c only, so that ThreadSanitizer's view of it is arranged in one place.
 """
 import os
@@ -19,12 +21,14 @@ LAYERS = (('src/',), ('sched/os/', 'sched/queue/'), ('sched/core/',), ('sched/sy
 THREAD_LOCAL_FILES = ('src/tls.c', 'sched/core/tls.c')
 # The second has a spin lock of its own, which those handlers take as well.
 STATIC_LOCK_FILES = ('src/process_locks.c', 'src/sanitizer.c')
+ALLOCATING_FILES = ('src/alloc.c', 'sched/os/cpus.c')
 URCU_FILES = ('sched/queue/urcu.c',)
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 THREAD_LOCAL = re.compile(r'\b(_Thread_local|__thread|thread_local)\b')
 STATIC_LOCK = re.compile(r'\bstatic\b[^;(]*\bstruct weft__lock\b|^struct weft__lock\s+\w+\s*[=;\[]'
                          r'|\bATOMIC_FLAG_INIT\b|\bPTHREAD_(MUTEX|RWLOCK|COND)_INITIALIZER\b')
+ALLOCATION = re.compile(r'(?<![\w.>])(malloc|calloc|realloc|aligned_alloc|posix_memalign|strdup|asprintf)\s*\(')
 URCU = re.compile(r'^(urcu\.h$|urcu/|urcu-|lttng/)')
 COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL)
 
@@ -91,6 +95,8 @@ def check_file(root, path):
                 path, number, ' and '.join(THREAD_LOCAL_FILES))
         elif STATIC_LOCK.search(line) and path not in STATIC_LOCK_FILES:
             yield '%s:%d: a lock of the process belongs into src/process_locks.h' % (path, number)
+        elif ALLOCATION.search(line) and path not in ALLOCATING_FILES:
+            yield '%s:%d: memory comes from src/alloc.h, which keeps errno' % (path, number)
 
 
 def sources(root):

@@ -30,6 +30,7 @@
 
 #include "identity.h"
 #include "runtime.h"
+#include "src/alloc.h"
 #include "src/arena.h"
 #include "src/sanitizer.h"
 #include "src/tls.h"
@@ -351,7 +352,7 @@ void weft__overflow_unwatch(void)
 		installed = sigaction(SIGSEGV, &previous, NULL) != 0;
 }
 
-void *weft__overflow_thread_begin(void)
+static void *give_signal_stack(void)
 {
 	stack_t own = {.ss_size = SIGNAL_STACK}, now;
 	char *mapping;
@@ -371,6 +372,15 @@ void *weft__overflow_thread_begin(void)
 		munmap(mapping, page_size + SIGNAL_STACK);
 		return NULL;
 	}
+	return mapping;
+}
+
+void *weft__overflow_thread_begin(void)
+{
+	int saved = weft__errno();
+	void *mapping = give_signal_stack();
+
+	weft__set_errno(saved);
 	return mapping;
 }
 

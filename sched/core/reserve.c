@@ -2,6 +2,7 @@
 #include "reserve.h"
 
 #include "runtime.h"
+#include "src/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -61,7 +62,7 @@ int weft__reserve_enter(struct weft_runtime *rt, struct worker *w, size_t stack_
 
 	if (!reserve) {
 		san_ignore_begin();
-		fresh = calloc(1, sizeof *fresh);
+		fresh = weft__calloc(1, sizeof *fresh);
 		san_ignore_end();
 		co = new_coro(rt, stack_size);
 		if (!co && w) {

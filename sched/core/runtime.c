@@ -6,6 +6,7 @@
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
 #include "sched/os/membarrier.h"
+#include "src/alloc.h"
 #include "src/fatal.h"
 
 #include <weft/stats.h>
@@ -50,7 +51,7 @@ void weft__stop(struct weft_runtime *rt)
 
 static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runtime **ret_rt)
 {
-	struct weft_runtime *rt = aligned_alloc(alignof(struct weft_runtime), sizeof *rt);
+	struct weft_runtime *rt = weft__aligned_alloc(alignof(struct weft_runtime), sizeof *rt);
 
 	if (!rt)
 		return -ENOMEM;
@@ -299,7 +300,7 @@ int weft_run(weft_fn *fn, void *arg, void **ret_result)
 		return -EINVAL;
 	if (weft__worker())
 		return -EDEADLK;
-	struct task_cold *cold = calloc(1, sizeof *cold);
+	struct task_cold *cold = weft__calloc(1, sizeof *cold);
 	if (!cold)
 		return -ENOMEM;
 	int rc = runtime_new(NULL, true, &rt);

@@ -2,6 +2,7 @@
 /* Tasks as their users see them: spawning, yielding, and what a task can ask about itself. */
 #include "identity.h"
 #include "runtime.h"
+#include "src/alloc.h"
 #include "src/stack_env.h"
 
 #include <weft/task.h>
@@ -13,7 +14,7 @@
 
 static struct task_cold *cold_new(const struct weft_task_options *opt)
 {
-	struct task_cold *cold = calloc(1, sizeof *cold);
+	struct task_cold *cold = weft__calloc(1, sizeof *cold);
 
 	if (cold) {
 		if (opt->name)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "task_pool.h"
 
+#include "src/alloc.h"
 #include "src/never_inline.h"
 #include "src/sanitizer.h"
 #include "src/stack.h"
@@ -69,12 +70,12 @@ static struct task_slab *slab_of_chunk(struct task_pool *pool)
 
 static struct task_slab *slab_of_heap(void)
 {
-	struct task_slab *slab = aligned_alloc(SLAB_SIZE, SLAB_SIZE);
+	struct task_slab *slab = weft__aligned_alloc(SLAB_SIZE, SLAB_SIZE);
 
 	/* Stacks that nobody uses must not be the reason. */
 	if (!slab) {
 		weft__stack_trim();
-		slab = aligned_alloc(SLAB_SIZE, SLAB_SIZE);
+		slab = weft__aligned_alloc(SLAB_SIZE, SLAB_SIZE);
 	}
 	if (slab)
 		slab->chunk = CHUNK_NONE;

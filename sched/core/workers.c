@@ -20,6 +20,7 @@
 #include "overflow.h"
 #include "sched/os/clock.h"
 #include "sched/os/pause.h"
+#include "src/alloc.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -37,7 +38,7 @@
 
 static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 {
-	struct worker *w = aligned_alloc(alignof(struct worker), sizeof *w);
+	struct worker *w = weft__aligned_alloc(alignof(struct worker), sizeof *w);
 
 	if (!w)
 		return NULL;
@@ -75,7 +76,7 @@ static void worker_free(struct worker *w)
 
 static struct worker_table *table_new(unsigned room)
 {
-	struct worker_table *table = malloc(sizeof *table + room * sizeof table->workers[0]);
+	struct worker_table *table = weft__malloc(sizeof *table + room * sizeof table->workers[0]);
 
 	if (table)
 		table->count = 0;

@@ -27,6 +27,7 @@
 #include "sched/core/wait.h"
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
+#include "src/alloc.h"
 #include "src/fatal.h"
 
 #include <weft/blocking.h>
@@ -239,7 +240,7 @@ static void *blocker_main(void *arg)
 
 static bool start_thread(struct pool *pool)
 {
-	struct blocker *b = calloc(1, sizeof *b);
+	struct blocker *b = weft__calloc(1, sizeof *b);
 	pthread_t thread;
 
 	if (!b)
@@ -284,7 +285,7 @@ static struct pool *pool_of(struct weft_runtime *rt)
 
 	if (there)
 		return (struct pool *)there;
-	struct pool *pool = calloc(1, sizeof *pool);
+	struct pool *pool = weft__calloc(1, sizeof *pool);
 	if (!pool)
 		return NULL;
 	pool->attachment.end = pool_end;
@@ -339,8 +340,8 @@ static __attribute__((noinline, cold)) void note_full(struct pool *pool, bool te
 			   pool->max);
 }
 
-static int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, int64_t deadline, bool cancellable,
-		       void **ret_result)
+static int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, int64_t deadline,
+		       bool cancellable, void **ret_result)
 {
 	struct job job = {.fn = fn, .arg = arg};
 	enum wait_outcome outcome = WAIT_WOKEN;

@@ -27,6 +27,8 @@
  */
 #include "cpus.h"
 
+#include "src/alloc.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -399,7 +401,7 @@ static void search_quotas(struct search *s)
 	free(v2_path);
 }
 
-unsigned weft__cpus_affinity(void)
+static unsigned count_affinity(void)
 {
 	/* The kernel refuses a mask that is smaller than its own, which cpu_set_t may be. */
 	for (unsigned bits = CPU_SETSIZE; bits <= CPU_BITS_MAX; bits *= 2) {
@@ -412,13 +414,22 @@ unsigned weft__cpus_affinity(void)
 		CPU_ZERO_S(size, set);
 		if (sched_getaffinity(0, size, set) == 0)
 			count = CPU_COUNT_S(size, set);
-		else if (errno != EINVAL)
+		else if (weft__errno() != EINVAL)
 			count = 0;
 		CPU_FREE(set);
 		if (count >= 0)
 			return (unsigned)count;
 	}
 	return 0;
+}
+
+unsigned weft__cpus_affinity(void)
+{
+	int saved = weft__errno();
+	unsigned count = count_affinity();
+
+	weft__set_errno(saved);
+	return count;
 }
 
 unsigned weft__cpus_usable_within(unsigned affinity, const char *root, char *ret_why,
@@ -436,7 +447,9 @@ unsigned weft__cpus_usable_within(unsigned affinity, const char *root, char *ret
 	s.count = affinity < WEFT__CPUS_MAX ? affinity : WEFT__CPUS_MAX;
 	if (ret_why && why_size > 0)
 		snprintf(ret_why, why_size, "%s", why);
+	int saved = weft__errno();
 	search_quotas(&s);
+	weft__set_errno(saved);
 	return s.count;
 }
 

@@ -4,17 +4,28 @@
  */
 #include "sched/os/membarrier.h"
 
+#include "src/alloc.h"
+#include "src/fatal.h"
+
+#include <errno.h>
 #include <linux/membarrier.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <sched.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 _Atomic int weft__fence_mode = WEFT__FENCE_UNKNOWN;
 
+/* As the system call, but returns a negative errno. */
 static long membarrier(int command)
 {
-	return syscall(SYS_membarrier, command, 0, 0);
+	int saved = weft__errno();
+	long result = syscall(SYS_membarrier, command, 0, 0);
+
+	if (result < 0)
+		result = -weft__errno();
+	weft__set_errno(saved);
+	return result;
 }
 
 static int choose_mode(void)
@@ -54,12 +65,25 @@ void weft__fence_heavy(void)
 		return;
 	}
 
-	/* Full barriers on both sides of the call, for the caller too. It cannot fail once the
-	 * process is registered unless someone has forbidden it since, and then there is no right
-	 * way to go on: the light sides have no fence. */
-	if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0) {
-		fputs("weft: membarrier() worked at start and fails now (a seccomp filter?)\n",
-		      stderr);
-		abort();
+	/* Full barriers on both sides of the call, for the caller too. */
+	long rc = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	if (__builtin_expect(rc != 0, 0))
+		weft__fence_insist(rc, membarrier);
+}
+
+void weft__fence_insist(long rc, long (*call)(int command))
+{
+	while (rc == -ENOMEM) {
+		/* A barrier for every thread of the machine: takes milliseconds and no memory.
+		 * It is refused where some CPUs have no timer tick. */
+		if (call(MEMBARRIER_CMD_GLOBAL) == 0)
+			return;
+		sched_yield();
+		rc = call(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 	}
+	/* Someone has forbidden it since the process was registered. There is no right way to go
+	 * on: the light sides have no fence. */
+	if (rc != 0)
+		weft__fatal("membarrier() worked at start and fails now (a seccomp filter?): %s",
+			    strerror((int)-rc));
 }

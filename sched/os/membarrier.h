@@ -105,4 +105,13 @@ static inline void weft__fence_light(void)
 /* The cold side. Any thread. A full fence for the caller in either mode. */
 void weft__fence_heavy(void);
 
+/*
+ * The rest of weft__fence_heavy() where the expedited membarrier has returned rc, a negative errno.
+ * The kernel may lack the memory for it (-ENOMEM), for a moment. Then the slow kind does, or the
+ * expedited one later. Any other failure ends the process.
+ *
+ * @call  makes a membarrier, and returns what it did: for tests.
+ */
+void weft__fence_insist(long rc, long (*call)(int command));
+
 #endif

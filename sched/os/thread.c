@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "thread.h"
 
+#include "src/alloc.h"
 #include "src/fpwords.h"
 #include "src/sanitizer.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -13,16 +13,16 @@
 /* Of the calling thread: in Linux each has its own. -1 is a nice value like any other. */
 static bool get_nice(int *ret)
 {
-	errno = 0;
+	weft__set_errno(0);
 	int nice = getpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid));
 
-	if (errno != 0)
+	if (weft__errno() != 0)
 		return false;
 	*ret = nice;
 	return true;
 }
 
-void weft__thread_traits_take(struct weft__thread_traits *ret)
+static void take(struct weft__thread_traits *ret)
 {
 	memset(ret, 0, sizeof *ret);
 	ret->has_cpus = sched_getaffinity(0, sizeof ret->cpus, &ret->cpus) == 0 &&
@@ -41,6 +41,14 @@ void weft__thread_traits_take(struct weft__thread_traits *ret)
 		ret->policy = SCHED_OTHER;
 		ret->param.sched_priority = 0;
 	}
+}
+
+void weft__thread_traits_take(struct weft__thread_traits *ret)
+{
+	int saved = weft__errno();
+
+	take(ret);
+	weft__set_errno(saved);
 }
 
 static void apply_class(const struct weft__thread_traits *traits)
@@ -93,6 +101,7 @@ void weft__thread_bind(const struct weft__thread_traits *traits, unsigned nth)
 
 int weft__thread_start(pthread_t *ret, void *(*fn)(void *arg), void *arg)
 {
+	int saved = weft__errno();
 	sigset_t all, before;
 
 	sigfillset(&all);
@@ -101,5 +110,6 @@ int weft__thread_start(pthread_t *ret, void *(*fn)(void *arg), void *arg)
 	int err = pthread_create(ret, NULL, fn, arg);
 	san_ignore_end();
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	weft__set_errno(saved);
 	return -err;
 }

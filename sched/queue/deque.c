@@ -3,6 +3,7 @@
  * The deque's cold parts and the thieves' side. See deque.h.
  */
 #include "sched/queue/deque.h"
+#include "src/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@ static struct weft__deque_buffer *new_buffer(int64_t capacity)
 {
 	/* Zeroed: pop_if may look at a slot that was never written. */
 	struct weft__deque_buffer *buffer =
-		calloc(1, sizeof(*buffer) + (size_t)capacity * sizeof(buffer->slots[0]));
+		weft__calloc(1, sizeof(*buffer) + (size_t)capacity * sizeof(buffer->slots[0]));
 
 	if (buffer)
 		buffer->mask = capacity - 1;

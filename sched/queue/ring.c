@@ -5,6 +5,7 @@
 #include "sched/queue/ring.h"
 
 #include "sched/os/pause.h"
+#include "src/alloc.h"
 #include "src/never_inline.h"
 
 #include <errno.h>
@@ -21,14 +22,11 @@ static uint64_t make_head(uint64_t index, enum weft__ring_state state)
 	return index << 2 | state;
 }
 
-/* errno is kept: the caller may be the scheduler, in the name of a task. */
-static WEFT__NEVER_INLINE struct weft__ring_buffer *new_buffer(uint64_t capacity)
+static struct weft__ring_buffer *new_buffer(uint64_t capacity)
 {
-	int saved_errno = errno;
 	struct weft__ring_buffer *buffer =
-		calloc(1, sizeof(*buffer) + (size_t)capacity * sizeof(buffer->slots[0]));
+		weft__calloc(1, sizeof(*buffer) + (size_t)capacity * sizeof(buffer->slots[0]));
 
-	errno = saved_errno;
 	if (buffer)
 		buffer->mask = capacity - 1;
 	return buffer;

@@ -16,6 +16,7 @@
 #include "chan.h"
 
 #include "self.h"
+#include "src/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -359,13 +360,10 @@ int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan)
 	if (__builtin_mul_overflow(elem_size, capacity, &size) ||
 	    __builtin_add_overflow(size, sizeof(weft_chan) + 63, &size))
 		return -ENOMEM;
-	int saved = errno; /* no call of ours sets it */
 	/* A line of its own, which other objects' writers do not take away. */
-	weft_chan *ch = aligned_alloc(64, size & ~(size_t)63);
-	if (!ch) {
-		errno = saved;
+	weft_chan *ch = weft__aligned_alloc(64, size & ~(size_t)63);
+	if (!ch)
 		return -ENOMEM;
-	}
 	memset(ch, 0, sizeof *ch);
 	ch->elem_size = elem_size;
 	ch->capacity = capacity;

@@ -18,6 +18,7 @@
 #ifndef WEFT_SYNC_CHAN_EDGES_H
 #define WEFT_SYNC_CHAN_EDGES_H
 
+#include "src/alloc.h"
 #include "src/sanitizer.h"
 
 #include <stdint.h>
@@ -49,7 +50,7 @@ struct chan_node_edges {
 static inline struct slot_edges *slot_edges_new(size_t count)
 {
 	san_ignore_begin();
-	struct slot_edges *edges = calloc(count ? count : 1, sizeof *edges);
+	struct slot_edges *edges = weft__calloc(count ? count : 1, sizeof *edges);
 	san_ignore_end();
 	return edges;
 }
@@ -135,7 +136,7 @@ static inline void edges_wait(struct chan_node_edges *node, size_t capacity)
 		return;
 	}
 	san_ignore_begin();
-	node->token = malloc(8);
+	node->token = weft__malloc(8);
 	san_ignore_end();
 	if (node->token)
 		san_release(node->token);

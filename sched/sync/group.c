@@ -14,6 +14,7 @@
 #include "sched/core/runtime.h"
 #include "sched/core/wait.h"
 #include "self.h"
+#include "src/alloc.h"
 #include "src/lock.h"
 
 #include <weft/group.h>
@@ -207,7 +208,7 @@ int weft_group_spawn(weft_group *group, weft_fn *fn, void *arg)
 	struct worker *w = weft__worker();
 	if (!w)
 		return -EPERM;
-	struct start *start = malloc(sizeof *start);
+	struct start *start = weft__malloc(sizeof *start);
 	if (!start)
 		return weft__note_shortage(w->rt);
 	*start = (struct start){fn, arg, g};

@@ -10,6 +10,7 @@
  */
 #include "sched/core/task.h"
 #include "sched/core/worker.h"
+#include "src/alloc.h"
 #include "src/process_locks.h"
 
 #include <weft/local.h>
@@ -116,7 +117,7 @@ static bool grow(struct task *t, size_t slot)
 
 	while (count <= slot)
 		count *= 2;
-	struct locals *new = calloc(1, sizeof *new + count * sizeof new->values[0]);
+	struct locals *new = weft__calloc(1, sizeof *new + count * sizeof new->values[0]);
 	if (!new)
 		return false;
 	new->end.run = run_destructors;

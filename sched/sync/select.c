@@ -21,6 +21,7 @@
  */
 #include "chan.h"
 #include "sched/core/worker.h"
+#include "src/alloc.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -289,14 +290,11 @@ int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
 		struct select_node few[FEW];
 		return wait_for_one(cases, n, few, deadline, SAN_CALL);
 	}
-	int saved = errno; /* no call of ours sets it */
 	san_ignore_begin();
-	struct select_node *many = malloc(n * sizeof *many);
+	struct select_node *many = weft__malloc(n * sizeof *many);
 	san_ignore_end();
-	if (!many) {
-		errno = saved;
+	if (!many)
 		return deadline <= 0 ? -ETIMEDOUT : -ENOMEM;
-	}
 	i = wait_for_one(cases, n, many, deadline, SAN_CALL);
 	san_ignore_begin();
 	free(many);

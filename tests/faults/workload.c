@@ -40,11 +40,25 @@ bool must_at(bool ok, const char *what, const char *file, int line)
 	return ok;
 }
 
+#define ERRNO_MARK 4711
+
+void errno_mark(void)
+{
+	errno = ERRNO_MARK;
+}
+
+static void check_errno(const char *what, const char *file, int line)
+{
+	if (errno != ERRNO_MARK && atomic_fetch_add_explicit(&wrong, 1, memory_order_relaxed) < 10)
+		fprintf(stderr, "%s:%d: errno was set to %d by %s\n", file, line, errno, what);
+}
+
 bool refused_at(int rc, unsigned may, unsigned tries, const char *what, const char *file, int line)
 {
 	bool memory = rc == -ENOMEM && (may & MAY_LACK_MEMORY);
 	bool threads = rc == -EAGAIN && (may & MAY_LACK_THREADS);
 
+	check_errno(what, file, line);
 	if (rc == 0)
 		return false;
 	if (!memory && !threads) {

@@ -23,6 +23,10 @@
 /* Counts a fault of Weft's and says where it is. */
 bool must_at(bool ok, const char *what, const char *file, int line);
 
+/* Before a call that must leave errno alone, also when it fails: what refused_at() looks for. Never
+ * inlined: the call may end on another thread. */
+void errno_mark(void);
+
 /*
  * Looks at what a call returned. true: it failed as documented, while faults are armed, and is to
  * be tried again (after a while, which has passed). Any other failure is wrong, and ends the
@@ -33,16 +37,16 @@ bool refused_at(int rc, unsigned may, unsigned tries, const char *what, const ch
 #define MUST(condition) must_at((condition), #condition, __FILE__, __LINE__)
 
 /* Calls until it succeeds. */
-#define CALL(may, call)                                                                         \
-	for (unsigned tries_ = 0; refused_at((call), (may), tries_, #call, __FILE__, __LINE__); \
-	     tries_++)                                                                          \
+#define CALL(may, call)                                                                            \
+	for (unsigned tries_ = 0;                                                                  \
+	     errno_mark(), refused_at((call), (may), tries_, #call, __FILE__, __LINE__); tries_++) \
 		;
 
 /* As CALL(), of a call that writes a pointer to out. */
-#define CALL_FOR(out, may, call)                                                              \
-	for (unsigned tries_ = 0;                                                             \
-	     (out) = UNTOUCHED, refused_at((call), (may), tries_, #call, __FILE__, __LINE__); \
-	     tries_++)                                                                        \
+#define CALL_FOR(out, may, call)                                                    \
+	for (unsigned tries_ = 0; (out) = UNTOUCHED, errno_mark(),                  \
+		      refused_at((call), (may), tries_, #call, __FILE__, __LINE__); \
+	     tries_++)                                                              \
 	MUST((void *)(out) == UNTOUCHED)
 
 /* The workloads: each runs from begin to end, and leaves nothing behind. On the main thread. */

@@ -150,6 +150,7 @@ void workload_tasks(void)
 	atomic_init(&ended, 0);
 	for (;;) {
 		result = UNTOUCHED;
+		errno_mark();
 		int rc = weft_run(tasks_main, &ended, &result);
 		if (!refused_at(rc, MAY_LACK_MEMORY | MAY_LACK_THREADS, 0, "weft_run", __FILE__,
 				__LINE__))
@@ -304,6 +305,7 @@ static void set_workers(weft_runtime *rt, unsigned n)
 	unsigned before = weft_worker_count(rt);
 
 	for (unsigned tries = 0;; tries++) {
+		errno_mark();
 		int rc = weft_set_workers(rt, n);
 		MUST(weft_worker_count(rt) == (rc == 0 ? n : before));
 		if (!refused_at(rc, MAY_LACK_MEMORY | MAY_LACK_THREADS, tries, "weft_set_workers",

@@ -196,6 +196,7 @@ static void *consume(void *arg)
 	while (open > 0) {
 		int taken = -1;
 		for (unsigned tries = 0;; tries++) {
+			errno_mark();
 			taken = weft_select(cases, CASES, WEFT_FOREVER);
 			if (!refused_at(taken < 0 ? taken : 0, MAY_LACK_MEMORY, tries,
 					"weft_select", __FILE__, __LINE__))

@@ -10,6 +10,8 @@
 #include "tests/scale.h"
 #include "tests/src/child.h"
 
+#include <errno.h>
+#include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -137,6 +139,62 @@ static void test_membarrier_mode_is_right_after_fork(void **state)
 	assert_int_equal(WEXITSTATUS(status), 7);
 }
 
+/* A membarrier for which the kernel has no memory, and of which the slow kind is refused or not. */
+static unsigned lacking, slow_calls, expedited_calls;
+static bool slow_works;
+
+static long lack_memory(int command)
+{
+	if (command == MEMBARRIER_CMD_GLOBAL) {
+		slow_calls++;
+		return slow_works ? 0 : -EINVAL;
+	}
+	assert_int_equal(command, MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	expedited_calls++;
+	if (lacking == 0)
+		return 0;
+	lacking--;
+	return -ENOMEM;
+}
+
+static void test_membarrier_goes_on_where_the_kernel_lacks_memory(void **state)
+{
+	(void)state;
+	lacking = 3;
+	weft__fence_insist(-ENOMEM, lack_memory);
+	assert_int_equal(expedited_calls, 4);
+	assert_int_equal(slow_calls, 4);
+
+	slow_calls = expedited_calls = 0;
+	slow_works = true;
+	weft__fence_insist(-ENOMEM, lack_memory);
+	assert_int_equal(expedited_calls, 0);
+	assert_int_equal(slow_calls, 1);
+}
+
+static long forbid(int command)
+{
+	(void)command;
+	return -EPERM;
+}
+
+static void be_forbidden(void *arg)
+{
+	(void)arg;
+	weft__fence_insist(-ENOMEM, forbid);
+}
+
+static void test_membarrier_that_is_forbidden_later_ends_the_process(void **state)
+{
+	struct child child;
+
+	(void)state;
+	child_run(&child, be_forbidden, NULL);
+	assert_true(child_died_of(&child, SIGABRT));
+	assert_int_equal(child_lines(&child), 1);
+	assert_non_null(strstr(child.said, "Operation not permitted"));
+}
+
 #define STARTERS 4
 
 static void *starter(void *arg)
@@ -177,6 +235,8 @@ int main(void)
 		cmocka_unit_test(test_membarrier_one_side_sees_the_other_in_symmetric_mode),
 		cmocka_unit_test(test_membarrier_mode_is_right_after_fork),
 		cmocka_unit_test(test_membarrier_init_decides_once),
+		cmocka_unit_test(test_membarrier_goes_on_where_the_kernel_lacks_memory),
+		cmocka_unit_test(test_membarrier_that_is_forbidden_later_ends_the_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
