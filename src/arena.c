@@ -287,7 +287,7 @@ void weft__arena_unmap(struct arena *arena)
 	free(arena);
 }
 
-void weft__arena_discard(struct slot *const *slots, uint32_t count)
+void weft__arena_discard(struct slot *const *slots, uint32_t count, size_t kept)
 {
 	struct iovec areas[ARENA_BATCH];
 
@@ -296,9 +296,9 @@ void weft__arena_discard(struct slot *const *slots, uint32_t count)
 		char *base = arena_slot_base(arena, (uint32_t)(slots[i] - arena->slot));
 
 		areas[i] = (struct iovec){.iov_base = base + arena->guard_bytes,
-					  .iov_len = arena->slot_bytes - arena->guard_bytes};
+					  .iov_len = arena->slot_bytes - arena->guard_bytes - kept};
 	}
-	if (weft__stack_guard_mechanism() == STACK_GUARD_PROCESS_MADVISE &&
+	if (count > 1 && weft__stack_guard_mechanism() == STACK_GUARD_PROCESS_MADVISE &&
 	    advise_at_once(areas, areas[0].iov_len, count, MADV_DONTNEED))
 		return;
 	/* Fails only for locked memory, which its owner wants to stay. */

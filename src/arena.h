@@ -62,9 +62,9 @@ void weft__arena_unmap(struct arena *arena);
  * their share of the mappings a slot has none (arena.c). By one thread at a time. */
 uint32_t weft__arena_make_ready(struct arena *arena, uint32_t count);
 
-/* Gives the memory of slots of one pool, 1 to ARENA_BATCH, back to the system. Their guards
- * stay. */
-void weft__arena_discard(struct slot *const *slots, uint32_t count);
+/* Gives the memory of slots of one pool, 1 to ARENA_BATCH, back to the system, except for the
+ * uppermost `kept` bytes of each, whole pages. Their guards stay. */
+void weft__arena_discard(struct slot *const *slots, uint32_t count, size_t kept);
 
 static inline char *arena_slot_base(const struct arena *arena, uint32_t index)
 {

@@ -36,6 +36,7 @@ struct coro {
 	struct stack stack;  /* .low and .top bound the usable bytes; a leader's are 0 */
 	struct coro *next;   /* free for whoever owns the suspended coroutine, to link it */
 	struct coro *chain;  /* the same, to link a list's first to another list */
+	bool cool;           /* by its worker: of its stack the uppermost pages alone have memory */
 	struct coro_sanitizer sanitizer;
 };
 

@@ -42,6 +42,12 @@ static void set_due_locked(struct depot *d, int64_t due)
 	atomic_store_explicit(&d->due, due, memory_order_relaxed);
 }
 
+/* Under the lock, or as a hint. */
+static bool is_noted(struct depot *d)
+{
+	return atomic_load_explicit(&d->noted, memory_order_relaxed);
+}
+
 static struct coro *pop_locked(struct depot *d)
 {
 	struct coro *chain = d->chains;
@@ -115,10 +121,31 @@ void weft__depot_fini(struct depot *d)
 	while (*link != d)
 		link = &(*link)->next;
 	*link = d->next;
+	bool last = !all;
 	weft__unlock_process(WEFT__LOCK_DEPOTS);
 	empty(d);
+	if (last)
+		weft__stack_discard_all();
 	while (weft__stack_discard_some())
 		;
+}
+
+bool weft__depot_note(struct depot *d)
+{
+	bool begins = false;
+
+	/* relaxed: a hint. Who finds an old note adds nothing to it. */
+	if (is_noted(d))
+		return false;
+	weft__lock(&d->lock);
+	if (!is_noted(d)) {
+		atomic_store_explicit(&d->noted, true, memory_order_relaxed);
+		begins = atomic_load_explicit(&d->due, memory_order_relaxed) == WEFT_FOREVER;
+		if (begins)
+			set_due_locked(d, 0);
+	}
+	weft__unlock(&d->lock);
+	return begins;
 }
 
 bool weft__depot_put(struct depot *d, struct coro *chain)
@@ -156,6 +183,11 @@ static void end_window_locked(struct depot *d)
 	d->surplus = steady ? d->low : 0;
 	d->begun = d->low = d->count;
 	d->taken = 0;
+	/* A note that a whole window has passed over: what it was about has been used again, or is
+	 * not needed. */
+	d->discards = d->surplus > 0 || d->note_aged;
+	d->note_aged = is_noted(d);
+	atomic_store_explicit(&d->noted, false, memory_order_relaxed);
 }
 
 /* The next burst may have begun: its stacks are not to be freed before it, and made for it. */
@@ -175,7 +207,8 @@ static bool is_due(struct depot *d, int64_t now, const void *who)
 static void rest_locked(struct depot *d, int64_t now)
 {
 	atomic_store_explicit(&d->tender, NULL, memory_order_relaxed);
-	set_due_locked(d, d->count > 0 ? now + DEPOT_WINDOW_NS : WEFT_FOREVER);
+	bool something = d->count > 0 || is_noted(d) || d->note_aged;
+	set_due_locked(d, something ? now + DEPOT_WINDOW_NS : WEFT_FOREVER);
 }
 
 /* After the last surplus chain: gives back a part of the memory that was left. Whether there is
@@ -202,10 +235,8 @@ bool weft__depot_tend(struct depot *d, int64_t now, const void *who)
 	if (!is_due(d, now, who) || !weft__trylock(&d->lock))
 		return false;
 	if (is_due(d, now, who)) {
-		if (d->surplus == 0 && !d->discards) {
+		if (d->surplus == 0 && !d->discards)
 			end_window_locked(d);
-			d->discards = d->surplus > 0;
-		}
 		if (demand_locked(d))
 			d->surplus = 0;
 		for (size_t step = 1 + d->surplus / STEP_PART;

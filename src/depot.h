@@ -20,6 +20,12 @@
  * back, also a part at each visit. So a burst's memory is on its way back one to two windows after
  * its end.
  *
+ * Stacks of uncommon size are not in the depot: their tasks' ends free them to their pool, lazily,
+ * and leave a note (weft__depot_note()). One to two windows later the memory of all free stacks is
+ * given back, like that of surplus chains.
+ *
+ * When the last depot of the process is gone no free stack has memory.
+ *
  * One gives back at a time, the tender: two would wait for each other in the kernel, which unmaps
  * for one thread of a process at a time (0.8 of a CPU for both). For the others it is due when the
  * tender has not come for a window; who comes first then takes over.
@@ -58,7 +64,9 @@ struct depot {
 	size_t begun;        /* the count when this window began */
 	size_t low;          /* the least since */
 	size_t surplus;      /* so many are to be freed */
-	bool discards;       /* chains were freed, and their memory is to be given back */
+	bool discards;       /* memory of free stacks is to be given back */
+	bool note_aged;      /* noted before this window began */
+	_Atomic bool noted;  /* in this window (under lock; anyone reads) */
 	size_t taken;        /* more than were put in this window; 0: not more */
 	_Atomic(const void *)
 		tender; /* who gives back (under lock; anyone compares it with itself) */
@@ -76,6 +84,10 @@ void weft__depot_fini(struct depot *d);
 /* Adds a chain. true: nothing was due, and the depot is now to be tended at once, which begins a
  * window. Any thread. */
 bool weft__depot_put(struct depot *d, struct coro *chain);
+
+/* Stacks of another kind were freed lazily. As weft__depot_put(): true: the depot is now to be tended
+ * at once. */
+bool weft__depot_note(struct depot *d);
 
 /* Takes a chain, or returns NULL. Any thread. */
 struct coro *weft__depot_take(struct depot *d);

@@ -6,20 +6,25 @@
  * never used, or its memory has been given back). Allocation takes the dirty slot freed last, else
  * a clean one, else grows the pool.
  *
- * Giving back. A pool keeps at most `keep` free slots that cost something:
- *   - an arena whose last used slot is freed is unmapped, provided that `keep` free slots remain
- *     without it;
- *   - dirty slots beyond `keep` lose their memory, those freed longest ago first, a batch at a
- *     time.
+ * Giving back. There are two bounds:
+ *   - `keep`, on free slots, which cost addresses, page tables and guards: an arena whose last used
+ *     slot is freed is unmapped, provided that `keep` free slots remain without it;
+ *   - `hot`, on dirty slots, which may cost as much as their stacks are large. The others lose
+ *     their memory, those freed longest ago first, a batch at a time.
+ * When dirty slots lose their memory depends on who freed them:
+ *   - weft__stack_free(), whose caller will perhaps never be heard of again, does it itself: as
+ *     soon as there are more than `hot` by a sixteenth of those in use. So a burst's memory is gone
+ *     when its last stack is freed, and a load that varies a little gives nothing back.
+ *   - weft__stack_free_lazily() leaves it for later: a runtime calls weft__stack_discard_some() when
+ *     its time has come (depot.h). To unmap an arena costs no more where its slots still have their
+ *     memory than to discard it alone.
+ *   - The end of the last runtime leaves no dirty slot.
  * Where the system refuses more, every arena that has no used slot, of whichever pool, is unmapped
  * before giving up.
  *
  * An arena is mapped only when no slot is free and unmapped only when more than `keep` are, so
  * between the two there are at least `keep` calls to pay for it; and a slot is discarded at most
  * once for each time it was freed.
- *
- * Who frees many stacks at a time leaves discarding for afterwards (weft__stack_free_lazily()): to
- * unmap an arena costs no more where its slots still have their memory than to discard it alone.
  *
  * System calls are made without the lock. The slots to be discarded are in no list meanwhile and
  * count as used, which keeps their arena. Who makes slots ready takes their arena off the list of
@@ -48,8 +53,14 @@
 #include <unistd.h>
 
 #define KEEP_SLOTS 1024
-#define KEEP_BYTES ((size_t)256 << 20) /* in the worst case, where stacks are all used up */
-#define SLOTS_MIN  64                  /* of a pool's first arenas */
+#define KEEP_BYTES ((size_t)256 << 20) /* of addresses */
+#define HOT_SLOTS  64
+#define HOT_BYTES  ((size_t)1 << 20) /* if the stacks are all used up */
+#define LAZY_PART  16                /* beyond `hot`, dirty slots for each so many used ones */
+#define LAZY_SLOTS 1024              /* at most */
+#define SLOTS_MIN  64                /* of a pool's first arenas */
+/* What most tasks use, header included; instrumented frames are larger. */
+#define COOL_PAGES (WEFT__ASAN || WEFT__TSAN ? 16 : 3)
 #define BUCKETS    64
 #define HEADER_MAX 1024
 /* How often one who is refused looks whether others got something; bounded, since in the child of a
@@ -65,7 +76,8 @@ struct pool {
 	/* Immutable. */
 	size_t slot_bytes;
 	size_t guard_bytes;
-	size_t keep;
+	size_t keep;       /* free slots; at least `hot` */
+	size_t hot;        /* dirty ones */
 	struct pool *next; /* in its bucket */
 	/* Under the lock. */
 	struct weft__lock lock;
@@ -123,6 +135,11 @@ static struct pool *bucket_find(struct pool *pool, size_t slot_bytes, size_t gua
 	return pool;
 }
 
+static size_t at_most(size_t n, size_t bound)
+{
+	return n < bound ? n : bound;
+}
+
 /* The pool, made if it is not there. NULL: no memory. */
 static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 {
@@ -146,9 +163,8 @@ static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 		if (pool) {
 			pool->slot_bytes = slot_bytes;
 			pool->guard_bytes = guard_bytes;
-			pool->keep = KEEP_BYTES / (slot_bytes - guard_bytes);
-			if (pool->keep > KEEP_SLOTS)
-				pool->keep = KEEP_SLOTS;
+			pool->keep = at_most(KEEP_BYTES / (slot_bytes - guard_bytes), KEEP_SLOTS);
+			pool->hot = at_most(HOT_BYTES / (slot_bytes - guard_bytes), HOT_SLOTS);
 			pool->next = atomic_load_explicit(bucket, memory_order_relaxed);
 			/* release: publishes the pool's fields; pairs with the acquire above. */
 			atomic_store_explicit(bucket, pool, memory_order_release);
@@ -295,9 +311,9 @@ static void unmap_all(struct arena *doomed)
 	weft__set_errno(saved);
 }
 
-/* Takes a batch of the dirty slots that were freed longest ago, and gives their memory back.
- * Whether there were any. */
-static bool pool_discard_batch(struct pool *pool)
+/* Takes a batch of the dirty slots that were freed longest ago, so that `left` remain, and gives
+ * their memory back. Whether there were any. */
+static bool pool_discard_batch(struct pool *pool, size_t left)
 {
 	struct slot *batch[ARENA_BATCH];
 	struct arena *doomed = NULL;
@@ -305,7 +321,7 @@ static bool pool_discard_batch(struct pool *pool)
 	int saved = weft__errno();
 
 	weft__lock(&pool->lock);
-	for (; count < ARENA_BATCH && pool->dirty.count > pool->keep; count++) {
+	for (; count < ARENA_BATCH && pool->dirty.count > left; count++) {
 		batch[count] = pool->dirty.tail;
 		pool_take_locked(pool, batch[count], SLOT_DISCARD);
 	}
@@ -313,7 +329,7 @@ static bool pool_discard_batch(struct pool *pool)
 
 	if (count == 0)
 		return false;
-	weft__arena_discard(batch, (uint32_t)count);
+	weft__arena_discard(batch, (uint32_t)count, 0);
 	weft__set_errno(saved);
 
 	weft__lock(&pool->lock);
@@ -330,18 +346,31 @@ static bool pool_discard_batch(struct pool *pool)
 	return true;
 }
 
-bool weft__stack_discard_some(void)
+/* Gives back the memory of a batch of some pool's dirty slots, of which `hot`, or none, remain.
+ * Whether there were any. */
+static bool discard_batch(bool all)
 {
 	for (size_t i = 0; i < BUCKETS; i++) {
 		/* acquire: as in pool_get() */
 		struct pool *pool = atomic_load_explicit(&table[i], memory_order_acquire);
 
 		for (; pool; pool = pool->next) {
-			if (pool_discard_batch(pool))
+			if (pool_discard_batch(pool, all ? 0 : pool->hot))
 				return true;
 		}
 	}
 	return false;
+}
+
+bool weft__stack_discard_some(void)
+{
+	return discard_batch(false);
+}
+
+void weft__stack_discard_all(void)
+{
+	while (discard_batch(true))
+		;
 }
 
 void weft__stack_trim(void)
@@ -374,8 +403,7 @@ void weft__stack_trim(void)
 		}
 	}
 	unmap_all(doomed);
-	while (weft__stack_discard_some())
-		;
+	weft__stack_discard_all();
 	weft__unlock_process(WEFT__LOCK_TRIM);
 }
 
@@ -500,7 +528,7 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 	return 0;
 }
 
-/* Whether there are dirty slots enough to discard a batch. */
+/* Whether there are dirty slots enough to discard some. */
 static bool stack_put(const struct stack *stack)
 {
 	struct arena *arena = stack->arena;
@@ -513,7 +541,7 @@ static bool stack_put(const struct stack *stack)
 	san_stack_free(base + arena->guard_bytes, base + arena->slot_bytes);
 	weft__lock(&pool->lock);
 	doomed = pool_put_locked(pool, slot, SLOT_DIRTY);
-	discard = pool->dirty.count >= pool->keep + ARENA_BATCH;
+	discard = pool->dirty.count > pool->hot + at_most(pool->used / LAZY_PART, LAZY_SLOTS);
 	weft__unlock(&pool->lock);
 	if (doomed) {
 		doomed->next = NULL;
@@ -527,12 +555,26 @@ void weft__stack_free(const struct stack *stack)
 	struct pool *pool = stack->arena->pool; /* pools stay */
 
 	if (stack_put(stack))
-		pool_discard_batch(pool);
+		pool_discard_batch(pool, pool->hot);
 }
 
 void weft__stack_free_lazily(const struct stack *stack)
 {
 	stack_put(stack);
+}
+
+void weft__stack_cool(const struct stack *const *stacks, size_t count)
+{
+	struct slot *slots[ARENA_BATCH];
+	size_t kept = COOL_PAGES * page_size();
+	int saved = weft__errno();
+
+	for (size_t i = 0; i < count; i++)
+		slots[i] = &stacks[i]->arena->slot[stacks[i]->index];
+	const struct arena *arena = slots[0]->arena;
+	if (arena->slot_bytes - arena->guard_bytes > kept)
+		weft__arena_discard(slots, (uint32_t)count, kept);
+	weft__set_errno(saved);
 }
 
 void weft__stack_counts(struct stack_counts *ret)

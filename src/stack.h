@@ -62,13 +62,22 @@ void weft__stack_free(const struct stack *stack);
  * freed before that, it is unmapped at half the cost. */
 void weft__stack_free_lazily(const struct stack *stack);
 
-/* Gives back the memory of some free stacks, of those that pools do not keep. true: there may be
- * more. */
+/* Gives back the memory of some free stacks, of those that pools do not keep hot. true: there may
+ * be more. */
 bool weft__stack_discard_some(void);
 
-/* Frees the spares (spare.h), empties the depots, unmaps every arena that has no used slot, however few stacks are then kept
- * hot, and gives back the memory of the other free ones but for those that pools keep. Waits for
- * those who are at it. */
+/* Gives back the memory of stacks that nobody runs on, but for the few uppermost pages. They are of
+ * one size, 1 to ARENA_BATCH. */
+void weft__stack_cool(const struct stack *const *stacks, size_t count);
+
+/* Gives back the memory of all free stacks. */
+void weft__stack_discard_all(void);
+
+/*
+ * Gives back all that nobody uses: the spares (spare.h), what is in depots, every arena that has no
+ * used slot, however few stacks are then kept, and the memory of the other free stacks. Waits for
+ * those who are at it.
+ */
 void weft__stack_trim(void);
 
 /* The mechanism in use; probes if need be. Tests force one with the setter (STACK_GUARD_UNKNOWN:

@@ -31,9 +31,17 @@
 
 static inline void link_coro(struct worker *w, struct coro *co)
 {
+	co->cool = false;
 	co->next = w->idle_coros;
 	w->idle_coros = co;
 	w->idle_coro_count++;
+}
+
+/* The depot is to be tended, whose first window begins. */
+static void depot_begins(struct worker *w)
+{
+	weft__depot_tend(&w->rt->depot, weft__clock_now(), w);
+	weft__announce_timer(w);
 }
 
 /* Keeps a coroutine that has no task any more: in the worker, at most two chains, else in the
@@ -45,10 +53,8 @@ static void keep_coro(struct worker *w, struct coro *co)
 		if (atomic_load_explicit(&w->rt->starving, memory_order_relaxed) &&
 		    weft__reserve_fill(w->rt, co))
 			return;
-		if (w->idle_chain && weft__depot_put(&w->rt->depot, w->idle_chain)) {
-			weft__depot_tend(&w->rt->depot, weft__clock_now(), w);
-			weft__announce_timer(w);
-		}
+		if (w->idle_chain && weft__depot_put(&w->rt->depot, w->idle_chain))
+			depot_begins(w);
 		w->idle_chain = w->idle_coros;
 		w->idle_coros = NULL;
 		w->idle_coro_count = 0;
@@ -64,6 +70,28 @@ bool weft__coro_at_hand_in_chain(struct worker *w)
 	w->idle_coro_count = DEPOT_CHAIN;
 	w->idle_cold = 0;
 	return true;
+}
+
+void weft__shed_coros(struct worker *w)
+{
+	if (w->idle_chain && weft__depot_put(&w->rt->depot, w->idle_chain))
+		weft__depot_tend(&w->rt->depot, weft__clock_now(), w);
+	w->idle_chain = NULL;
+}
+
+void weft__cool_coros(struct worker *w)
+{
+	const struct stack *warm[DEPOT_CHAIN];
+	size_t count = 0;
+
+	for (struct coro *co = w->idle_coros; co && count < DEPOT_CHAIN; co = co->next) {
+		if (co->cool)
+			continue;
+		co->cool = true;
+		warm[count++] = &co->stack;
+	}
+	if (count > 0)
+		weft__stack_cool(warm, count);
 }
 
 /* A chain of the depot becomes w's, which keeps none. false: there is none. */
@@ -116,6 +144,8 @@ static __attribute__((noinline)) void settle_seldom(struct worker *w, enum leave
 		break;
 	case LEAVE_FREE:
 		weft__reserve_leave(w->rt, w->leaving_reserve, w->leaving_coro);
+		if (weft__depot_note(&w->rt->depot))
+			depot_begins(w);
 		break;
 	}
 }

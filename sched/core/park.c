@@ -445,6 +445,7 @@ void weft__sleep_announce(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	counter_add(&w->counters.sleeps, 1);
+	weft__shed_coros(w);
 	w->timer_armed = false;
 	w->settled = false;
 	w->roused_at = 0;
@@ -604,6 +605,8 @@ struct task *weft__sleep(struct worker *w)
 	w->settled = atomic_load_explicit(&w->asleep, memory_order_relaxed);
 
 	for (;;) {
+		if (!w->watches && w->idle_coros && !w->idle_coros->cool)
+			weft__cool_coros(w);
 		int64_t nap = w->watches ? weft__clock_now() + (watch.filled ? WATCH_NS : watch_ns)
 					 : until;
 		if (nap > until)

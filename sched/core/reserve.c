@@ -104,9 +104,9 @@ void weft__reserve_leave(struct weft_runtime *rt, struct reserve *reserve, struc
 	weft__unlock(&rt->starved_lock);
 
 	if (spare)
-		weft__coro_free(spare);
+		weft__coro_free_lazily(spare);
 	if (over && over->coro)
-		weft__coro_free(over->coro);
+		weft__coro_free_lazily(over->coro);
 	free_reserve(over);
 }
 

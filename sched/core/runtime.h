@@ -175,6 +175,13 @@ bool weft__can_start_task(struct worker *w, struct task *t);
 /* Frees the coroutines that w keeps ready. */
 void weft__drop_idle_coros(struct worker *w);
 
+/* Before w sleeps: it keeps a chain of coroutines at most; another one goes to the depot, which may
+ * then be due earlier. */
+void weft__shed_coros(struct worker *w);
+
+/* The stacks that w keeps ready have no memory but for the pages that most tasks use. */
+void weft__cool_coros(struct worker *w);
+
 /* The bottom frame of every task's stack. */
 void weft__task_main(void *value);
 

@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* After a burst: its stacks are given back, by whoever has nothing else to do, and then nobody does
- * anything any more. */
+/*
+ * After a burst: its stacks are given back, by whoever has nothing else to do, and then nobody does
+ * anything any more. So is memory of every kind, as the kernel counts it.
+ */
 #include "harness.h"
 #include "sched/core/runtime.h"
 #include "tests/src/depot_peek.h"
 
+#include "src/sanitizer.h"
+
+#include <malloc.h>
 #include <time.h>
 
 #define BURST 4000
@@ -102,9 +107,114 @@ static void test_a_busy_runtime_gives_back_a_burst(void **state)
 		assert_run(2, burst_then_compute, NULL);
 }
 
+#define PAGE 4096 /* what /proc/self/statm counts in, on the machines that this is run on */
+
+static size_t resident(void)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	size_t size = 0, pages = 0;
+
+	if (!file || fscanf(file, "%zu %zu", &size, &pages) != 2)
+		abort();
+	fclose(file);
+	return pages * PAGE;
+}
+
+/* Tasks that use most of their stacks, all at once. */
+struct deep {
+	unsigned count;
+	size_t stack_size; /* 0: the common one */
+	size_t used;
+	size_t peak; /* what was resident then */
+};
+
+static size_t depth;
+
+static __attribute__((noinline)) void use_stack(void)
+{
+	char *frame = __builtin_alloca(depth);
+
+	memset(frame, 1, depth);
+	__asm__ volatile("" : : "r"(frame) : "memory");
+}
+
+static void *use_stack_and_wait(void *arg)
+{
+	use_stack();
+	weft_latch_count_down(&arrived, 1);
+	CHECK(weft_event_wait(&gate) == 0);
+	return arg;
+}
+
+static void *deep_burst(void *arg)
+{
+	static weft_task *tasks[BURST];
+	struct deep *deep = arg;
+	struct weft_task_options options = {.stack_size = deep->stack_size};
+
+	depth = deep->used;
+	weft_event_init(&gate);
+	weft_latch_init(&arrived, deep->count);
+	for (unsigned i = 0; i < deep->count; i++)
+		CHECK(weft_spawn_with(&options, use_stack_and_wait, NULL, &tasks[i]) == 0);
+	CHECK(weft_latch_wait(&arrived) == 0);
+	deep->peak = resident();
+	weft_event_set(&gate);
+	for (unsigned i = 0; i < deep->count; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	return arg;
+}
+
+static void await_resident(size_t most)
+{
+	const struct timespec nap = {.tv_nsec = 10000000};
+	int64_t lost = weft_after(LOST_NS);
+
+	while (resident() > most) {
+		assert_true(weft_now() < lost);
+		nanosleep(&nap, NULL);
+	}
+}
+
+static void test_memory_of_every_kind_is_given_back(void **state)
+{
+	static struct deep bursts[] = {
+		{1000, 0, 150 << 10, 0},
+		{600, 256 << 10, 200 << 10, 0},
+		{300, 512 << 10, 450 << 10, 0},
+		{150, 1 << 20, 900 << 10, 0},
+		{BURST, 0, 64, 0},
+	};
+	weft_task *task;
+
+	(void)state;
+	if (WEFT__ASAN || CHILD_TSAN || san_under_valgrind()) {
+		print_message("skipped: the tool has memory of its own\n");
+		return;
+	}
+	size_t begin = resident();
+	weft_runtime *rt = assert_create(2);
+	for (size_t i = 0; i < sizeof bursts / sizeof bursts[0]; i++) {
+		size_t before = resident();
+
+		bursts[i].count = weft_test_scale(bursts[i].count);
+		assert_int_equal(weft_submit(rt, deep_burst, &bursts[i], &task), 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+		assert_int_equal(checks_failed(), 0);
+		size_t burst = bursts[i].peak - before;
+		assert_true(burst >= bursts[i].count * bursts[i].used);
+		/* A twentieth, or what a few of them take. */
+		await_resident(before + (burst < 20 << 20 ? 1 << 20 : burst / 20));
+	}
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	malloc_trim(0); /* what the C library keeps is its own */
+	assert_true(resident() <= begin + (1 << 20));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_memory_of_every_kind_is_given_back),
 		cmocka_unit_test(test_an_idle_runtime_gives_back_a_burst),
 		cmocka_unit_test(test_a_busy_runtime_gives_back_a_burst),
 	};
