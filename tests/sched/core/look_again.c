@@ -324,7 +324,8 @@ static void test_who_goes_to_sleep_learns_that_stacks_are_short(void **state)
 		weft__lock(&rt->idle_lock);
 		raise_flag(&moment.done);
 		/* relaxed, here and below: only looked at, and what give_back() does. */
-		while (atomic_load_explicit(&rt->idle_lock.word, memory_order_relaxed) != 2)
+		while (!(atomic_load_explicit(&rt->idle_lock.word, memory_order_relaxed) &
+			 WEFT__LOCK_SLEEPERS))
 			sched_yield();
 		atomic_store_explicit(&rt->starving, 1, memory_order_relaxed);
 		weft__unlock(&rt->idle_lock);
