@@ -11,6 +11,6 @@ _Noreturn void weft__orphan_refuse(void)
 {
 	weft__fatal("process %ld was forked while a Weft runtime was alive, whose threads it does "
 		    "not have: only "
-		    "_exit() and exec() work in it",
+		    "_exit(), exit() and exec() work in it",
 		    (long)getpid());
 }

@@ -23,9 +23,9 @@ int weft__parse_size(const char *text, size_t *ret)
 		    __builtin_add_overflow(value, (size_t)(*p - '0'), &value))
 			return -EINVAL;
 	}
-	if (*p == 'K')
+	if (*p == 'K' || *p == 'k')
 		unit = (size_t)1 << 10;
-	else if (*p == 'M')
+	else if (*p == 'M' || *p == 'm')
 		unit = (size_t)1 << 20;
 	if (unit != 1)
 		p++;
@@ -44,8 +44,8 @@ int weft__stack_env(size_t *ret_size, bool *ret_guard)
 	if (text && (weft__parse_size(text, &size) < 0 || size < WEFT__STACK_MIN ||
 		     size > WEFT__STACK_MAX)) {
 		weft__warn(
-			"WEFT_STACK_SIZE=\"%.100s\" is not accepted: bytes, with K or M as suffix, "
-			"from 16K to 1024M",
+			"WEFT_STACK_SIZE=\"%.100s\" is not accepted: bytes, with K or M (or k, m) "
+			"as suffix, from 16K to 1024M",
 			text);
 		return -EINVAL;
 	}

@@ -26,7 +26,7 @@ _Static_assert(WEFT__WORKERS_MAX == WEFT__CPUS_MAX, "the default number of worke
 _Static_assert(WEFT__CONFIG_WHY_SIZE == WEFT__CPUS_WHY_SIZE, "the reason fits");
 
 #define ACCEPTS_WORKERS "a number from 1 to 1024"
-#define ACCEPTS_STACK   "bytes, with K or M as suffix, from 16K to 1024M"
+#define ACCEPTS_STACK   "bytes, with K or M (or k, m) as suffix, from 16K to 1024M"
 #define ACCEPTS_FLAG    "0 or 1"
 #define ACCEPTS_CHAOS   "SEED, SEED,hop or SEED,virtual, where SEED is a number below 2^64"
 
@@ -352,6 +352,11 @@ int weft__config_load(struct weft__config *ret, const struct weft_options *opt)
 		return err;
 	*ret = config;
 	return 0;
+}
+
+const char *weft__config_variable(enum weft__setting setting)
+{
+	return settings[setting].variable;
 }
 
 /* --- printing

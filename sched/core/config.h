@@ -72,6 +72,9 @@ struct weft__config {
  */
 int weft__config_load(struct weft__config *ret, const struct weft_options *opt);
 
+/* The variable of a setting. */
+const char *weft__config_variable(enum weft__setting setting);
+
 /* Writes every setting, its value and its origin to stderr, one to a line. */
 void weft__config_print(const struct weft__config *config);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime.h"
 
+#include "environment.h"
 #include "overflow.h"
 #include "process.h"
 #include "sched/os/clock.h"
@@ -62,6 +63,7 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 	rc = weft__process_enter();
 	if (rc < 0)
 		goto err_config;
+	weft__environment_check();
 
 	weft__san_check_program();
 	weft__fence_init();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fork() in a process with a runtime: _exit() and exec() work in the child, any call of Weft's in
+ * fork() in a process with a runtime: _exit(), exit() and exec() work in the child, any call of Weft's in
  * it returns or aborts with one line; the parent notices nothing. Without a live runtime the child
  * is a process like any other, whatever the parent's other threads were doing at the fork.
  */
@@ -124,6 +124,8 @@ static void assert_refused_here(void (*where)(void *), weft_fn *fn, void (*how)(
 	assert_true(child_exited_with(&child, KILLED(SIGABRT)));
 	assert_int_equal(child_lines(&child), 1);
 	assert_non_null(strstr(child.said, "was forked while a Weft runtime was alive"));
+	/* As test_exit_and_exec_work() sees, and runtime.h says. */
+	assert_non_null(strstr(child.said, "only _exit(), exit() and exec() work in it"));
 }
 
 static void assert_refused(void (*how)(void))

@@ -48,7 +48,8 @@ static void test_what_is_no_size_is_refused(void **state)
 		"+1",
 		" 1",
 		"1 ",
-		"16k",
+		"k",
+		"16kk",
 		"1KB",
 		"1KK",
 		"1.5",
@@ -104,6 +105,8 @@ static void test_environment_is_read(void **state)
 		{NULL, "off", 0, weft__stack_within(262144, false), false},
 		{"16K", NULL, 0, 16384, true},
 		{"20000", "off", 0, 20000, false},
+		{"64k", NULL, 0, 65536, true},
+		{"1m", NULL, 0, 1048576, true},
 		{"1024M", "on", 0, 1073741824, true},
 	};
 

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+#include "environment.h"
+
+#include "config.h"
+#include "src/fatal.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PREFIX    "WEFT_"
+#define OWN_TESTS "WEFT_TEST_"
+#define NAME_MAX_ 48 /* a longer one is like none */
+#define SHOWN_MAX 64
+
+/* What other libraries call such a setting: no number of typing errors leads there. */
+static const struct {
+	const char *name, *meant;
+} habits[] = {
+	{"WEFT_THREADS", "WEFT_WORKERS"},  {"WEFT_NUM_THREADS", "WEFT_WORKERS"},
+	{"WEFT_CPUS", "WEFT_WORKERS"},     {"WEFT_PROCS", "WEFT_WORKERS"},
+	{"WEFT_MAXPROCS", "WEFT_WORKERS"}, {"WEFT_MAX_PROCS", "WEFT_WORKERS"},
+	{"WEFT_AFFINITY", "WEFT_PIN"},     {"WEFT_STACK", "WEFT_STACK_SIZE"},
+};
+
+static unsigned least(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+static char upper(char c)
+{
+	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
+/* How many characters must be inserted, removed or replaced to make b, in capitals, of a. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[NAME_MAX_ + 1];
+	unsigned length = (unsigned)strlen(b);
+
+	for (unsigned k = 0; k <= length; k++)
+		row[k] = k;
+	for (unsigned i = 1; *a; i++, a++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned k = 1; k <= length; k++) {
+			unsigned replaced = diagonal + (upper(*a) != b[k - 1]);
+
+			diagonal = row[k];
+			row[k] = least(replaced, least(row[k], row[k - 1]) + 1);
+		}
+	}
+	return row[length];
+}
+
+const char *weft__environment_nearest(const char *name)
+{
+	const char *nearest = NULL;
+	size_t length = strlen(name);
+
+	if (length > NAME_MAX_)
+		return NULL;
+	for (size_t i = 0; i < sizeof habits / sizeof habits[0]; i++) {
+		if (strcmp(name, habits[i].name) == 0)
+			return habits[i].meant;
+	}
+	/* More than half of what follows the prefix has to be right. */
+	unsigned best = (unsigned)(length - strlen(PREFIX)) / 2 + 1;
+	for (unsigned i = 0; i < WEFT__SETTING_COUNT; i++) {
+		const char *known = weft__config_variable(i);
+		unsigned d = strlen(known) > NAME_MAX_ ? best : distance(name, known);
+
+		if (d < best) {
+			best = d;
+			nearest = known;
+		}
+	}
+	return nearest;
+}
+
+static bool is_known(const char *name)
+{
+	for (unsigned i = 0; i < WEFT__SETTING_COUNT; i++) {
+		if (strcmp(name, weft__config_variable(i)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void check_one(const char *assignment)
+{
+	const char *end = strchr(assignment, '=');
+	char name[SHOWN_MAX + 1];
+	size_t length = end ? (size_t)(end - assignment) : strlen(assignment);
+
+	if (strncmp(assignment, PREFIX, strlen(PREFIX)) != 0 ||
+	    strncmp(assignment, OWN_TESTS, strlen(OWN_TESTS)) == 0)
+		return;
+	if (length > SHOWN_MAX)
+		length = SHOWN_MAX;
+	memcpy(name, assignment, length);
+	name[length] = '\0';
+	if (is_known(name))
+		return;
+	const char *nearest = weft__environment_nearest(name);
+	if (nearest)
+		weft__warn("%s is no variable of Weft's and has no effect: is %s meant?", name,
+			   nearest);
+	else
+		weft__warn("%s is no variable of Weft's and has no effect: weft-environment(7) "
+			   "lists them",
+			   name);
+}
+
+void weft__environment_check(void)
+{
+	static _Atomic bool checked;
+
+	/* relaxed: decides who does it, and publishes nothing. */
+	if (atomic_exchange_explicit(&checked, true, memory_order_relaxed))
+		return;
+	for (char **variable = environ; variable && *variable; variable++)
+		check_one(*variable);
+}
