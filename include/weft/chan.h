@@ -6,7 +6,9 @@
  * weft_select() waits for the first of several sends and receives that can go on.
  *
  * What one sender sends arrives in that order; those who wait are served in the order in which they
- * came.
+ * came. An element of more than 4096 bytes counts as sent when it has been copied, so that others,
+ * which are sent meanwhile, do not wait for it; while it is copied in or out, neither can it be
+ * received nor can another one have its place.
  *
  * All calls are made from tasks (which may suspend and hop) and from plain threads (which block),
  * with or without a runtime. Memory order: a send happens before the matching receive returns; with

@@ -11,139 +11,19 @@
  * scheduler, so the lock is mostly free.
  *
  * Elements that go from frame to frame are copied after the unlock: the waiter that was claimed
- * does not return before its wake, which comes last.
+ * does not return before its wake, which comes last. Big elements that go by a buffer are copied
+ * without the lock as well: chan_big.c.
  */
-#include "chan.h"
+#include "chan_parts.h"
 
 #include "self.h"
 #include "src/alloc.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* By the library, unseen by ThreadSanitizer: the owners of both sides announce the accesses as
- * theirs. */
-static inline void copy(void *to, const void *from, size_t size)
-{
-	if (!to)
-		return;
-	/* Inlined into a program at link time, the compiler would know the objects' sizes and warn
-	 * of the cases that are not taken. */
-	__asm__("" : "+r"(to), "+r"(from));
-	switch (size) {
-	case 0:
-		break;
-	case 4:
-		__builtin_memcpy(to, from, 4);
-		break;
-	case 8:
-		__builtin_memcpy(to, from, 8);
-		break;
-	case 16:
-		__builtin_memcpy(to, from, 16);
-		break;
-	default:
-		san_ignore_begin();
-		memcpy(to, from, size);
-		san_ignore_end();
-	}
-}
-
-/* relaxed, here and in what follows: stored under the lock only. */
-static inline struct chan_node *queue_first(struct chan_queue *queue)
-{
-	return atomic_load_explicit(&queue->first, memory_order_relaxed);
-}
-
-static inline void queue_set_first(struct chan_queue *queue, struct chan_node *node)
-{
-	/* release: a close that came before, for the peek in chan_looks_ready(). */
-	atomic_store_explicit(&queue->first, node, memory_order_release);
-}
-
-static inline void queue_remove(struct chan_queue *queue, struct chan_node *node)
-{
-	struct chan_node *next = node->next;
-
-	if (next == node) {
-		queue_set_first(queue, NULL);
-	} else {
-		next->prev = node->prev;
-		node->prev->next = next;
-		if (queue_first(queue) == node)
-			queue_set_first(queue, next);
-	}
-	node->next = NULL;
-}
-
-static inline void queue_append(struct chan_queue *queue, struct chan_node *node)
-{
-	struct chan_node *first = queue_first(queue);
-
-	if (!first) {
-		node->next = node->prev = node;
-		queue_set_first(queue, node);
-		return;
-	}
-	node->next = first;
-	node->prev = first->prev;
-	first->prev->next = node;
-	first->prev = node;
-}
-
-static inline struct chan_queue *queue_of(weft_chan *ch, enum weft_op op)
-{
-	return op == WEFT_SEND ? &ch->senders : &ch->receivers;
-}
-
-/* Takes out and claims the one that waits longest; those that have given up are passed over. */
-static inline struct chan_node *claim_first(struct chan_queue *queue, int status)
-{
-	struct chan_node *node;
-
-	while ((node = queue_first(queue))) {
-		queue_remove(queue, node);
-		if (weft__wait_take(&node->wait->waiter)) {
-			node->wait->taken = node;
-			node->status = status;
-			return node;
-		}
-	}
-	return NULL;
-}
-
-static inline size_t chan_count(const weft_chan *ch)
-{
-	return atomic_load_explicit(&ch->count, memory_order_relaxed);
-}
-
-static inline void chan_set_count(weft_chan *ch, size_t count)
-{
-	/* release: as in queue_set_first(). */
-	atomic_store_explicit(&ch->count, count, memory_order_release);
-}
-
-static inline bool chan_closed(const weft_chan *ch)
-{
-	return atomic_load_explicit(&ch->closed, memory_order_relaxed);
-}
 
 static inline size_t slot_after(const weft_chan *ch, size_t slot)
 {
 	return slot + 1 == ch->capacity ? 0 : slot + 1;
-}
-
-static inline char *slot_at(weft_chan *ch, size_t slot)
-{
-	return ch->slots + slot * ch->elem_size;
-}
-
-static inline bool found_closed(weft_chan *ch, struct chan_step *step)
-{
-	san_acquire(&ch->closed);
-	step->status = -EPIPE;
-	return true;
 }
 
 /* A step between two frames, which meet or pass by an empty buffer. */
@@ -155,17 +35,10 @@ static inline bool found_peer(weft_chan *ch, struct chan_step *step)
 		edges_meet(&step->peer->edges);
 	} else {
 		/* The peer is a receiver: no sender waits while the buffer is empty. */
-		edges_send_to(ch->edges, ch->first, &step->peer->edges);
-		ch->first = slot_after(ch, ch->first);
+		edges_send_to(ch->edges, ch->order.first, &step->peer->edges);
+		ch->order.first = slot_after(ch, ch->order.first);
 	}
 	return true;
-}
-
-static inline void step_begin(struct chan_step *step)
-{
-	step->status = 0;
-	step->peer = NULL;
-	step->direct = false;
 }
 
 static inline bool send_locked(weft_chan *ch, const void *elem, struct chan_step *step)
@@ -178,7 +51,7 @@ static inline bool send_locked(weft_chan *ch, const void *elem, struct chan_step
 	size_t count = chan_count(ch);
 	if (count == ch->capacity)
 		return false;
-	size_t slot = ch->first + count;
+	size_t slot = ch->order.first + count;
 	if (slot >= ch->capacity)
 		slot -= ch->capacity;
 	copy(slot_at(ch, slot), elem, ch->elem_size);
@@ -187,7 +60,8 @@ static inline bool send_locked(weft_chan *ch, const void *elem, struct chan_step
 	return true;
 }
 
-static inline bool recv_locked(weft_chan *ch, void *elem, struct chan_step *step)
+static inline __attribute__((always_inline)) bool recv_locked(weft_chan *ch, void *elem,
+							      struct chan_step *step)
 {
 	size_t count = chan_count(ch);
 
@@ -197,9 +71,9 @@ static inline bool recv_locked(weft_chan *ch, void *elem, struct chan_step *step
 			return found_peer(ch, step);
 		return chan_closed(ch) && found_closed(ch, step);
 	}
-	size_t slot = ch->first;
+	size_t slot = ch->order.first;
 	copy(elem, slot_at(ch, slot), ch->elem_size);
-	ch->first = slot_after(ch, slot);
+	ch->order.first = slot_after(ch, slot);
 	/* The slot that becomes free is the next one to be filled if the buffer was full, and
 	 * only then do senders wait. */
 	step->peer = claim_first(&ch->senders, 0);
@@ -216,6 +90,9 @@ static inline bool recv_locked(weft_chan *ch, void *elem, struct chan_step *step
 bool weft__chan_step_locked(weft_chan *ch, enum weft_op op, void *elem, struct chan_step *ret)
 {
 	step_begin(ret);
+	ret->copies_in = NULL;
+	if (ch->big)
+		return weft__chan_big_step_locked(ch, op, ret);
 	return op == WEFT_SEND ? send_locked(ch, elem, ret) : recv_locked(ch, elem, ret);
 }
 
@@ -234,7 +111,7 @@ void weft__chan_finish(const struct chan_step *step, enum weft_op op, void *elem
 
 void weft__chan_enqueue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node)
 {
-	edges_wait(&node->edges, ch->capacity);
+	edges_wait(&node->edges, ch->big ? 0 : ch->capacity);
 	queue_append(queue_of(ch, op), node);
 }
 
@@ -276,6 +153,8 @@ static inline int send_until(weft_chan *ch, const void *elem, int64_t deadline, 
 	if (__builtin_expect(!ch || (!elem && ch->elem_size > 0), 0))
 		return -EINVAL;
 	san_reads(elem, ch->elem_size, call);
+	if (__builtin_expect(ch->big, 0))
+		return weft__chan_big_do(ch, WEFT_SEND, (void *)elem, deadline);
 	step_begin(&step);
 	sync_lock(&ch->lock);
 	if (__builtin_expect(send_locked(ch, elem, &step), 1)) {
@@ -290,7 +169,8 @@ static inline int send_until(weft_chan *ch, const void *elem, int64_t deadline, 
 	return wait_locked(ch, WEFT_SEND, (void *)elem, deadline);
 }
 
-static inline int recv_until(weft_chan *ch, void *ret_elem, int64_t deadline, void *call)
+static inline __attribute__((always_inline)) int recv_until(weft_chan *ch, void *ret_elem,
+							    int64_t deadline, void *call)
 {
 	struct chan_step step;
 	int rc;
@@ -299,6 +179,10 @@ static inline int recv_until(weft_chan *ch, void *ret_elem, int64_t deadline, vo
 		return -EINVAL;
 	size_t size = ch->elem_size; /* the channel may be gone when the element is here */
 	step_begin(&step);
+	if (__builtin_expect(ch->big, 0)) {
+		rc = weft__chan_big_do(ch, WEFT_RECV, ret_elem, deadline);
+		goto received;
+	}
 	sync_lock(&ch->lock);
 	if (__builtin_expect(recv_locked(ch, ret_elem, &step), 1)) {
 		sync_unlock(&ch->lock);
@@ -310,6 +194,7 @@ static inline int recv_until(weft_chan *ch, void *ret_elem, int64_t deadline, vo
 	} else {
 		rc = wait_locked(ch, WEFT_RECV, ret_elem, deadline);
 	}
+received:
 	if (rc == 0 && ret_elem)
 		san_writes(ret_elem, size, call);
 	return rc;
@@ -357,7 +242,9 @@ int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan)
 
 	if (!ret_chan)
 		return -EINVAL;
-	if (__builtin_mul_overflow(elem_size, capacity, &size) ||
+	bool big = elem_size > CHAN_BIG && capacity > 0;
+	if ((big ? !weft__chan_big_size(elem_size, capacity, &size)
+		 : __builtin_mul_overflow(elem_size, capacity, &size)) ||
 	    __builtin_add_overflow(size, sizeof(weft_chan) + 63, &size))
 		return -ENOMEM;
 	/* A line of its own, which other objects' writers do not take away. */
@@ -367,6 +254,9 @@ int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan)
 	memset(ch, 0, sizeof *ch);
 	ch->elem_size = elem_size;
 	ch->capacity = capacity;
+	ch->big = big;
+	if (big)
+		weft__chan_big_init(ch);
 	ch->edges = slot_edges_new(capacity);
 	if (SAN_EDGES && !ch->edges) {
 		free(ch);
@@ -418,7 +308,10 @@ void weft_chan_destroy(weft_chan *ch)
 
 size_t weft_chan_len(const weft_chan *ch)
 {
-	return ch ? chan_count(ch) : 0;
+	/* relaxed: a moment's count. */
+	return !ch       ? 0
+	       : ch->big ? atomic_load_explicit(&ch->order.slots->ready, memory_order_relaxed)
+			 : chan_count(ch);
 }
 
 size_t weft_chan_cap(const weft_chan *ch)

@@ -14,6 +14,9 @@
  *     holds the locks of all its channels.
  *  4. Who has been claimed is in that queue no more, and its partner does not touch the channel
  *     after the unlock.
+ *
+ * Big elements (chan_big.c) have slots that are being copied to or from, hence another first
+ * invariant.
  */
 #ifndef WEFT_SYNC_CHAN_H
 #define WEFT_SYNC_CHAN_H
@@ -40,6 +43,8 @@ struct chan_node {
 	void *elem; /* to be sent (not written through); where to put what is received, or NULL */
 
 	int status; /* 0 or -EPIPE (the claimer writes, before the wake) */
+	/* big elements: what the waiter is to copy to or from (likewise); CHAN_NO_SLOT: nothing */
+	size_t slot;
 	struct chan_node_edges edges;
 };
 
@@ -48,19 +53,29 @@ struct chan_queue {
 	_Atomic(struct chan_node *) first;
 };
 
+/* In which order the slots of big elements are used. Under the lock; .ready is peeked at. */
+struct chan_big {
+	_Atomic size_t ready;                       /* how many can be received */
+	size_t free_first, ready_first, ready_last; /* CHAN_NO_SLOT: none */
+	size_t links[];                             /* for each slot, the next in its list */
+};
+
 struct weft_chan {
-	/* immutable; first, since free() overwrites it, and not the lock that was buried */
+	/* immutable, both; first, since free() overwrites it, and not the lock that was buried */
 	size_t elem_size, capacity;
 
 	struct sync_lock lock;
 
 	/* under lock; peeked at without it */
 	_Atomic bool closed;
+	bool big;             /* immutable: chan_big.c has its steps */
 	_Atomic size_t count; /* elements in the buffer */
 	struct chan_queue senders, receivers;
 
-	/* under lock */
-	size_t first; /* the slot of the oldest element */
+	union {
+		size_t first;           /* under lock: the slot of the oldest element */
+		struct chan_big *slots; /* immutable: of big elements */
+	} order;
 
 	/* immutable */
 	struct slot_edges *edges; /* one for each slot, or NULL */
@@ -69,6 +84,11 @@ struct weft_chan {
 	char slots[];
 };
 
+/* Elements of more bytes than this are not copied under the lock, where there is a buffer. Copying
+ * so many takes about a tenth of a microsecond. */
+#define CHAN_BIG     4096
+#define CHAN_NO_SLOT SIZE_MAX
+
 /* A step that has been taken; what is left to do without the lock, where the channel may be
  * gone. */
 struct chan_step {
@@ -76,14 +96,24 @@ struct chan_step {
 	struct chan_node *peer; /* claimed and to be woken; NULL: none */
 	bool direct; /* the element is still to be copied between the peer and the caller */
 	size_t size;
+	weft_chan *copies_in; /* not NULL: weft__chan_big_copy() is to be called, with .slot */
+	size_t slot;
 };
 
 /*
  * Sends or receives if that can be done at once: true. The caller holds the lock and, after the
- * unlock, calls weft__chan_finish().
+ * unlock, calls weft__chan_finish(), or weft__chan_big_copy() where .copies_in says so.
  */
 bool weft__chan_step_locked(weft_chan *ch, enum weft_op op, void *elem, struct chan_step *ret);
 void weft__chan_finish(const struct chan_step *step, enum weft_op op, void *elem);
+
+/* chan_big.c: the same for channels with .big; all of a send or receive; its second half, for a slot
+ * that is the caller's; how many bytes the slots take, unless that is too many; their first state. */
+bool weft__chan_big_step_locked(weft_chan *ch, enum weft_op op, struct chan_step *ret);
+int weft__chan_big_do(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline);
+int weft__chan_big_copy(weft_chan *ch, enum weft_op op, size_t slot, void *elem);
+bool weft__chan_big_size(size_t elem_size, size_t capacity, size_t *ret_size);
+void weft__chan_big_init(weft_chan *ch);
 
 /* Enqueues a node whose .wait and .elem are set; takes it out if it still is in. The caller
  * holds the lock. */
@@ -100,20 +130,24 @@ void weft__chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node 
  * not closed at the second look it was not at the first. The other way round the channel could be
  * closed between the two, and then emptied: it was ready all the time, first by its element, then
  * by the close.
+ *
+ * With big elements both are looked at, and a no is exact as long as nothing is being copied.
  */
 static inline bool chan_looks_ready(const weft_chan *ch, enum weft_op op)
 {
-	bool blocked;
+	const struct chan_queue *partners = op == WEFT_SEND ? &ch->receivers : &ch->senders;
+	const _Atomic size_t *count =
+		ch->big && op == WEFT_RECV ? &ch->order.slots->ready : &ch->count;
+	bool blocked = true;
 
 	/* acquire, both: the look at .closed comes after this one, and sees the close that came
-	 * before what is seen here; pairs with chan_set_count() and queue_set_first(). */
+	 * before what is seen here; pairs with chan_set_count(), add_ready() and
+	 * queue_set_first(). */
 	if (ch->capacity > 0)
-		blocked = atomic_load_explicit(&ch->count, memory_order_acquire) ==
+		blocked = atomic_load_explicit(count, memory_order_acquire) ==
 			  (op == WEFT_SEND ? ch->capacity : 0);
-	else
-		blocked = !atomic_load_explicit(op == WEFT_SEND ? &ch->receivers.first
-								: &ch->senders.first,
-						memory_order_acquire);
+	if (blocked && (ch->capacity == 0 || ch->big))
+		blocked = !atomic_load_explicit(&partners->first, memory_order_acquire);
 	return !blocked || atomic_load_explicit(&ch->closed, memory_order_relaxed);
 }
 

@@ -91,8 +91,12 @@ static void announce_access(const struct weft_case *c, void *call)
 
 static void finish(struct weft_case *c, const struct chan_step *step, void *call)
 {
-	weft__chan_finish(step, c->op, c->elem);
-	c->ret_status = step->status;
+	if (step->copies_in) {
+		c->ret_status = weft__chan_big_copy(c->chan, c->op, step->slot, c->elem);
+	} else {
+		weft__chan_finish(step, c->op, c->elem);
+		c->ret_status = step->status;
+	}
 	announce_access(c, call);
 }
 
@@ -205,6 +209,7 @@ static int take_or_enqueue_locked(struct weft_case *cases, size_t n, struct sele
 		struct chan_node *node = &nodes[nodes[k].nth].node;
 		node->wait = wait;
 		node->elem = c->elem;
+		node->slot = CHAN_NO_SLOT;
 		weft__chan_enqueue_locked(c->chan, c->op, node);
 	}
 	return -1;
@@ -258,7 +263,10 @@ static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *n
 	if (!taken)
 		return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
 	i = (int)((struct select_node *)taken - nodes);
-	cases[i].ret_status = taken->status;
+	cases[i].ret_status = taken->slot == CHAN_NO_SLOT
+				      ? taken->status
+				      : weft__chan_big_copy(cases[i].chan, cases[i].op, taken->slot,
+							    cases[i].elem);
 	announce_access(&cases[i], call);
 	return i;
 }

@@ -4,8 +4,8 @@
  * one partner, and no element is lost.
  *
  * Mirrors: sched/sync/select.c weft_select(), choose(), take_ready(), lock_all(), unlock_all(),
- * take_or_enqueue_locked(), wait_for_one(), dequeue_all(); sched/sync/chan.c claim_first(),
- * send_locked(), recv_locked(), wait_locked(), weft__chan_step_locked(), weft__chan_finish(),
+ * take_or_enqueue_locked(), wait_for_one(), dequeue_all(); sched/sync/chan_parts.h claim_first();
+ * sched/sync/chan.c send_locked(), recv_locked(), wait_locked(), weft__chan_step_locked(), weft__chan_finish(),
  * weft__chan_enqueue_locked(), weft__chan_dequeue_locked(); sched/sync/chan.h chan_looks_ready();
  * of sched/core/wait.h weft__wait_take(), of wait.c weft__wait_wake().
  *

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Channels of big elements, which are not copied under the lock: others would spin meanwhile, for
+ * milliseconds where an element has megabytes. A step takes a slot under the lock, copies without
+ * it, and hands the slot on under the lock.
+ *
+ *              send takes it             send is done
+ *   FREE  ---------------->  FILLING  ----------------->  READY
+ *     ^                                                     |
+ *     |   receive is done                receive takes it   |
+ *     +--------------------  DRAINING  <--------------------+
+ *
+ * A slot that is FILLING or DRAINING is its step's alone and stands in no list. So elements are in
+ * the order in which their sends were done, not in which they began: one that takes long is passed
+ * by others, and a ready element never hides behind one that is still being copied. What one sender
+ * sends stays in order, since its sends follow each other.
+ *
+ * While an element is being copied it can be received from nowhere, and its slot can take no other
+ * one. Whoever needs it waits in the queue; the one who copies serves the first in line when it is
+ * done. It hands the slot over (chan_node.slot), claimed and woken, and that waiter copies by
+ * itself. So nobody copies for others again and again.
+ *
+ * Invariants, under the lock; they replace the first of chan.h.
+ *  1. A slot is FREE: no sender waits. A slot is READY: no receiver waits.
+ *  2. .count is how many slots are not FREE, .ready how many are READY.
+ *  3. A send is done when its slot becomes READY or goes to a receiver. If the channel is closed by
+ *     then it was not done: -EPIPE. So a closed channel without a READY slot stays empty.
+ *
+ * Where a partner waits, the element goes from frame to frame, without a slot, as in other
+ * channels. Without a buffer that is the only way, and nothing of this is needed.
+ */
+#include "chan_parts.h"
+
+#include <stdalign.h>
+
+/* Where the lists begin, behind the slots. */
+static inline size_t after_slots(size_t slots_size)
+{
+	const size_t align = alignof(struct chan_big);
+
+	return (slots_size + align - 1) / align * align;
+}
+
+bool weft__chan_big_size(size_t elem_size, size_t capacity, size_t *ret_size)
+{
+	size_t each, all;
+
+	if (__builtin_add_overflow(elem_size, sizeof(size_t), &each) ||
+	    __builtin_mul_overflow(each, capacity, &all) ||
+	    __builtin_add_overflow(all, sizeof(struct chan_big) + alignof(struct chan_big), &all))
+		return false;
+	*ret_size = all;
+	return true;
+}
+
+void weft__chan_big_init(weft_chan *ch)
+{
+	struct chan_big *big =
+		(struct chan_big *)(ch->slots + after_slots(ch->elem_size * ch->capacity));
+
+	/* relaxed: the caller publishes the channel. */
+	atomic_store_explicit(&big->ready, 0, memory_order_relaxed);
+	big->ready_first = CHAN_NO_SLOT;
+	big->free_first = 0;
+	for (size_t slot = 0; slot < ch->capacity; slot++)
+		big->links[slot] = slot + 1 < ch->capacity ? slot + 1 : CHAN_NO_SLOT;
+	ch->order.slots = big;
+}
+
+static inline size_t list_pop(weft_chan *ch, size_t *first)
+{
+	size_t slot = *first;
+
+	if (slot != CHAN_NO_SLOT)
+		*first = ch->order.slots->links[slot];
+	return slot;
+}
+
+/* By so many. */
+static inline void add_ready(weft_chan *ch, size_t n)
+{
+	_Atomic size_t *ready = &ch->order.slots->ready;
+
+	/* release: as in chan_set_count(). */
+	atomic_store_explicit(ready, atomic_load_explicit(ready, memory_order_relaxed) + n,
+			      memory_order_release);
+}
+
+static void free_slot_locked(weft_chan *ch, size_t slot)
+{
+	struct chan_big *big = ch->order.slots;
+
+	big->links[slot] = big->free_first;
+	big->free_first = slot;
+	chan_set_count(ch, chan_count(ch) - 1);
+}
+
+static void ready_slot_locked(weft_chan *ch, size_t slot)
+{
+	struct chan_big *big = ch->order.slots;
+
+	big->links[slot] = CHAN_NO_SLOT;
+	if (big->ready_first == CHAN_NO_SLOT)
+		big->ready_first = slot;
+	else
+		big->links[big->ready_last] = slot;
+	big->ready_last = slot;
+	add_ready(ch, 1);
+}
+
+/* A step between two frames. */
+static bool found_peer(weft_chan *ch, struct chan_step *step)
+{
+	step->direct = true;
+	step->size = ch->elem_size;
+	edges_meet(&step->peer->edges);
+	return true;
+}
+
+static bool send_locked(weft_chan *ch, struct chan_step *step)
+{
+	if (chan_closed(ch))
+		return found_closed(ch, step);
+	step->peer = claim_first(&ch->receivers, 0);
+	if (step->peer)
+		return found_peer(ch, step);
+	step->slot = list_pop(ch, &ch->order.slots->free_first);
+	if (step->slot == CHAN_NO_SLOT)
+		return false;
+	chan_set_count(ch, chan_count(ch) + 1);
+	step->copies_in = ch;
+	return true;
+}
+
+static bool recv_locked(weft_chan *ch, struct chan_step *step)
+{
+	step->slot = list_pop(ch, &ch->order.slots->ready_first);
+	if (step->slot != CHAN_NO_SLOT) {
+		add_ready(ch, (size_t)-1);
+		step->copies_in = ch;
+		return true;
+	}
+	step->peer = claim_first(&ch->senders, 0);
+	if (step->peer)
+		return found_peer(ch, step);
+	return chan_closed(ch) && found_closed(ch, step);
+}
+
+bool weft__chan_big_step_locked(weft_chan *ch, enum weft_op op, struct chan_step *step)
+{
+	return op == WEFT_SEND ? send_locked(ch, step) : recv_locked(ch, step);
+}
+
+/* The caller has filled the slot. 0 or -EPIPE. */
+static int filled(weft_chan *ch, size_t slot)
+{
+	struct chan_node *peer = NULL;
+	struct chan_step step;
+
+	step_begin(&step);
+	sync_lock(&ch->lock);
+	if (chan_closed(ch)) {
+		found_closed(ch, &step);
+		free_slot_locked(ch, slot); /* nobody waits in a closed channel */
+	} else {
+		edges_send(ch->edges, slot);
+		peer = claim_first(&ch->receivers, 0);
+		if (peer)
+			peer->slot = slot;
+		else
+			ready_slot_locked(ch, slot);
+	}
+	sync_unlock(&ch->lock);
+	if (peer)
+		weft__wait_wake(weft__wakeup_of(&peer->wait->waiter));
+	return step.status;
+}
+
+/* The caller has copied the slot's element out. */
+static void drained(weft_chan *ch, size_t slot)
+{
+	struct chan_node *peer;
+
+	sync_lock(&ch->lock);
+	edges_recv(ch->edges, slot);
+	peer = claim_first(&ch->senders, 0);
+	if (peer)
+		peer->slot = slot;
+	else
+		free_slot_locked(ch, slot);
+	sync_unlock(&ch->lock);
+	if (peer)
+		weft__wait_wake(weft__wakeup_of(&peer->wait->waiter));
+}
+
+int weft__chan_big_copy(weft_chan *ch, enum weft_op op, size_t slot, void *elem)
+{
+	if (op == WEFT_SEND) {
+		copy(slot_at(ch, slot), elem, ch->elem_size);
+		return filled(ch, slot);
+	}
+	copy(elem, slot_at(ch, slot), ch->elem_size);
+	drained(ch, slot);
+	return 0;
+}
+
+int weft__chan_big_do(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
+{
+	struct chan_step step;
+	struct chan_wait wait;
+	struct chan_node node = {.wait = &wait, .elem = elem, .slot = CHAN_NO_SLOT};
+
+	step_begin(&step);
+	step.copies_in = NULL;
+	sync_lock(&ch->lock);
+	if (weft__chan_big_step_locked(ch, op, &step)) {
+		sync_unlock(&ch->lock);
+		if (step.copies_in)
+			return weft__chan_big_copy(ch, op, step.slot, elem);
+		weft__chan_finish(&step, op, elem);
+		return step.status;
+	}
+	if (deadline <= 0) {
+		sync_unlock(&ch->lock);
+		return -ETIMEDOUT;
+	}
+	weft__wait_begin(&wait.waiter, deadline == WEFT_FOREVER);
+	weft__chan_enqueue_locked(ch, op, &node);
+	sync_unlock(&ch->lock);
+	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
+	if (outcome != WAIT_WOKEN) {
+		sync_lock(&ch->lock);
+		weft__chan_dequeue_locked(ch, op, &node);
+		sync_unlock(&ch->lock);
+	}
+	edges_waited(&node.edges, outcome == WAIT_WOKEN);
+	if (outcome != WAIT_WOKEN)
+		return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+	/* Without a slot the channel may be gone. */
+	return node.slot == CHAN_NO_SLOT ? node.status
+					 : weft__chan_big_copy(ch, op, node.slot, elem);
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* What the channels' steps are made of, for chan.c and chan_big.c: the queues of waiters, the count,
+ * and copying. */
+#ifndef WEFT_SYNC_CHAN_PARTS_H
+#define WEFT_SYNC_CHAN_PARTS_H
+
+#include "chan.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* By the library, unseen by ThreadSanitizer: the owners of both sides announce the accesses as
+ * theirs. */
+static inline void copy(void *to, const void *from, size_t size)
+{
+	if (!to)
+		return;
+	/* Inlined into a program at link time, the compiler would know the objects' sizes and warn
+	 * of the cases that are not taken. */
+	__asm__("" : "+r"(to), "+r"(from));
+	switch (size) {
+	case 0:
+		break;
+	case 4:
+		__builtin_memcpy(to, from, 4);
+		break;
+	case 8:
+		__builtin_memcpy(to, from, 8);
+		break;
+	case 16:
+		__builtin_memcpy(to, from, 16);
+		break;
+	default:
+		san_ignore_begin();
+		memcpy(to, from, size);
+		san_ignore_end();
+	}
+}
+
+/* relaxed, here and in what follows: stored under the lock only. */
+static inline struct chan_node *queue_first(struct chan_queue *queue)
+{
+	return atomic_load_explicit(&queue->first, memory_order_relaxed);
+}
+
+static inline void queue_set_first(struct chan_queue *queue, struct chan_node *node)
+{
+	/* release: a close that came before, for the peek in chan_looks_ready(). */
+	atomic_store_explicit(&queue->first, node, memory_order_release);
+}
+
+static inline void queue_remove(struct chan_queue *queue, struct chan_node *node)
+{
+	struct chan_node *next = node->next;
+
+	if (next == node) {
+		queue_set_first(queue, NULL);
+	} else {
+		next->prev = node->prev;
+		node->prev->next = next;
+		if (queue_first(queue) == node)
+			queue_set_first(queue, next);
+	}
+	node->next = NULL;
+}
+
+static inline void queue_append(struct chan_queue *queue, struct chan_node *node)
+{
+	struct chan_node *first = queue_first(queue);
+
+	if (!first) {
+		node->next = node->prev = node;
+		queue_set_first(queue, node);
+		return;
+	}
+	node->next = first;
+	node->prev = first->prev;
+	first->prev->next = node;
+	first->prev = node;
+}
+
+static inline struct chan_queue *queue_of(weft_chan *ch, enum weft_op op)
+{
+	return op == WEFT_SEND ? &ch->senders : &ch->receivers;
+}
+
+/* Takes out and claims the one that waits longest; those that have given up are passed over. */
+static inline struct chan_node *claim_first(struct chan_queue *queue, int status)
+{
+	struct chan_node *node;
+
+	while ((node = queue_first(queue))) {
+		queue_remove(queue, node);
+		if (weft__wait_take(&node->wait->waiter)) {
+			node->wait->taken = node;
+			node->status = status;
+			return node;
+		}
+	}
+	return NULL;
+}
+
+static inline size_t chan_count(const weft_chan *ch)
+{
+	return atomic_load_explicit(&ch->count, memory_order_relaxed);
+}
+
+static inline void chan_set_count(weft_chan *ch, size_t count)
+{
+	/* release: as in queue_set_first(). */
+	atomic_store_explicit(&ch->count, count, memory_order_release);
+}
+
+static inline bool chan_closed(const weft_chan *ch)
+{
+	return atomic_load_explicit(&ch->closed, memory_order_relaxed);
+}
+
+static inline char *slot_at(weft_chan *ch, size_t slot)
+{
+	return ch->slots + slot * ch->elem_size;
+}
+
+static inline bool found_closed(weft_chan *ch, struct chan_step *step)
+{
+	san_acquire(&ch->closed);
+	step->status = -EPIPE;
+	return true;
+}
+
+static inline void step_begin(struct chan_step *step)
+{
+	step->status = 0;
+	step->peer = NULL;
+	step->direct = false;
+}
+
+#endif
