@@ -14,7 +14,7 @@
  * start a thread any more, nor allocate memory. So guards by mprotect() take at most three quarters
  * of them, that is 24574 stacks by default. The last quarter is for the program: if that takes
  * more, guards are refused earlier. Stacks beyond the three quarters have no guard, and one line on
- * stderr says so. Where the guard would be there is a gap of the
+ * stderr says so; or they are refused (WEFT_GUARD=always). Where the guard would be there is a gap of the
  * same size, so that an overflow that is no larger than the guard does no harm; but it is not
  * noticed.
  *
@@ -61,6 +61,9 @@ static _Atomic int mechanism_in_use = STACK_GUARD_UNKNOWN;
 
 /* How many mappings guards are, all arenas together. */
 static _Atomic size_t guard_mappings;
+
+/* relaxed everywhere: a setting */
+static _Atomic bool guards_insisted;
 
 /* One advice for count areas of `bytes` each. Whether all of it was taken. */
 static bool advise_at_once(const struct iovec *areas, size_t bytes, uint32_t count, int advice)
@@ -170,6 +173,11 @@ static void guard_mappings_give_back(size_t guards)
 	atomic_fetch_sub_explicit(&guard_mappings, guards * MAPPINGS_A_GUARD, memory_order_relaxed);
 }
 
+void weft__stack_guard_insist(bool always)
+{
+	atomic_store_explicit(&guards_insisted, always, memory_order_relaxed);
+}
+
 static void explain_lack_of_guards(void)
 {
 	static _Atomic bool explained;
@@ -205,8 +213,13 @@ static bool guard_one(struct arena *arena, char *base, enum stack_guard_mechanis
 	    madvise(base, arena->guard_bytes, MADV_GUARD_INSTALL) == 0)
 		return true;
 	if (!guard_mappings_take()) {
-		explain_lack_of_guards();
-		return true;
+		bool refuses = atomic_load_explicit(&guards_insisted, memory_order_relaxed);
+
+		if (refuses)
+			explain_mapping_limit();
+		else
+			explain_lack_of_guards();
+		return !refuses;
 	}
 	if (mprotect(base, arena->guard_bytes, PROT_NONE) == 0) {
 		arena->guard_mappings++;

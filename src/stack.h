@@ -80,6 +80,10 @@ void weft__stack_discard_all(void);
  */
 void weft__stack_trim(void);
 
+/* Whether a stack is refused, with the line about the mapping limit, where guards have had their
+ * share of the mappings (WEFT_GUARD=always). Else it has no guard. For the whole process. */
+void weft__stack_guard_insist(bool always);
+
 /* The mechanism in use; probes if need be. Tests force one with the setter (STACK_GUARD_UNKNOWN:
  * probe again). */
 enum stack_guard_mechanism weft__stack_guard_mechanism(void);

@@ -35,11 +35,23 @@ int weft__parse_size(const char *text, size_t *ret)
 	return 0;
 }
 
+int weft__parse_guard(const char *text, bool *ret_guard, bool *ret_always)
+{
+	bool always = strcmp(text, "always") == 0;
+	bool guard = always || strcmp(text, "on") == 0;
+
+	if (!guard && strcmp(text, "off") != 0)
+		return -EINVAL;
+	*ret_guard = guard;
+	*ret_always = always;
+	return 0;
+}
+
 int weft__stack_env(size_t *ret_size, bool *ret_guard)
 {
 	const char *text = getenv("WEFT_STACK_SIZE");
 	size_t size = 0;
-	bool guard = true;
+	bool guard = true, always = false;
 
 	if (text && (weft__parse_size(text, &size) < 0 || size < WEFT__STACK_MIN ||
 		     size > WEFT__STACK_MAX)) {
@@ -50,13 +62,11 @@ int weft__stack_env(size_t *ret_size, bool *ret_guard)
 		return -EINVAL;
 	}
 	text = getenv("WEFT_GUARD");
-	if (text) {
-		guard = strcmp(text, "on") == 0;
-		if (!guard && strcmp(text, "off") != 0) {
-			weft__warn("WEFT_GUARD=\"%.100s\" is not accepted: on or off", text);
-			return -EINVAL;
-		}
+	if (text && weft__parse_guard(text, &guard, &always) < 0) {
+		weft__warn("WEFT_GUARD=\"%.100s\" is not accepted: " WEFT__GUARD_VALUES, text);
+		return -EINVAL;
 	}
+	weft__stack_guard_insist(always);
 	*ret_size = size ? size : weft__stack_within(WEFT__STACK_RESERVED, guard);
 	*ret_guard = guard;
 	return 0;

@@ -26,6 +26,16 @@
 int weft__parse_size(const char *text, size_t *ret);
 
 /*
+ * What WEFT_GUARD asks for: whether stacks get a guard, and whether one that cannot have it is
+ * refused. Pure.
+ *
+ * 0; -EINVAL: it is none of WEFT__GUARD_VALUES.
+ */
+int weft__parse_guard(const char *text, bool *ret_guard, bool *ret_always);
+
+#define WEFT__GUARD_VALUES "on, off or always"
+
+/*
  * The stack size and whether stacks get a guard, from the environment or by default (what
  * WEFT__STACK_RESERVED leaves; on).
  *

@@ -58,7 +58,7 @@ static const struct setting {
 	[WEFT__SETTING_STACK_SIZE] =
 		{"WEFT_STACK_SIZE", ACCEPTS_STACK, read_stack_size, show_stack_size},
 	[WEFT__SETTING_GUARD] =
-		{"WEFT_GUARD", "on or off", read_guard, show_guard},
+		{"WEFT_GUARD", WEFT__GUARD_VALUES, read_guard, show_guard},
 	[WEFT__SETTING_SPIN] =
 		{"WEFT_SPIN", "microseconds from 0 to 1000000", read_spin, show_spin},
 	[WEFT__SETTING_PIN] =
@@ -128,8 +128,7 @@ static bool read_stack_size(const char *text, struct weft__config *ret)
 
 static bool read_guard(const char *text, struct weft__config *ret)
 {
-	ret->guard = strcmp(text, "on") == 0;
-	return ret->guard || strcmp(text, "off") == 0;
+	return weft__parse_guard(text, &ret->guard, &ret->guard_always) == 0;
 }
 
 static bool read_spin(const char *text, struct weft__config *ret)
@@ -196,7 +195,10 @@ static void show_stack_size(const struct weft__config *config, char *ret_text)
 
 static void show_guard(const struct weft__config *config, char *ret_text)
 {
-	snprintf(ret_text, VALUE_SIZE, "%s", config->guard ? "on" : "off");
+	snprintf(ret_text, VALUE_SIZE, "%s",
+		 config->guard_always ? "always"
+		 : config->guard      ? "on"
+				      : "off");
 }
 
 static void show_spin(const struct weft__config *config, char *ret_text)

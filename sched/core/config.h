@@ -48,6 +48,7 @@ struct weft__config {
 	unsigned cpus;     /* that the workers may use; roughly, where the workers are no default */
 	size_t stack_size; /* usable bytes */
 	bool guard;
+	bool guard_always; /* a stack without one is refused */
 	unsigned spin_us; /* 0 to WEFT__SPIN_MAX */
 	enum weft__pin pin;
 	unsigned blocking_threads; /* 1 to WEFT__BLOCKING_MAX */

@@ -60,6 +60,7 @@ static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runti
 	int rc = weft__config_load(&rt->config, opt);
 	if (rc < 0)
 		goto err_config;
+	weft__stack_guard_insist(rt->config.guard_always);
 	rc = weft__process_enter();
 	if (rc < 0)
 		goto err_config;

@@ -97,13 +97,13 @@ static __attribute__((noinline, cold)) void explain_wait(struct weft_runtime *rt
 	struct stack_counts stacks;
 	struct weft_stats tasks;
 	struct rlimit limit;
-	char why[80] = "the system refuses more memory; leave more of it to this program";
+	char why[80] = "the system refuses more memory or mappings: free some";
 
 	weft_stats(rt, &tasks);
 	weft__stack_counts(&stacks);
 	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
 		snprintf(why, sizeof why,
-			 "the limit of address space is %llu KiB; raise it (ulimit -v)",
+			 "the limit of address space is %llu KiB: raise it (ulimit -v)",
 			 (unsigned long long)limit.rlim_cur >> 10);
 	weft__warn("tasks wait for stacks: %llu tasks are live, %zu stacks of %zu KiB are in use, "
 		   "and %s, lower WEFT_STACK_SIZE, or have fewer tasks at a time",

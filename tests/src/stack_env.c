@@ -108,6 +108,7 @@ static void test_environment_is_read(void **state)
 		{"64k", NULL, 0, 65536, true},
 		{"1m", NULL, 0, 1048576, true},
 		{"1024M", "on", 0, 1073741824, true},
+		{NULL, "always", 0, weft__stack_within(262144, true), true},
 	};
 
 	(void)state;
@@ -143,7 +144,8 @@ static void test_bad_environment_is_explained_in_one_line(void **state)
 			 about_size ? "WEFT_STACK_SIZE" : "WEFT_GUARD",
 			 about_size ? bad[i].size : bad[i].guard);
 		assert_non_null(strstr(child.said, start));
-		assert_non_null(strstr(child.said, about_size ? "from 16K to 1024M" : "on or off"));
+		assert_non_null(
+			strstr(child.said, about_size ? "from 16K to 1024M" : "on, off or always"));
 	}
 }
 

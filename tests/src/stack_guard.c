@@ -224,6 +224,39 @@ static void take_many_stacks(void *arg)
 	_exit(4);
 }
 
+static void take_many_stacks_that_must_be_guarded(void *arg)
+{
+	long limit = mapping_limit(), count = 0;
+	struct stack stack, last = {0};
+
+	(void)arg;
+	weft__stack_guard_force(STACK_GUARD_MPROTECT);
+	weft__stack_guard_insist(true);
+	while (count < limit && weft__stack_alloc(16 << 10, true, 64, &stack) == 0) {
+		last = stack;
+		count++;
+	}
+	if (count < limit / 4 || count > limit / 2)
+		_exit(1);
+	if (take_mappings(limit / 8) < limit / 8)
+		_exit(2);
+	last.low[-1] = 1;
+	_exit(3);
+}
+
+static void test_a_stack_that_must_be_guarded_is_refused(void **state)
+{
+	struct child child;
+
+	(void)state;
+	if (!can_take_all_mappings())
+		skip();
+	child_run(&child, take_many_stacks_that_must_be_guarded, NULL);
+	assert_true(child_died_of(&child, SIGSEGV)); /* the last one has its guard, too */
+	assert_int_equal(child_lines(&child), 1);
+	assert_non_null(strstr(child.said, "cannot guard another stack"));
+}
+
 static void test_guards_leave_mappings_to_the_program(void **state)
 {
 	struct child child;
@@ -294,6 +327,7 @@ int main(void)
 		cmocka_unit_test(test_overflow_is_a_segmentation_fault),
 		cmocka_unit_test(test_mapping_limit_is_explained_once),
 		cmocka_unit_test(test_guards_leave_mappings_to_the_program),
+		cmocka_unit_test(test_a_stack_that_must_be_guarded_is_refused),
 		cmocka_unit_test(test_guards_that_are_given_back_count_no_more),
 	};
 

@@ -189,6 +189,9 @@ static void test_config_accepts_the_ends_of_each_range(void **state)
 	assert_int_equal(accept("WEFT_STACK_SIZE", "16K").stack_size, 16384);
 	assert_int_equal(accept("WEFT_STACK_SIZE", "1024M").stack_size, 1024 << 20);
 	assert_true(accept("WEFT_GUARD", "on").guard);
+	assert_false(accept("WEFT_GUARD", "on").guard_always);
+	assert_true(accept("WEFT_GUARD", "always").guard);
+	assert_true(accept("WEFT_GUARD", "always").guard_always);
 	assert_int_equal(accept("WEFT_SPIN", "0").spin_us, 0);
 	assert_int_equal(accept("WEFT_SPIN", "1000000").spin_us, 1000000);
 	assert_int_equal(accept("WEFT_PIN", "none").pin, WEFT__PIN_NONE);
