@@ -150,6 +150,14 @@ static __attribute__((noinline)) void settle_seldom(struct worker *w, enum leave
 	}
 }
 
+/* Not before the task that armed it is parked, as this may be a system call. Not by a leader that
+ * perhaps goes to sleep: then it looks at all deadlines. */
+static inline void announce_armed(struct worker *w)
+{
+	if (__builtin_expect(w->timer_armed, 0) && w->task)
+		weft__announce_timer(w);
+}
+
 /* After the store the task may go on elsewhere: nobody here touches it any more. */
 static inline __attribute__((always_inline)) void park_leaving(struct worker *w)
 {
@@ -161,6 +169,7 @@ static inline __attribute__((always_inline)) void park_leaving(struct worker *w)
 	/* relaxed: the fences order it. */
 	if (__builtin_expect(atomic_load_explicit(&w->rt->early_count, memory_order_relaxed), 0))
 		weft__early_parked(w->rt);
+	announce_armed(w);
 }
 
 static inline __attribute__((always_inline)) void settle(struct worker *w)
@@ -185,8 +194,6 @@ static inline __attribute__((always_inline)) struct coro *run_on(struct worker *
 	w->task = t;
 	w->inline_span = 0; /* until a join asks: allow_inlining_here() in fork.c */
 	counter_add(&w->counters.switches, 1);
-	if (w->timer_armed)
-		weft__announce_timer(w);
 	return co;
 }
 
@@ -422,6 +429,8 @@ struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *ne
 
 void weft__execute(struct worker *w, struct task *t)
 {
+	w->task = t;
+	announce_armed(w);
 	if (!t->coro) {
 		start(w, t);
 		return;

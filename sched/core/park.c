@@ -258,6 +258,7 @@ void weft__announce_timer(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
+	weft__assert_may_be_slow(w);
 	w->timer_armed = false;
 	weft__fence_light(); /* store-load race with weft__sleep(): see above */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);

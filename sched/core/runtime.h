@@ -161,6 +161,7 @@ static inline bool weft__coro_at_hand(struct worker *w)
  * only for a moment, and the task until it is parked. */
 static inline void weft__assert_may_be_slow(const struct worker *w)
 {
+	assert(w->leave != LEAVE_PARK);
 	assert(!w->task ||
 	       atomic_load_explicit(&w->task->park, memory_order_relaxed) != PARK_SUSPENDING);
 	(void)w;

@@ -107,7 +107,7 @@ MUTANTS = [
            unit('sched-core-idle')),
     Mutant('timer-not-announced', 'nobody waits for the deadline of a worker that is busy',
            'sched/core/execute.c',
-           'if (w->timer_armed) weft__announce_timer(w);',
+           'if (__builtin_expect(w->timer_armed, 0) && w->task) weft__announce_timer(w);',
            '',
            unit('sched-core-idle')),
     Mutant('nudge-without-wake', 'a worker is taken off the list of sleepers and left asleep',

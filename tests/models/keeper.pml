@@ -3,7 +3,7 @@
  * Deadlines and their keeper: no deadline passes while everybody sleeps beyond it.
  *
  * Mirrors: sched/core/timer.c publish_earliest(), weft__timer_arm(), weft__timers_pop_locked();
- * sched/core/wait.c wait_task(), weft__expire(); sched/core/execute.c run_on();
+ * sched/core/wait.c wait_task(), weft__expire(); sched/core/execute.c announce_armed();
  * sched/core/find.c weft__find(), run_timers(), search(), or_handed(); sched/core/steal.c
  * weft__steal(); sched/core/park.c push_sleeper_locked(), take_sleeper_locked(), as_sleeper(),
  * wake_one(), weft__announce(), weft__hand_to_sleeper(), weft__announce_timer(), weft__nudge(),
@@ -310,7 +310,7 @@ proctype worker(byte me)
 		if
 		:: arm(1);
 #if ARMS == 2
-			announce_timer(); /* take_up() */
+			announce_timer(); /* announce_armed() */
 			arm(2)
 		:: arm(2);
 			announce_timer();

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A task whose wait has begun does nothing slow before its switch. If what it would run next needs a
- * new stack, or must be fetched from the injection queue, its leader makes that pick (find.c). The
- * library asserts that nothing slow is done there; here every pick of a waiting task needs it.
+ * new stack, or must be fetched from the injection queue, its leader makes that pick (find.c). And
+ * whoever runs next tells others of its deadline. The library asserts that nothing slow is done
+ * there; here every pick of a waiting task needs it.
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
@@ -103,6 +104,47 @@ static void test_an_overflowed_ring_puts_the_pick_off(void **state)
 			.workers = i < 3 ? 2 : 1, .fn = wait_after_yields, .chaos = seeds[i]});
 }
 
+static void *sleep_until(void *arg)
+{
+	CHECK(weft_sleep_until((int64_t)(intptr_t)arg) == 0);
+	raise_flag(&arrived);
+	return arg;
+}
+
+/* Has started, so the sleepers switch to it directly. */
+static void *yield_until_all_arrived(void *arg)
+{
+	CHECK(yield_for(&arrived, weft_test_scale(TASKS)));
+	return arg;
+}
+
+/* Each deadline is the earliest one, and those who sleep or keep time must be told. */
+static void *sleep_until_earlier_each(void *arg)
+{
+	int64_t last = weft_after((int64_t)weft_test_scale(TASKS) * 100000);
+	unsigned count = weft_test_scale(TASKS);
+	weft_task *tasks[TASKS], *yielder;
+
+	arrived = 0;
+	CHECK(weft_spawn(yield_until_all_arrived, NULL, &yielder) == 0);
+	weft_yield();
+	for (unsigned i = 0; i < count; i++) {
+		void *deadline = (void *)(intptr_t)(last - 50000 * (int64_t)i);
+		CHECK(weft_spawn(sleep_until, deadline, &tasks[i]) == 0);
+	}
+	for (unsigned i = 0; i < count; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	CHECK(weft_join(yielder, NULL) == 0);
+	return arg;
+}
+
+static void test_a_deadline_is_announced_after_the_switch(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 3; workers++)
+		assert_run(workers, sleep_until_earlier_each, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -110,6 +152,7 @@ int main(void)
 		cmocka_unit_test(test_an_uncommon_stack_puts_the_pick_off),
 		cmocka_unit_test(test_a_new_stack_for_a_pinned_task_puts_the_pick_off),
 		cmocka_unit_test(test_an_overflowed_ring_puts_the_pick_off),
+		cmocka_unit_test(test_a_deadline_is_announced_after_the_switch),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
