@@ -22,10 +22,17 @@ WEFT_BEGIN_DECLS
 
 /* A group: complete, so that it can be placed anywhere. Its content is Weft's. */
 typedef struct weft_group {
-	uint64_t weft_opaque_[8];
+	uint64_t weft_opaque_[16];
 } weft_group;
 
-/* Makes g an empty group. From any thread or task. */
+/*
+ * Makes g an empty group. From any thread or task.
+ *
+ * The group belongs to the task that calls this. When that task is cancelled the group is, at once,
+ * as by weft_group_cancel(), wherever the task is: in a mutex, in a blocking call, in a masked
+ * region. It is for what the task itself spawns into it, or a fork of it; while others alone have
+ * spawned, the group does not learn of it. Once the task has ended, the group belongs to nobody.
+ */
 WEFT_API void weft_group_init(weft_group *g);
 
 /* Ends the life of g. Nothing of it may be running (that aborts): weft_group_wait() first. Any

@@ -107,7 +107,7 @@ WEFT_API const char *weft_task_name(const weft_task *task);
 /*
  * Asks the task to stop. It always runs; from now on every cancellation point in it that would wait
  * returns -ECANCELED, outside of masked regions. It does not wait then, but lets other tasks have
- * their turn, as weft_yield() does. Its forks, and theirs, are cancelled with it, at once, wherever
+ * their turn, as weft_yield() does. Its forks and groups, and theirs, are cancelled with it, at once, wherever
  * the task itself is: in a mutex, in a blocking call, in a masked region. Cancellation points:
  * sleep, join, semaphore, condition, barrier, latch, event, channel, select, and the wait for a
  * group.

@@ -84,23 +84,44 @@ static bool is_below(struct task *f, const struct task *t)
 	return f;
 }
 
-/* request() for those below t, except t, in the list of root, whose lock the caller has. */
-static void request_below(struct task *root, const struct task *t)
+/* Pins b, unless another canceller has, which will reach it. Under the family's lock. */
+static void pin(struct branch *b, struct branch **pinned)
 {
-	for (struct fork *f = family_first(root); f; f = f->next) {
-		if (&f->task != t && (t == root || is_below(&f->task, t)))
-			request(&f->task);
+	/* relaxed, both: under the lock. A canceller that is about to unpin it has cancelled it for
+	 * good. */
+	if (atomic_load_explicit(&b->pinned, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&b->pinned, 1, memory_order_relaxed);
+	b->next = *pinned;
+	*pinned = b;
+}
+
+/* request() for those below t, except t, in the list of root, whose lock the caller has. Pins their
+ * branches. */
+static void request_below(struct task *root, const struct task *t, struct branch **pinned)
+{
+	for (struct kin *kin = family_first(root); kin; kin = kin->next) {
+		struct branch *b = kin->reach ? (struct branch *)kin : NULL;
+		/* The owner changes under the family's lock as well. */
+		struct task *f = b ? b->owner : &fork_of_kin(kin)->task;
+		if (t != root && !is_below(f, t))
+			continue;
+		if (b)
+			pin(b, pinned);
+		else if (f != t)
+			request(f);
 	}
 }
 
 /* claim() for those except t: they are BUSY, which nobody makes them without the lock. */
 static struct waiter *claim_below(struct task *root, const struct task *t, struct waiter *claimed)
 {
-	for (struct fork *f = family_first(root); f; f = f->next) {
+	for (struct kin *kin = family_first(root); kin; kin = kin->next) {
+		struct task *f = &fork_of_kin(kin)->task;
 		/* relaxed: set by us, or not at all. */
-		if (&f->task != t &&
-		    atomic_load_explicit(&f->task.cancel, memory_order_relaxed) & CANCEL_BUSY)
-			claimed = claim(&f->task, claimed);
+		if (!kin->reach && f != t &&
+		    atomic_load_explicit(&f->cancel, memory_order_relaxed) & CANCEL_BUSY)
+			claimed = claim(f, claimed);
 	}
 	return claimed;
 }
@@ -118,6 +139,7 @@ int weft_cancel(weft_task *task)
 {
 	struct task *t = task_of_handle(task);
 	struct waiter *claimed = NULL;
+	struct branch *pinned = NULL;
 
 	if (!t)
 		return -EINVAL;
@@ -126,17 +148,18 @@ int weft_cancel(weft_task *task)
 		weft__family_lock(root);
 	bool first = request(t);
 	if (first) {
-		request_below(root, t);
+		request_below(root, t, &pinned);
 		weft__fence_heavy();
 		claimed = claim(t, claim_below(root, t, NULL));
 	}
 	if (root != t)
 		weft__family_unlock(root);
 	weft__wake_cancelled(claimed);
+	weft__reach_branches(pinned);
 	return 0;
 }
 
-struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n)
+struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n, struct branch **pinned)
 {
 	struct task *requested[WEFT__CANCEL_SOME];
 	struct waiter *claimed = NULL;
@@ -145,7 +168,7 @@ struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n)
 	for (unsigned i = 0; i < n; i++) {
 		if (!request(tasks[i]))
 			continue;
-		request_below(tasks[i], tasks[i]);
+		request_below(tasks[i], tasks[i], pinned);
 		requested[count++] = tasks[i];
 	}
 	if (count > 0)

@@ -235,6 +235,8 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 {
 	struct wakeup wakeup;
 
+	if (__builtin_expect(family_listed(t), 0))
+		weft__family_leave(t);
 	t->value = result;
 	if (t->pin != TASK_UNPINNED)
 		w->pinned--;
@@ -248,8 +250,6 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 			&w->counters.completed,
 			atomic_load_explicit(&w->counters.completed, memory_order_relaxed) + 1,
 			memory_order_release);
-	} else if (__builtin_expect(family_listed(t), 0)) {
-		weft__family_leave(t);
 	}
 	/* relaxed: the fences order. */
 	atomic_store_explicit(&t->ending, true, memory_order_relaxed);

@@ -23,6 +23,16 @@ struct task *weft__family_root(struct task *t)
 	return t;
 }
 
+static bool try_lock(struct task *root)
+{
+	uint32_t cancel = cancel_of(root);
+
+	/* acquire: as in weft__family_lock(). */
+	return !(cancel & CANCEL_BUSY) &&
+	       atomic_compare_exchange_strong_explicit(&root->cancel, &cancel, cancel | CANCEL_BUSY,
+						       memory_order_acquire, memory_order_relaxed);
+}
+
 void weft__family_lock(struct task *root)
 {
 	uint32_t cancel = cancel_of(root);
@@ -47,10 +57,29 @@ void weft__family_unlock(struct task *root)
 	atomic_fetch_and_explicit(&root->cancel, ~CANCEL_BUSY, memory_order_release);
 }
 
-static void set_first(struct task *root, struct fork *f)
+static void set_first(struct task *root, struct kin *kin)
 {
 	/* relaxed: under the lock. */
-	atomic_store_explicit(&root->family, (uintptr_t)f | FAMILY_ROOT, memory_order_relaxed);
+	atomic_store_explicit(&root->family, (uintptr_t)kin | FAMILY_ROOT, memory_order_relaxed);
+}
+
+static void add_locked(struct task *root, struct kin *kin)
+{
+	kin->prev = NULL;
+	kin->next = family_first(root);
+	if (kin->next)
+		kin->next->prev = kin;
+	set_first(root, kin);
+}
+
+static void remove_locked(struct task *root, struct kin *kin)
+{
+	if (kin->prev)
+		kin->prev->next = kin->next;
+	else
+		set_first(root, kin->next);
+	if (kin->next)
+		kin->next->prev = kin->prev;
 }
 
 void weft__family_enter(struct worker *w, struct task *t)
@@ -69,29 +98,103 @@ void weft__family_enter(struct worker *w, struct task *t)
 		if (above & CANCEL_REACHED)
 			break;
 	}
-	f->prev = NULL;
-	f->next = family_first(root);
-	if (f->next)
-		f->next->prev = f;
-	set_first(root, f);
+	f->kin.reach = NULL;
+	add_locked(root, &f->kin);
 	/* relaxed: the unlock publishes it. */
 	atomic_fetch_or_explicit(&t->cancel, reached, memory_order_relaxed);
 	weft__family_unlock(root);
 }
 
+void weft__family_branches(struct worker *w, struct task *t)
+{
+	t->flags |= TASK_BRANCHES;
+	if (!(cancel_of(t) & CANCEL_REACHED))
+		weft__family_enter(w, t);
+}
+
+/* Takes b out of the list, whose lock the caller has, as well as b's. */
+static void cut_locked(struct task *root, struct branch *b)
+{
+	remove_locked(root, &b->kin);
+	b->owner = NULL;
+}
+
+static void cut_all_locked(struct task *root, const struct task *owner)
+{
+	for (struct kin *kin = family_first(root), *next; kin; kin = next) {
+		struct branch *b = (struct branch *)kin;
+		next = kin->next;
+		if (!kin->reach || b->owner != owner)
+			continue;
+		weft__lock(&b->lock);
+		cut_locked(root, b);
+		weft__unlock(&b->lock); /* from here on it may be gone */
+	}
+}
+
 void weft__family_leave(struct task *t)
 {
-	struct fork *f = (struct fork *)t;
 	struct task *root = weft__family_root(t);
 
 	weft__family_lock(root);
-	if (f->prev)
-		f->prev->next = f->next;
-	else
-		set_first(root, f->next);
-	if (f->next)
-		f->next->prev = f->prev;
+	if (t != root)
+		remove_locked(root, &((struct fork *)t)->kin);
+	if (t->flags & TASK_BRANCHES)
+		cut_all_locked(root, t);
 	weft__family_unlock(root);
+}
+
+bool weft__branch_enter(struct branch *b, struct task *t)
+{
+	struct task *root = weft__family_root(t);
+
+	weft__family_lock(root);
+	weft__lock(&b->lock);
+	b->owner = t;
+	weft__unlock(&b->lock);
+	add_locked(root, &b->kin);
+	bool cancelled = cancel_of(t) & CANCEL_REQUESTED; /* it is REACHED */
+	weft__family_unlock(root);
+	return cancelled;
+}
+
+/* One attempt; against the order of the locks. */
+static bool try_cut(struct branch *b)
+{
+	bool out = true;
+
+	weft__lock(&b->lock);
+	/* The owner needs this lock before it can end. */
+	struct task *root = b->owner ? weft__family_root(b->owner) : NULL;
+	if (root) {
+		out = try_lock(root);
+		if (out) {
+			cut_locked(root, b);
+			weft__family_unlock(root);
+		}
+	}
+	weft__unlock(&b->lock);
+	return out;
+}
+
+void weft__branch_leave(struct branch *b)
+{
+	for (unsigned looks = 0; !try_cut(b); looks++)
+		weft__pause(looks);
+	/* acquire: the canceller's last look at the branch, released by weft__reach_branches(). */
+	for (unsigned looks = 0; atomic_load_explicit(&b->pinned, memory_order_acquire); looks++)
+		weft__pause(looks);
+}
+
+void weft__reach_branches(struct branch *pinned)
+{
+	while (pinned) {
+		struct branch *b = pinned;
+		pinned = b->next;
+		b->kin.reach(b, &pinned);
+		/* release: our last look at it, for weft__branch_leave(). */
+		atomic_store_explicit(&b->pinned, 0, memory_order_release);
+	}
 }
 
 bool weft__family_cancelled(struct worker *w, struct task *t)

@@ -30,8 +30,8 @@
  *     the lock back: weft_cancelled() waits for the root's BUSY, not just for that of the task at
  *     which it has found the request; and a fork whose wait was ended is in the list, which it needs
  *     the lock to leave. So all of them are there as long as the canceller is at work.
- *  5. Of locks: the group's before a root's before a fork's BUSY; and several roots only under their
- *     group's. Nobody waits for anything else under them.
+ *  5. Of locks: a group's before a root's before a fork's BUSY or a branch's; and several roots only
+ *     under their group's. Nobody waits for anything else under them.
  *
  *   a fork that waits (wait.c)                   a canceller of somebody above
  *     store waiting
@@ -50,13 +50,45 @@
 #ifndef WEFT_CORE_FAMILY_H
 #define WEFT_CORE_FAMILY_H
 
+#include "src/lock.h"
 #include "task.h"
+
+struct branch;
+
+/* What is in a family's list. Under the family's lock. */
+struct kin {
+	struct kin *next, *prev; /* prev NULL: the first one */
+	/* NULL: it is a fork's. Else of a branch: cancels what it stands for. Puts the branches that
+	 * it has pinned by that into the list. */
+	void (*reach)(struct branch *b, struct branch **pinned);
+};
 
 /* A fork, with what only forks have. The storage of weft_forked. */
 struct fork {
 	struct task task;
-	struct fork *next,
-		*prev; /* of the family's list, under its lock; prev NULL: the first one */
+	struct kin kin;
+};
+
+/*
+ * A branch: what else is cancelled with a task, its owner. A group is one, of the task that has
+ * begun it, while tasks of the group run. It is in the list of its owner's family.
+ *
+ * A canceller must not call into a higher layer under the family's lock, and the tasks of a group
+ * may have branches of their own, and so on. So it pins the branches that it finds, under the lock,
+ * and reaches them one after the other when it has given the lock back. Who takes a branch out of
+ * the list waits until it is not pinned, before its memory goes.
+ *
+ * The owner may end first. Then it takes out all its branches, and they have no owner any more. The
+ * branch's lock is for that: it keeps the owner there for who takes the branch out. It comes after
+ * the family's lock.
+ */
+struct branch {
+	struct kin kin;
+	struct weft__lock lock;
+	_Atomic uint32_t
+		pinned;      /* 1, under the family's lock; 0 by the canceller that has pinned it */
+	struct task *owner;  /* under the lock; NULL: it is in no list */
+	struct branch *next; /* of who has pinned it */
 };
 
 static_assert(sizeof(struct fork) <= sizeof(weft_forked), "a fork fits its public storage");
@@ -73,12 +105,17 @@ static inline struct task *family_parent(struct task *t)
 
 struct task *weft__family_root(struct task *t);
 
-/* The first fork in the root's list. Under the lock. */
-static inline struct fork *family_first(struct task *root)
+/* The first one in the root's list. Under the lock. */
+static inline struct kin *family_first(struct task *root)
 {
 	/* relaxed: under the lock. */
-	return (struct fork *)(atomic_load_explicit(&root->family, memory_order_relaxed) &
-			       ~FAMILY_ROOT);
+	return (struct kin *)(atomic_load_explicit(&root->family, memory_order_relaxed) &
+			      ~FAMILY_ROOT);
+}
+
+static inline struct fork *fork_of_kin(struct kin *kin)
+{
+	return (struct fork *)((char *)kin - offsetof(struct fork, kin));
 }
 
 /* Whether t or somebody above it is cancelled, and no canceller is at work any more. By t. */
@@ -87,16 +124,32 @@ bool weft__family_cancelled(struct worker *w, struct task *t);
 /* Enters the list: t, a fork that is not REACHED, and that runs on w. */
 void weft__family_enter(struct worker *w, struct task *t);
 
-/* Leaves it. By t, at its end. */
+/* Leaves it, and takes t's branches out. By t, at its end. */
 void weft__family_leave(struct task *t);
 
 /* Whether that is to be called. By t. */
 static inline bool family_listed(struct task *t)
 {
 	/* relaxed: t's own. */
-	return t->flags & TASK_FORK &&
-	       atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REACHED;
+	return t->flags & TASK_BRANCHES ||
+	       (t->flags & TASK_FORK &&
+		atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REACHED);
 }
+
+/* t, which runs on w, is about to own branches. */
+void weft__family_branches(struct worker *w, struct task *t);
+
+/*
+ * Puts a branch into the list of t's family, where t has called weft__family_branches(). By t, or by
+ * a task below it. Returns whether t is cancelled already.
+ */
+bool weft__branch_enter(struct branch *b, struct task *t);
+
+/* Takes it out, if it is in. When this returns no canceller will touch it. */
+void weft__branch_leave(struct branch *b);
+
+/* Reaches what is pinned, and what is pinned by that. */
+void weft__reach_branches(struct branch *pinned);
 
 /* The lock of a root's family. */
 void weft__family_lock(struct task *root);

@@ -55,6 +55,7 @@ enum park {
 /* struct task.flags */
 #define TASK_FORK     1u /* the memory is the forker's, who joins it and cannot give up */
 #define TASK_MEMBER   2u /* runs as a task of a group, which is .value until it ends */
+#define TASK_BRANCHES 4u /* may own branches: family.h */
 
 /* struct task.family of a task that is no fork has this besides. */
 #define FAMILY_ROOT ((uintptr_t)1)

@@ -182,13 +182,16 @@ void weft__wait_wake(struct wakeup wakeup);
  * it is to be w's next, without a detour over the slot, else NULL. */
 struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup);
 
+struct branch;
+
 /*
  * Cancels n tasks that are no forks, at most WEFT__CANCEL_SOME, with one fence for all. Returns the
  * waits that it has claimed, linked by .next, which the caller must wake: these live until then.
- * Nobody else may cancel several of them at once.
+ * Adds the branches that it has pinned to the list, for weft__reach_branches(). Nobody else may
+ * cancel several of them at once.
  */
 #define WEFT__CANCEL_SOME 32
-struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n);
+struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n, struct branch **pinned);
 
 /* Wakes them. */
 void weft__wake_cancelled(struct waiter *claimed);

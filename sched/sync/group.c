@@ -8,9 +8,17 @@
  * A member reaches its end under the lock, and whoever waits for the group looks at the count under
  * the lock: so the last member is done with the group when the wait returns.
  *
+ * A group belongs to the task that has initialised it, which it knows by its identity: the task may
+ * be gone. While members run it is a branch of that task (family.h), so that cancelling the task
+ * cancels the group, wherever the task is. It becomes one when a member is spawned by the task
+ * itself, or by a fork below it: then the task is there. It ceases to be one when somebody has
+ * waited for the group, before that wait returns; or when the task ends.
+ *
  * Cancelling requests it of some members at a time under the lock, and claims their waits: each is
  * alive because it would need the lock to leave. They are woken after the unlock.
  */
+#include "sched/core/family.h"
+#include "sched/core/identity.h"
 #include "sched/core/runtime.h"
 #include "sched/core/wait.h"
 #include "self.h"
@@ -40,11 +48,14 @@ struct group_wait {
 struct group {
 	struct weft__lock lock;
 	bool cancelled;
+	bool entered; /* it is its owner's branch, or is about to be; or was, and the owner ended */
 	int error;          /* the first one; 0: none */
 	size_t running;     /* spawned and not ended */
 	struct member *new; /* started, and not cancelled by the group */
 	struct member *old; /* cancelled by it */
 	struct group_wait *waits;
+	uint64_t owner;       /* immutable: the identity of its task; 0: it has none */
+	struct branch branch; /* under its own locks */
 } __attribute__((may_alias)); /* the same memory as a caller's weft_group */
 
 static_assert(sizeof(struct group) <= sizeof(weft_group), "a group fits its public storage");
@@ -90,7 +101,8 @@ static void wait_remove_locked(struct group_wait *wait)
 	wait->link = NULL;
 }
 
-static void cancel_all(struct group *g)
+/* Adds the branches that it pins to the list. */
+static void cancel_members(struct group *g, struct branch **pinned)
 {
 	struct task *tasks[WEFT__CANCEL_SOME];
 	bool more;
@@ -106,11 +118,49 @@ static void cancel_all(struct group *g)
 			member_add_locked(&g->old, m);
 			tasks[count] = m->task;
 		}
-		struct waiter *claimed = weft__cancel_some(tasks, count);
+		struct waiter *claimed = weft__cancel_some(tasks, count, pinned);
 		more = g->new != NULL;
 		weft__unlock(&g->lock);
 		weft__wake_cancelled(claimed);
 	} while (more);
+}
+
+static void cancel_all(struct group *g)
+{
+	struct branch *pinned = NULL;
+
+	cancel_members(g, &pinned);
+	weft__reach_branches(pinned);
+}
+
+/* The group's branch is reached. */
+static void reach(struct branch *b, struct branch **pinned)
+{
+	cancel_members((struct group *)((char *)b - offsetof(struct group, branch)), pinned);
+}
+
+/* The group's task, if it is the caller or above it. Else it may be gone. */
+static struct task *owner_above(const struct group *g, struct task *caller)
+{
+	struct task *t = caller;
+
+	if (g->owner == 0)
+		return NULL;
+	/* relaxed: a number publishes nothing. */
+	while (t && atomic_load_explicit(&t->identity, memory_order_relaxed) != g->owner)
+		t = family_parent(t);
+	return t;
+}
+
+/* After everything in the group has ended. */
+static void leave_family(struct group *g)
+{
+	weft__lock(&g->lock);
+	bool entered = g->entered;
+	g->entered = false;
+	weft__unlock(&g->lock);
+	if (entered)
+		weft__branch_leave(&g->branch);
 }
 
 /* One task less. The group may be gone afterwards. */
@@ -184,7 +234,12 @@ void weft_group_init(weft_group *group)
 	struct group *g = (struct group *)group;
 
 	san_forget(g, sizeof(weft_group));
-	*g = (struct group){.lock = WEFT__LOCK_INIT};
+	*g = (struct group){.lock = WEFT__LOCK_INIT, .branch.kin.reach = reach};
+	struct worker *w = weft__worker();
+	if (w) {
+		weft__family_branches(w, w->task);
+		g->owner = task_identity(w->task);
+	}
 }
 
 void weft_group_fini(weft_group *group)
@@ -196,6 +251,7 @@ void weft_group_fini(weft_group *group)
 	weft__unlock(&g->lock);
 	if (running > 0)
 		weft__sync_misuse("weft_group_fini", "group", g, "has tasks running");
+	leave_family(g);
 	san_forget(g, sizeof(weft_group));
 }
 
@@ -213,13 +269,25 @@ int weft_group_spawn(weft_group *group, weft_fn *fn, void *arg)
 		return weft__note_shortage(w->rt);
 	*start = (struct start){fn, arg, g};
 	weft__lock(&g->lock);
-	g->running++;
+	struct task *owner = g->entered ? NULL : owner_above(g, w->task);
+	/* While we enter the group's family it counts as running, so that nobody leaves. */
+	g->running += owner ? 2 : 1;
+	g->entered = g->entered || owner;
 	weft__unlock(&g->lock);
 	int rc = weft_spawn(member_main, start, NULL);
-	if (rc < 0) {
-		leave(g);
+	if (rc == 0) {
+		if (!owner)
+			return 0;
+		if (weft__branch_enter(&g->branch, owner))
+			cancel_all(g);
+	} else {
 		free(start);
+		if (owner) {
+			leave_family(g);
+			leave(g);
+		}
 	}
+	leave(g);
 	return rc;
 }
 
@@ -280,6 +348,7 @@ int weft_group_wait_until(weft_group *group, int64_t deadline)
 	weft__unlock(&g->lock);
 	if (outcome == WAIT_TIMEDOUT)
 		return -ETIMEDOUT;
+	leave_family(g);
 	san_acquire(g);
 	if (error)
 		return error;

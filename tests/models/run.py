@@ -95,6 +95,9 @@ MODELS = {
     'family': (['', 'LISTED'], {
         '': 'NO_LOOK LOOK_FIRST UNLOCKED ONE_UP NO_HEAVY NO_LEAVE POLL_NO_WAIT POLL_NEAR UNLOCK_EARLY',
     }),
+    'branch': (['', 'CANCELLERS=2'], {
+        '': 'NO_PIN_WAIT NO_CUT NO_LOCK NO_CHECK UNPIN_EARLY IN_ORDER',
+    }),
     'join': ([''], {'': 'NO_HEAVY LOOK_FIRST NO_AWAIT DONE_EARLY GIVE_UP_STORES END_STORES JOIN_STORES RESULT_LATE '
                     'TOUCH_LATE'}),
 }
@@ -116,6 +119,7 @@ LONG = {
     'slot': ['TASKS=4 RAIDS=4'],
     'wait': ['ROUNDS=3', 'THREAD ROUNDS=4'],
     'family': ['ROUNDS=4', 'LISTED ROUNDS=4'],
+    'branch': ['CANCELLERS=3'],
     'join': ['ATTEMPTS=5'],
 }
 

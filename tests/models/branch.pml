@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Branches: a group is taken out of its owner's family, by whoever has waited for it or by the end of
+ * its owner, while the owner is being cancelled.
+ *
+ * Mirrors: sched/core/family.c weft__branch_enter(), weft__branch_leave(), try_cut(), try_lock(),
+ * weft__family_leave(), cut_all_locked(), weft__reach_branches(); sched/core/cancel.c weft_cancel(),
+ * request_below(), pin(); sched/sync/group.c weft_group_spawn(), leave_family().
+ *
+ * Invariants: nobody touches the owner or the group after its end; a group whose owner is cancelled
+ * is reached, or was taken out before.
+ *
+ * Bounds: one owner, one group, one canceller or two. The owner enters the group. Then it takes the
+ * group out itself, or it does not, and another task does. It ends when the cancellers have given
+ * back its lock: family.pml says why it does not end sooner.
+ *
+ * Broken: NO_PIN_WAIT: who takes the group out does not wait until it is not pinned. NO_CUT: the
+ * owner ends without taking it out. NO_LOCK: who takes it out looks at its owner without the
+ * branch's lock. NO_CHECK: who enters does not look whether the owner is cancelled. UNPIN_EARLY: the
+ * canceller unpins it before it reaches it. IN_ORDER: who takes it out waits for the owner's lock
+ * while it has the branch's.
+ */
+#ifndef CANCELLERS
+#define CANCELLERS 1
+#endif
+
+bool owner_busy, owner_requested;
+bool branch_busy;
+bool listed, has_owner; /* in the list; branch.owner */
+bool pinned;
+bool reached;           /* group.cancelled */
+bool entered;           /* the group's task runs: who waits for it may go on */
+byte given_back;        /* ghost: cancellers that have given back the owner's lock */
+bool owner_alive = true, group_alive = true; /* ghost */
+bool out_before;        /* ghost: it was taken out before a request */
+
+inline lock_owner()
+{
+	atomic { !owner_busy -> assert(owner_alive); owner_busy = true }
+}
+
+inline unlock_owner()
+{
+	d_step { assert(owner_alive); owner_busy = false }
+}
+
+inline lock_branch()
+{
+	atomic { !branch_busy -> assert(group_alive); branch_busy = true }
+}
+
+inline unlock_branch()
+{
+	atomic { assert(group_alive); branch_busy = false }
+}
+
+/* weft__branch_leave() and the end of the group. */
+inline take_out()
+{
+	do
+	:: true ->
+#ifndef BROKEN_NO_LOCK
+		lock_branch();
+#endif
+		if
+		:: !has_owner ->
+#ifndef BROKEN_NO_LOCK
+			unlock_branch();
+#endif
+			break
+		:: has_owner ->
+#if defined(BROKEN_NO_LOCK) || defined(BROKEN_IN_ORDER)
+			lock_owner();
+			got = true;
+#else
+			atomic {
+				assert(owner_alive);
+				got = !owner_busy;
+				owner_busy = true
+			};
+#endif
+			if
+			:: got ->
+				d_step { listed = false; has_owner = false; out_before = !owner_requested };
+				unlock_owner();
+#ifndef BROKEN_NO_LOCK
+				unlock_branch();
+#endif
+				break
+			:: !got ->
+				unlock_branch();
+				/* weft__pause(): somebody else goes on. */
+				!owner_busy || !has_owner
+			fi
+		fi
+	od;
+#ifndef BROKEN_NO_PIN_WAIT
+	!pinned;
+#endif
+	group_alive = false
+}
+
+active [CANCELLERS] proctype canceller()
+{
+	bool mine;
+
+	atomic { !owner_busy -> assert(owner_alive); owner_busy = true };
+	owner_requested = true;
+	if
+	:: listed ->
+		atomic {
+			assert(group_alive);
+			if
+			:: !pinned -> pinned = true; mine = true
+			:: else
+			fi
+		}
+	:: else
+	fi;
+	atomic { unlock_owner(); given_back++ };
+	if
+	:: mine ->
+#ifdef BROKEN_UNPIN_EARLY
+		pinned = false;
+#endif
+		atomic { assert(group_alive); reached = true };
+#ifndef BROKEN_UNPIN_EARLY
+		atomic { assert(group_alive); pinned = false }
+#endif
+	:: else
+	fi
+}
+
+active proctype owner()
+{
+	bool got;
+
+	/* weft__branch_enter(): the group counts as running, so nobody takes it out meanwhile. */
+	lock_owner();
+	lock_branch();
+	has_owner = true;
+	unlock_branch();
+	listed = true;
+#ifndef BROKEN_NO_CHECK
+	got = owner_requested;
+#endif
+	unlock_owner();
+	if
+	:: got -> reached = true
+	:: else
+	fi;
+	got = false;
+	if
+	:: entered = true /* another task takes the group out, and this one ends */
+	:: take_out()
+	fi;
+	given_back == CANCELLERS;
+	/* The end: weft__family_leave(). */
+	atomic { !owner_busy -> owner_busy = true };
+#ifndef BROKEN_NO_CUT
+	if
+	:: listed ->
+		lock_branch();
+		d_step { listed = false; has_owner = false };
+		unlock_branch()
+	:: else
+	fi;
+#endif
+	owner_busy = false;
+	owner_alive = false
+}
+
+active proctype other()
+{
+	bool got;
+
+end:
+	entered -> take_out()
+}
+
+active proctype judge()
+{
+end:
+	timeout -> assert(reached || out_before)
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cancellation reaches the groups that a task has begun, at once, wherever the task is; those that
+ * the members have begun, and so on; and no others.
+ */
+#include "tests/sched/core/harness.h"
+
+#include <pthread.h>
+#include <weft/blocking.h>
+#include <weft/group.h>
+#include <weft/sync.h>
+
+static weft_mutex mutex = WEFT_MUTEX_INIT;
+static flag asleep, ended, let_go;
+
+static void lower_flags(void)
+{
+	atomic_store_explicit(&asleep, 0, memory_order_relaxed);
+	atomic_store_explicit(&ended, 0, memory_order_relaxed);
+	atomic_store_explicit(&let_go, 0, memory_order_relaxed);
+}
+
+static void *sleep_and_say(void *arg)
+{
+	raise_flag(&asleep);
+	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	CHECK(weft_cancelled());
+	raise_flag(&ended);
+	return arg;
+}
+
+static void *spin_until_let_go(void *arg)
+{
+	CHECK(spin_for(&let_go, 1));
+	return arg;
+}
+
+enum place { IN_MUTEX, IN_BLOCKING_CALL, IN_MASKED_REGION, IN_A_FORK, PLACES };
+
+/* Its group's members learn of it, it does not. */
+static void *be_somewhere(void *arg)
+{
+	enum place place = *(enum place *)arg;
+	weft_group g;
+
+	weft_group_init(&g);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(weft_group_spawn(&g, sleep_and_say, NULL) == 0);
+	CHECK(yield_for(&asleep, 3));
+	switch (place) {
+	case IN_MUTEX:
+		weft_mutex_lock(&mutex);
+		weft_mutex_unlock(&mutex);
+		break;
+	case IN_BLOCKING_CALL:
+		CHECK(weft_blocking(spin_until_let_go, NULL, NULL) == 0);
+		break;
+	default:
+		weft_cancel_mask();
+		while (!is_raised(&let_go, 1))
+			CHECK(weft_sleep(10000) == 0);
+		weft_cancel_unmask();
+		break;
+	}
+	CHECK(weft_group_wait(&g) == 0 || place == IN_A_FORK);
+	weft_group_fini(&g);
+	return NULL;
+}
+
+static void *be_in_a_fork(void *arg)
+{
+	weft_forked fork;
+
+	weft_fork(&fork, be_somewhere, arg);
+	weft_fork_join(&fork);
+	return NULL;
+}
+
+static void *cancel_somewhere(void *arg)
+{
+	enum place place = *(enum place *)arg;
+	weft_task *task;
+
+	lower_flags();
+	weft_mutex_lock(&mutex);
+	CHECK(weft_spawn(place == IN_A_FORK ? be_in_a_fork : be_somewhere, arg, &task) == 0);
+	CHECK(yield_for(&asleep, 3));
+	CHECK(weft_cancel(task) == 0);
+	CHECK(yield_for(&ended, 3)); /* though the task is still there */
+	raise_flag(&let_go);
+	weft_mutex_unlock(&mutex);
+	CHECK(weft_join(task, NULL) == 0);
+	return arg;
+}
+
+static void test_it_reaches_groups_wherever_the_task_is(void **state)
+{
+	(void)state;
+	for (enum place place = IN_MUTEX; place < PLACES; place++) {
+		assert_run(1, cancel_somewhere, &place);
+		assert_run(3, cancel_somewhere, &place);
+	}
+}
+
+/* Groups of members of groups; those who wait for them are masked, so nobody hands it down. */
+static void *nest(void *arg)
+{
+	uintptr_t depth = (uintptr_t)arg;
+	weft_group g;
+
+	if (depth == 0)
+		return sleep_and_say(arg);
+	weft_cancel_mask();
+	weft_group_init(&g);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(weft_group_spawn(&g, nest, (void *)(depth - 1)) == 0);
+	CHECK(weft_group_wait(&g) == 0);
+	weft_group_fini(&g);
+	weft_cancel_unmask();
+	CHECK(weft_cancelled());
+	return NULL;
+}
+
+static void *cancel_nested(void *arg)
+{
+	weft_task *task;
+
+	lower_flags();
+	CHECK(weft_spawn(nest, (void *)6, &task) == 0);
+	CHECK(yield_for(&asleep, 64));
+	CHECK(weft_cancel(task) == 0);
+	CHECK(weft_join(task, NULL) == 0);
+	CHECK(is_raised(&ended, 64));
+	return arg;
+}
+
+/* By the group's own cancellation as well. */
+static void *cancel_outermost_group(void *arg)
+{
+	weft_group g;
+
+	lower_flags();
+	weft_group_init(&g);
+	CHECK(weft_group_spawn(&g, nest, (void *)4) == 0);
+	CHECK(yield_for(&asleep, 16));
+	weft_group_cancel(&g);
+	CHECK(weft_group_wait(&g) == 0);
+	CHECK(is_raised(&ended, 16));
+	weft_group_fini(&g);
+	return arg;
+}
+
+static void test_it_reaches_groups_of_members(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 3; workers++) {
+		assert_run(workers, cancel_nested, NULL);
+		assert_run(workers, cancel_outermost_group, NULL);
+	}
+}
+
+/* What is spawned by a task that is cancelled already starts cancelled. */
+static void *spawn_when_cancelled(void *arg)
+{
+	weft_group g;
+
+	lower_flags();
+	weft_group_init(&g);
+	CHECK(weft_cancel(weft_self()) == 0);
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(weft_group_spawn(&g, sleep_and_say, NULL) == 0);
+	weft_cancel_mask();
+	CHECK(weft_group_wait(&g) == 0);
+	weft_cancel_unmask();
+	CHECK(is_raised(&ended, 2));
+	weft_group_fini(&g);
+	return arg;
+}
+
+static void test_members_of_a_cancelled_task_start_cancelled(void **state)
+{
+	(void)state;
+	assert_run(1, spawn_when_cancelled, NULL);
+	assert_run(2, spawn_when_cancelled, NULL);
+}
+
+/* A group that another task has begun is that one's: who spawns into it does not take it along; and
+ * one whose task has ended is nobody's. */
+static weft_group shared;
+static flag spawned;
+
+static void *nap_until_let_go(void *arg)
+{
+	while (!is_raised(&let_go, 1))
+		CHECK(weft_sleep(10000) == 0);
+	CHECK(!weft_cancelled());
+	return arg;
+}
+
+static void *spawn_into_shared(void *arg)
+{
+	CHECK(weft_group_spawn(&shared, nap_until_let_go, NULL) == 0);
+	raise_flag(&spawned);
+	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	return arg;
+}
+
+static void *begin_shared(void *arg)
+{
+	weft_group_init(&shared);
+	if (arg)
+		CHECK(weft_group_spawn(&shared, nap_until_let_go, NULL) == 0);
+	return NULL;
+}
+
+static void *share(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(200); i++) {
+		weft_task *task;
+
+		lower_flags();
+		atomic_store_explicit(&spawned, 0, memory_order_relaxed);
+		CHECK(weft_spawn(begin_shared, i % 2 ? arg : NULL, &task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+		CHECK(weft_spawn(spawn_into_shared, NULL, &task) == 0);
+		CHECK(yield_for(&spawned, 1));
+		CHECK(weft_cancel(task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+		raise_flag(&let_go);
+		CHECK(weft_group_wait(&shared) == 0);
+		weft_group_fini(&shared);
+	}
+	return arg;
+}
+
+static void test_groups_of_others_are_left_alone(void **state)
+{
+	(void)state;
+	assert_run(1, share, &shared);
+	assert_run(3, share, &shared);
+}
+
+/* At every moment: groups begin and end, in tasks, members and forks, while somebody cancels. */
+static void *live(void *arg)
+{
+	uintptr_t depth = (uintptr_t)arg;
+	weft_group g;
+	weft_forked fork;
+
+	if (depth == 0)
+		return weft_sleep((int64_t)((uintptr_t)&g % 64) * 300) == 0 ? NULL : arg;
+	weft_group_init(&g);
+	weft_fork(&fork, live, (void *)(depth - 1));
+	for (unsigned i = 0; i < 2; i++)
+		CHECK(weft_group_spawn(&g, live, (void *)(depth - 1)) == 0);
+	weft_fork_join(&fork);
+	int rc = weft_group_wait(&g);
+	CHECK(rc == 0 || rc == -ECANCELED);
+	return NULL; /* without weft_group_fini(): it has waited */
+}
+
+static void *cancel_soon(void *arg)
+{
+	weft_runtime *rt = arg;
+
+	for (unsigned round = 0; round < weft_test_scale(400); round++) {
+		weft_task *tasks[4];
+
+		for (unsigned i = 0; i < 4; i++)
+			if (!CHECK(weft_submit(rt, live, (void *)3, &tasks[i]) == 0))
+				return NULL;
+		for (unsigned i = 0; i < 4; i++) {
+			if (round % 4 > 0)
+				weft_sleep(round % 4 * 7000);
+			CHECK(weft_cancel(tasks[i]) == 0);
+		}
+		for (unsigned i = 0; i < 4; i++)
+			CHECK(weft_join(tasks[i], NULL) == 0);
+	}
+	return NULL;
+}
+
+static void test_at_every_moment(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 3; workers++) {
+		weft_runtime *rt = assert_create(workers);
+		pthread_t threads[2];
+
+		for (unsigned i = 0; i < 2; i++)
+			assert_int_equal(pthread_create(&threads[i], NULL, cancel_soon, rt), 0);
+		for (unsigned i = 0; i < 2; i++)
+			pthread_join(threads[i], NULL);
+		assert_int_equal(weft_runtime_destroy(rt), 0);
+		assert_int_equal(checks_failed(), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_it_reaches_groups_wherever_the_task_is),
+		cmocka_unit_test(test_it_reaches_groups_of_members),
+		cmocka_unit_test(test_members_of_a_cancelled_task_start_cancelled),
+		cmocka_unit_test(test_groups_of_others_are_left_alone),
+		cmocka_unit_test(test_at_every_moment),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
