@@ -59,7 +59,8 @@ static inline int weft_spawn_with(const struct weft_task_options *opt, weft_fn *
  * Waits until the task has ended, and frees its handle. Everything the task did happens before the
  * return.
  *
- * @task        a handle, consumed on success and only then. One caller may join it.
+ * @task        a handle, consumed on success and only then. One caller may join it. A second join
+ *              aborts, unless the memory is another task's by then.
  * @ret_result  receives what its function returned; may be NULL.
  *
  * From a task (which may suspend and hop) or any thread (which blocks).

@@ -86,7 +86,9 @@ static int wait_for_end(struct task *t, int64_t deadline)
 		weft__wait_abandon(&waiter);
 		if (join != JOIN_DONE)
 			handle_misuse(t, "weft_join",
-				      join == JOIN_DETACHED ? "detached" : "being joined already");
+				      join == JOIN_DETACHED ? "detached"
+				      : join == JOIN_FREED  ? "joined or detached already"
+							    : "being joined already");
 		return 0;
 	}
 	enum wait_outcome outcome = weft__wait(&waiter, deadline, true);
@@ -201,7 +203,9 @@ static void detach(struct worker *w, struct task *t)
 		return;
 	if (join != JOIN_DONE)
 		handle_misuse(t, "weft_detach",
-			      join == JOIN_DETACHED ? "detached already" : "being joined");
+			      join == JOIN_DETACHED ? "detached already"
+			      : join == JOIN_FREED  ? "joined or detached already"
+						    : "being joined");
 	weft__task_pool_free(w ? &w->tasks : NULL, t);
 }
 

@@ -317,6 +317,7 @@ int weft_run(weft_fn *fn, void *arg, void **ret_result)
 	cold->reserve = main_reserve(rt);
 	task_init(t, rt, run_main, &call, JOIN_NOBODY, 0);
 	t->cold = cold;
+	rt->first = t;
 	san_release(t);
 	atomic_fetch_add_explicit(&rt->injected_spawned, 1, memory_order_relaxed);
 	/* release: who sees it sees the spawn, and that not all have ended. */

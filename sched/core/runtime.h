@@ -56,6 +56,8 @@ struct weft_runtime {
 	/* Immutable, or written as rarely as workers are added. */
 	struct weft__config config;
 	bool borrowed;                /* worker 0 is the thread that called weft_run() */
+	/* the first task of weft_run(), whose handle nobody need have; NULL: not of weft_run() */
+	struct task *first;
 	unsigned searchers_max;       /* immutable */
 	_Atomic uint32_t starving;    /* stacks are short: spawning asks first (starve.c); set under
 				    * starved_lock or by anyone, cleared under it */

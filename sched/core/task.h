@@ -46,6 +46,7 @@ enum park {
 #define JOIN_NOBODY   ((uintptr_t)0) /* runs, nobody waits */
 #define JOIN_DONE     ((uintptr_t)1) /* has ended; the result is published */
 #define JOIN_DETACHED ((uintptr_t)2) /* nobody will wait */
+#define JOIN_FREED    ((uintptr_t)3) /* in its pool's free list: a handle to it is a bug */
 
 /* struct task.cancel */
 #define CANCEL_REQUESTED 1u /* sticky */

@@ -132,6 +132,26 @@ void weft__task_pool_fini(struct task_pool *pool)
 	}
 }
 
+static size_t list_length(const struct task *t)
+{
+	size_t length = 0;
+
+	for (; t; t = t->value)
+		length++;
+	return length;
+}
+
+size_t weft__task_pool_used(struct task_pool *pool)
+{
+	size_t blocks = 0;
+
+	for (struct task_slab *slab = pool->slabs; slab; slab = slab->next)
+		blocks += SLAB_BLOCKS;
+	/* acquire: as in refill; whoever counts is ordered after all frees anyway. */
+	return blocks - list_length(pool->local) -
+	       list_length(atomic_load_explicit(&pool->returned, memory_order_acquire));
+}
+
 bool weft__task_pool_refill(struct task_pool *pool)
 {
 	/* acquire: sees the links, and the last use of each block, that its freer released. */

@@ -49,6 +49,9 @@ void weft__task_pool_init(struct task_pool *pool);
 /* Frees every block, in use or not. */
 void weft__task_pool_fini(struct task_pool *pool);
 
+/* How many blocks are in use. While nobody uses the pool. */
+size_t weft__task_pool_used(struct task_pool *pool);
+
 /* Cold parts of the two below: makes pool->local something else than NULL, false: no memory; gives
  * a block back to the pool of somebody else. */
 bool weft__task_pool_refill(struct task_pool *pool);
@@ -78,6 +81,8 @@ static inline void weft__task_pool_free(struct task_pool *mine, struct task *t)
 		t->cold = NULL;
 	}
 	san_ignore_end();
+	/* relaxed: for misuse only. */
+	atomic_store_explicit(&t->join, JOIN_FREED, memory_order_relaxed);
 	san_forget(t, sizeof *t);
 	if (pool == mine) {
 		t->value = pool->local;

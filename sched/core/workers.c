@@ -21,6 +21,7 @@
 #include "sched/os/clock.h"
 #include "sched/os/pause.h"
 #include "src/alloc.h"
+#include "src/fatal.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -339,6 +340,20 @@ bool weft__worker_leave(struct worker *w)
 	return true;
 }
 
+/* Control blocks that are in use when all tasks have ended. */
+static void report_handles(struct weft_runtime *rt, unsigned count)
+{
+	size_t used = weft__task_pool_used(&rt->outside_tasks);
+
+	for (unsigned id = 0; id < count; id++)
+		used += weft__task_pool_used(&rt->records[id]->tasks);
+	/* The program got no handle for that of weft_run(), and need not have made one. */
+	if (rt->first && atomic_load_explicit(&rt->first->join, memory_order_relaxed) == JOIN_DONE)
+		used--;
+	if (used > 0)
+		weft__warn("stats: %zu handles were neither joined nor detached", used);
+}
+
 void weft__workers_join(struct weft_runtime *rt)
 {
 	weft__lock(&rt->admin);
@@ -360,6 +375,8 @@ void weft__workers_join(struct weft_runtime *rt)
 	for (unsigned looks = 0; atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0;
 	     looks++)
 		weft__pause(looks);
+	if (rt->config.stats)
+		report_handles(rt, count);
 	for (unsigned id = 0; id < count; id++)
 		worker_free(rt->records[id]);
 	free_tables(rt->retired_tables);

@@ -132,6 +132,55 @@ static void test_joining(void **state)
 	assert_aborts_in_a_task(detach_joined, "weft_detach: task ", "\"victim\" is being joined");
 }
 
+static void join_it(weft_task *task)
+{
+	weft_join(task, NULL);
+}
+
+static void end_and_detach(weft_task *task)
+{
+	weft_yield();
+	weft_detach(task);
+	weft_yield();
+}
+
+/* A handle that was given up, of a task that has ended. */
+static weft_task *freed(void (*give_up)(weft_task *task))
+{
+	weft_task *task = NULL;
+
+	if (weft_spawn(give_back, NULL, &task) == 0)
+		give_up(task);
+	return task;
+}
+
+static void *join_joined(void *arg)
+{
+	weft_join(freed(join_it), NULL);
+	return arg;
+}
+
+static void *join_gone(void *arg)
+{
+	weft_join(freed(end_and_detach), NULL);
+	return arg;
+}
+
+static void *detach_gone(void *arg)
+{
+	weft_detach(freed(join_it));
+	return arg;
+}
+
+/* Nobody has the memory of the task yet. */
+static void test_freed_handles(void **state)
+{
+	(void)state;
+	assert_aborts_in_a_task(join_joined, "weft_join: task ", "is joined or detached already");
+	assert_aborts_in_a_task(join_gone, "weft_join: task ", "detached");
+	assert_aborts_in_a_task(detach_gone, "weft_detach: task ", "is joined or detached already");
+}
+
 static void test_masking(void **state)
 {
 	(void)state;
@@ -155,6 +204,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_joining),
+		cmocka_unit_test(test_freed_handles),
 		cmocka_unit_test(test_masking),
 		cmocka_unit_test(test_forking),
 	};

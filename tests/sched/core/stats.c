@@ -162,12 +162,71 @@ static void test_they_are_printed_on_demand(void **state)
 	assert_non_null(strstr(child.said, "spawned 1 completed 1 "));
 }
 
+#define FORGOTTEN 10000
+
+static void *forget_handles(void *arg)
+{
+	weft_task *task;
+
+	for (unsigned i = 0; i < FORGOTTEN; i++) {
+		CHECK(weft_spawn(give_back, NULL, &task) == 0);
+		if (i % 64 == 0)
+			weft_yield();
+	}
+	for (unsigned i = 0; i < 100; i++) { /* these are not */
+		CHECK(weft_spawn(give_back, NULL, &task) == 0);
+		CHECK((i % 2 ? weft_join(task, NULL) : weft_detach(task)) == 0);
+	}
+	return arg;
+}
+
+static void run_and_forget(void *workers)
+{
+	set_number("WEFT_WORKERS", *(unsigned *)workers);
+	setenv("WEFT_STATS", "1", 1);
+	exit(weft_run(forget_handles, workers, NULL) == 0 && checks_failed() == 0 ? 0 : 1);
+}
+
+static void submit_and_forget(void *workers)
+{
+	struct weft_options options = {.workers = *(unsigned *)workers};
+	weft_runtime *rt;
+	weft_task *task;
+
+	setenv("WEFT_STATS", "1", 1);
+	if (weft_runtime_create(&options, &rt) < 0)
+		exit(1);
+	for (unsigned i = 0; i < FORGOTTEN; i++)
+		CHECK(weft_submit(rt, give_back, NULL, &task) == 0);
+	weft_detach(task);
+	exit(weft_runtime_destroy(rt) == 0 && checks_failed() == 0 ? 0 : 1);
+}
+
+static void test_forgotten_handles_are_counted(void **state)
+{
+	struct child child;
+
+	(void)state;
+#if CHILD_TSAN
+	skip(); /* too many tasks for it */
+#endif
+	for (unsigned workers = 1; workers <= 4; workers += 3) {
+		child_run(&child, run_and_forget, &workers);
+		assert_true(child_exited_with(&child, 0));
+		assert_non_null(strstr(child.said, "stats: 10000 handles "));
+		child_run(&child, submit_and_forget, &workers);
+		assert_true(child_exited_with(&child, 0));
+		assert_non_null(strstr(child.said, "stats: 9999 handles "));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		/* First: ThreadSanitizer lets no child start threads once this process has had
 		 * coroutines. */
 		cmocka_unit_test(test_they_are_printed_on_demand),
+		cmocka_unit_test(test_forgotten_handles_are_counted),
 		cmocka_unit_test(test_sums),
 		cmocka_unit_test(test_live),
 		cmocka_unit_test(test_arguments),
