@@ -56,6 +56,38 @@ if WEFT_WORKERS=banana ./c11 2> err > out; then
 fi
 [ "$(wc -l < err)" = 1 ] && grep -q 'WEFT_WORKERS="banana"' err || fail "unclear error: $(cat err)"
 
+# A frame that is larger than stack and guard is caught if it is compiled as advised.
+cat > frame.c << 'END'
+#include <string.h>
+#include <weft/weft.h>
+
+static void *large(void *arg)
+{
+	volatile char frame[2 << 20];
+
+	frame[0] = 1; /* the lowest byte, far below the guard */
+	return frame[0] ? arg : NULL;
+}
+
+static void *start(void *arg)
+{
+	weft_task *task;
+
+	return weft_spawn(large, arg, &task) == 0 && weft_join(task, NULL) == 0 ? NULL : arg;
+}
+
+int main(void)
+{
+	return weft_run(start, NULL, NULL) < 0;
+}
+END
+# shellcheck disable=SC2046
+${CC:-cc} frame.c $(pkg-config --variable=stack_cflags weft) $(pkg-config --cflags --libs weft) -o frame 2> err ||
+    fail "-fstack-clash-protection: $(cat err)"
+grep -q 'frame-larger-than' err || fail "no warning about a frame of 2 MiB"
+(ulimit -c 0; ./frame) 2> err && fail "a frame of 2 MiB was not noticed"
+grep -q 'weft: .*stack' err || fail "a frame of 2 MiB: $(cat err)"
+
 # As a subproject.
 mkdir -p app/subprojects
 ln -s "$source" app/subprojects/weft
