@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks and their friends: mutex, condition, read-write lock, semaphore, barrier, once, latch and
- * event.
+ * Locks and their friends: mutex, condition, read-write lock, semaphore, barrier, once, latch,
+ * event and wait group.
  *
  * All of it works from tasks and from plain threads alike, also between the two and between
  * runtimes, with a runtime or without one. A task that waits suspends, and may hop to another
@@ -23,7 +23,7 @@
  * and its name or function) or the thread.
  *
  * Cancellation points (weft_cancel() in task.h): waiting for a condition, a semaphore, a barrier, a
- * latch, an event. One that is cancelled has taken nothing. It lets other tasks have their turn before it
+ * latch, an event, a wait group. One that is cancelled has taken nothing. It lets other tasks have their turn before it
  * returns, even if it has not waited; a condition's wait does so before it locks the mutex again. No
  * cancellation points: mutexes, read-write locks, and what runs once.
  *
@@ -72,6 +72,10 @@ typedef struct weft_event {
 	uint64_t weft_opaque_[4];
 } weft_event;
 
+typedef struct weft_waitgroup {
+	uint64_t weft_opaque_[4];
+} weft_waitgroup;
+
 /* Static initialisers. */
 /* clang-format off */
 #define WEFT_MUTEX_INIT       {{0}}
@@ -82,6 +86,8 @@ typedef struct weft_event {
 #define WEFT_ONCE_INIT        {{0}}
 #define WEFT_LATCH_INIT(n)    {{(uint32_t)(n)}}
 #define WEFT_EVENT_INIT       {{0}}
+#define WEFT_EVENT_AUTO_INIT  {{0, 0, 0, 1}}
+#define WEFT_WAITGROUP_INIT   {{0}}
 /* clang-format on */
 
 /* --- mutex
@@ -378,11 +384,18 @@ WEFT_API int weft_latch_wait_until(weft_latch *latch, int64_t deadline);
 /* --- event
  * ----------------------------------------------------------------------------------------------- */
 
-/* A flag to wait for. It begins unset. */
+/*
+ * A flag to wait for. It begins unset.
+ *
+ * One that resets itself (weft_event_init_auto(), WEFT_EVENT_AUTO_INIT) lets one wait go on for each
+ * set: the one that waits longest, or the next to come. Several sets that nobody waits for count as
+ * one.
+ */
 WEFT_API void weft_event_init(weft_event *event);
+WEFT_API void weft_event_init_auto(weft_event *event);
 WEFT_API void weft_event_fini(weft_event *event);
 
-/* Sets it, and ends the waits of all who wait. From any thread or task. Does not suspend. */
+/* Sets it, and ends the waits of all who wait (one that resets itself: of the first). From any thread or task. Does not suspend. */
 WEFT_API void weft_event_set(weft_event *event);
 
 /* Unsets it. Who has been woken by a set stays so. From any thread or task. Does not suspend. */
@@ -401,6 +414,43 @@ WEFT_API int weft_event_wait(weft_event *event);
 
 /* As weft_event_wait(), but gives up at the deadline. -ETIMEDOUT: it was not set by then. */
 WEFT_API int weft_event_wait_until(weft_event *event, int64_t deadline);
+
+/* --- wait group
+ * ------------------------------------------------------------------------------------------ */
+
+/*
+ * Counts what is under way, and waits until nothing is. The count begins with 0, and rises and falls
+ * as often as one likes. (What is counted down once is a latch; tasks that belong together are a
+ * weft_group.)
+ */
+WEFT_API void weft_waitgroup_init(weft_waitgroup *wg);
+WEFT_API void weft_waitgroup_fini(weft_waitgroup *wg);
+
+/*
+ * Adds n to the count. Does not suspend. Whoever is to be waited for adds before the wait begins, as
+ * a rule before what is counted is started: a wait that finds 0 returns.
+ *
+ * Misuse: the count would exceed 4294967295.
+ */
+WEFT_API void weft_waitgroup_add(weft_waitgroup *wg, unsigned n);
+
+/* Takes one from the count. At 0 it ends the waits of all who wait. Does not suspend. Misuse: it is
+ * 0. */
+WEFT_API void weft_waitgroup_done(weft_waitgroup *wg);
+
+/*
+ * Waits until the count is 0.
+ *
+ * From a task (which may suspend and hop) or any thread (which blocks). Everything before each done
+ * that made the count fall to that 0 happens before the return.
+ *
+ * 0: it was 0, though perhaps it has risen since; -ECANCELED: the calling task was cancelled while
+ * it would have waited.
+ */
+WEFT_API int weft_waitgroup_wait(weft_waitgroup *wg);
+
+/* As weft_waitgroup_wait(), but gives up at the deadline. -ETIMEDOUT: it was not 0 by then. */
+WEFT_API int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline);
 
 WEFT_END_DECLS
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The event: a flag, changed under the queue's lock, read without it. */
+/*
+ * The event: a flag, changed under the queue's lock, read without it. One that resets itself gives
+ * each set to one waiter: to the first in the queue, or, by way of the flag, to the next to come.
+ */
 #include "queue.h"
 #include "self.h"
 
@@ -8,12 +11,14 @@
 struct event {
 	_Atomic uint32_t set; /* under the queue's lock; anyone reads */
 	struct sync_queue queue;
+	uint64_t resets_itself; /* immutable */
 } __attribute__((may_alias));
 
 static_assert(sizeof(struct event) <= sizeof(weft_event), "an event fits its public storage");
 static_assert(alignof(struct event) <= alignof(weft_event), "an event fits its public storage");
+static_assert(offsetof(struct event, resets_itself) == 24, "WEFT_EVENT_AUTO_INIT sets it");
 
-void weft_event_init(weft_event *event)
+static void init(weft_event *event, bool resets_itself)
 {
 	struct event *e = (struct event *)event;
 
@@ -21,6 +26,17 @@ void weft_event_init(weft_event *event)
 	/* relaxed: the caller publishes the object. */
 	atomic_store_explicit(&e->set, 0, memory_order_relaxed);
 	sync_queue_init(&e->queue);
+	e->resets_itself = resets_itself;
+}
+
+void weft_event_init(weft_event *event)
+{
+	init(event, false);
+}
+
+void weft_event_init_auto(weft_event *event)
+{
+	init(event, true);
 }
 
 void weft_event_fini(weft_event *event)
@@ -38,6 +54,16 @@ void weft_event_set(weft_event *event)
 
 	san_release(e);
 	sync_lock(&e->queue.lock);
+	if (e->resets_itself) {
+		struct sync_node *node = sync_take_locked(&e->queue);
+		/* release: as below. */
+		if (!node)
+			atomic_store_explicit(&e->set, 1, memory_order_release);
+		sync_unlock(&e->queue.lock);
+		if (node)
+			weft__wait_wake(weft__wakeup_of(&node->waiter));
+		return;
+	}
 	/* release: what was done before, for the acquire in weft_event_wait_until(). An earlier
 	 * set, which this one may hide from a waiter, is ordered before it by the lock. */
 	atomic_store_explicit(&e->set, 1, memory_order_release);
@@ -62,12 +88,15 @@ static int wait_for_set(struct event *e, int64_t deadline)
 
 	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
 	sync_lock(&e->queue.lock);
-	/* relaxed: the lock orders. No wake is lost: a set comes before this, or finds us in the
-	 * queue. */
-	if (atomic_load_explicit(&e->set, memory_order_relaxed)) {
+	/* relaxed, both: the lock orders. No wake is lost: a set comes before this, or finds us in
+	 * the queue. */
+	bool set = atomic_load_explicit(&e->set, memory_order_relaxed);
+	if (set && e->resets_itself)
+		atomic_store_explicit(&e->set, 0, memory_order_relaxed);
+	if (set || deadline <= 0) {
 		sync_unlock(&e->queue.lock);
 		weft__wait_abandon(&node.waiter);
-		return 0;
+		return set ? 0 : -ETIMEDOUT;
 	}
 	return sync_errno(sync_wait_unlock(&e->queue, &node, deadline, true));
 }
@@ -82,10 +111,11 @@ int weft_event_wait_until(weft_event *event, int64_t deadline)
 	struct event *e = (struct event *)event;
 
 	/* acquire: what was done before the set. */
-	if (atomic_load_explicit(&e->set, memory_order_acquire)) {
+	bool set = atomic_load_explicit(&e->set, memory_order_acquire);
+	if (set && !e->resets_itself) {
 		sync_settle(&e->queue);
 	} else {
-		int rc = deadline <= 0 ? -ETIMEDOUT : wait_for_set(e, deadline);
+		int rc = !set && deadline <= 0 ? -ETIMEDOUT : wait_for_set(e, deadline);
 		if (rc < 0)
 			return rc;
 	}

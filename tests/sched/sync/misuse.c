@@ -116,6 +116,21 @@ static void rw_fini_held(void)
 	weft_rwlock_rdlock(&rwlock);
 	weft_rwlock_fini(&rwlock);
 }
+static void waitgroup_below(void)
+{
+	weft_waitgroup wg = WEFT_WAITGROUP_INIT;
+
+	weft_waitgroup_add(&wg, 1);
+	weft_waitgroup_done(&wg);
+	weft_waitgroup_done(&wg);
+}
+static void waitgroup_beyond(void)
+{
+	weft_waitgroup wg = WEFT_WAITGROUP_INIT;
+
+	weft_waitgroup_add(&wg, 0xffffffff);
+	weft_waitgroup_add(&wg, 1);
+}
 static void sem_overflow(void)
 {
 	weft_sem_release(&sem, 0xffffffff);
@@ -252,6 +267,8 @@ static const struct misuse {
 	{once_without, "weft_once_call: once 0x", "without a function", false},
 	{try_in_try, "weft_once_try: once 0x", "is called by the function that runs for it", false},
 	{try_without, "weft_once_try: once 0x", "without a function", false},
+	{waitgroup_below, "weft_waitgroup_done: wait group 0x", "would count below 0", false},
+	{waitgroup_beyond, "weft_waitgroup_add: wait group 0x", "would count beyond", false},
 	{latch_below, "weft_latch_count_down: latch 0x", "would count below 0", false},
 	{unlock_others, "weft_mutex_unlock: mutex 0x", "is not held by the caller", true},
 	{wait_others, "weft_cond_wait: mutex 0x", "is not held by the caller", true},

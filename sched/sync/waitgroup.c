@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The wait group: a count that rises and falls, and waits for it to be 0. Adding and being done is
+ * one compare-and-swap, except for the one that makes it 0, which does so under the queue's lock
+ * and wakes all. It may rise again at once.
+ */
+#include "queue.h"
+#include "self.h"
+
+#include <weft/sync.h>
+
+struct waitgroup {
+	_Atomic uint64_t count; /* becomes 0 under the queue's lock */
+	struct sync_queue queue;
+} __attribute__((may_alias));
+
+static_assert(sizeof(struct waitgroup) <= sizeof(weft_waitgroup), "it fits its public storage");
+static_assert(alignof(struct waitgroup) <= alignof(weft_waitgroup), "it fits its public storage");
+
+void weft_waitgroup_init(weft_waitgroup *wg)
+{
+	struct waitgroup *g = (struct waitgroup *)wg;
+
+	san_forget(g, sizeof(*g));
+	/* relaxed: the caller publishes the object. */
+	atomic_store_explicit(&g->count, 0, memory_order_relaxed);
+	sync_queue_init(&g->queue);
+}
+
+void weft_waitgroup_fini(weft_waitgroup *wg)
+{
+	struct waitgroup *g = (struct waitgroup *)wg;
+
+	if (sync_first(&g->queue))
+		weft__sync_misuse("weft_waitgroup_fini", "wait group", g, "is waited for");
+	san_forget(g, sizeof(*g));
+}
+
+void weft_waitgroup_add(weft_waitgroup *wg, unsigned n)
+{
+	struct waitgroup *g = (struct waitgroup *)wg;
+	uint64_t count = atomic_load_explicit(&g->count, memory_order_relaxed);
+
+	do {
+		if (count + n > UINT32_MAX)
+			weft__sync_misuse("weft_waitgroup_add", "wait group", g,
+					  "would count beyond 4294967295");
+		/* relaxed: publishes nothing; what those who were done before published, it carries
+		 * on. */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&g->count, &count, count + n, memory_order_relaxed, memory_order_relaxed));
+}
+
+/* By the lock's holder, unless others have come meanwhile: makes the count 0. */
+static bool empty_locked(struct waitgroup *g)
+{
+	uint64_t one = 1;
+
+	/* release, acquire: this one and all before it, for the acquire in
+	 * weft_waitgroup_wait_until() and for those who are woken. */
+	return atomic_compare_exchange_strong_explicit(&g->count, &one, 0, memory_order_acq_rel,
+						       memory_order_relaxed);
+}
+
+void weft_waitgroup_done(weft_waitgroup *wg)
+{
+	struct waitgroup *g = (struct waitgroup *)wg;
+
+	san_release(g);
+	uint64_t count = atomic_load_explicit(&g->count, memory_order_relaxed);
+	for (;;) {
+		if (count == 0)
+			weft__sync_misuse("weft_waitgroup_done", "wait group", g,
+					  "would count below 0");
+		if (count > 1) {
+			/* release: what was done before; those who are done later carry it on. */
+			if (atomic_compare_exchange_weak_explicit(&g->count, &count, count - 1,
+								  memory_order_release,
+								  memory_order_relaxed))
+				return;
+			continue;
+		}
+		struct sync_node *list = NULL;
+		sync_lock(&g->queue.lock);
+		bool empty = empty_locked(g);
+		if (empty)
+			list = sync_take_all_locked(&g->queue);
+		sync_unlock(&g->queue.lock);
+		sync_wake_all(list);
+		if (empty)
+			return;
+		count = atomic_load_explicit(&g->count, memory_order_relaxed);
+	}
+}
+
+static int wait_until_empty(struct waitgroup *g, int64_t deadline)
+{
+	struct sync_node node;
+
+	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
+	sync_lock(&g->queue.lock);
+	/* relaxed: it becomes 0 under the lock only. No wake is lost: that comes before this, or
+	 * finds us in the queue. */
+	if (atomic_load_explicit(&g->count, memory_order_relaxed) == 0) {
+		sync_unlock(&g->queue.lock);
+		weft__wait_abandon(&node.waiter);
+		return 0;
+	}
+	return sync_errno(sync_wait_unlock(&g->queue, &node, deadline, true));
+}
+
+int weft_waitgroup_wait(weft_waitgroup *wg)
+{
+	return weft_waitgroup_wait_until(wg, WEFT_FOREVER);
+}
+
+int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline)
+{
+	struct waitgroup *g = (struct waitgroup *)wg;
+
+	/* acquire: what those did who were done. */
+	if (atomic_load_explicit(&g->count, memory_order_acquire) == 0) {
+		sync_settle(&g->queue);
+	} else {
+		int rc = deadline <= 0 ? -ETIMEDOUT : wait_until_empty(g, deadline);
+		if (rc < 0)
+			return rc;
+	}
+	san_acquire(g);
+	return 0;
+}
