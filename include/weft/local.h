@@ -22,7 +22,8 @@ typedef uint64_t weft_local;
  *
  * @destructor  called with each value that is not NULL when its task ends; may be NULL. It runs in
  *              the task, on its stack, after the task's function has returned and before its end is
- *              visible to who joins it. It may wait, hop, and set values, whose destructors are
+ *              visible to who joins it, in a masked region (weft_cancel_mask()): so it may wait,
+ *              also where the task was cancelled. It may hop, and set values, whose destructors are
  *              then run too, at most 4 times around. In no particular order.
  * @ret_key     the key, the caller's until weft_local_delete(). Must not be NULL.
  *

@@ -82,8 +82,10 @@ WEFT_API int weft_join_until(weft_task *task, int64_t deadline, void **ret_resul
 WEFT_API int weft_detach(weft_task *task);
 
 /*
- * Lets every other runnable task have its turn: the caller goes to the tail of its worker's queue.
- * On a plain thread it is sched_yield(). No cancellation point.
+ * Puts the caller at the end of its worker's queue of runnable tasks that have run before: each of
+ * those has its turn first. A task that has not started yet, or that waits in another worker's
+ * queue, need not have one. It has its turn after a bounded number of yields, so a loop of them
+ * starves nobody. On a plain thread it is sched_yield(). No cancellation point.
  */
 WEFT_API void weft_yield(void);
 

@@ -87,8 +87,12 @@ static destructor_fn *destructor_of(weft_local key)
 
 static void run_destructors(struct task *t)
 {
+	uint16_t mask = t->mask;
 	bool again = true;
 
+	/* A destructor may wait, also in a task that was cancelled: what it has to put back may
+	 * need a lock or an answer. */
+	t->mask = 1;
 	/* t->end anew each time: a destructor that sets a value may move the array. */
 	for (unsigned round = 0; round < ROUNDS && again; round++) {
 		again = false;
@@ -105,6 +109,7 @@ static void run_destructors(struct task *t)
 			}
 		}
 	}
+	t->mask = mask;
 	free(t->end);
 	t->end = NULL;
 }

@@ -394,6 +394,68 @@ static void test_outside_of_a_task(void **state)
 	weft_cancel_unmask();
 }
 
+/* The manual's call with a deadline, weft-task(3): when it has failed, nobody uses `q` any more. */
+struct query {
+	flag begun;
+	_Atomic bool ended; /* relaxed: the join orders */
+};
+
+static void *query(void *arg)
+{
+	struct query *q = arg;
+
+	raise_flag(&q->begun);
+	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	for (unsigned i = 0; i < 20; i++)
+		weft_yield();
+	atomic_store_explicit(&q->ended, true, memory_order_relaxed);
+	return NULL;
+}
+
+static void *call_with_a_deadline(void *arg)
+{
+	int64_t deadline = *(int64_t *)arg;
+	struct query q = {0};
+	void *result = NULL;
+	weft_task *task;
+	int err = weft_spawn(query, &q, &task);
+
+	CHECK(err == 0);
+	if (err == 0) {
+		err = weft_join_until(task, deadline, &result);
+		if (err < 0) {
+			weft_cancel(task);
+			weft_cancel_mask();
+			weft_join(task, NULL);
+			weft_cancel_unmask();
+		}
+	}
+	CHECK(err == (deadline == WEFT_FOREVER ? -ECANCELED : -ETIMEDOUT));
+	CHECK(atomic_load_explicit(&q.ended, memory_order_relaxed));
+	return arg;
+}
+
+static void *call_in_a_cancelled_task(void *arg)
+{
+	int64_t deadline = WEFT_FOREVER;
+	weft_task *task;
+
+	CHECK(weft_spawn(call_with_a_deadline, &deadline, &task) == 0);
+	weft_yield();
+	CHECK(weft_cancel(task) == 0);
+	CHECK(weft_join(task, NULL) == 0);
+	deadline = weft_after(1000000);
+	call_with_a_deadline(&deadline);
+	return arg;
+}
+
+static void test_the_manuals_deadline_leaves_no_task_behind(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, call_in_a_cancelled_task, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -404,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_cancel_races_with_the_wake),
 		cmocka_unit_test(test_several_cancel_one),
 		cmocka_unit_test(test_outside_of_a_task),
+		cmocka_unit_test(test_the_manuals_deadline_leaves_no_task_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -385,6 +385,56 @@ static void test_thousands_wait_for_each_other_by_yielding(void **state)
 	}
 }
 
+#define ROUNDS 50
+
+static _Atomic unsigned passed[8]; /* relaxed: one worker */
+static _Atomic bool stop;
+
+static void *pass_on(void *arg)
+{
+	_Atomic unsigned *own = arg;
+
+	while (!GET(stop)) {
+		SET(*own, GET(*own) + 1);
+		weft_yield();
+	}
+	return arg;
+}
+
+/* Each that has run before has its turn before a yield returns. */
+static void *yield_to_all(void *arg)
+{
+	weft_task *tasks[8];
+
+	SET(stop, false);
+	for (unsigned i = 0; i < 8; i++) {
+		SET(passed[i], 0);
+		CHECK(weft_spawn(pass_on, &passed[i], &tasks[i]) == 0);
+	}
+	for (unsigned i = 0; i < 8; i++)
+		while (GET(passed[i]) == 0) /* a new one need not, but will */
+			weft_yield();
+	for (unsigned n = 0; n < ROUNDS; n++) {
+		unsigned before[8];
+
+		for (unsigned i = 0; i < 8; i++)
+			before[i] = GET(passed[i]);
+		weft_yield();
+		for (unsigned i = 0; i < 8; i++)
+			CHECK(GET(passed[i]) > before[i]);
+	}
+	SET(stop, true);
+	for (unsigned i = 0; i < 8; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	return arg;
+}
+
+static void test_a_yield_lets_those_that_have_run_have_their_turn(void **state)
+{
+	(void)state;
+	assert_run(1, yield_to_all, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -399,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_yielders_leave_turns_to_timers),
 		cmocka_unit_test(test_every_yielder_gets_its_turn),
 		cmocka_unit_test(test_thousands_wait_for_each_other_by_yielding),
+		cmocka_unit_test(test_a_yield_lets_those_that_have_run_have_their_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,6 +2,8 @@
 /* Task-local values: each task's own, wherever it runs, and their destructors at its end. */
 #include "tests/sched/core/harness.h"
 
+#include <weft/sync.h>
+
 #define TASKS 40
 #define KEYS  30
 
@@ -218,6 +220,51 @@ static void test_destructors_that_set(void **state)
 	assert_run(2, set_in_destructors, NULL);
 }
 
+/* What a destructor puts back may need a lock or an answer, in a cancelled task as well. */
+struct patient {
+	weft_sem asked, answered;
+	bool waited;
+};
+
+static void wait_for_answer(void *value)
+{
+	struct patient *patient = value;
+
+	weft_sem_release(&patient->asked, 1);
+	patient->waited = weft_sleep(1000) == 0 && weft_sem_acquire(&patient->answered) == 0;
+}
+
+static void *end_cancelled(void *arg)
+{
+	CHECK(weft_local_set(keys[0], arg) == 0);
+	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	return NULL;
+}
+
+static void *answer_a_cancelled_task(void *arg)
+{
+	struct patient patient = {WEFT_SEM_INIT(0), WEFT_SEM_INIT(0), false};
+	weft_task *task;
+
+	CHECK(weft_local_create(wait_for_answer, &keys[0]) == 0);
+	CHECK(weft_spawn(end_cancelled, &patient, &task) == 0);
+	CHECK(weft_cancel(task) == 0);
+	CHECK(weft_sem_acquire(&patient.asked) == 0);
+	CHECK(weft_cancel(task) == 0);
+	weft_sem_release(&patient.answered, 1);
+	CHECK(weft_join(task, NULL) == 0);
+	CHECK(patient.waited);
+	CHECK(weft_local_delete(keys[0]) == 0);
+	return arg;
+}
+
+static void test_destructors_of_a_cancelled_task_may_wait(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers++)
+		assert_run(workers, answer_a_cancelled_task, NULL);
+}
+
 /* A deleted key is dead, also when its slot has a new one; its values are dropped. */
 static void *outlive_the_key(void *arg)
 {
@@ -297,6 +344,7 @@ int main(void)
 		cmocka_unit_test(test_forks_are_kept_apart),
 		cmocka_unit_test(test_group_waits_for_destructors),
 		cmocka_unit_test(test_destructors_that_set),
+		cmocka_unit_test(test_destructors_of_a_cancelled_task_may_wait),
 		cmocka_unit_test(test_deleted_keys),
 		cmocka_unit_test(test_outside_of_tasks_and_limits),
 	};
