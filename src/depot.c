@@ -64,8 +64,7 @@ static struct coro *pop_locked(struct depot *d)
 	return chain;
 }
 
-/* Frees all that is in d. */
-static void empty(struct depot *d)
+void weft__depot_empty(struct depot *d)
 {
 	struct coro *chains;
 
@@ -86,7 +85,15 @@ void weft__depots_empty(void)
 {
 	weft__lock_process(WEFT__LOCK_DEPOTS);
 	for (struct depot *d = all; d; d = d->next)
-		empty(d);
+		weft__depot_empty(d);
+	weft__unlock_process(WEFT__LOCK_DEPOTS);
+}
+
+void weft__depots_each(void (*fn)(struct depot *d))
+{
+	weft__lock_process(WEFT__LOCK_DEPOTS);
+	for (struct depot *d = all; d; d = d->next)
+		fn(d);
 	weft__unlock_process(WEFT__LOCK_DEPOTS);
 }
 
@@ -123,7 +130,7 @@ void weft__depot_fini(struct depot *d)
 	*link = d->next;
 	bool last = !all;
 	weft__unlock_process(WEFT__LOCK_DEPOTS);
-	empty(d);
+	weft__depot_empty(d);
 	if (last)
 		weft__stack_discard_all();
 	while (weft__stack_discard_some())

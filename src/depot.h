@@ -100,8 +100,14 @@ struct coro *weft__depot_take(struct depot *d);
  */
 bool weft__depot_tend(struct depot *d, int64_t now, const void *who);
 
+/* Frees what is in it. Any thread. */
+void weft__depot_empty(struct depot *d);
+
 /* Frees what is in every depot of the process: memory has been refused. Any thread. */
 void weft__depots_empty(void);
+
+/* Calls fn with every depot of the process, under WEFT__LOCK_DEPOTS. */
+void weft__depots_each(void (*fn)(struct depot *d));
 
 /* Around a fork, under WEFT__LOCK_DEPOTS: takes and releases the lock of every depot
  * (process_locks.h). */

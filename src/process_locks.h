@@ -20,6 +20,7 @@
  *   WEFT__LOCK_TRIM                 one thread at a time gives back all there is (stack.c)
  *   WEFT__LOCK_DEPOTS               the list of all depots (depot.c)
  *     depot.lock                    of each depot on that list
+ *     runtime.idle_lock             in weft_trim(); its holders take none of these
  *   WEFT__LOCK_STACK_POOLS          adding a pool of stacks (stack.c)
  *     pool.lock                     of each pool
  *   the neutral fiber               ThreadSanitizer's user build only (sanitizer.c)

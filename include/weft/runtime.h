@@ -159,6 +159,23 @@ WEFT_API int weft_worker_id(void);
  */
 WEFT_API int weft_set_workers(weft_runtime *rt, unsigned n);
 
+/*
+ * Gives back to the system, at once, the memory that Weft keeps for later use in this process.
+ *
+ * Without this call Weft does so in time. It keeps the stacks of a burst of tasks for a fifth of a
+ * second at most, while a runtime is alive; afterwards about 400 KiB for each worker, and a megabyte
+ * for each size of stack. When the last runtime has ended no free stack has memory.
+ *
+ * Workers that sleep are woken for this, and may go on for a moment after the call; those that run
+ * tasks follow when they next have nothing to do. Each other thread that uses weft_coro follows at
+ * its next weft_coro_create() or weft_coro_destroy().
+ *
+ * From any thread or task; not from a signal handler. Does not suspend.
+ *
+ * Returns 0.
+ */
+WEFT_API int weft_trim(void);
+
 WEFT_END_DECLS
 
 #endif

@@ -458,6 +458,7 @@ void weft__sleep_announce(struct worker *w)
 	 * lock. relaxed, therefore. */
 	if (atomic_load_explicit(&rt->starving, memory_order_relaxed))
 		weft__drop_idle_coros(w);
+	weft__trim_worker(w);
 	/* store-load race with announce and nudge: see above */
 	if (alone)
 		weft__fence_full();

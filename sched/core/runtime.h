@@ -178,6 +178,12 @@ bool weft__can_start_task(struct worker *w, struct task *t);
 /* Frees the coroutines that w keeps ready. */
 void weft__drop_idle_coros(struct worker *w);
 
+/* trim.c: how often weft_trim() was called (relaxed). */
+extern _Atomic unsigned weft__trims __attribute__((visibility("hidden")));
+
+/* Before w sleeps, drops what it keeps if weft_trim() was called since it last did. */
+void weft__trim_worker(struct worker *w);
+
 /* Before w sleeps: it keeps a chain of coroutines at most; another one goes to the depot, which may
  * then be due earlier. */
 void weft__shed_coros(struct worker *w);

@@ -81,6 +81,7 @@ struct worker {
 	unsigned idle_coro_count;
 	unsigned idle_cold;      /* so many of them, the last ones, come from the depot */
 	struct coro *idle_chain; /* DEPOT_CHAIN more of them, or NULL */
+	unsigned trims;          /* how many calls of weft_trim() it has heeded */
 	unsigned pinned;         /* live tasks that are pinned here */
 	struct weft__random random;
 	struct {

@@ -161,7 +161,8 @@ static void test_nothing_is_surplus_when_a_burst_begins(void **state)
 	int64_t now = due(&d);
 	assert_true(weft__depot_tend(&d, now, me));
 	taken = weft__depot_take(&d);
-	weft__depot_tend(&d, now, me);
+	while (weft__depot_tend(&d, now, me)) /* the memory of what was freed */
+		;
 	assert_int_equal(used_stacks(), before + 7 * DEPOT_CHAIN);
 	assert_true(due(&d) == now + DEPOT_WINDOW_NS);
 	/* What is put back is no demand. */

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/* weft_trim() gives back what is free, at once: stacks of pools and depots, what workers keep, and
+ * what the calling thread keeps. */
+#include "harness.h"
+#include "sched/core/runtime.h"
+#include "tests/src/depot_peek.h"
+
+#include <time.h>
+
+#define BURST 500
+
+static weft_event gate;
+static weft_latch arrived;
+
+static void *wait_at_the_gate(void *arg)
+{
+	weft_latch_count_down(&arrived, 1);
+	CHECK(weft_event_wait(&gate) == 0);
+	return arg;
+}
+
+/* Half of them with stacks of uncommon size. */
+static void *burst(void *arg)
+{
+	static weft_task *tasks[BURST];
+	struct weft_task_options large = {.stack_size = (size_t)400 << 10};
+	unsigned count = weft_test_scale(BURST);
+
+	weft_event_init(&gate);
+	weft_latch_init(&arrived, count);
+	for (unsigned i = 0; i < count; i++)
+		CHECK(weft_spawn_with(i % 2 ? &large : NULL, wait_at_the_gate, NULL, &tasks[i]) ==
+		      0);
+	CHECK(weft_latch_wait(&arrived) == 0);
+	weft_event_set(&gate);
+	for (unsigned i = 0; i < count; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	return arg;
+}
+
+static struct stack_counts counts(void)
+{
+	struct stack_counts now;
+
+	weft__stack_counts(&now);
+	return now;
+}
+
+/* The runtime's reserve is never given back (reserve.h); nothing else is due to go by itself. */
+static void await_nothing_free(size_t used)
+{
+	const struct timespec nap = {.tv_nsec = 1000000};
+	int64_t lost = weft_after(LOST_NS);
+
+	while (counts().used > used || counts().dirty > 0) {
+		if (weft_now() >= lost)
+			print_message("%zu stacks in use, %zu dirty\n", counts().used,
+				      counts().dirty);
+		assert_true(weft_now() < lost);
+		nanosleep(&nap, NULL);
+	}
+}
+
+static void test_workers_give_back_what_they_keep(void **state)
+{
+	(void)state;
+	for (unsigned workers = 1; workers <= 4; workers *= 2) {
+		weft_runtime *rt = assert_create(workers);
+		weft_task *task;
+
+		assert_int_equal(weft_submit(rt, burst, NULL, &task), 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+		assert_int_equal(weft_trim(), 0);
+		await_nothing_free(1);
+		/* They sleep, and keep nothing: one that is woken takes a new stack. */
+		assert_int_equal(weft_submit(rt, give_back, &gate, &task), 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+		assert_int_equal(weft_trim(), 0);
+		await_nothing_free(1);
+		assert_int_equal(weft_runtime_destroy(rt), 0);
+		assert_int_equal(checks_failed(), 0);
+	}
+}
+
+static void *trim_in_a_task(void *arg)
+{
+	burst(NULL);
+	CHECK(weft_trim() == 0);
+	/* Its own stack and the reserves; nobody else is there. */
+	if (weft_worker_count(NULL) == 1)
+		CHECK(counts().used <= 3);
+	burst(NULL);
+	CHECK(weft_trim() == 0);
+	return arg;
+}
+
+static void test_a_task_may_trim(void **state)
+{
+	(void)state;
+	assert_run(1, trim_in_a_task, NULL);
+	assert_run(3, trim_in_a_task, NULL);
+}
+
+static void test_coroutines_of_the_thread_are_given_back(void **state)
+{
+	weft_coro *coros[20];
+
+	(void)state;
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(weft_coro_create(give_back, (size_t)64 << 10, &coros[i]), 0);
+	for (unsigned i = 0; i < 20; i++)
+		weft_coro_destroy(coros[i]);
+	assert_int_equal(weft_trim(), 0);
+	assert_int_equal(counts().used, 0);
+	assert_int_equal(counts().dirty, 0);
+	assert_int_equal(counts().arenas, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_workers_give_back_what_they_keep),
+		cmocka_unit_test(test_a_task_may_trim),
+		cmocka_unit_test(test_coroutines_of_the_thread_are_given_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
