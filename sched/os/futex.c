@@ -6,9 +6,15 @@
  * compiler) must not be carried over a switch of coroutines. The wait is never inlined, so that it
  * is computed in here each time, and restores errno. A private wake only uses the address as a key;
  * it cannot fail, whatever has become of the memory.
+ *
+ * ThreadSanitizer keeps a signal's handler until the thread's next call that it intercepts, and a
+ * raw futex is none. So in its builds a wait that a signal has interrupted makes such a call. A
+ * signal that comes just before the system call interrupts nothing, and there the wait is made of
+ * slices.
  */
 #include "sched/os/futex.h"
 
+#include "sched/os/clock.h"
 #include "src/never_inline.h"
 #include "src/sanitizer.h"
 
@@ -21,29 +27,46 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SLICE_NS 100000000
+
+/* The end of a slice of a wait until then. */
+static inline int64_t slice_end(int64_t deadline)
+{
+	int64_t end = WEFT__TSAN ? weft__clock_real() + SLICE_NS : WEFT_FOREVER;
+
+	return end < deadline ? end : deadline;
+}
+
+/* Has ThreadSanitizer run the handlers that it has kept. */
+static inline void run_kept_handlers(void)
+{
+#if WEFT__TSAN
+	nanosleep(&(const struct timespec){0}, NULL);
+#endif
+}
+
 WEFT__NEVER_INLINE int weft__futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	struct timespec until;
-	struct timespec *timeout = NULL;
 	int saved_errno = errno;
 	int error;
 
-	if (deadline != WEFT_FOREVER) {
-		if (deadline < 0)
-			deadline = 0; /* long past; the kernel refuses negative times */
-		until.tv_sec = (time_t)(deadline / 1000000000);
-		until.tv_nsec = (long)(deadline % 1000000000);
-		timeout = &until;
-	}
-
+	if (deadline < 0)
+		deadline = 0; /* long past; the kernel refuses negative times */
 	do {
+		int64_t end = slice_end(deadline);
+		struct timespec until = {(time_t)(end / 1000000000), (long)(end % 1000000000)};
+
 		/* WAIT_BITSET, because its timeout is an absolute time on CLOCK_MONOTONIC: a wait
 		 * that a signal has interrupted begins anew with the same deadline, and compares
 		 * the word anew. */
 		error = 0;
-		if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected, timeout, NULL,
-			    FUTEX_BITSET_MATCH_ANY) < 0)
+		if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected,
+			    end == WEFT_FOREVER ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY) < 0)
 			error = errno;
+		if (error == ETIMEDOUT && end != deadline)
+			error = EINTR;
+		if (error == EINTR)
+			run_kept_handlers();
 	} while (error == EINTR);
 
 	errno = saved_errno;

@@ -123,6 +123,46 @@ static void test_a_stopped_process_goes_on(void **state)
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static _Atomic bool handled;
+
+static void note(int number)
+{
+	(void)number;
+	atomic_store_explicit(&handled, true, memory_order_relaxed);
+}
+
+static void *tell_thread(void *thread)
+{
+	*(pthread_t *)thread = pthread_self();
+	return thread;
+}
+
+/* A runtime without work: its worker sleeps, and nothing but the signal wakes it. */
+static void test_a_sleeping_worker_runs_a_handler(void **state)
+{
+	const struct sigaction act = {.sa_handler = note};
+	struct sigaction old;
+	weft_runtime *rt = assert_create(1);
+	weft_task *task;
+	pthread_t worker;
+
+	(void)state;
+	assert_int_equal(sigaction(SIGUSR2, &act, &old), 0);
+	for (unsigned i = 0; i < 20; i++) {
+		assert_int_equal(weft_submit(rt, tell_thread, &worker, &task), 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+		atomic_store_explicit(&handled, false, memory_order_relaxed);
+		assert_int_equal(pthread_kill(worker, SIGUSR2), 0);
+		int64_t lost = weft_after(LOST_NS);
+		while (!atomic_load_explicit(&handled, memory_order_relaxed)) {
+			assert_true(weft_now() < lost);
+			sched_yield();
+		}
+	}
+	assert_int_equal(sigaction(SIGUSR2, &old, NULL), 0);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +170,7 @@ int main(void)
 		 * ThreadSanitizer. */
 		cmocka_unit_test(test_a_stopped_process_goes_on),
 		cmocka_unit_test(test_signals_disturb_nothing),
+		cmocka_unit_test(test_a_sleeping_worker_runs_a_handler),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
