@@ -59,9 +59,9 @@ MUTANTS = [
            unit('sched-core-look-again')),
     Mutant('no-recheck-of-injection', 'a worker that goes to sleep does not look at what was injected once more',
            'sched/core/find.c',
-           '''t = from_inbox(w, false);
+           '''t = from_inbox(w, STACK_GET);
            if (!t && !w->retires)
-           t = from_injection(w, 1, false);
+           t = from_injection(w, 1, STACK_GET);
            if (t)''',
            't = NULL; if (t)',
            unit('sched-core-look-again')),
