@@ -135,6 +135,12 @@ struct weft_case {
  */
 WEFT_API int weft_select(struct weft_case *cases, size_t n, int64_t deadline);
 
+/*
+ * As weft_select(), but of the cases that can go on it carries out the first in the array: earlier
+ * cases have priority. A case that can always go on keeps later ones from ever being taken.
+ */
+WEFT_API int weft_select_ordered(struct weft_case *cases, size_t n, int64_t deadline);
+
 WEFT_END_DECLS
 
 #endif

@@ -17,7 +17,8 @@
  *
  * Chance: of the cases that look ready each is as likely. A random place to start from would favour
  * those that come after cases that are not ready. A select that waits enqueues its cases on one
- * channel in a random order, because a partner takes the node that was enqueued first.
+ * channel in a random order, because a partner takes the node that was enqueued first. An ordered
+ * select has no part in chance: it takes the first case that looks ready, and enqueues in order.
  */
 #include "chan.h"
 #include "sched/core/worker.h"
@@ -63,8 +64,8 @@ static bool valid(const struct weft_case *cases, size_t n)
 	return true;
 }
 
-/* One of the cases that look ready; -1: there is none. */
-static int choose(const struct weft_case *cases, size_t n)
+/* One of the cases that look ready, or the first of them; -1: there is none. */
+static int choose(const struct weft_case *cases, size_t n, bool ordered)
 {
 	int chosen = -1;
 	uint32_t ready = 0;
@@ -72,6 +73,8 @@ static int choose(const struct weft_case *cases, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (!cases[i].chan || !chan_looks_ready(cases[i].chan, cases[i].op))
 			continue;
+		if (ordered)
+			return (int)i;
 		/* Each of those seen so far stays chosen with the same chance. */
 		if (++ready == 1 || random_below(ready) == 0)
 			chosen = (int)i;
@@ -101,13 +104,13 @@ static void finish(struct weft_case *c, const struct chan_step *step, void *call
 }
 
 /* Carries out a case that is ready: its index; -1: none is. */
-static int take_ready(struct weft_case *cases, size_t n, void *call)
+static int take_ready(struct weft_case *cases, size_t n, bool ordered, void *call)
 {
 	int i;
 
 	/* Ends: one that looked ready and is not was taken by somebody else, or its waiter had
 	 * given up and is gone now. */
-	while ((i = choose(cases, n)) >= 0) {
+	while ((i = choose(cases, n, ordered)) >= 0) {
 		struct weft_case *c = &cases[i];
 		struct chan_step step;
 		sync_lock(&c->chan->lock);
@@ -119,6 +122,14 @@ static int take_ready(struct weft_case *cases, size_t n, void *call)
 		}
 	}
 	return -1;
+}
+
+/* By the channel's address, then by the case's number. */
+static bool comes_later(const struct weft_case *cases, unsigned nth, unsigned other)
+{
+	uintptr_t chan = (uintptr_t)cases[nth].chan, than = (uintptr_t)cases[other].chan;
+
+	return chan != than ? chan > than : nth > other;
 }
 
 /* Fills in .nth: Shell's sort, which has nothing to do for cases that are in order already.
@@ -135,10 +146,8 @@ static size_t put_in_order(const struct weft_case *cases, size_t n, struct selec
 	for (size_t g = 0; g < sizeof gaps / sizeof gaps[0]; g++) {
 		for (size_t gap = gaps[g], i = gap; i < count; i++) {
 			unsigned nth = nodes[i].nth;
-			uintptr_t chan = (uintptr_t)cases[nth].chan;
 			size_t j = i;
-			for (; j >= gap && (uintptr_t)cases[nodes[j - gap].nth].chan > chan;
-			     j -= gap)
+			for (; j >= gap && comes_later(cases, nodes[j - gap].nth, nth); j -= gap)
 				nodes[j].nth = nodes[j - gap].nth;
 			nodes[j].nth = nth;
 		}
@@ -193,11 +202,12 @@ static void unlock_all(const struct weft_case *cases, const struct select_node *
 /* Under all locks: carries out a case that has become ready, or enqueues the `count` nodes in their
  * order (wait is NULL: does not). Its index; -1: none is ready. */
 static int take_or_enqueue_locked(struct weft_case *cases, size_t n, struct select_node *nodes,
-				  size_t count, struct chan_wait *wait, struct chan_step *step)
+				  size_t count, bool ordered, struct chan_wait *wait,
+				  struct chan_step *step)
 {
 	int i;
 
-	while ((i = choose(cases, n)) >= 0) {
+	while ((i = choose(cases, n, ordered)) >= 0) {
 		if (weft__chan_step_locked(cases[i].chan, cases[i].op, cases[i].elem, step))
 			return i;
 	}
@@ -239,17 +249,18 @@ static void dequeue_all(struct weft_case *cases, struct select_node *nodes, size
 }
 
 static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes,
-			int64_t deadline, void *call)
+			int64_t deadline, bool ordered, void *call)
 {
 	bool waits = deadline > 0;
 	struct chan_wait wait;
 	struct chan_step step;
 	size_t count = put_in_order(cases, n, nodes);
 
-	if (waits)
+	if (waits && !ordered)
 		shuffle_each_channel(cases, nodes, count);
 	lock_all(cases, nodes, count);
-	int i = take_or_enqueue_locked(cases, n, nodes, count, waits ? &wait : NULL, &step);
+	int i = take_or_enqueue_locked(cases, n, nodes, count, ordered, waits ? &wait : NULL,
+				       &step);
 	unlock_all(cases, nodes, count);
 	if (i >= 0) {
 		finish(&cases[i], &step, call);
@@ -285,27 +296,38 @@ static bool one_channel(const struct weft_case *cases, size_t n)
 	return true;
 }
 
-int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
+static inline int select_case(struct weft_case *cases, size_t n, int64_t deadline, bool ordered,
+			      void *call)
 {
 	if (!valid(cases, n))
 		return -EINVAL;
-	int i = take_ready(cases, n, SAN_CALL);
+	int i = take_ready(cases, n, ordered, call);
 	if (i >= 0)
 		return i;
 	if (deadline <= 0 && one_channel(cases, n))
 		return -ETIMEDOUT;
 	if (n <= FEW) {
 		struct select_node few[FEW];
-		return wait_for_one(cases, n, few, deadline, SAN_CALL);
+		return wait_for_one(cases, n, few, deadline, ordered, call);
 	}
 	san_ignore_begin();
 	struct select_node *many = weft__malloc(n * sizeof *many);
 	san_ignore_end();
 	if (!many)
 		return deadline <= 0 ? -ETIMEDOUT : -ENOMEM;
-	i = wait_for_one(cases, n, many, deadline, SAN_CALL);
+	i = wait_for_one(cases, n, many, deadline, ordered, call);
 	san_ignore_begin();
 	free(many);
 	san_ignore_end();
 	return i;
+}
+
+int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
+{
+	return select_case(cases, n, deadline, false, SAN_CALL);
+}
+
+int weft_select_ordered(struct weft_case *cases, size_t n, int64_t deadline)
+{
+	return select_case(cases, n, deadline, true, SAN_CALL);
 }

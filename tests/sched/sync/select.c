@@ -341,6 +341,66 @@ static void test_waiting_cases_of_one_channel_are_as_likely(void **state)
 	}
 }
 
+/* An ordered select takes the first that is ready, and of several that wait on one channel the
+ * first. */
+static void *wait_in_order(void *arg)
+{
+	weft_chan **chans = arg;
+	int value = 0;
+	struct weft_case cases[4] = {{WEFT_RECV, chans[1], &value, 0},
+				     {WEFT_RECV, chans[0], &value, 0},
+				     {WEFT_RECV, chans[1], &value, 0},
+				     {WEFT_RECV, chans[0], &value, 0}};
+
+	return (void *)(intptr_t)weft_select_ordered(cases, 4, WEFT_FOREVER);
+}
+
+static void *serve_in_order(void *arg)
+{
+	weft_chan *chans[2] = {new_chan(4, 0), new_chan(4, 0)};
+	weft_task *task;
+	void *taken;
+	int value = 1;
+
+	for (unsigned i = 0; i < 200; i++) {
+		CHECK(weft_spawn(wait_in_order, chans, &task) == 0);
+		CHECK(await_waiters(chans[0], WEFT_RECV, 2) &&
+		      await_waiters(chans[1], WEFT_RECV, 2));
+		CHECK(weft_chan_try_send(chans[i % 2], &value) == 0);
+		CHECK(weft_join(task, &taken) == 0);
+		CHECK((intptr_t)taken == (i % 2 ? 0 : 1));
+	}
+	weft_chan_destroy(chans[0]);
+	weft_chan_destroy(chans[1]);
+	return arg;
+}
+
+static void test_an_ordered_select_prefers_earlier_cases(void **state)
+{
+	weft_chan *chans[MANY];
+	struct weft_case cases[MANY];
+	int value = 1;
+
+	(void)state;
+	for (size_t i = 0; i < MANY; i++) {
+		chans[i] = new_chan(4, 1);
+		cases[i] = (struct weft_case){WEFT_RECV, chans[i], &value, 0};
+	}
+	for (unsigned round = 0; round < 500; round++) {
+		size_t first = round % MANY;
+		for (size_t i = first; i < MANY; i += 1 + round % 3)
+			assert_int_equal(weft_chan_send(chans[i], &value), 0);
+		for (size_t i = first; i < MANY; i += 1 + round % 3)
+			assert_int_equal(
+				weft_select_ordered(cases, MANY, round % 2 ? 0 : WEFT_FOREVER), i);
+		assert_int_equal(weft_select_ordered(cases, MANY, 0), -ETIMEDOUT);
+	}
+	for (size_t i = 0; i < MANY; i++)
+		weft_chan_destroy(chans[i]);
+	assert_int_equal(weft_select_ordered(NULL, 1, 0), -EINVAL);
+	assert_run(1, serve_in_order, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +412,7 @@ int main(void)
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_ready_cases_are_as_likely),
 		cmocka_unit_test(test_waiting_cases_of_one_channel_are_as_likely),
+		cmocka_unit_test(test_an_ordered_select_prefers_earlier_cases),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
