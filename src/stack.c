@@ -60,9 +60,10 @@
 #define LAZY_SLOTS 1024              /* at most */
 #define SLOTS_MIN  64                /* of a pool's first arenas */
 /* What most tasks use, header included; instrumented frames are larger. */
-#define COOL_PAGES (WEFT__ASAN || WEFT__TSAN ? 16 : 3)
-#define BUCKETS    64
-#define HEADER_MAX 1024
+#define COOL_PAGES  (WEFT__ASAN || WEFT__TSAN ? 16 : 3)
+#define BUCKETS     64
+#define FIRST_POOLS 8
+#define HEADER_MAX  1024
 /* How often one who is refused looks whether others got something; bounded, since in the child of a
  * fork() they are gone. */
 #define GROWER_LOOKS 10000
@@ -92,8 +93,12 @@ struct pool {
 	size_t grown;   /* how often that has made slots */
 };
 
-/* Pools are added under WEFT__LOCK_STACK_POOLS and never removed, so they are found without it. */
+/* Pools are added under WEFT__LOCK_STACK_POOLS and never removed, so they are found without it. The
+ * first ones are part of the library: few programs use more sizes, and a plugin that is unloaded
+ * with its own copy of the library leaves none behind. */
 static _Atomic(struct pool *) table[BUCKETS];
+static struct pool first_pools[FIRST_POOLS]; /* under WEFT__LOCK_STACK_POOLS until added */
+static unsigned first_pools_used;            /* under WEFT__LOCK_STACK_POOLS */
 
 static void list_push(struct list *list, struct slot *slot)
 {
@@ -140,6 +145,19 @@ static size_t at_most(size_t n, size_t bound)
 	return n < bound ? n : bound;
 }
 
+/* Memory for another pool, all 0; NULL: there is none. Under WEFT__LOCK_STACK_POOLS. */
+static struct pool *pool_new_locked(void)
+{
+	struct pool *pool;
+
+	if (first_pools_used < FIRST_POOLS)
+		return &first_pools[first_pools_used++];
+	san_ignore_begin();
+	pool = weft__calloc(1, sizeof(*pool));
+	san_ignore_end();
+	return pool;
+}
+
 /* The pool, made if it is not there. NULL: no memory. */
 static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 {
@@ -157,9 +175,7 @@ static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 	pool = bucket_find(atomic_load_explicit(bucket, memory_order_relaxed), slot_bytes,
 			   guard_bytes);
 	if (!pool) {
-		san_ignore_begin();
-		pool = weft__calloc(1, sizeof(*pool));
-		san_ignore_end();
+		pool = pool_new_locked();
 		if (pool) {
 			pool->slot_bytes = slot_bytes;
 			pool->guard_bytes = guard_bytes;
