@@ -47,8 +47,10 @@ WEFT_API void *weft_local_get(weft_local key);
 /*
  * Sets the calling task's value. No destructor is called for the one it had. Does not suspend.
  *
- * 0; -EPERM: outside of a task; -EINVAL: it is no key; -ENOMEM: no memory for the first value, or
- * the first of a later key, that the task sets. The value is what it was.
+ * A task's values take 16 to 64 bytes of heap memory each, at least 152, whatever their keys are.
+ *
+ * 0; -EPERM: outside of a task; -EINVAL: it is no key; -ENOMEM: no memory for one value more. The
+ * value is what it was.
  */
 WEFT_API int weft_local_set(weft_local key, void *value);
 

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Task-local values. A key is a slot's number and the slot's generation, which changes whenever a
- * key is created or deleted there: an old key finds nothing. A task's values are an array with one
- * place for each slot, made at its first weft_local_set(); each says of which key it is, so that
- * deleting a key need not look for its values.
+ * key is created or deleted there: an old key finds nothing.
+ *
+ * A task's values are a hash table, made at its first weft_local_set(). Each place says of which key
+ * it is, so that deleting a key need not look for its values. The hash of a key is its slot, and a
+ * place that is taken passes on to the next one: the first keys of a program, which most tasks use,
+ * are found where they were looked for. The table is at most three quarters full, so that a search
+ * ends. It grows with the number of values, whatever their keys are. (Rejected: an array with a
+ * place for each slot. One value under the thousandth key costs 16 KiB.)
+ *
+ * A slot has one place at most: a value of an older key there is replaced. Places are not emptied
+ * before the table grows, which drops values of keys that are gone.
  *
  * The generation is odd while the slot is in use. Creating and deleting are under the lock; the
  * rest only reads.
@@ -22,7 +30,7 @@
 #define SLOT_BITS    16
 #define SLOT_OF(key) ((size_t)((key) & (((uint64_t)1 << SLOT_BITS) - 1)))
 #define ROUNDS       4
-#define FIRST_VALUES 8
+#define FIRST_PLACES 8 /* a power of two */
 
 static_assert(WEFT_LOCAL_MAX <= 1 << SLOT_BITS, "a key has room for its slot");
 
@@ -45,8 +53,10 @@ struct value {
 /* A task's values. The task's alone. */
 struct locals {
 	struct task_end end;
-	size_t count;
-	struct value values[];
+	size_t mask;           /* places - 1 */
+	unsigned taken;        /* places whose key is not 0 */
+	bool moved;            /* while destructors run: since their round began */
+	struct value values[]; /* key 0: free */
 };
 
 static inline weft_local key_of(size_t slot, uint64_t generation)
@@ -64,14 +74,24 @@ static inline bool is_key(weft_local key)
 			     atomic_load_explicit(&slots[slot].generation, memory_order_relaxed));
 }
 
-/* The task's place for the key's value; NULL: it has none. */
-static struct value *find(struct locals *locals, weft_local key)
+/* The place of the key's slot, or the free one where it would be. */
+static inline struct value *place_of(struct locals *locals, weft_local key)
 {
-	size_t slot = SLOT_OF(key);
+	size_t i = SLOT_OF(key) & locals->mask;
 
-	if (!locals || slot >= locals->count || locals->values[slot].key != key)
+	while (locals->values[i].key != key && locals->values[i].key != 0 &&
+	       SLOT_OF(locals->values[i].key) != SLOT_OF(key))
+		i = (i + 1) & locals->mask;
+	return &locals->values[i];
+}
+
+/* The task's place for the key's value; NULL: it has none. */
+static inline struct value *find(struct locals *locals, weft_local key)
+{
+	if (!locals)
 		return NULL;
-	return &locals->values[slot];
+	struct value *v = place_of(locals, key);
+	return v->key == key ? v : NULL;
 }
 
 /* The key's destructor; NULL also if it is none any more. */
@@ -93,10 +113,11 @@ static void run_destructors(struct task *t)
 	/* A destructor may wait, also in a task that was cancelled: what it has to put back may
 	 * need a lock or an answer. */
 	t->mask = 1;
-	/* t->end anew each time: a destructor that sets a value may move the array. */
-	for (unsigned round = 0; round < ROUNDS && again; round++) {
+	for (unsigned round = 0; round < ROUNDS && again;) {
 		again = false;
-		for (size_t i = 0; i < ((struct locals *)t->end)->count; i++) {
+		((struct locals *)t->end)->moved = false;
+		/* t->end anew each time: a destructor that sets a value may move the table. */
+		for (size_t i = 0; i <= ((struct locals *)t->end)->mask; i++) {
 			struct value *v = &((struct locals *)t->end)->values[i];
 			void *value = v->value;
 			if (!value)
@@ -108,27 +129,40 @@ static void run_destructors(struct task *t)
 				again = true;
 			}
 		}
+		/* Where the table has moved a value may have been passed over, and the round does
+		 * not count. It moves a few times at most. */
+		if (!((struct locals *)t->end)->moved)
+			round++;
 	}
 	t->mask = mask;
 	free(t->end);
 	t->end = NULL;
 }
 
-/* Makes room for the slot in the task's values. false: no memory. */
-static bool grow(struct task *t, size_t slot)
+/* Makes room for one more value of the task. false: no memory. */
+static bool grow(struct task *t)
 {
 	struct locals *old = (struct locals *)t->end;
-	size_t count = old ? old->count : FIRST_VALUES;
+	size_t places = FIRST_PLACES, live = 1;
 
-	while (count <= slot)
-		count *= 2;
-	struct locals *new = weft__calloc(1, sizeof *new + count * sizeof new->values[0]);
+	for (size_t i = 0; old && i <= old->mask; i++)
+		live += old->values[i].value != NULL && is_key(old->values[i].key);
+	/* At most half of it is taken then. */
+	while (places < 2 * live)
+		places *= 2;
+	struct locals *new = weft__calloc(1, sizeof *new + places * sizeof new->values[0]);
 	if (!new)
 		return false;
 	new->end.run = run_destructors;
-	new->count = count;
-	if (old)
-		memcpy(new->values, old->values, old->count * sizeof old->values[0]);
+	new->mask = places - 1;
+	new->moved = true;
+	for (size_t i = 0; old && i <= old->mask; i++) {
+		const struct value *v = &old->values[i];
+		if (!v->value || !is_key(v->key))
+			continue;
+		*place_of(new, v->key) = *v;
+		new->taken++;
+	}
 	free(old);
 	t->end = &new->end;
 	return true;
@@ -190,13 +224,18 @@ int weft_local_set(weft_local key, void *value)
 		return -EINVAL;
 	struct task *t = w->task;
 	struct locals *locals = (struct locals *)t->end;
-	size_t slot = SLOT_OF(key);
-	if (!locals || slot >= locals->count) {
+	struct value *v = locals ? place_of(locals, key) : NULL;
+	if (!v || v->key == 0) {
 		if (!value)
 			return 0;
-		if (!grow(t, slot))
-			return -ENOMEM;
+		if (!locals || locals->taken >= (locals->mask + 1) / 4 * 3) {
+			if (!grow(t))
+				return -ENOMEM;
+			locals = (struct locals *)t->end;
+			v = place_of(locals, key);
+		}
+		locals->taken++;
 	}
-	((struct locals *)t->end)->values[slot] = (struct value){key, value};
+	*v = (struct value){key, value};
 	return 0;
 }

@@ -2,6 +2,8 @@
 /* Task-local values: each task's own, wherever it runs, and their destructors at its end. */
 #include "tests/sched/core/harness.h"
 
+#include <malloc.h>
+
 #include <weft/sync.h>
 
 #define TASKS 40
@@ -337,9 +339,130 @@ static void test_outside_of_tasks_and_limits(void **state)
 		assert_int_equal(weft_local_delete(all[i]), 0);
 }
 
+/* What the task has on the heap, as the C library counts it; 0 under tools with a heap of their own. */
+static size_t heap(void)
+{
+	return mallinfo2().uordblks;
+}
+
+static weft_local many[WEFT_LOCAL_MAX];
+
+static void *set_one(void *key)
+{
+	size_t before = heap();
+
+	CHECK(weft_local_set(*(weft_local *)key, &many) == 0);
+	CHECK(heap() - before <= 256);
+	CHECK(weft_local_get(*(weft_local *)key) == &many);
+	return NULL;
+}
+
+/* Each a value of its own, in an order that is not that of the keys; then some anew. */
+static void *set_all(void *arg)
+{
+	for (unsigned i = 0; i < WEFT_LOCAL_MAX; i++) {
+		unsigned k = i * 389 % WEFT_LOCAL_MAX;
+		CHECK(weft_local_get(many[k]) == NULL);
+		CHECK(weft_local_set(many[k], &many[i]) == 0);
+	}
+	for (unsigned i = 0; i < WEFT_LOCAL_MAX; i++)
+		CHECK(weft_local_get(many[i * 389 % WEFT_LOCAL_MAX]) == &many[i]);
+	for (unsigned i = 0; i < WEFT_LOCAL_MAX; i += 3)
+		CHECK(weft_local_set(many[i], NULL) == 0);
+	for (unsigned i = 0; i < WEFT_LOCAL_MAX; i++)
+		CHECK((weft_local_get(many[i]) == NULL) == (i % 3 == 0));
+	return arg;
+}
+
+/* Keys come and go while the task lives: what it had under them makes room. */
+static void *set_short_lived(void *arg)
+{
+	size_t before = heap();
+
+	for (unsigned i = 0; i < 5000; i++) {
+		unsigned k = i * 7 % WEFT_LOCAL_MAX;
+		weft_local old = many[k];
+
+		CHECK(weft_local_set(many[k], &many[k]) == 0);
+		CHECK(weft_local_delete(many[k]) == 0);
+		CHECK(weft_local_get(many[k]) == NULL);
+		CHECK(weft_local_create(NULL, &many[k]) == 0);
+		CHECK(many[k] != old && weft_local_get(many[k]) == NULL);
+	}
+	CHECK(heap() - before <= 512);
+	return arg;
+}
+
+static void *use_all_there_are(void *arg)
+{
+	weft_fn *const uses[] = {set_all, set_short_lived};
+	weft_task *task;
+
+	for (unsigned i = 0; i < WEFT_LOCAL_MAX; i++)
+		CHECK(weft_local_create(NULL, &many[i]) == 0);
+	for (unsigned i = 0; i < WEFT_LOCAL_MAX; i += 31) {
+		CHECK(weft_spawn(set_one, &many[i], &task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+	}
+	CHECK(weft_spawn(set_one, &many[WEFT_LOCAL_MAX - 1], &task) == 0);
+	CHECK(weft_join(task, NULL) == 0);
+	for (unsigned i = 0; i < 2; i++) {
+		CHECK(weft_spawn(uses[i], NULL, &task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+	}
+	for (unsigned i = 0; i < WEFT_LOCAL_MAX; i++)
+		CHECK(weft_local_delete(many[i]) == 0);
+	return arg;
+}
+
+static void test_a_value_costs_little_whatever_its_key(void **state)
+{
+	(void)state;
+	assert_run(1, use_all_there_are, NULL);
+}
+
+/* Destructors that set values under ever more keys, so that the table grows while they run. */
+static void destroy_and_set_the_next(void *value)
+{
+	unsigned i = (unsigned)((weft_local *)value - many);
+
+	atomic_fetch_add_explicit(&ends, 1, memory_order_relaxed);
+	if (i + 1 < 3 * KEYS)
+		CHECK(weft_local_set(many[i + 1], &many[i + 1]) == 0);
+}
+
+static void *set_the_first(void *arg)
+{
+	CHECK(weft_local_set(many[0], &many[0]) == 0);
+	return arg;
+}
+
+static void *grow_at_the_end(void *arg)
+{
+	weft_task *task;
+
+	atomic_store_explicit(&ends, 0, memory_order_relaxed);
+	for (unsigned i = 0; i < 3 * KEYS; i++)
+		CHECK(weft_local_create(destroy_and_set_the_next, &many[i]) == 0);
+	CHECK(weft_spawn(set_the_first, NULL, &task) == 0);
+	CHECK(weft_join(task, NULL) == 0);
+	CHECK(atomic_load_explicit(&ends, memory_order_relaxed) == 3 * KEYS);
+	for (unsigned i = 0; i < 3 * KEYS; i++)
+		CHECK(weft_local_delete(many[i]) == 0);
+	return arg;
+}
+
+static void test_destructors_may_make_the_table_grow(void **state)
+{
+	(void)state;
+	assert_run(1, grow_at_the_end, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_value_costs_little_whatever_its_key),
+		cmocka_unit_test(test_destructors_may_make_the_table_grow),
 		cmocka_unit_test(test_each_task_has_its_own),
 		cmocka_unit_test(test_forks_are_kept_apart),
 		cmocka_unit_test(test_group_waits_for_destructors),
