@@ -300,10 +300,9 @@ static void test_a_child_without_a_runtime_may_have_its_own(void **state)
  * Forks beside threads that hold the locks of the process most of the time. ThreadSanitizer is left
  * out: after such a fork it refuses to start threads, and says that it does not support the rest.
  */
-#define FORKS      200
-#define BATCH      40
-#define CHURNERS   3
-#define FORK_LIMIT 20 /* seconds: a hang is a failure */
+#define FORKS    200
+#define BATCH    40
+#define CHURNERS 3
 
 static flag churn_ends;
 
@@ -389,7 +388,7 @@ static void fork_beside(weft_fn *const churners[CHURNERS], bool may_run)
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			alarm(FORK_LIMIT);
+			child_limit();
 			expect_leaks();
 			_exit(use_everything(may_run));
 		}

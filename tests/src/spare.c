@@ -154,7 +154,6 @@ static void test_other_threads_are_told(void **state)
 static void live_beside_held_locks(void *unused)
 {
 	(void)unused;
-	alarm(60); /* a hang is a failure */
 	burst(SMALL, 1);
 	weft__lock_process(WEFT__LOCK_STACK_POOLS);
 	weft__stack_pools_lock_each();

@@ -19,7 +19,6 @@
 #define STEPS       1024
 #define SHORT_STEPS 40 /* the sizes in which something is refused lie below */
 #define SAMPLE      24 /* of the others, so many */
-#define HANG_S      60
 
 static bool all_sizes;
 
@@ -137,7 +136,6 @@ static void try(void *arg)
 	struct rlimit rlimit = {limit, limit};
 
 	set_number("WEFT_WORKERS", attempt->workers);
-	alarm(HANG_S);
 	if (setrlimit(RLIMIT_AS, &rlimit) != 0)
 		_exit(99);
 	attempt->use();
@@ -222,7 +220,6 @@ static void submit_to_the_idle(void *arg)
 	weft_runtime *rt = assert_create(*(unsigned *)arg);
 	weft_task *task;
 
-	alarm(HANG_S);
 	/* A first task, for control blocks. */
 	assert_int_equal(weft_submit(rt, give_back, NULL, &task), 0);
 	assert_int_equal(weft_join(task, NULL), 0);
@@ -292,7 +289,6 @@ static void *spawn_large(void *arg)
 static void spawn_large_alone(void *arg)
 {
 	set_number("WEFT_WORKERS", *(unsigned *)arg);
-	alarm(HANG_S);
 	end_child(weft_run(spawn_large, NULL, NULL));
 }
 
