@@ -243,6 +243,26 @@ WEFT_API void weft_rwlock_unlock(weft_rwlock *rwlock);
  */
 WEFT_API void weft_rwlock_downgrade(weft_rwlock *rwlock);
 
+/*
+ * Turns the caller's hold for reading into one for writing. It waits until the other readers have
+ * unlocked; nobody writes in between. It comes before all others that wait.
+ *
+ * From a task (which may suspend and hop) or any thread (which blocks). No cancellation point.
+ *
+ * 0: the caller holds it for writing. Otherwise it still holds it for reading: -EDEADLK: another
+ * reader waits for the same, so each would wait for the other. The caller must unlock before the
+ * other one can go on. What was read may have changed by the time that the caller has locked it
+ * anew.
+ *
+ * Misuse: nobody holds it for reading. Who reads is not known: the call by one that does not read
+ * cannot be told from one by a reader.
+ */
+WEFT_API int weft_rwlock_upgrade(weft_rwlock *rwlock);
+
+/* As weft_rwlock_upgrade(), but gives up at the deadline. -ETIMEDOUT: others read; the caller still
+ * holds it for reading. */
+WEFT_API int weft_rwlock_upgrade_until(weft_rwlock *rwlock, int64_t deadline);
+
 /* --- semaphore
  * ------------------------------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
 /*
  * The read-write lock. Entering and leaving while nobody waits is one compare-and-swap on the word:
  *
- *   READER * readers | QUEUED, or WRITER | QUEUED
+ *   READER * readers | QUEUED | UPGRADE, or WRITER | QUEUED
  *
  * Who cannot enter stands in one queue for both kinds, first come, first served, and is handed the
  * lock: neither kind can starve the other. (Rejected: readers that pass waiting writers, or the
@@ -16,15 +16,19 @@
  *     missing.
  *  3. Who has been let in was claimed, and is a holder from then on; its wake is all that is to
  *     come.
+ *  4. UPGRADE says that the first in the queue is a reader that wants to write. It stands before
+ *     all others, since it holds what they wait for. The last reader beside it leaves under the
+ *     queue's lock and lets it in. There is one at most: of two neither would ever be alone.
  */
 #include "queue.h"
 #include "self.h"
 
 #include <weft/sync.h>
 
-#define WRITER ((uint64_t)1)
-#define QUEUED ((uint64_t)2)
-#define READER ((uint64_t)4)
+#define WRITER  ((uint64_t)1)
+#define QUEUED  ((uint64_t)2)
+#define UPGRADE ((uint64_t)4)
+#define READER  ((uint64_t)8)
 
 struct rwlock {
 	_Atomic uint64_t word;
@@ -206,6 +210,31 @@ static inline int trylock(weft_rwlock *rwlock, bool write)
 	return 0;
 }
 
+/* The word at which a leave must let others in. */
+static inline uint64_t last_word(uint64_t word, uint64_t held)
+{
+	return word & UPGRADE ? 2 * READER | QUEUED | UPGRADE : held | QUEUED;
+}
+
+/* The last reader beside the one that wants to write leaves. Nobody else changes the word now. */
+static void let_upgrade_in_locked(struct rwlock *rw, struct sync_node **ret_list)
+{
+	struct sync_node *node = sync_first(&rw->queue);
+	uint64_t word;
+
+	sync_remove_locked(&rw->queue, node);
+	if (sync_claim_locked(node)) {
+		set_writer(rw, ((struct rwlock_node *)node)->self);
+		node->next = NULL;
+		*ret_list = node;
+		word = WRITER | (sync_first(&rw->queue) ? QUEUED : 0);
+	} else { /* it has given up, and is a reader like others */
+		word = let_in_locked(rw, 1, ret_list);
+	}
+	/* release: what the readers did, for the acquire in enter(). */
+	atomic_store_explicit(&rw->word, word, memory_order_release);
+}
+
 /*
  * The last holder leaves while somebody waits: lets the next ones in. `held` is the word as the
  * caller alone makes it, to which it goes back if all have given up. true: the caller is out.
@@ -216,8 +245,12 @@ static bool leave_locked(struct rwlock *rw, uint64_t held, struct sync_node **re
 	uint64_t word = atomic_load_explicit(&rw->word, memory_order_acquire);
 
 	*ret_list = NULL;
-	if (word != (held | QUEUED))
+	if (word != last_word(word, held))
 		return false;
+	if (word & UPGRADE) {
+		let_upgrade_in_locked(rw, ret_list);
+		return true;
+	}
 	word = let_in_locked(rw, 0, ret_list);
 	bool left = *ret_list != NULL;
 	/* release: what the holders did, for the acquire in enter(). */
@@ -242,7 +275,7 @@ static void leave(struct rwlock *rw, uint64_t held, const char *call)
 	for (;;) {
 		if (word < held || (held == READER && word & WRITER))
 			not_owner(rw, word, call, "is not held by the caller");
-		if (word != (held | QUEUED)) {
+		if (word != last_word(word, held)) {
 			/* release: what the holder did, for the acquire in enter(); readers who
 			 * leave after us carry it on. */
 			if (atomic_compare_exchange_weak_explicit(&rw->word, &word, word - held,
@@ -348,4 +381,95 @@ void weft_rwlock_downgrade(weft_rwlock *rwlock)
 	atomic_store_explicit(&rw->word, let_in_locked(rw, 1, &list), memory_order_release);
 	sync_unlock(&rw->queue.lock);
 	sync_wake_all(list);
+}
+
+static void push_first_locked(struct sync_queue *q, struct sync_node *node)
+{
+	struct sync_node *head = sync_first(q);
+
+	if (!head) {
+		sync_push_locked(q, node);
+		return;
+	}
+	node->queued = true;
+	node->next = head;
+	node->prev = head->prev; /* the tail */
+	head->prev = node;
+	sync_set_first_locked(q, node);
+}
+
+/*
+ * Becomes the writer, if the caller is the only reader: 0. Else says so in the word (-EINPROGRESS),
+ * unless there is such a one already (-EDEADLK) or the caller does not want to wait (-ETIMEDOUT).
+ */
+static int upgrade_or_queue_locked(struct rwlock *rw, uint64_t self, bool waits)
+{
+	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed), next;
+	bool alone;
+
+	do {
+		alone = (word & ~QUEUED) == READER;
+		if (word & UPGRADE)
+			return -EDEADLK;
+		if (!alone && !waits)
+			return -ETIMEDOUT;
+		next = alone ? WRITER | (word & QUEUED) : word | QUEUED | UPGRADE;
+		/* acquire: what the readers before did, released when they left. */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&rw->word, &word, next, memory_order_acquire, memory_order_relaxed));
+	if (!alone)
+		return -EINPROGRESS;
+	set_writer(rw, self);
+	return 0;
+}
+
+/* After the one that wants to write gave up: it still reads, and those behind it may enter. */
+static struct sync_node *after_upgrade_locked(struct rwlock *rw, struct sync_node *node)
+{
+	if (!node->queued)
+		return NULL;
+	sync_remove_locked(&rw->queue, node);
+	/* relaxed: publishes nothing. */
+	atomic_fetch_and_explicit(&rw->word, ~UPGRADE, memory_order_relaxed);
+	return after_leaving_locked(rw);
+}
+
+static int upgrade_until(struct rwlock *rw, int64_t deadline, const char *call)
+{
+	struct rwlock_node node = {.self = identity_on(weft__worker()), .write = true};
+	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+
+	if (word & WRITER || word < READER)
+		weft__sync_misuse(call, "read-write lock", rw, "is not held for reading");
+	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
+	sync_lock(&rw->queue.lock);
+	int rc = upgrade_or_queue_locked(rw, node.self, deadline > 0);
+	if (rc != -EINPROGRESS) {
+		sync_unlock(&rw->queue.lock);
+		weft__wait_abandon(&node.n.waiter);
+	} else {
+		push_first_locked(&rw->queue, &node.n);
+		sync_unlock(&rw->queue.lock);
+		enum wait_outcome outcome = weft__wait(&node.n.waiter, deadline, false);
+		if (outcome != WAIT_WOKEN) {
+			sync_lock(&rw->queue.lock);
+			struct sync_node *list = after_upgrade_locked(rw, &node.n);
+			sync_unlock(&rw->queue.lock);
+			sync_wake_all(list);
+		}
+		rc = sync_errno(outcome);
+	}
+	if (rc == 0)
+		edges_enter(rw, true);
+	return rc;
+}
+
+int weft_rwlock_upgrade(weft_rwlock *rwlock)
+{
+	return upgrade_until((struct rwlock *)rwlock, WEFT_FOREVER, "weft_rwlock_upgrade");
+}
+
+int weft_rwlock_upgrade_until(weft_rwlock *rwlock, int64_t deadline)
+{
+	return upgrade_until((struct rwlock *)rwlock, deadline, "weft_rwlock_upgrade_until");
 }

@@ -116,6 +116,15 @@ static void rw_fini_held(void)
 	weft_rwlock_rdlock(&rwlock);
 	weft_rwlock_fini(&rwlock);
 }
+static void rw_upgrade_free(void)
+{
+	(void)!weft_rwlock_upgrade(&rwlock);
+}
+static void rw_upgrade_writer(void)
+{
+	weft_rwlock_wrlock(&rwlock);
+	(void)!weft_rwlock_upgrade_until(&rwlock, lost());
+}
 static void waitgroup_below(void)
 {
 	weft_waitgroup wg = WEFT_WAITGROUP_INIT;
@@ -267,6 +276,10 @@ static const struct misuse {
 	{once_without, "weft_once_call: once 0x", "without a function", false},
 	{try_in_try, "weft_once_try: once 0x", "is called by the function that runs for it", false},
 	{try_without, "weft_once_try: once 0x", "without a function", false},
+	{rw_upgrade_free, "weft_rwlock_upgrade: read-write lock 0x", "is not held for reading",
+	 false},
+	{rw_upgrade_writer, "weft_rwlock_upgrade_until: read-write lock 0x",
+	 "is not held for reading", false},
 	{waitgroup_below, "weft_waitgroup_done: wait group 0x", "would count below 0", false},
 	{waitgroup_beyond, "weft_waitgroup_add: wait group 0x", "would count beyond", false},
 	{latch_below, "weft_latch_count_down: latch 0x", "would count below 0", false},
