@@ -15,7 +15,8 @@
  * compare-and-swap and one store, and a release out of it after as many. (Rejected: a lock beside
  * the word. It costs both sides two more read-modify-writes, which is half of what two tasks that
  * take turns pay.) Like a channel's, the lock is unlocked by a store, and nobody sleeps on it
- * (sched/os/pause.h).
+ * (sched/os/pause.h). While it is LOCKED the word also has the holder's mark (src/holder.h), in
+ * bits 32 to 61.
  *
  * Invariants.
  *  1. While the word is LOCKED nobody but who has locked it changes it; so the unlock is a store.
@@ -51,7 +52,7 @@ struct sem_node {
 
 static inline uint64_t count_of(uint64_t word)
 {
-	return word & ~(LOCKED | QUEUED);
+	return (uint32_t)word;
 }
 
 void weft_sem_init(weft_sem *sem, unsigned count)
@@ -94,6 +95,8 @@ static inline uint64_t await_unlocked(struct sem *s)
 
 	for (unsigned looks = 0; __builtin_expect(word & LOCKED, 0); looks++) {
 		weft__pause(looks);
+		if (__builtin_expect(sync_waits_long(looks), 0))
+			weft__holder_check((uint32_t)(word >> 32 << WEFT__HOLDER_SHIFT) | 1);
 		word = atomic_load_explicit(&s->word, memory_order_acquire);
 	}
 	return word;
@@ -101,9 +104,11 @@ static inline uint64_t await_unlocked(struct sem *s)
 
 static inline bool lock_from(struct sem *s, uint64_t word)
 {
+	uint64_t mark = (uint64_t)(weft__holder_mark() >> WEFT__HOLDER_SHIFT) << 32;
+
 	/* acquire: what the last holder wrote, and what came before the counts; pairs with
 	 * unlock(). */
-	return atomic_compare_exchange_strong_explicit(&s->word, &word, word | LOCKED,
+	return atomic_compare_exchange_strong_explicit(&s->word, &word, word | LOCKED | mark,
 						       memory_order_acquire, memory_order_relaxed);
 }
 

@@ -15,9 +15,6 @@
 #include "sched/os/pause.h"
 #include "src/fatal.h"
 
-/* A fifth of a second, mostly naps. */
-#define LOOKS_BETWEEN_CHECKS 2048
-
 void weft__sync_lock_slow(struct sync_lock *lock)
 {
 	for (unsigned looks = 0;; looks += looks == 0 ? WEFT__PAUSES_GROW : 1) {
@@ -29,7 +26,7 @@ void weft__sync_lock_slow(struct sync_lock *lock)
 		if (__builtin_expect(held == SYNC_LOCK_DEAD, 0))
 			weft__fatal("channel %p is used, which was destroyed",
 				    (void *)((char *)lock - offsetof(struct weft_chan, lock)));
-		if (__builtin_expect(looks % LOOKS_BETWEEN_CHECKS == LOOKS_BETWEEN_CHECKS - 1, 0))
+		if (__builtin_expect(sync_waits_long(looks), 0))
 			weft__holder_check(held);
 	}
 }

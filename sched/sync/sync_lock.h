@@ -25,6 +25,13 @@ struct sync_lock {
 
 void weft__sync_lock_slow(struct sync_lock *lock);
 
+/* Whether the holder is to be checked now, after so many looks: every fifth of a second, mostly
+ * naps. */
+static inline bool sync_waits_long(unsigned looks)
+{
+	return looks % 2048 == 2047;
+}
+
 static inline bool sync_trylock(struct sync_lock *lock)
 {
 	uint32_t expected = 0;

@@ -87,6 +87,31 @@ static void send_after_destroy(void *arg)
 	}
 }
 
+static weft_sem sem = WEFT_SEM_INIT(0);
+
+static void release_from_handler(int number)
+{
+	weft_sem_release(&sem, (unsigned)number);
+}
+
+/* As a call that has locked the semaphore: bit 63, and its place. */
+static void be_interrupted_in_sem(void *arg)
+{
+	_Atomic uint64_t *word = (_Atomic uint64_t *)&sem;
+	uint64_t mark = weft__holder_mark() >> WEFT__HOLDER_SHIFT;
+
+	(void)arg;
+	signal(SIGUSR1, release_from_handler);
+	atomic_store_explicit(word, (uint64_t)1 << 63 | mark << 32, memory_order_relaxed);
+	raise(SIGUSR1);
+}
+
+static void test_a_handler_that_interrupted_a_semaphore_aborts(void **state)
+{
+	(void)state;
+	assert_aborts(be_interrupted_in_sem, "signal handler", "interrupted code");
+}
+
 static void test_a_send_after_destroy_aborts(void **state)
 {
 	(void)state;
@@ -106,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_handler_that_waits_for_what_it_interrupted_aborts),
+		cmocka_unit_test(test_a_handler_that_interrupted_a_semaphore_aborts),
 		cmocka_unit_test(test_a_send_after_destroy_aborts),
 	};
 
