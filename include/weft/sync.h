@@ -5,7 +5,10 @@
  *
  * All of it works from tasks and from plain threads alike, also between the two and between
  * runtimes, with a runtime or without one. A task that waits suspends, and may hop to another
- * thread; its worker runs others meanwhile. A plain thread that waits blocks.
+ * thread; its worker runs others meanwhile. A plain thread that waits blocks. A call that may
+ * suspend, and finds what it wants, gives way now and then all the same: so a loop over such calls
+ * cannot keep a worker for itself. A loop over calls that do not suspend (the try_ forms) can; it
+ * should yield.
  *
  * The objects lie in the caller's memory. A static initialiser or an init makes one; a fini ends
  * it, after which the memory may be used for anything. The fini may be left out. Ending one that is

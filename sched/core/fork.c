@@ -27,6 +27,7 @@
  * the addresses, hence page tables.)
  */
 #include "family.h"
+#include "patience.h"
 #include "runtime.h"
 #include "src/fatal.h"
 #include "src/orphan.h"
@@ -36,6 +37,9 @@
 #include <weft/fork.h>
 
 #include <errno.h>
+
+/* How many forks run inline between two looks at the others (patience.c). */
+#define INLINE_LOOK_EVERY 512
 
 /* Hides the caller's exceptions, if there are any, from what it calls. Returns them. */
 static inline struct eh_globals hide_exceptions(struct eh_globals *eh)
@@ -140,6 +144,12 @@ static inline __attribute__((always_inline)) void *run_inline(struct worker *w, 
 	t->pin = parent->pin;
 	w->task = t;
 	counter_add(&w->counters.inlined, 1);
+	/* relaxed: our own. */
+	if (__builtin_expect(atomic_load_explicit(&w->counters.inlined, memory_order_relaxed) %
+					     INLINE_LOOK_EVERY ==
+				     0,
+			     0))
+		weft__note_inline_joins(w);
 
 	void *outer = san_task_begin();
 	san_acquire(t);
@@ -218,8 +228,7 @@ static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task
 						   const struct fpwords *fpwords)
 {
 	if (taken) {
-		if (is_due(w->rt))
-			w = weft__let_due_run(w);
+		w = is_due(w->rt) ? weft__let_due_run(w) : fast_path(w);
 		allow_inlining_here(w);
 		if (has_room(w))
 			return run_inline_slowly(w, t, fpwords);

@@ -43,9 +43,11 @@ struct worker {
 	uint16_t id;
 
 	/* owner only */
-	struct task *task;   /* what runs here; NULL: the leader */
-	char *inline_floor;  /* forks may run inline on the stack between this address */
-	size_t inline_span;  /* and this many bytes above it */
+	struct task *task;  /* what runs here; NULL: the leader */
+	char *inline_floor; /* forks may run inline on the stack between this address */
+	size_t inline_span; /* and this many bytes above it */
+	int32_t patience;   /* so many fast paths more before it looks at the others (patience.c) */
+	uint32_t looks;     /* how often it has looked */
 	struct coro *leader; /* the thread's own stack */
 	int *errno_location; /* the thread's errno */
 	/* the C++ runtime's state of the thread; not NULL: an empty one where that runtime is not */
@@ -72,7 +74,9 @@ struct worker {
 	int64_t spare_ns;    /* for how long it may not, after the last such loot */
 	int64_t next_watch;  /* when it looks at the slots again while it searches */
 	uint32_t served_at;  /* .picks when it last served what was due */
-	int64_t gave_way_at; /* when a task that makes no picks last let it do so */
+	uint64_t looked_switches;  /* .switches when .looked_at was noted */
+	int64_t looked_at;         /* when its task was seen to run */
+	int64_t gave_way_at;       /* when a task that makes no picks last let it do so */
 	struct task *put_off_task; /* what that pick has taken already, or NULL */
 	struct task *leaving;
 	struct coro *leaving_coro;

@@ -15,6 +15,7 @@
  * read-side sections without a switch in them. An outgrown one is freed by the next worker thread
  * that starts or ends: these may block, the caller of weft_set_workers() may be a task.
  */
+#include "patience.h"
 #include "runtime.h"
 
 #include "overflow.h"
@@ -47,6 +48,7 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 			     .id = id,
 			     .state = WORKER_NEW,
 			     .short_idles = 0xff,
+			     .patience = WEFT__PATIENCE,
 			     .served_at = UINT32_MAX};
 	weft__random_seed(&w->random, rt->config.chaos.seed + id);
 	unsigned capacity = rt->config.chaos.on ? weft__chaos_capacity(w) : QUEUE_CAPACITY;

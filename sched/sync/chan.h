@@ -76,6 +76,7 @@ struct weft_chan {
 		size_t first;           /* under lock: the slot of the oldest element */
 		struct chan_big *slots; /* immutable: of big elements */
 	} order;
+	uint32_t steps; /* under lock: that were tried (patience.c) */
 
 	/* immutable */
 	struct slot_edges *edges; /* one for each slot, or NULL */

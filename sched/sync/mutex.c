@@ -2,6 +2,7 @@
 /* Locking and unlocking; mutex.h says how. */
 #include "mutex.h"
 
+#include "sched/core/patience.h"
 #include "sched/core/runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/cpu_relax.h"
@@ -261,8 +262,13 @@ static inline int lock_until(struct mutex *m, int64_t deadline, const char *call
 	struct worker *w = weft__worker();
 	uint64_t self = identity_on(w);
 
+	if (w && __builtin_expect(w->patience <= 0, 0) && deadline > 0)
+		w = weft__out_of_patience(w);
 	if (mutex_lock_fast(m, self)) {
 		mutex_note_holder(m, w);
+		/* Here, and not above: the store would delay the compare-and-swap. */
+		if (w)
+			w->patience--;
 	} else {
 		int rc = weft__mutex_lock_slow(m, w, self, deadline, call);
 		if (rc < 0)

@@ -21,6 +21,7 @@
  *     queue's lock and lets it in. There is one at most: of two neither would ever be alone.
  */
 #include "queue.h"
+#include "sched/core/patience.h"
 #include "self.h"
 
 #include <weft/sync.h>
@@ -189,8 +190,11 @@ static int enter_slow(struct rwlock *rw, bool write, uint64_t self, int64_t dead
 static inline int lock_until(weft_rwlock *rwlock, bool write, int64_t deadline, const char *call)
 {
 	struct rwlock *rw = (struct rwlock *)rwlock;
-	uint64_t self = identity_on(weft__worker());
+	struct worker *w = weft__worker();
+	uint64_t self = identity_on(w);
 
+	if (w && deadline > 0)
+		fast_path(w);
 	if (!enter(rw, write, self)) {
 		int rc = enter_slow(rw, write, self, deadline, call);
 		if (rc < 0)

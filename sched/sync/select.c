@@ -21,7 +21,7 @@
  * select has no part in chance: it takes the first case that looks ready, and enqueues in order.
  */
 #include "chan.h"
-#include "sched/core/worker.h"
+#include "sched/core/patience.h"
 #include "src/alloc.h"
 
 #include <errno.h>
@@ -302,8 +302,13 @@ static inline int select_case(struct weft_case *cases, size_t n, int64_t deadlin
 	if (!valid(cases, n))
 		return -EINVAL;
 	int i = take_ready(cases, n, ordered, call);
-	if (i >= 0)
+	if (i >= 0) {
+		struct worker *w = weft__worker();
+
+		if (w && deadline > 0)
+			fast_path(w);
 		return i;
+	}
 	if (deadline <= 0 && one_channel(cases, n))
 		return -ETIMEDOUT;
 	if (n <= FEW) {

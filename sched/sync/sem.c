@@ -27,6 +27,7 @@
  *     be taken then, and the semaphore freed.)
  */
 #include "queue.h"
+#include "sched/core/patience.h"
 #include "self.h"
 
 #include "sched/os/pause.h"
@@ -39,6 +40,7 @@
 struct sem {
 	_Atomic uint64_t word;
 	struct sync_queue queue; /* under LOCKED; its own lock is not used */
+	_Atomic uint32_t calls;  /* that may have waited; roughly (patience.c) */
 } __attribute__((may_alias));
 
 static_assert(sizeof(struct sem) <= sizeof(weft_sem), "a semaphore fits its public storage");
@@ -61,6 +63,7 @@ void weft_sem_init(weft_sem *sem, unsigned count)
 
 	san_forget(s, sizeof(*s));
 	atomic_store_explicit(&s->word, count, memory_order_relaxed);
+	atomic_store_explicit(&s->calls, 0, memory_order_relaxed);
 	sync_queue_init(&s->queue);
 }
 
@@ -199,6 +202,11 @@ static inline __attribute__((always_inline)) int wait_for_counts(struct sem *s, 
 static inline __attribute__((always_inline)) int acquire_until(struct sem *s, unsigned n,
 							       int64_t deadline)
 {
+	/* relaxed, both: only how often the caller looks at other tasks follows from it. */
+	uint32_t call = atomic_load_explicit(&s->calls, memory_order_relaxed) + 1;
+	atomic_store_explicit(&s->calls, call, memory_order_relaxed);
+	if (__builtin_expect(call % WEFT__PATIENCE == 0, 0) && deadline > 0)
+		weft__fast_path_in_object();
 	if (!take(s, n)) {
 		int rc = deadline <= 0 ? -ETIMEDOUT : wait_for_counts(s, n, deadline);
 		if (rc < 0)

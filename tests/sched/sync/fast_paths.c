@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A task whose calls never have to wait gives way to others (sched/core/patience.c), though there
+ * is one worker. In each test it calls one thing again and again until a victim has run: a task
+ * that is runnable on the same worker, one that sleeps, or one that a plain thread has submitted.
+ */
+#include "crew.h"
+
+#include <weft/fork.h>
+
+#include <pthread.h>
+
+static struct {
+	weft_mutex mutex;
+	weft_rwlock rwlock;
+	weft_sem sem;
+	weft_chan *chan;
+	flag run;
+} stage;
+
+typedef void call(void);
+
+static void lock(void)
+{
+	weft_mutex_lock(&stage.mutex);
+	weft_mutex_unlock(&stage.mutex);
+}
+
+static void lock_until(void)
+{
+	CHECK(weft_mutex_lock_until(&stage.mutex, WEFT_FOREVER) == 0);
+	weft_mutex_unlock(&stage.mutex);
+}
+
+static void lock_to_read(void)
+{
+	weft_rwlock_rdlock(&stage.rwlock);
+	weft_rwlock_unlock(&stage.rwlock);
+}
+
+static void lock_to_write(void)
+{
+	weft_rwlock_wrlock(&stage.rwlock);
+	weft_rwlock_unlock(&stage.rwlock);
+}
+
+static void acquire(void)
+{
+	CHECK(weft_sem_acquire(&stage.sem) == 0);
+	weft_sem_release(&stage.sem, 1);
+}
+
+static void send_and_receive(void)
+{
+	int value = 1;
+
+	CHECK(weft_chan_send(stage.chan, &value) == 0);
+	CHECK(weft_chan_recv(stage.chan, &value) == 0);
+}
+
+static void select_both(void)
+{
+	int value = 1;
+	struct weft_case both[2] = {{WEFT_SEND, stage.chan, &value, 0},
+				    {WEFT_RECV, stage.chan, &value, 0}};
+
+	CHECK(weft_select(both, 2, WEFT_FOREVER) >= 0);
+}
+
+static void fork_and_join(void)
+{
+	weft_forked forked;
+
+	weft_fork(&forked, give_back, NULL);
+	weft_fork_join(&forked);
+}
+
+static void spawn_and_join(void)
+{
+	weft_task *task;
+
+	if (CHECK(weft_spawn(give_back, NULL, &task) == 0))
+		CHECK(weft_join(task, NULL) == 0);
+}
+
+static call *const calls[] = {lock,          lock_until,    lock_to_read,
+			      lock_to_write, acquire,       send_and_receive,
+			      select_both,   fork_and_join, spawn_and_join};
+
+static void *note_run(void *arg)
+{
+	raise_flag(&stage.run);
+	return arg;
+}
+
+static void *sleep_and_note(void *arg)
+{
+	CHECK(weft_sleep(1000000) == 0);
+	return note_run(arg);
+}
+
+static void *submit_victim(void *arg)
+{
+	CHECK(weft_submit(arg, note_run, NULL, NULL) == 0);
+	return NULL;
+}
+
+static void spawn_victim(void)
+{
+	CHECK(weft_spawn(note_run, NULL, NULL) == 0);
+}
+
+static void spawn_sleeper(void)
+{
+	CHECK(weft_spawn(sleep_and_note, NULL, NULL) == 0);
+}
+
+static void inject_victim(void)
+{
+	static weft_runtime *rt;
+	pthread_t thread;
+
+	rt = weft_runtime_self();
+	if (CHECK(pthread_create(&thread, NULL, submit_victim, rt) == 0))
+		pthread_join(thread, NULL);
+}
+
+static void (*const victims[])(void) = {spawn_victim, spawn_sleeper, inject_victim};
+
+struct play {
+	call *call;
+	void (*victim)(void);
+};
+
+static void *play(void *arg)
+{
+	const struct play *p = arg;
+	int64_t lost = weft_after(LOST_NS);
+
+	p->victim();
+	while (!is_raised(&stage.run, 1)) {
+		for (unsigned i = 0; i < 100; i++)
+			p->call();
+		if (weft_now() > lost)
+			break;
+	}
+	CHECK(is_raised(&stage.run, 1));
+	return NULL;
+}
+
+static void test_calls_that_need_not_wait_give_way(void **state)
+{
+	(void)state;
+	weft_mutex_init(&stage.mutex);
+	weft_rwlock_init(&stage.rwlock);
+	weft_sem_init(&stage.sem, 1);
+	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.chan), 0);
+	for (size_t c = 0; c < sizeof(calls) / sizeof(*calls); c++) {
+		for (size_t v = 0; v < sizeof(victims) / sizeof(*victims); v++) {
+			struct play p = {calls[c], victims[v]};
+
+			atomic_store_explicit(&stage.run, 0, memory_order_relaxed);
+			assert_run(1, play, &p);
+		}
+	}
+	weft_chan_destroy(stage.chan);
+}
+
+/* A plain thread has nobody to give way to. */
+static void test_threads_call_the_same(void **state)
+{
+	(void)state;
+	weft_mutex_init(&stage.mutex);
+	weft_rwlock_init(&stage.rwlock);
+	weft_sem_init(&stage.sem, 1);
+	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.chan), 0);
+	for (size_t c = 0; calls[c] != fork_and_join; c++) {
+		for (unsigned i = 0; i < 1000; i++)
+			calls[c]();
+	}
+	assert_int_equal(checks_failed(), 0);
+	weft_chan_destroy(stage.chan);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_calls_that_need_not_wait_give_way),
+		cmocka_unit_test(test_threads_call_the_same),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
