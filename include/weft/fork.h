@@ -45,6 +45,11 @@ WEFT_API void weft_fork(weft_forked *storage, weft_fn *fn, void *arg);
 /*
  * Waits until the fork has ended and returns its result. May run it right here, on the caller's
  * stack. May suspend and hop. No cancellation point.
+ *
+ * Misuse. A second join aborts with one line, and so does the join of memory that is no fork, where
+ * that can be told. A fork that is never joined is noticed, and aborts, only if nobody had taken it
+ * when the task that forked it ended. Otherwise it runs on in memory that may be used for something
+ * else by then.
  */
 WEFT_API void *weft_fork_join(weft_forked *storage);
 

@@ -18,8 +18,10 @@
  * worker from before the switch is another thread's and must not be used.
  */
 #include "family.h"
+#include "identity.h"
 #include "runtime.h"
 #include "sched/os/clock.h"
+#include "src/fatal.h"
 #include "src/orphan.h"
 #include "unwind.h"
 #include "wait.h"
@@ -197,6 +199,22 @@ static inline __attribute__((always_inline)) struct coro *run_on(struct worker *
 	return co;
 }
 
+/*
+ * A fork is about to start on co, on which a task has ended before. Its storage must not be in that
+ * stack: its parent would have ended without joining it. (One that was stolen is not found in this
+ * way.)
+ */
+static __attribute__((noinline)) void check_fork(struct task *t, const struct coro *co)
+{
+	char text[WEFT__TASK_TEXT];
+
+	if ((char *)t < co->stack.low || (char *)t >= co->stack.top)
+		return;
+	weft__describe_task(t, text);
+	weft__fatal("weft_fork: %s was not joined by the task that forked it, which has ended",
+		    text);
+}
+
 /* What to start for t, which has no coroutine, to run on w next. */
 static inline __attribute__((always_inline)) struct coro *take_idle(struct worker *w,
 								    struct task *t)
@@ -206,6 +224,8 @@ static inline __attribute__((always_inline)) struct coro *take_idle(struct worke
 	w->idle_coros = co->next;
 	w->idle_coro_count--;
 	fetch_ahead(w);
+	if (__builtin_expect(t->flags & TASK_FORK, 0))
+		check_fork(t, co);
 	return run_on(w, t, co);
 }
 
@@ -305,6 +325,8 @@ void weft__task_main(void *value)
 				next = weft__pick_local(w, common ? STACK_OWN : STACK_GET);
 			if (!next || !common || next->coro || task_reserve(next))
 				break;
+			if (__builtin_expect(next->flags & TASK_FORK, 0))
+				check_fork(next, w->thread_state->current);
 			w->task = next;
 			counter_add(&w->counters.switches, 1);
 			weft__coro_reset_environment();

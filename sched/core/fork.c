@@ -227,6 +227,9 @@ static void await_end(struct task *t)
 static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task *t, bool taken,
 						   const struct fpwords *fpwords)
 {
+	/* Of a fork .rt stays as it is until it is joined. */
+	if (w && !taken && t->rt != w->rt)
+		weft__fatal("weft_fork_join: %p is no fork, or is joined already", (void *)t);
 	if (taken) {
 		w = is_due(w->rt) ? weft__let_due_run(w) : fast_path(w);
 		allow_inlining_here(w);
@@ -266,6 +269,7 @@ __attribute__((aligned(64))) void *weft__fork_join(weft_forked *storage, struct 
 	void *result = __builtin_expect(taken && has_room(w) && !eh_in_flight(w->eh_globals), 1)
 			       ? run_inline(w, t, &fpwords)
 			       : join_slowly(w, t, taken, &fpwords);
+	t->rt = NULL; /* for join_slowly(), should it be joined again */
 	san_forget(t, sizeof *t);
 	return result;
 }

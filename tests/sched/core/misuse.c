@@ -104,12 +104,54 @@ static void *join_no_fork(void *arg)
 	return arg;
 }
 
+/* Run as a call, or on a stack of its own. */
+static void *join_fork_twice(void *arg)
+{
+	weft_forked forks[2];
+
+	weft_fork(&forks[0], give_back, arg);
+	weft_fork(&forks[1], give_back, arg);
+	weft_fork_join(&forks[arg ? 0 : 1]);
+	weft_fork_join(&forks[arg ? 1 : 0]);
+	weft_fork_join(&forks[0]);
+	return arg;
+}
+
+static void *join_what_is_no_fork(void *arg)
+{
+	weft_forked storage;
+
+	memset(&storage, 0, sizeof(storage));
+	weft_fork_join(&storage);
+	return arg;
+}
+
+/* Nobody else takes it meanwhile. */
+static void *forget_fork(void *arg)
+{
+	weft_forked storage;
+
+	weft_fork(&storage, sleep_for_ever, NULL);
+	return arg;
+}
+
+static void *join_who_forgets(void *arg)
+{
+	weft_task *task = NULL;
+
+	weft_spawn(forget_fork, arg, &task);
+	weft_join(task, NULL);
+	weft_sleep_until(WEFT_FOREVER);
+	return arg;
+}
+
 static weft_fn *act;
+static void *act_on;
 
 static void in_a_run(void *arg)
 {
 	set_number("WEFT_WORKERS", 1);
-	weft_run(act, arg, NULL);
+	weft_run(act, arg ? arg : act_on, NULL);
 }
 
 static void on_a_thread(void *arg)
@@ -200,13 +242,23 @@ static void test_forking(void **state)
 	assert_aborts(on_a_thread, "weft_fork_join: ", "storage is NULL");
 }
 
+static void test_fork_lives(void **state)
+{
+	(void)state;
+	assert_aborts_in_a_task(join_fork_twice, "weft_fork_join: 0x", "joined already");
+	act_on = &act_on;
+	assert_aborts_in_a_task(join_fork_twice, "weft_fork_join: 0x", "joined already");
+	act_on = NULL;
+	assert_aborts_in_a_task(join_what_is_no_fork, "weft_fork_join: 0x", "is no fork");
+	assert_aborts_in_a_task(join_who_forgets, "weft_fork: task ", "was not joined");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_joining),
-		cmocka_unit_test(test_freed_handles),
-		cmocka_unit_test(test_masking),
-		cmocka_unit_test(test_forking),
+		cmocka_unit_test(test_joining),    cmocka_unit_test(test_freed_handles),
+		cmocka_unit_test(test_masking),    cmocka_unit_test(test_forking),
+		cmocka_unit_test(test_fork_lives),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
