@@ -70,10 +70,15 @@ int weft_worker_stats_sized(weft_runtime *rt, unsigned worker, struct weft_stats
 	rt = own_runtime(rt);
 	if (!rt)
 		return -EPERM;
+	visit_begin(rt);
 	/* acquire: pairs with the release that published the record. */
-	if (!ret_stats || worker >= atomic_load_explicit(&rt->record_count, memory_order_acquire))
+	bool valid =
+		ret_stats && worker < atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	if (valid)
+		add(&sum, &rt->records[worker]->counters);
+	visit_end(rt);
+	if (!valid)
 		return -EINVAL;
-	add(&sum, &rt->records[worker]->counters);
 	copy_out(ret_stats, stats_size, &sum);
 	return 0;
 }
