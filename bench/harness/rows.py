@@ -26,6 +26,7 @@ SIZES = {
     'sleepers': (1_000_000, 50_000),
     'boost_sleepers': (100_000, 50_000),
     'sleep_ms': (12_000, 2_000),
+    'probes': (1_000, 200),
 }
 
 LABELS = {
@@ -225,6 +226,26 @@ def sync_rows():
             'weft': 'weft-sleepers {w} {sleepers} {sleep_ms}', 'go': 'go sleepers {w} {sleepers} {sleep_ms}',
             'boost-fiber': 'boost-fiber sleepers {w} {boost_sleepers} {sleep_ms}',
         }, [Target(0.5, 'go')], **both, scaling=False),
+    ] + lateness_rows(**both)
+
+
+def lateness_row(kind, title, limit, go=None, **rest):
+    """The limit of the 99th percentile: what the busy tasks run between two yields, and 0.2 ms."""
+    commands = {'weft': f'weft-lateness {kind} {{w}} {{probes}}'}
+    if go:
+        commands['go'] = f'go {go} {{w}} {{probes}}'
+    return Row('late-' + kind, [
+        Metric('late_median', title, 'ms'),
+        Metric('late_p99', title + ': 99th percentile', 'ms', Target(limit)),
+    ], commands, scaling=False, **rest)
+
+
+def lateness_rows(**rest):
+    return [
+        lateness_row('sleep', 'beside tasks of 1 ms, a sleep is late by', 1.2, 'late_sleep', **rest),
+        lateness_row('wake', 'beside tasks of 1 ms, a task that a thread outside wakes is late by', 1.2, **rest),
+        lateness_row('blocking', 'beside tasks of 1 ms, the return of a blocking call is late by', 1.2, 'late_blocking', **rest),
+        lateness_row('forks', 'beside a recursion of forks, a sleep is late by', 0.2, 'late_forks', **rest),
     ]
 
 

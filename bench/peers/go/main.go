@@ -18,6 +18,7 @@ var rows = map[string]func(args []int){
 	"pingpong": pingpong, "counter": counter, "wake": wake, "memory": memory,
 	"chan_pingpong": pingpong, "channel": channel, "select": selects, "mutex": mutex,
 	"condition": condition, "sleepers": sleepers,
+	"late_sleep": lateSleep, "late_blocking": lateBlocking, "late_forks": lateForks,
 }
 
 func report(name string, value float64, unit string) {
