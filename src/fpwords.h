@@ -3,8 +3,8 @@
  * The floating-point control words: rounding, exception masks, flush-to-zero. A function call
  * preserves them, so a switch between coroutines must.
  *
- * x86-64's mxcsr holds sticky exception flags as well, which any inexact operation sets. What is slow
- * differs. On AMD it is to read mxcsr (4 to 5 ns) and to wait for what was read: to load it always,
+ * x86-64's mxcsr holds sticky exception flags as well, which any inexact operation sets. What is
+ * slow differs. On AMD it is to read mxcsr (4 to 5 ns) and to wait for what was read: to load it always,
  * without a look, costs nothing, and a comparison makes a switch 25 % slower (5.6 → 7.1 ns). On
  * Intel it is to load another value than the present one (27 ns), also where only flags differ. So
  * there, and only there, mxcsr is loaded only if its control bits differ. Whose the sticky flags

@@ -2,8 +2,9 @@
 /*
  * Orphans: processes that were forked from one in which a runtime was alive. The child has the
  * forking thread and none of the others, so its copy of that runtime is dead, and whatever lock
- * another thread held just then stays held for ever. An orphan may call _exit(), exit() or exec*(); a Weft
- * call in it returns, or comes here to abort rather than wait for a thread that is not there.
+ * another thread held just then stays held for ever. An orphan may call _exit(), exit() or exec*();
+ * a Weft call in it returns, or comes here to abort rather than wait for a thread that is not
+ * there.
  *
  * sched/core/process.c says who is one. The flag is here for the sake of the waits at the bottom.
  */

@@ -32,7 +32,8 @@ SIZES = {
 LABELS = {
     'weft': 'Weft', 'weft-join': 'Weft, by joins', 'weft-coro': 'Weft, weft_coro', 'go': 'Go', 'tokio': 'Tokio',
     'boost-fiber': 'Boost.Fiber', 'onetbb': 'oneTBB', 'openmp': 'OpenMP', 'threads': 'threads', 'serial': 'serial',
-    'context': 'Weft, bare context', 'coro': 'Weft, weft_coro', 'coro-inexact': 'Weft, weft_coro, one side inexact', 'uc-context': 'Weft ucontext, bare',
+    'context': 'Weft, bare context', 'coro': 'Weft, weft_coro', 'coro-inexact': 'Weft, weft_coro, one side inexact',
+    'uc-context': 'Weft ucontext, bare',
     'uc-coro': 'Weft ucontext, weft_coro', 'boost-context': 'Boost.Context fiber', 'fcontext': 'Boost fcontext',
     'swapcontext': 'swapcontext', 'uc-life': 'Weft ucontext', 'ucontext-pool': 'ucontext, pooled', 'sigsetjmp': 'sigsetjmp',
     'sigsetjmp-call': 'sigsetjmp, in a call', 'stacks': 'the misses alone', 'lock': 'CAS, exchange',

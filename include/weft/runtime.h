@@ -30,11 +30,11 @@
  * own. Coroutines without a runtime (weft/coro.h) work in every child. An object of yours that
  * another thread was using at the fork is in an unknown state in the child, as a pthread mutex is.
  *
- * Threads. All threads of a runtime, also those that are started later, get the CPU mask, the signal
- * mask, the scheduling class and the nice value that its creator's thread had, or, if a task creates
- * it, those of the task's runtime. A thread that your task creates by pthread_create() inherits from
- * the worker instead, which WEFT_PIN=cores binds to one CPU; create it in weft_blocking(), or set its
- * mask.
+ * Threads. All threads of a runtime, also those that are started later, get the CPU mask, the
+ * signal mask, the scheduling class and the nice value that its creator's thread had, or, if a task
+ * creates it, those of the task's runtime. A thread that your task creates by pthread_create()
+ * inherits from the worker instead, which WEFT_PIN=cores binds to one CPU; create it in
+ * weft_blocking(), or set its mask.
  *
  * Stack overflow. While there is a runtime, a handler of SIGSEGV looks whether the fault is a
  * task's stack overflow, and if so writes one line to stderr that names the task, its function, its
