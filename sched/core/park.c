@@ -570,6 +570,15 @@ static int rest(struct worker *w, int64_t until)
 	return -ETIMEDOUT;
 }
 
+/* Before w waits: gives back what a burst has left with it. */
+static void cool_down(struct worker *w)
+{
+	if (w->idle_coros && !w->idle_coros->cool)
+		weft__cool_coros(w);
+	weft__deque_shrink(&w->deque);
+	weft__ring_shrink(&w->ring);
+}
+
 struct task *weft__sleep(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
@@ -607,8 +616,8 @@ struct task *weft__sleep(struct worker *w)
 	w->settled = atomic_load_explicit(&w->asleep, memory_order_relaxed);
 
 	for (;;) {
-		if (!w->watches && w->idle_coros && !w->idle_coros->cool)
-			weft__cool_coros(w);
+		if (!w->watches)
+			cool_down(w);
 		int64_t nap = w->watches ? weft__clock_now() + (watch.filled ? WATCH_NS : watch_ns)
 					 : until;
 		if (nap > until)

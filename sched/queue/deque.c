@@ -5,11 +5,16 @@
 #include "sched/queue/deque.h"
 #include "src/alloc.h"
 
+#include "sched/os/pages.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 /* Beyond this an index times the size of a pointer could overflow; no machine has the memory. */
 #define CAPACITY_MAX (INT64_C(1) << 40)
+
+/* So many slots are much memory. */
+#define SHRINK_SLOTS 8192
 
 static struct weft__deque_buffer *new_buffer(int64_t capacity)
 {
@@ -41,6 +46,7 @@ int weft__deque_init(struct weft__deque *d, size_t capacity)
 	atomic_init(&d->front, 0);
 	atomic_init(&d->buffer, buffer);
 	d->full = rounded;
+	d->shrunk = 0;
 	d->mask = buffer->mask;
 	d->slots = buffer->slots;
 	return 0;
@@ -224,4 +230,19 @@ void *weft__deque_pop_oldest(struct weft__deque *d)
 						     memory_order_relaxed, memory_order_relaxed))
 		return NULL;
 	return element;
+}
+
+void weft__deque_shrink(struct weft__deque *d)
+{
+	/* relaxed: only the owner writes it. */
+	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+
+	if (d->mask < SHRINK_SLOTS || bottom - d->shrunk < SHRINK_SLOTS || weft__deque_size(d) > 0)
+		return;
+	d->shrunk = bottom;
+	/* relaxed: only the owner writes it. */
+	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_relaxed);
+	for (; buffer; buffer = buffer->older)
+		weft__pages_discard(buffer->slots,
+				    ((size_t)buffer->mask + 1) * sizeof(buffer->slots[0]));
 }

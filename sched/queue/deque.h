@@ -89,6 +89,7 @@ struct weft__deque {
 	/* Owner only. */
 	int64_t full; /* bottom must not get past this in this buffer: at most top + its capacity */
 	int64_t mask; /* of the current buffer */
+	int64_t shrunk;         /* bottom when its memory was last given back */
 	_Atomic(void *) *slots; /* of the current buffer */
 
 	/* Written by thieves, and by the owner for what they have claimed; all read it. The claim's
@@ -265,5 +266,14 @@ static inline bool weft__deque_empty(struct weft__deque *d)
 {
 	return weft__deque_size(d) == 0;
 }
+
+/*
+ * Gives back the memory of the buffers' slots, if there is much of it, it has been used since the last
+ * time, and the deque is empty. The buffers stay. Owner only.
+ *
+ * A thief may be about to read a slot meanwhile, and then finds a zero in it. It does not take that:
+ * whoever emptied the deque has moved the front beyond that slot, so the thief's CAS fails.
+ */
+void weft__deque_shrink(struct weft__deque *d);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "sched/queue/ring.h"
 
+#include "sched/os/pages.h"
 #include "sched/os/pause.h"
 #include "src/alloc.h"
 #include "src/never_inline.h"
@@ -16,6 +17,9 @@
 
 /* How often a thief looks for the end of a pop; the last ones let its thread run (pause.c). */
 #define LOOKS 24
+
+/* So many slots are much memory. */
+#define SHRINK_SLOTS 4096
 
 static uint64_t make_head(uint64_t index, enum weft__ring_state state)
 {
@@ -46,6 +50,7 @@ int weft__ring_init(struct weft__ring *r, unsigned capacity, unsigned most)
 	weft__fence_init();
 	atomic_init(&r->tail, 0);
 	atomic_init(&r->mine, 0);
+	r->shrunk = 0;
 	atomic_init(&r->head, make_head(0, WEFT__RING_OWNED));
 	atomic_init(&r->buffer, buffer);
 	r->full = capacity;
@@ -258,4 +263,19 @@ unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints
 			    memory_order_release, memory_order_relaxed))
 			return (unsigned)n;
 	}
+}
+
+void weft__ring_shrink(struct weft__ring *r)
+{
+	/* relaxed: only the owner writes it. */
+	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+
+	if (r->mask < SHRINK_SLOTS || tail - r->shrunk < SHRINK_SLOTS || weft__ring_size(r) > 0)
+		return;
+	r->shrunk = tail;
+	/* relaxed: only the owner writes it. */
+	struct weft__ring_buffer *buffer = atomic_load_explicit(&r->buffer, memory_order_relaxed);
+	for (; buffer; buffer = buffer->older)
+		weft__pages_discard(buffer->slots,
+				    ((size_t)buffer->mask + 1) * sizeof(buffer->slots[0]));
 }

@@ -92,6 +92,7 @@ struct weft__ring {
 	/* Owner only. */
 	uint64_t full; /* tail must not get past this in this buffer: at most head + its capacity */
 	uint64_t mask; /* of the current buffer */
+	uint64_t shrunk;               /* tail when its memory was last given back */
 	struct weft__ring_slot *slots; /* of the current buffer */
 	uint64_t most;                 /* capacity that it may grow to; immutable */
 	unsigned calm;                 /* taken while SHARED since a thief took something */
@@ -250,5 +251,14 @@ static inline bool weft__ring_empty(struct weft__ring *r)
 {
 	return weft__ring_size(r) == 0;
 }
+
+/*
+ * Gives back the memory of the buffers' slots, if there is much of it, it has been used since the last
+ * time, and the ring is empty. The buffers stay. Owner only.
+ *
+ * A thief may be about to read a slot meanwhile, and then finds a zero in it. It does not take that:
+ * whoever emptied the ring has moved the head beyond that slot, so the thief's CAS fails.
+ */
+void weft__ring_shrink(struct weft__ring *r);
 
 #endif

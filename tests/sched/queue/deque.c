@@ -12,7 +12,9 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -378,6 +380,53 @@ static void test_deque_pop_if_and_thieves_take_each_fork_once(void **state)
 	}
 }
 
+/* How many pages of the buffers' slots have memory. */
+static size_t resident_pages(struct weft__deque *d)
+{
+	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_relaxed);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+
+	for (; buffer; buffer = buffer->older) {
+		uintptr_t begin = ((uintptr_t)buffer->slots + page - 1) & ~(page - 1);
+		uintptr_t end = (uintptr_t)&buffer->slots[buffer->mask + 1] & ~(page - 1);
+		for (; begin < end; begin += page) {
+			unsigned char is = 0;
+			mincore((void *)begin, page, &is);
+			count += is & 1;
+		}
+	}
+	return count;
+}
+
+static void test_deque_gives_back_the_memory_of_a_burst(void **state)
+{
+	enum { BURST = 300000 };
+	static char elements[BURST];
+	struct weft__deque d;
+
+	(void)state;
+	assert_int_equal(weft__deque_init(&d, 1024), 0);
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < BURST; i++)
+			assert_true(weft__deque_push(&d, &elements[i]));
+		/* Nothing is given back while there is something in it. */
+		weft__deque_shrink(&d);
+		for (size_t i = BURST; i-- > 0;)
+			assert_ptr_equal(weft__deque_pop(&d), &elements[i]);
+		/* The same indices again, but to be taken at the other end. */
+		for (size_t i = 0; i < BURST; i++)
+			assert_true(weft__deque_push(&d, &elements[i]));
+		for (size_t i = 0; i < BURST; i++)
+			assert_ptr_equal(weft__deque_pop_oldest(&d), &elements[i]);
+		assert_true(resident_pages(&d) > BURST * sizeof(void *) / 8192);
+		weft__deque_shrink(&d);
+		assert_int_equal(resident_pages(&d), 0);
+		assert_null(weft__deque_pop(&d));
+		assert_false(weft__deque_pop_if(&d, elements));
+	}
+	weft__deque_fini(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -385,6 +434,7 @@ int main(void)
 		cmocka_unit_test(test_deque_pop_if_on_an_untouched_deque_finds_nothing),
 		cmocka_unit_test(test_deque_init_refuses_absurd_capacity),
 		cmocka_unit_test(test_deque_push_without_memory_loses_nothing),
+		cmocka_unit_test(test_deque_gives_back_the_memory_of_a_burst),
 		cmocka_unit_test(test_deque_outgrown_buffers_stay_as_they_are),
 		cmocka_unit_test(test_deque_elements_are_taken_once_with_asymmetric_fences),
 		cmocka_unit_test(test_deque_elements_are_taken_once_with_symmetric_fences),

@@ -13,6 +13,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -330,12 +332,54 @@ static void test_ring_elements_are_taken_once_with_symmetric_fences(void **state
 	check_heists(WEFT__FENCE_SYMMETRIC, crew_seed(__func__));
 }
 
+/* How many pages of the buffers' slots have memory. */
+static size_t resident_pages(struct weft__ring *r)
+{
+	struct weft__ring_buffer *buffer = atomic_load_explicit(&r->buffer, memory_order_relaxed);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+
+	for (; buffer; buffer = buffer->older) {
+		uintptr_t begin = ((uintptr_t)buffer->slots + page - 1) & ~(page - 1);
+		uintptr_t end = (uintptr_t)&buffer->slots[buffer->mask + 1] & ~(page - 1);
+		for (; begin < end; begin += page) {
+			unsigned char is = 0;
+			mincore((void *)begin, page, &is);
+			count += is & 1;
+		}
+	}
+	return count;
+}
+
+static void test_ring_gives_back_the_memory_of_a_burst(void **state)
+{
+	enum { BURST = 100000 };
+	static char elements[BURST];
+	struct weft__ring r;
+
+	(void)state;
+	assert_int_equal(weft__ring_init(&r, 1024, 1 << 17), 0);
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < BURST; i++)
+			assert_true(weft__ring_push(&r, &elements[i], i));
+		/* Nothing is given back while there is something in it. */
+		weft__ring_shrink(&r);
+		for (size_t i = 0; i < BURST; i++)
+			assert_ptr_equal(weft__ring_pop(&r), &elements[i]);
+		assert_true(resident_pages(&r) > BURST * sizeof(struct weft__ring_slot) / 8192);
+		weft__ring_shrink(&r);
+		assert_int_equal(resident_pages(&r), 0);
+		assert_null(weft__ring_pop(&r));
+	}
+	weft__ring_fini(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ring_agrees_with_model),
 		cmocka_unit_test(test_ring_init_refuses_other_capacities),
 		cmocka_unit_test(test_ring_is_the_owners_again),
+		cmocka_unit_test(test_ring_gives_back_the_memory_of_a_burst),
 		cmocka_unit_test(test_ring_outgrown_buffers_stay_as_they_are),
 		cmocka_unit_test(test_ring_elements_are_taken_once_with_asymmetric_fences),
 		cmocka_unit_test(test_ring_elements_are_taken_once_with_symmetric_fences),

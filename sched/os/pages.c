@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#include "sched/os/pages.h"
+
+#include "src/alloc.h"
+
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void weft__pages_discard(void *from, size_t bytes)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	uintptr_t begin = ((uintptr_t)from + page - 1) & ~(uintptr_t)(page - 1);
+	uintptr_t end = ((uintptr_t)from + bytes) & ~(uintptr_t)(page - 1);
+	int saved = weft__errno();
+
+	/* Fails for locked memory, which its owner wants to stay. */
+	if (begin < end)
+		(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+	weft__set_errno(saved);
+}
