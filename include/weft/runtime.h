@@ -74,6 +74,18 @@ struct weft_options {
  */
 WEFT_API int weft_run(weft_fn *fn, void *arg, void **ret_result);
 
+/* The call behind weft_run_with(). */
+WEFT_API int weft_run_with_sized(const struct weft_options *opt, size_t opt_size, weft_fn *fn,
+				 void *arg, void **ret_result);
+
+/* As weft_run(), with options (borrowed for the call; NULL is the same as {0}). -EINVAL also: an
+ * option is out of range. */
+static inline int weft_run_with(const struct weft_options *opt, weft_fn *fn, void *arg,
+				void **ret_result)
+{
+	return weft_run_with_sized(opt, sizeof(struct weft_options), fn, arg, ret_result);
+}
+
 /* The call behind weft_runtime_create(): opt_size lets the struct grow without breaking compiled
  * programs. */
 WEFT_API int weft_runtime_create_sized(const struct weft_options *opt, size_t opt_size,

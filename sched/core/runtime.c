@@ -294,7 +294,7 @@ weft_fn *weft__task_function(const struct task *t)
 	return t->fn == run_main ? ((const struct main_call *)t->value)->fn : t->fn;
 }
 
-int weft_run(weft_fn *fn, void *arg, void **ret_result)
+static int run(const struct weft_options *opt, weft_fn *fn, void *arg, void **ret_result)
 {
 	struct main_call call = {fn, arg, NULL};
 	weft_runtime *rt;
@@ -306,7 +306,7 @@ int weft_run(weft_fn *fn, void *arg, void **ret_result)
 	struct task_cold *cold = weft__calloc(1, sizeof *cold);
 	if (!cold)
 		return -ENOMEM;
-	int rc = runtime_new(NULL, true, &rt);
+	int rc = runtime_new(opt, true, &rt);
 	if (rc < 0)
 		goto err_runtime;
 	struct task *t = alloc_outside(rt);
@@ -339,6 +339,21 @@ err_task:
 err_runtime:
 	free(cold); /* else the control block's */
 	return rc;
+}
+
+int weft_run(weft_fn *fn, void *arg, void **ret_result)
+{
+	return run(NULL, fn, arg, ret_result);
+}
+
+int weft_run_with_sized(const struct weft_options *opt, size_t opt_size, weft_fn *fn, void *arg,
+			void **ret_result)
+{
+	struct weft_options known = {0};
+
+	if (opt)
+		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
+	return run(&known, fn, arg, ret_result);
 }
 
 weft_runtime *weft_runtime_self(void)

@@ -310,6 +310,36 @@ static void test_a_bad_variable_makes_the_start_fail(void **state)
 	assert_int_equal(strncmp(child.said, "weft: WEFT_WORKERS=\"banana\": ", 29), 0);
 }
 
+/* Options beat the environment. */
+static void *say_worker_count(void *arg)
+{
+	*(unsigned *)arg = weft_worker_count(NULL);
+	return arg;
+}
+
+static void test_run_with_options(void **state)
+{
+	struct weft_options options = {.workers = 3};
+	unsigned count = 0;
+	void *result = NULL;
+
+	(void)state;
+	set_number("WEFT_WORKERS", 2);
+	assert_int_equal(weft_run_with(&options, say_worker_count, &count, &result), 0);
+	assert_ptr_equal(result, &count);
+	assert_int_equal(count, 3);
+	assert_int_equal(weft_run_with(NULL, say_worker_count, &count, NULL), 0);
+	assert_int_equal(count, 2);
+	unsetenv("WEFT_WORKERS");
+	options.stack_size = 1;
+	count = 0;
+	result = NULL;
+	assert_int_equal(weft_run_with(&options, say_worker_count, &count, &result), -EINVAL);
+	assert_int_equal(weft_run_with(&options, NULL, NULL, &result), -EINVAL);
+	assert_int_equal(count, 0);
+	assert_null(result);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,6 +359,7 @@ int main(void)
 		cmocka_unit_test(test_run_on_several_threads_at_once),
 		cmocka_unit_test(test_a_plain_thread_is_no_worker),
 		cmocka_unit_test(test_a_bad_variable_makes_the_start_fail),
+		cmocka_unit_test(test_run_with_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
