@@ -54,6 +54,17 @@ WEFT_API int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret
 WEFT_API void weft_chan_destroy(weft_chan *ch);
 
 /*
+ * References, for a channel whose last user is not known beforehand. weft_chan_create() makes the
+ * first one. Each user that may outlive the others has one: somebody who has one takes another for
+ * it. The last weft_chan_unref() destroys the channel, in place of weft_chan_destroy(), which is
+ * misuse while there is more than one. A reference does not close the channel. NULL is ignored.
+ *
+ * Do not suspend. Everything before an unref happens before the channel is freed.
+ */
+WEFT_API void weft_chan_ref(weft_chan *ch);
+WEFT_API void weft_chan_unref(weft_chan *ch);
+
+/*
  * Closes the channel: no more sends. Those who wait in it are woken with -EPIPE; what is in it can
  * still be received. Either side may close, also both: closing a closed channel does nothing.
  *

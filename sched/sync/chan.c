@@ -274,6 +274,8 @@ int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan)
 	ch->big = big;
 	if (big)
 		weft__chan_big_init(ch);
+	/* relaxed: the caller publishes the channel. */
+	atomic_store_explicit(&ch->references, 1, memory_order_relaxed);
 	ch->edges = slot_edges_new(capacity);
 	if (SAN_EDGES && !ch->edges) {
 		free(ch);
@@ -309,18 +311,47 @@ void weft_chan_close(weft_chan *ch)
 	}
 }
 
-void weft_chan_destroy(weft_chan *ch)
+static void destroy(weft_chan *ch, const char *call)
 {
-	if (!ch)
-		return;
 	sync_lock(&ch->lock);
 	if (queue_first(&ch->senders) || queue_first(&ch->receivers))
-		weft__sync_misuse("weft_chan_destroy", "channel", ch, "is waited in");
+		weft__sync_misuse(call, "channel", ch, "is waited in");
 	sync_lock_bury(&ch->lock);
 	slot_edges_free(ch->edges, ch->capacity);
 	san_ignore_begin();
 	free(ch);
 	san_ignore_end();
+}
+
+void weft_chan_destroy(weft_chan *ch)
+{
+	if (!ch)
+		return;
+	/* relaxed: the caller's own is the only one, or this is a mistake. */
+	if (atomic_load_explicit(&ch->references, memory_order_relaxed) != 1)
+		weft__sync_misuse("weft_chan_destroy", "channel", ch, "has other references");
+	destroy(ch, "weft_chan_destroy");
+}
+
+void weft_chan_ref(weft_chan *ch)
+{
+	/* relaxed: the caller has one, and hands the new one on by other means. */
+	if (ch)
+		atomic_fetch_add_explicit(&ch->references, 1, memory_order_relaxed);
+}
+
+void weft_chan_unref(weft_chan *ch)
+{
+	if (!ch)
+		return;
+	san_release(&ch->references);
+	/* release, acquire: all that was done by those who have given up theirs comes before the
+	 * last one frees the memory. */
+	if (atomic_fetch_sub_explicit(&ch->references, 1, memory_order_acq_rel) != 1)
+		return;
+	san_acquire(&ch->references);
+	san_forget(&ch->references, sizeof(ch->references));
+	destroy(ch, "weft_chan_unref");
 }
 
 size_t weft_chan_len(const weft_chan *ch)

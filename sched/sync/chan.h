@@ -81,6 +81,8 @@ struct weft_chan {
 	/* immutable */
 	struct slot_edges *edges; /* one for each slot, or NULL */
 
+	_Atomic size_t references; /* any; the last one destroys it */
+
 	/* under lock; elem_size bytes each */
 	char slots[];
 };

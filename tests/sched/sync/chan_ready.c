@@ -200,6 +200,73 @@ static void test_errno_is_left_alone(void **state)
 	assert_null(ch);
 }
 
+/* --- references --- */
+
+/* Sends what is received by somebody else; whoever is last frees the channel, and nobody is told. */
+static void *send_and_unref(void *arg)
+{
+	int value = 1;
+
+	CHECK(weft_chan_send(arg, &value) == 0);
+	weft_chan_unref(arg);
+	return NULL;
+}
+
+static void *receive_and_unref(void *arg)
+{
+	int value = 0;
+
+	CHECK(weft_chan_recv(arg, &value) == 0 && value == 1);
+	weft_chan_unref(arg);
+	return NULL;
+}
+
+static void *share_channels(void *arg)
+{
+	for (unsigned i = 0; i < weft_test_scale(500); i++) {
+		weft_chan *ch = new_chan(sizeof(int), i % 3);
+		struct hand hands[6];
+		for (unsigned k = 0; k < 6; k++) {
+			weft_chan_ref(ch);
+			start(&hands[k], i % 50 == 0 && k % 3 == 0,
+			      k % 2 ? send_and_unref : receive_and_unref, ch);
+		}
+		weft_chan_unref(ch); /* it may be gone from here on */
+		for (unsigned k = 0; k < 6; k++)
+			finish(&hands[k]);
+	}
+	return arg;
+}
+
+static void test_the_last_reference_frees(void **state)
+{
+	weft_chan *ch = new_chan(0, 1);
+
+	(void)state;
+	weft_chan_ref(ch);
+	weft_chan_unref(ch);
+	weft_chan_destroy(ch); /* one is left */
+	weft_chan_ref(NULL);
+	weft_chan_unref(NULL);
+	assert_run(1, share_channels, NULL);
+	assert_run(3, share_channels, NULL);
+}
+
+static void destroy_shared(void *arg)
+{
+	weft_chan *ch = new_chan(0, 1);
+
+	(void)arg;
+	weft_chan_ref(ch);
+	weft_chan_destroy(ch);
+}
+
+static void test_a_shared_channel_is_not_destroyed(void **state)
+{
+	(void)state;
+	assert_aborts(destroy_shared, "weft_chan_destroy: channel 0x", "has other references");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +274,8 @@ int main(void)
 		cmocka_unit_test(test_a_select_sees_what_is_moved),
 		cmocka_unit_test(test_len_cap_closed),
 		cmocka_unit_test(test_errno_is_left_alone),
+		cmocka_unit_test(test_the_last_reference_frees),
+		cmocka_unit_test(test_a_shared_channel_is_not_destroyed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
