@@ -181,6 +181,10 @@ void weft__branch_leave(struct branch *b)
 {
 	for (unsigned looks = 0; !try_cut(b); looks++)
 		weft__pause(looks);
+}
+
+void weft__branch_await(struct branch *b)
+{
 	/* acquire: the canceller's last look at the branch, released by weft__reach_branches(). */
 	for (unsigned looks = 0; atomic_load_explicit(&b->pinned, memory_order_acquire); looks++)
 		weft__pause(looks);
@@ -192,7 +196,7 @@ void weft__reach_branches(struct branch *pinned)
 		struct branch *b = pinned;
 		pinned = b->next;
 		b->kin.reach(b, &pinned);
-		/* release: our last look at it, for weft__branch_leave(). */
+		/* release: our last look at it, for weft__branch_await(). */
 		atomic_store_explicit(&b->pinned, 0, memory_order_release);
 	}
 }

@@ -145,8 +145,12 @@ void weft__family_branches(struct worker *w, struct task *t);
  */
 bool weft__branch_enter(struct branch *b, struct task *t);
 
-/* Takes it out, if it is in. When this returns no canceller will touch it. */
+/* Takes it out, if it is in. Nobody may put it in meanwhile. */
 void weft__branch_leave(struct branch *b);
+
+/* Waits until no canceller looks at a branch that was taken out; none will afterwards. Not under a lock
+ * that b->kin.reach() takes. */
+void weft__branch_await(struct branch *b);
 
 /* Reaches what is pinned, and what is pinned by that. */
 void weft__reach_branches(struct branch *pinned);

@@ -12,7 +12,9 @@
  * be gone. While members run it is a branch of that task (family.h), so that cancelling the task
  * cancels the group, wherever the task is. It becomes one when a member is spawned by the task
  * itself, or by a fork below it: then the task is there. It ceases to be one when somebody has
- * waited for the group, before that wait returns; or when the task ends.
+ * waited for the group, and nothing runs in it then, before that wait returns; or when the task
+ * ends. Whoever takes it out of the family does so under the group's lock: another one who has waited
+ * may go on at once and spawn, and must not put it in again while it is still in.
  *
  * Cancelling requests it of some members at a time under the lock, and claims their waits: each is
  * alive because it would need the lock to leave. They are woken after the unlock.
@@ -49,7 +51,7 @@ struct group {
 	struct weft__lock lock;
 	bool cancelled;
 	bool entered; /* it is its owner's branch, or is about to be; or was, and the owner ended */
-	int error;          /* the first one; 0: none */
+	int error;    /* the first one; 0: none */
 	size_t running;     /* spawned and not ended */
 	struct member *new; /* started, and not cancelled by the group */
 	struct member *old; /* cancelled by it */
@@ -152,15 +154,24 @@ static struct task *owner_above(const struct group *g, struct task *caller)
 	return t;
 }
 
-/* After everything in the group has ended. */
-static void leave_family(struct group *g)
+/* While nothing runs in the group. Without the lock weft__branch_await() must follow. */
+static void leave_family_locked(struct group *g)
+{
+	if (g->entered)
+		weft__branch_leave(&g->branch);
+	g->entered = false;
+}
+
+/* By who was to put the group into the family, and has spawned nothing. false: somebody else has, and
+ * relies on it. */
+static bool withdraw(struct group *g)
 {
 	weft__lock(&g->lock);
-	bool entered = g->entered;
-	g->entered = false;
+	bool alone = g->running == 2; /* as weft_group_spawn() has counted itself */
+	if (alone)
+		g->entered = false;
 	weft__unlock(&g->lock);
-	if (entered)
-		weft__branch_leave(&g->branch);
+	return alone;
 }
 
 /* One task less. The group may be gone afterwards. */
@@ -248,10 +259,12 @@ void weft_group_fini(weft_group *group)
 
 	weft__lock(&g->lock);
 	size_t running = g->running;
+	if (running == 0)
+		leave_family_locked(g);
 	weft__unlock(&g->lock);
 	if (running > 0)
 		weft__sync_misuse("weft_group_fini", "group", g, "has tasks running");
-	leave_family(g);
+	weft__branch_await(&g->branch);
 	san_forget(g, sizeof(weft_group));
 }
 
@@ -275,19 +288,15 @@ int weft_group_spawn(weft_group *group, weft_fn *fn, void *arg)
 	g->entered = g->entered || owner;
 	weft__unlock(&g->lock);
 	int rc = weft_spawn(member_main, start, NULL);
-	if (rc == 0) {
-		if (!owner)
-			return 0;
-		if (weft__branch_enter(&g->branch, owner))
+	if (owner) {
+		if ((rc == 0 || !withdraw(g)) && weft__branch_enter(&g->branch, owner))
 			cancel_all(g);
-	} else {
-		free(start);
-		if (owner) {
-			leave_family(g);
-			leave(g);
-		}
+		leave(g);
 	}
-	leave(g);
+	if (rc < 0) {
+		free(start);
+		leave(g);
+	}
 	return rc;
 }
 
@@ -345,10 +354,14 @@ int weft_group_wait_until(weft_group *group, int64_t deadline)
 		weft__lock(&g->lock);
 	}
 	int error = g->error;
+	bool over = g->running == 0; /* else somebody has spawned since we were woken */
+	if (over)
+		leave_family_locked(g);
 	weft__unlock(&g->lock);
+	if (over)
+		weft__branch_await(&g->branch);
 	if (outcome == WAIT_TIMEDOUT)
 		return -ETIMEDOUT;
-	leave_family(g);
 	san_acquire(g);
 	if (error)
 		return error;

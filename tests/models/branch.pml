@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Branches: a group is taken out of its owner's family, by whoever has waited for it or by the end of
- * its owner, while the owner is being cancelled.
+ * its owner, while the owner is being cancelled; and is put in again.
  *
- * Mirrors: sched/core/family.c weft__branch_enter(), weft__branch_leave(), try_cut(), try_lock(),
- * weft__family_leave(), cut_all_locked(), weft__reach_branches(); sched/core/cancel.c weft_cancel(),
- * request_below(), pin(); sched/sync/group.c weft_group_spawn(), leave_family().
+ * Mirrors: sched/core/family.c weft__branch_enter(), weft__branch_leave(), weft__branch_await(),
+ * try_cut(), try_lock(), weft__family_leave(), cut_all_locked(), weft__reach_branches();
+ * sched/core/cancel.c weft_cancel(), request_below(), pin(); sched/sync/group.c weft_group_spawn(),
+ * leave_family_locked(), weft_group_wait_until(), cancel_members().
  *
- * Invariants: nobody touches the owner or the group after its end; a group whose owner is cancelled
- * is reached, or was taken out before.
+ * Invariants: nobody touches the owner or the group after its end; a group is not put into the list
+ * while it is in; one whose owner is cancelled is reached, or was taken out before.
  *
- * Bounds: one owner, one group, one canceller or two. The owner enters the group. Then it takes the
- * group out itself, or it does not, and another task does. It ends when the cancellers have given
- * back its lock: family.pml says why it does not end sooner.
+ * Bounds: one owner, one group, one canceller or two, another task. The owner spawns, so that the
+ * group enters. Then both the owner and the other task wait for the group and take it out, and the
+ * owner may spawn and wait once more; or the owner does not wait. It ends when the cancellers have
+ * given back its lock: family.pml says why it does not end sooner.
  *
  * Broken: NO_PIN_WAIT: who takes the group out does not wait until it is not pinned. NO_CUT: the
  * owner ends without taking it out. NO_LOCK: who takes it out looks at its owner without the
  * branch's lock. NO_CHECK: who enters does not look whether the owner is cancelled. UNPIN_EARLY: the
  * canceller unpins it before it reaches it. IN_ORDER: who takes it out waits for the owner's lock
- * while it has the branch's.
+ * while it has the branch's. LEAVE_UNLOCKED: it gives the group's lock back before it takes it out.
+ * AWAIT_LOCKED: it has the group's lock while it waits until it is not pinned.
  */
 #ifndef CANCELLERS
 #define CANCELLERS 1
@@ -26,10 +29,11 @@
 
 bool owner_busy, owner_requested;
 bool branch_busy;
+bool group_busy, in_family, running; /* struct group: lock, entered, running */
+bool waited, others_done, theirs;
 bool listed, has_owner; /* in the list; branch.owner */
 bool pinned;
 bool reached;           /* group.cancelled */
-bool entered;           /* the group's task runs: who waits for it may go on */
 byte given_back;        /* ghost: cancellers that have given back the owner's lock */
 bool owner_alive = true, group_alive = true; /* ghost */
 bool out_before;        /* ghost: it was taken out before a request */
@@ -54,8 +58,18 @@ inline unlock_branch()
 	atomic { assert(group_alive); branch_busy = false }
 }
 
-/* weft__branch_leave() and the end of the group. */
-inline take_out()
+inline lock_group()
+{
+	atomic { !group_busy -> assert(group_alive); group_busy = true }
+}
+
+inline unlock_group()
+{
+	atomic { assert(group_alive); group_busy = false }
+}
+
+/* weft__branch_leave(). */
+inline cut()
 {
 	do
 	:: true ->
@@ -93,11 +107,64 @@ inline take_out()
 				!owner_busy || !has_owner
 			fi
 		fi
-	od;
-#ifndef BROKEN_NO_PIN_WAIT
-	!pinned;
+	od
+}
+
+/* The end of weft_group_wait_until(). */
+inline take_out()
+{
+	lock_group();
+	if
+	:: running -> unlock_group()
+	:: !running && !in_family -> unlock_group(); !pinned
+	:: !running && in_family ->
+#ifdef BROKEN_LEAVE_UNLOCKED
+		in_family = false;
+		unlock_group();
+		cut();
+#else
+		cut();
+		in_family = false;
+#ifdef BROKEN_AWAIT_LOCKED
+		!pinned;
 #endif
-	group_alive = false
+		unlock_group();
+#endif
+#ifndef BROKEN_NO_PIN_WAIT
+		!pinned
+#endif
+	fi
+}
+
+/* weft_group_spawn() by the owner. The group's task runs until `running` is false. */
+inline spawn()
+{
+	bool enters;
+
+	lock_group();
+	enters = !in_family;
+	in_family = true;
+	running = true;
+	unlock_group();
+	if
+	:: enters ->
+		lock_owner();
+		lock_branch();
+		has_owner = true;
+		unlock_branch();
+		atomic { assert(!listed); listed = true };
+#ifndef BROKEN_NO_CHECK
+		got = owner_requested;
+#endif
+		unlock_owner();
+		if
+		:: got -> lock_group(); reached = true; unlock_group()
+		:: else
+		fi;
+		got = false
+	:: else
+	fi;
+	running = false
 }
 
 active [CANCELLERS] proctype canceller()
@@ -123,7 +190,9 @@ active [CANCELLERS] proctype canceller()
 #ifdef BROKEN_UNPIN_EARLY
 		pinned = false;
 #endif
-		atomic { assert(group_alive); reached = true };
+		lock_group();
+		reached = true;
+		unlock_group();
 #ifndef BROKEN_UNPIN_EARLY
 		atomic { assert(group_alive); pinned = false }
 #endif
@@ -135,24 +204,12 @@ active proctype owner()
 {
 	bool got;
 
-	/* weft__branch_enter(): the group counts as running, so nobody takes it out meanwhile. */
-	lock_owner();
-	lock_branch();
-	has_owner = true;
-	unlock_branch();
-	listed = true;
-#ifndef BROKEN_NO_CHECK
-	got = owner_requested;
-#endif
-	unlock_owner();
+	spawn();
+	waited = true; /* another task may have waited for the group now */
 	if
-	:: got -> reached = true
-	:: else
-	fi;
-	got = false;
-	if
-	:: entered = true /* another task takes the group out, and this one ends */
-	:: take_out()
+	:: theirs = true /* that one takes it out, and this one ends */
+	:: take_out(); others_done; group_alive = false
+	:: take_out(); spawn(); take_out(); others_done; group_alive = false
 	fi;
 	given_back == CANCELLERS;
 	/* The end: weft__family_leave(). */
@@ -175,7 +232,10 @@ active proctype other()
 	bool got;
 
 end:
-	entered -> take_out()
+	waited -> take_out();
+	others_done = true;
+endfree:
+	theirs -> group_alive = false
 }
 
 active proctype judge()

@@ -5,6 +5,8 @@
  */
 #include "tests/sched/core/harness.h"
 
+#include "sched/core/family.h"
+
 #include <pthread.h>
 #include <weft/blocking.h>
 #include <weft/group.h>
@@ -240,6 +242,95 @@ static void test_groups_of_others_are_left_alone(void **state)
 	assert_run(3, share, &shared);
 }
 
+/*
+ * Somebody else takes the group out of the family, and is held up there by the branch's lock. Its task
+ * has waited for it as well, and spawns again. It must not put the group in while it is still in.
+ */
+struct held_up {
+	struct task *owner;
+	struct weft__lock *group; /* what a group begins with */
+	struct branch *branch;
+	flag holds, goes_on;
+};
+
+/* relaxed, both: only hints for when to go on. */
+static bool is_slept_on(struct weft__lock *lock)
+{
+	return atomic_load_explicit(&lock->word, memory_order_relaxed) & WEFT__LOCK_SLEEPERS;
+}
+
+static bool is_busy(struct task *t)
+{
+	return atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_BUSY;
+}
+
+static void *hold_branch(void *arg)
+{
+	struct held_up *h = arg;
+	int64_t lost = weft_after(LOST_NS);
+
+	weft__lock(&h->branch->lock);
+	raise_flag(&h->holds);
+	CHECK(spin_for(&h->goes_on, 1));
+	/* Until the owner waits for the group's lock; or for the branch's, with the family's. */
+	while (!is_slept_on(h->group) && !is_busy(h->owner) && CHECK(weft_now() < lost))
+		sched_yield();
+	weft__unlock(&h->branch->lock);
+	return NULL;
+}
+
+static void *wait_for_group(void *arg)
+{
+	CHECK(weft_group_wait(arg) == 0);
+	return NULL;
+}
+
+static void *return_arg(void *arg)
+{
+	return arg;
+}
+
+static struct kin *first_of(struct task *t)
+{
+	weft__family_lock(t);
+	struct kin *first = family_first(t);
+	weft__family_unlock(t);
+	return first;
+}
+
+static void *spawn_while_it_is_taken_out(void *arg)
+{
+	int64_t lost = weft_after(LOST_NS);
+	pthread_t holder, waiter;
+	weft_group g;
+	struct held_up h = {.owner = task_of_handle(weft_self()), .group = (struct weft__lock *)&g};
+
+	weft_group_init(&g);
+	CHECK(weft_group_spawn(&g, return_arg, NULL) == 0);
+	h.branch = (struct branch *)first_of(h.owner);
+	CHECK(pthread_create(&holder, NULL, hold_branch, &h) == 0);
+	CHECK(spin_for(&h.holds, 1));
+	CHECK(pthread_create(&waiter, NULL, wait_for_group, &g) == 0);
+	while (!is_slept_on(&h.branch->lock) && CHECK(weft_now() < lost))
+		sched_yield();
+	raise_flag(&h.goes_on);
+	CHECK(weft_group_spawn(&g, return_arg, NULL) == 0);
+	pthread_join(holder, NULL);
+	pthread_join(waiter, NULL);
+	CHECK(weft_group_wait(&g) == 0);
+	weft_group_fini(&g);
+	/* Else our end would look for its branches for ever. */
+	if (!CHECK(!first_of(h.owner)))
+		atomic_store_explicit(&h.owner->family, FAMILY_ROOT, memory_order_relaxed);
+	return arg;
+}
+
+static void test_it_is_put_in_again_when_it_is_out(void **state)
+{
+	(void)state;
+	assert_run(2, spawn_while_it_is_taken_out, NULL);
+}
+
 /* At every moment: groups begin and end, in tasks, members and forks, while somebody cancels. */
 static void *live(void *arg)
 {
@@ -303,6 +394,7 @@ int main(void)
 		cmocka_unit_test(test_it_reaches_groups_of_members),
 		cmocka_unit_test(test_members_of_a_cancelled_task_start_cancelled),
 		cmocka_unit_test(test_groups_of_others_are_left_alone),
+		cmocka_unit_test(test_it_is_put_in_again_when_it_is_out),
 		cmocka_unit_test(test_at_every_moment),
 	};
 
