@@ -528,7 +528,7 @@ static int64_t keep_time(struct worker *w)
  */
 static void stop_if_over(struct weft_runtime *rt)
 {
-	/* acquire: pairs with the release in weft_run() and weft_runtime_destroy(). */
+	/* acquire: pairs with the release in run() and weft_runtime_destroy(). */
 	if (atomic_load_explicit(&rt->closing, memory_order_acquire) && weft__all_ended(rt))
 		weft__stop(rt);
 }
