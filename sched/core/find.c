@@ -471,7 +471,9 @@ static struct task *look_around(struct worker *w, bool *ret_more)
 
 	*ret_more = false;
 	if (w->fair) {
-		t = w->due ? serve_due(w) : serve_fair(w);
+		/* One that was told to retire on the way here takes nothing that is due, so it leaves
+		 * DUE to the others. */
+		t = w->due && !w->retires ? serve_due(w) : serve_fair(w);
 		w->fair = w->due = false;
 		if (t)
 			return t;

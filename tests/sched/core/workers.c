@@ -300,6 +300,75 @@ static void test_retiring_workers_are_not_woken_for_new_tasks(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
+/*
+ *   main              pinned to worker 1            a task on worker 0
+ *                     computes                      computes
+ *   leaves one worker
+ *   submits a task
+ *   (it is due)
+ *                     lets others run: none that
+ *                     a retiring worker would take
+ *                                                   forks, until the submitted one has run
+ *
+ * Nobody sleeps, and who forks looks at nothing but DUE. So the retiring worker must leave it.
+ */
+static struct {
+	flag present, pinned, submitted, yielded, ran;
+} leaving;
+
+static void *yield_once(void *arg)
+{
+	raise_flag(&leaving.pinned);
+	CHECK(spin_for(&leaving.submitted, 1));
+	weft_yield();
+	raise_flag(&leaving.yielded);
+	CHECK(spin_for(&leaving.ran, 1));
+	return arg;
+}
+
+/* Two of these run at once. */
+static void *pin_or_fork(void *arg)
+{
+	const struct weft_task_options pinned = {.pinned = true};
+
+	raise_flag(&leaving.present);
+	CHECK(spin_for(&leaving.present, 2));
+	if (weft_worker_id() == 1) {
+		CHECK(weft_spawn_with(&pinned, yield_once, NULL, NULL) == 0);
+		return arg;
+	}
+	CHECK(spin_for(&leaving.yielded, 1));
+	int64_t lost = weft_after(LOST_NS);
+	while (!is_raised(&leaving.ran, 1) && CHECK(weft_now() < lost)) {
+		weft_forked forked;
+
+		weft_fork(&forked, give_back, NULL);
+		weft_fork_join(&forked);
+	}
+	return arg;
+}
+
+static void *note_run(void *arg)
+{
+	raise_flag(&leaving.ran);
+	return arg;
+}
+
+static void test_a_retiring_worker_leaves_what_is_due(void **state)
+{
+	weft_runtime *rt = assert_create(2);
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(weft_submit(rt, pin_or_fork, NULL, NULL), 0);
+	assert_true(spin_for(&leaving.pinned, 1));
+	assert_int_equal(weft_set_workers(rt, 1), 0);
+	assert_int_equal(weft_submit(rt, note_run, NULL, NULL), 0);
+	raise_flag(&leaving.submitted);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
 static void *see_own_worker(void *arg)
 {
 	CHECK(weft_worker_id() >= 0);
@@ -426,6 +495,7 @@ int main(void)
 		cmocka_unit_test(test_resizing_from_many_threads),
 		cmocka_unit_test(test_a_retiring_worker_keeps_its_pinned_tasks),
 		cmocka_unit_test(test_retiring_workers_are_not_woken_for_new_tasks),
+		cmocka_unit_test(test_a_retiring_worker_leaves_what_is_due),
 		cmocka_unit_test(test_worker_ids),
 		cmocka_unit_test(test_workers_are_pinned_in_turn),
 	};
