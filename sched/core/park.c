@@ -69,6 +69,10 @@
  * keeper's are one: whoever leaves it sets post_left, and the last searcher looks, with a heavy
  * fence, whether the timekeeper is to be engaged.
  *
+ * A leader tells nobody of a deadline that its task has armed, until it runs another task: it may be
+ * about to keep that deadline itself. So the deadline stays untold (timer_armed) until the worker has
+ * settled as a sleeper. If it gets up before, it tells the others as it runs what it has found.
+ *
  * A woken worker becomes the keeper, when it sleeps again, if its deadline is earlier. When a
  * keeper gets something else to do, the last searcher's look around (which it is, or will be) wakes
  * the next one.
@@ -447,7 +451,6 @@ void weft__sleep_announce(struct worker *w)
 
 	counter_add(&w->counters.sleeps, 1);
 	weft__shed_coros(w);
-	w->timer_armed = false;
 	w->settled = false;
 	w->roused_at = 0;
 	weft__lock(&rt->idle_lock);
@@ -614,6 +617,9 @@ struct task *weft__sleep(struct worker *w)
 	}
 	/* relaxed: keep_time() has looked under the lock if there was something to keep. */
 	w->settled = atomic_load_explicit(&w->asleep, memory_order_relaxed);
+	/* Whoever gets up before tells the others of its new deadlines: see above. */
+	if (w->settled)
+		w->timer_armed = false;
 
 	for (;;) {
 		if (!w->watches)

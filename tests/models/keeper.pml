@@ -378,8 +378,7 @@ going_to_sleep:
 		DRAINED(me) -> asleep[me] = true;
 		alone = ALONE(me);
 		searchers = searchers - searching;
-		searching = false;
-		timer_armed = false
+		searching = false
 	}
 #ifndef BROKEN_NO_HEAVY
 	if
@@ -397,7 +396,7 @@ going_to_sleep:
 	:: else
 	fi;
 	keep_time();
-	settled = asleep[me];
+	atomic { settled = asleep[me]; timer_armed = timer_armed && !settled };
 	if
 	:: awake[me] -> await_rouse()
 	:: DUE(until) -> get_up()

@@ -8,7 +8,7 @@
  * push_sleeper_locked(), wake_one(), leave_to_busy(), weft__search_stop(), keep_time(),
  * await_rouse(), weft__get_up(), weft__hand_to_sleeper(); sched/core/due.c weft__set_due(),
  * weft__clear_due(); sched/core/find.c pick_specially(), serve_due(), look_around();
- * sched/core/timer.c publish_earliest().
+ * sched/core/timer.c publish_earliest(); sched/core/execute.c announce_armed().
  *
  * The actors: worker 0 runs a task that arms one deadline or, with TWO, two of them, the earlier
  * one first or last. Then it computes for long or, without CALM, may end. Worker 1 looks for work, and may find a long task while it
@@ -33,6 +33,8 @@
  * that sleeps does not. SLEEPER_SILENT: a worker that clears DUE as it goes to sleep does not.
  * WOKEN_SILENT: who wakes a worker to be the keeper does not say so. POST_LIGHT: who looks after a
  * post fences lightly. START_LIGHT: who asks for the thread's start fences lightly.
+ * ARMED_SILENT: a worker that goes to sleep, and finds something in its last look, keeps it to itself that it has a
+ * deadline.
  */
 #define STORERS  1 /* worker 0 */
 #define FENCERS  3 /* the workers, the timekeeper */
@@ -153,12 +155,21 @@ inline arm(urgency)
 		:: else
 		fi;
 		best = 0;
-		announce_timer()
+		timer_armed = true
+	fi
+}
+
+inline announce_armed()
+{
+	if
+	:: timer_armed -> announce_timer()
+	:: else
 	fi
 }
 
 inline announce_timer()
 {
+	timer_armed = false;
 	LIGHT_FENCE;
 	if
 	:: SLEEPERS && TOP > kept ->
@@ -273,14 +284,14 @@ inline get_up()
 proctype worker(byte me)
 {
 	byte t, best, mine;
-	bool searching, last, again, settled;
+	bool searching, last, again, settled, timer_armed;
 
 	if
 	:: me == 0 ->
 		if
 #ifdef TWO
-		:: armed = 2; arm(1); arm(2)
-		:: armed = 2; arm(2); arm(1)
+		:: armed = 2; arm(1); announce_armed(); arm(2)
+		:: armed = 2; arm(2); announce_armed(); arm(1)
 #else
 		:: armed = 1; arm(1)
 		:: armed = 1; arm(2)
@@ -289,6 +300,7 @@ proctype worker(byte me)
 		if
 		:: goto compute
 #ifndef CALM
+		:: announce_armed()
 		:: true
 #endif
 		fi
@@ -331,6 +343,9 @@ find:
 		post_left = post_left || due;
 #endif
 		due = false
+#ifdef BROKEN_ARMED_SILENT
+		; timer_armed = false
+#endif
 	}
 	heavy_fence(me);
 	/* What it has found in its last look. */
@@ -346,7 +361,8 @@ find:
 		:: else
 		fi;
 		best = 0;
-		settled = asleep[me]
+		settled = asleep[me];
+		timer_armed = timer_armed && !settled
 	}
 	if
 	:: await_rouse()
@@ -363,11 +379,13 @@ found:
 	:: searching -> search_stop()
 	:: else
 	fi;
+	announce_armed();
 	if
 	:: t == 1 -> t = 0; goto find
 	:: else
 	fi;
 compute:
+	announce_armed();
 	t = 0;
 	do
 	:: due -> serve()

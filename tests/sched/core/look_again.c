@@ -116,15 +116,20 @@ static void await_end(void)
 		sched_yield();
 }
 
-static void arm(void (*act)(struct moment *moment))
+static void arm_with(void (*act)(struct moment *moment), weft_fn *fn)
 {
 	moment.act = act;
 	moment.task = task_of_fork(&moment.storage);
 	/* A fork, as which it is nobody's to count. */
-	task_init(moment.task, moment.rt, raise_done, &moment, JOIN_NOBODY, TASK_FORK);
+	task_init(moment.task, moment.rt, fn, &moment, JOIN_NOBODY, TASK_FORK);
 	atomic_store_explicit(&moment.acted, 0, memory_order_relaxed);
 	atomic_store_explicit(&moment.done, 0, memory_order_relaxed);
 	atomic_store_explicit(&moment.armed, true, memory_order_release);
+}
+
+static void arm(void (*act)(struct moment *moment))
+{
+	arm_with(act, raise_done);
 }
 
 /* Where the fence is no system call there is no such moment for us. */
@@ -160,7 +165,8 @@ static void push_to_ring(struct moment *m)
 	CHECK(weft__ring_push(&m->busy->ring, m->task, 0));
 }
 
-static void play(void (*act)(struct moment *moment))
+/* In each round the worker that acts has run `before`, and runs fn. */
+static void play_with(void (*act)(struct moment *moment), weft_fn *before, weft_fn *fn)
 {
 	if (!asymmetric())
 		skip();
@@ -172,14 +178,19 @@ static void play(void (*act)(struct moment *moment))
 		atomic_store_explicit(&moment.done, 0, memory_order_relaxed);
 		assert_int_equal(weft_submit(moment.rt, compute, &moment, &task), 0);
 		assert_true(spin_for(&moment.begun, 1));
-		arm(act);
+		arm_with(act, fn);
 		/* The other worker runs this, and then goes to sleep. */
-		assert_int_equal(weft_submit(moment.rt, give_back, NULL, NULL), 0);
+		assert_int_equal(weft_submit(moment.rt, before, NULL, NULL), 0);
 		assert_int_equal(weft_join(task, NULL), 0);
 		assert_int_equal(checks_failed(), 0);
 		await_end();
 	}
 	assert_int_equal(weft_runtime_destroy(moment.rt), 0);
+}
+
+static void play(void (*act)(struct moment *moment))
+{
+	play_with(act, give_back, raise_done);
 }
 
 static void test_what_was_injected_is_found(void **state)
@@ -198,6 +209,49 @@ static void test_what_is_in_another_ring_is_found(void **state)
 {
 	(void)state;
 	play(push_to_ring);
+}
+
+/*
+ *   worker                              the other one
+ *   runs a task that sleeps             computes
+ *   finds nothing: announces its sleep
+ *   finds a task in its last look
+ *   runs it: it forks, and looks for
+ *   no deadline
+ *
+ * It has kept to itself that there is a deadline, as it was about to keep it. Now it must say so.
+ */
+static flag awoken;
+
+static void *sleep_a_moment(void *arg)
+{
+	/* relaxed: the deadline comes after. */
+	atomic_store_explicit(&awoken, 0, memory_order_relaxed);
+	CHECK(weft_sleep(1000000) == 0);
+	raise_flag(&awoken);
+	return arg;
+}
+
+static void *fork_until_awoken(void *arg)
+{
+	int64_t lost = weft_after(LOST_NS);
+
+	while (!is_raised(&awoken, 1) && CHECK(weft_now() < lost)) {
+		for (unsigned i = 0; i < 100; i++) {
+			weft_forked forked;
+
+			weft_fork(&forked, give_back, NULL);
+			weft_fork_join(&forked);
+		}
+	}
+	return raise_done(arg);
+}
+
+static void test_who_finds_something_else_tells_of_its_deadline(void **state)
+{
+	(void)state;
+	play_with(inject, sleep_a_moment, fork_until_awoken);
+	play_with(push_to_ring, sleep_a_moment, fork_until_awoken);
 }
 
 static void *await_other(void *arg)
@@ -346,6 +400,7 @@ int main(void)
 		cmocka_unit_test(test_what_was_injected_is_found),
 		cmocka_unit_test(test_what_another_worker_forked_is_found),
 		cmocka_unit_test(test_what_is_in_another_ring_is_found),
+		cmocka_unit_test(test_who_finds_something_else_tells_of_its_deadline),
 		cmocka_unit_test(test_who_is_handed_a_task_looks_again),
 		cmocka_unit_test(test_who_is_handed_a_task_in_a_nap_looks_around),
 		cmocka_unit_test(test_who_goes_to_sleep_learns_that_stacks_are_short),
