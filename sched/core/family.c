@@ -215,7 +215,11 @@ bool weft__family_cancelled(struct worker *w, struct task *t)
 		above = looks == LOOK_UP ? t : family_parent(above);
 		cancel = cancel_of(above);
 	}
-	/* Its root's is the lock of all: see family.h, invariant 4. */
+	/* First its own, which is in the word that we have just read. Then its root's, which is the lock
+	 * of all: family.h, invariant 4. The canceller has stored that one before, but alone a look at it
+	 * could come too soon to see it. */
+	if (__builtin_expect(canceller_looks(above), 0))
+		weft__await_canceller(above);
 	above = weft__family_root(above);
 	if (__builtin_expect(canceller_looks(above), 0))
 		weft__await_canceller(above);

@@ -27,9 +27,10 @@
  *  3. Those above a fork live as long as it does, since they must join it, directly or not.
  *  4. A canceller touches a family only under the family's lock, except for waits that it has
  *     claimed and not yet woken. Nobody learns of a request and ends before the canceller has given
- *     the lock back: weft_cancelled() waits for the root's BUSY, not just for that of the task at
- *     which it has found the request; and a fork whose wait was ended is in the list, which it needs
- *     the lock to leave. So all of them are there as long as the canceller is at work.
+ *     the lock back: weft_cancelled() waits for the BUSY of the task at which it has found the
+ *     request, and then for the root's, which it may see only by that; and a fork whose wait was
+ *     ended is in the list, which it needs the lock to leave. So all of them are there as long as
+ *     the canceller is at work.
  *  5. Of locks: a group's before a root's before a fork's BUSY or a branch's; and several roots only
  *     under their group's. Nobody waits for anything else under them.
  *

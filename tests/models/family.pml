@@ -17,12 +17,14 @@
  * With LISTED the fork between has entered the list before.
  *
  * The lowest fork's stores of `waiting` go through a store buffer. The words `cancel` are changed by
- * locked instructions only. How a wait is claimed is in wait.pml.
+ * locked instructions only. These see each other, but where they only acquire a plain load may see
+ * the root's BUSY later than what was stored after it. How a wait is claimed is in wait.pml.
  *
  * Broken: NO_LOOK: a fork that enters does not look above. LOOK_FIRST: it looks before it has the
  * lock. UNLOCKED: it enters without the lock. ONE_UP: it looks at its parent alone. NO_HEAVY: the
  * canceller's fence is light. NO_LEAVE: a listed fork ends without the lock. POLL_NO_WAIT: weft_cancelled() does not wait for
  * the canceller. POLL_NEAR: it waits for the one of the task at which it has found the request.
+ * POLL_ROOT: it waits for the root's alone.
  * UNLOCK_EARLY: the canceller of the fork between gives the root's lock back before it is done.
  */
 #ifndef ROUNDS
@@ -40,6 +42,7 @@
 
 /* struct task.cancel: requested, busy, reached. */
 bool root_requested, root_busy;
+bool root_shown;         /* root_busy, as a plain load sees it */
 bool between_requested, between_busy;
 bool lowest_requested, lowest_busy, lowest_reached;
 bool listed;             /* the lowest fork is in the list */
@@ -54,7 +57,22 @@ inline lock_root()
 
 inline unlock_root()
 {
-	atomic { assert(all_alive); root_busy = false }
+	atomic { assert(all_alive); root_busy = false; root_shown = false }
+}
+
+/* By a release: what it has stored before is seen by whoever acquires that. */
+inline show_root()
+{
+	root_shown = root_busy
+}
+
+/* Or sooner. */
+active proctype shower()
+{
+end:
+	do
+	:: atomic { root_busy && !root_shown -> root_shown = true }
+	od
 }
 
 /* By the lowest fork, whose locked instruction empties its buffer. */
@@ -97,7 +115,7 @@ inline claim_below()
 			:: else
 			fi
 		}
-		lowest_busy = false
+		atomic { show_root(); lowest_busy = false }
 	:: else
 	fi
 }
@@ -127,7 +145,7 @@ active proctype canceller()
 	unlock_root();
 #endif
 	if
-	:: !target_is_root -> atomic { assert(all_alive); between_busy = false }
+	:: !target_is_root -> atomic { assert(all_alive); show_root(); between_busy = false }
 	:: else
 	fi;
 #ifndef BROKEN_UNLOCK_EARLY
@@ -209,16 +227,26 @@ inline poll()
 	if
 	:: lowest_requested
 	:: !lowest_reached && between_requested
-	:: !lowest_reached && root_requested
+	:: !lowest_reached && root_requested && (root_shown || !root_busy)
 	fi;
-#if defined(BROKEN_POLL_NEAR)
+#ifndef BROKEN_POLL_NO_WAIT
+#ifndef BROKEN_POLL_ROOT
 	if
 	:: lowest_requested -> !lowest_busy
 	:: !lowest_requested && between_requested -> !between_busy
-	:: !lowest_requested && !between_requested -> !root_busy
+	:: else
+	fi;
+#endif
+#ifdef BROKEN_POLL_NEAR
+	if
+	:: lowest_requested || between_requested
+	:: else -> !root_shown
 	fi
-#elif !defined(BROKEN_POLL_NO_WAIT)
-	!root_busy
+#else
+	!root_shown
+#endif
+#else
+	skip
 #endif
 }
 
