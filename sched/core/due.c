@@ -37,8 +37,8 @@
  * weft__search_stop().
  *
  * A task that forks and joins makes no picks. So a fork that sees DUE makes the next join take the
- * slow way, which gives way (fork.c). Such a task gives way once in SLICE_NS, so a flood leaves
- * it most of the time.
+ * slow way, which gives way (fork.c). Such a task then goes on for SLICE_NS at least, so a flood
+ * leaves it a slice after each task that is served.
  *
  * While a ring overflows, the injection queue is that ring's tail (ready.c). Its tasks are not due,
  * so a worker whose ring overflows does not set DUE for what it leaves.
@@ -47,7 +47,7 @@
 #include "sched/os/clock.h"
 #include "sched/os/membarrier.h"
 
-/* How long a task that forks and joins goes on before it gives way again. */
+/* How long a task that forks and joins goes on, once it runs again, before it gives way again. */
 #define SLICE_NS ((int64_t)50000)
 
 bool weft__set_due(struct weft_runtime *rt)
@@ -93,15 +93,17 @@ void weft__announce_due(struct weft_runtime *rt)
 
 struct worker *weft__let_due_run(struct worker *w)
 {
-	int64_t now = weft__clock_now();
-
-	if (now - w->gave_way_at < SLICE_NS)
+	if (weft__clock_now() - w->gave_way_at < SLICE_NS)
 		return w;
-	w->gave_way_at = now;
-	if (w->retires)
-		return give_way(w);
-	/* relaxed: our own. */
-	w->served_at = atomic_load_explicit(&w->picks, memory_order_relaxed);
-	w->fair = w->due = true;
-	return weft__suspend(w, LEAVE_YIELD, NULL);
+	if (w->retires) {
+		w = give_way(w);
+	} else {
+		/* relaxed: our own. */
+		w->served_at = atomic_load_explicit(&w->picks, memory_order_relaxed);
+		w->fair = w->due = true;
+		w = weft__suspend(w, LEAVE_YIELD, NULL);
+	}
+	/* Not when it gave way: what was due may have taken longer than a slice. */
+	w->gave_way_at = weft__clock_now();
+	return w;
 }

@@ -401,8 +401,8 @@ void weft__clear_due(struct weft_runtime *rt);
  * fences fully. */
 void weft__announce_due(struct weft_runtime *rt);
 
-/* Suspends w's task for what is due, unless it has done so just before. The worker on which it goes
- * on. */
+/* Suspends w's task for what is due, unless it has gone on after that just before. The worker on
+ * which it goes on. */
 struct worker *weft__let_due_run(struct worker *w);
 
 /* park.c: sleeping and waking workers. */

@@ -76,7 +76,7 @@ struct worker {
 	uint32_t served_at;  /* .picks when it last served what was due */
 	uint64_t looked_switches;  /* .switches when .looked_at was noted */
 	int64_t looked_at;         /* when its task was seen to run */
-	int64_t gave_way_at;       /* when a task that makes no picks last let it do so */
+	int64_t gave_way_at;       /* when a task that makes no picks last went on after it */
 	struct task *put_off_task; /* what that pick has taken already, or NULL */
 	struct task *leaving;
 	struct coro *leaving_coro;

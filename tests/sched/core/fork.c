@@ -3,6 +3,8 @@
 #include "harness.h"
 #include "sched/core/runtime.h"
 
+#include <pthread.h>
+
 struct fib {
 	unsigned n;
 	unsigned long result;
@@ -332,6 +334,62 @@ static void test_it_may_use_three_quarters_of_a_stack(void **state)
 	assert_true(child_exited_with(&child, 0));
 }
 
+/*
+ * Tasks that a plain thread submits are due, and a loop of forks gives way to them (due.c): for one
+ * of them at a time, and then not before it has gone on for a slice.
+ */
+#define DUE_TASKS 10
+#define SLICE_NS  ((int64_t)50000)
+
+/* Of one worker's tasks. Atomic for ThreadSanitizer's user build. */
+static _Atomic unsigned due_run, due_early;
+static _Atomic int64_t due_end; /* of the last one */
+
+static void *take_longer_than_a_slice(void *arg)
+{
+	int64_t begin = weft_now();
+
+	if (due_run > 0 && begin - due_end < SLICE_NS)
+		due_early++;
+	while (weft_now() < begin + 2 * SLICE_NS)
+		;
+	due_run++;
+	due_end = weft_now();
+	return arg;
+}
+
+static void *submit_due_tasks(void *arg)
+{
+	for (unsigned i = 0; i < DUE_TASKS; i++)
+		CHECK(weft_submit(arg, take_longer_than_a_slice, NULL, NULL) == 0);
+	return NULL;
+}
+
+static void *fork_beside_due_tasks(void *arg)
+{
+	int64_t lost = weft_after(LOST_NS);
+	pthread_t thread;
+
+	if (CHECK(pthread_create(&thread, NULL, submit_due_tasks, weft_runtime_self()) == 0))
+		pthread_join(thread, NULL);
+	while (due_run < DUE_TASKS && CHECK(weft_now() < lost)) {
+		weft_forked forked;
+
+		weft_fork(&forked, give_back, NULL);
+		weft_fork_join(&forked);
+	}
+	return arg;
+}
+
+static void test_forks_go_on_for_a_slice_between_what_is_due(void **state)
+{
+	(void)state;
+	due_run = due_early = 0;
+	assert_run(1, fork_beside_due_tasks, NULL);
+	assert_int_equal(due_run, DUE_TASKS);
+	assert_int_equal(due_early, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -345,6 +403,7 @@ int main(void)
 		cmocka_unit_test(test_a_fork_may_wait),
 		cmocka_unit_test(test_a_million_levels_deep),
 		cmocka_unit_test(test_it_may_use_three_quarters_of_a_stack),
+		cmocka_unit_test(test_forks_go_on_for_a_slice_between_what_is_due),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
