@@ -20,6 +20,8 @@ static const struct {
 
 /* The processor's, at most; enough for what others do in a few hundred instructions. */
 #define PAUSES_MAX 500
+/* How often in a row a worker passes tasks on rather than run them itself. */
+#define PASSES_MAX 2000
 /* Of virtual time; what short deadlines are made of. */
 #define LOST_MAX_NS 20000
 
@@ -59,37 +61,34 @@ bool weft__chaos_strikes(struct worker *w, enum chaos_point point)
 	return true;
 }
 
-/* For "hop": to another worker, though the task may wait there behind one that computes. */
-static bool send_to_other(struct worker *w, struct task *t)
+/*
+ * With "hop" a task that becomes runnable goes to the pool's queue, and the worker on which it was
+ * suspended passes it on when it takes it there. So another worker resumes it, as long as one comes
+ * by: if the others compute, the worker passes it on PASSES_MAX times and then runs it itself.
+ * (Rejected: the inbox of another worker, where the task waits behind whatever runs there.)
+ */
+bool weft__chaos_passes_on(struct worker *w, struct task *t)
 {
 	struct weft_runtime *rt = w->rt;
-	struct worker *target = NULL;
+	struct chaos *c = &w->chaos;
 
-	weft__rcu_lock();
-	struct worker_table *table = worker_table(rt);
-	uint32_t start = weft__chaos_choose(w, table->count);
-	for (unsigned i = 0; i < table->count && !target; i++) {
-		struct worker *candidate = table->workers[(start + i) % table->count];
-		/* relaxed: one that retires just now hands its inbox over once nobody can see it
-		 * any more. */
-		if (candidate->id != t->home &&
-		    !atomic_load_explicit(&candidate->retiring, memory_order_relaxed))
-			target = candidate;
+	/* relaxed: workers that come or go just now only change who may run it. */
+	if (!t->coro || t->home != w->id || c->passes == PASSES_MAX ||
+	    atomic_load_explicit(&rt->target, memory_order_relaxed) == 1) {
+		c->passes = 0;
+		return false;
 	}
-	/* inside the section: a worker drains its inbox a last time after a grace period */
-	if (target)
-		weft__wfcq_enqueue(&target->inbox, &t->link);
-	weft__rcu_unlock();
-	if (target)
-		weft__nudge(target);
-	return target != NULL;
+	c->passes++;
+	weft__inject(rt, t);
+	sched_yield();
+	return true;
 }
 
 bool weft__chaos_send_away(struct worker *w, struct task *t, enum chaos_point point)
 {
-	if (w->rt->config.chaos.hop && point == CHAOS_READY)
-		return send_to_other(w, t);
-	if (!weft__chaos_strikes(w, point))
+	bool hop = w->rt->config.chaos.hop && point == CHAOS_READY;
+
+	if (!hop && !weft__chaos_strikes(w, point))
 		return false;
 	/* Where any worker finds it: in the inbox of one that computes, for another one to run, it
 	 * would be stranded. */

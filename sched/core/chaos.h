@@ -4,7 +4,7 @@
  * the worker that comes by rolls its dice: it may lose some time, so that others get between what
  * it did before and what it does after, and it may do what is allowed there and hardly ever
  * happens. With "hop" every resume is on another worker than the one the task was suspended on,
- * whenever there are two. Queues are tiny, of a size by dice.
+ * unless all others compute. Queues are tiny, of a size by dice.
  *
  * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h): it passes with
  * each look at the clock, where a point loses some, and, when nothing is left to do before the
@@ -49,6 +49,7 @@ enum chaos_point {
 /* In each worker; its own but for the counts, which anybody may read. */
 struct chaos {
 	uint64_t schedule; /* hash of the tasks picked, in order */
+	uint32_t passes;   /* how many tasks in a row it has passed on ("hop") */
 	_Atomic uint64_t picks;
 	_Atomic uint64_t struck[CHAOS_POINTS]; /* how often what the point names was done */
 };
@@ -60,6 +61,10 @@ bool weft__chaos_strikes(struct worker *w, enum chaos_point point);
 
 /* At CHAOS_READY and CHAOS_SPAWN: sends a task elsewhere, perhaps: true. */
 bool weft__chaos_send_away(struct worker *w, struct task *t, enum chaos_point point);
+
+/* With "hop": whether w, which has taken t from the pool's queue, has put it back there for another
+ * worker to resume. */
+bool weft__chaos_passes_on(struct worker *w, struct task *t);
 
 /* One of n, by dice. */
 uint32_t weft__chaos_choose(struct worker *w, uint32_t n);

@@ -118,6 +118,8 @@ static struct task *from_injection(struct worker *w, unsigned max, enum stack_fo
 	if (w->retires || weft__wfcq_empty(&rt->injection))
 		return NULL;
 	weft__assert_may_be_slow(w);
+	if (__builtin_expect(rt->config.chaos.hop, 0))
+		max = 1; /* what goes to the ring would be resumed here */
 	unsigned count = weft__wfcq_take(&rt->injection, nodes, max, NULL);
 	if (count == 0)
 		return NULL;
@@ -134,6 +136,9 @@ static struct task *from_injection(struct worker *w, unsigned max, enum stack_fo
 		weft__announce_due(rt);
 	else if (left || count > 1)
 		weft__announce(rt);
+	if (__builtin_expect(rt->config.chaos.hop, 0) &&
+	    weft__chaos_passes_on(w, task_of_link(nodes[0])))
+		return NULL;
 	return startable(w, task_of_link(nodes[0]), stack);
 }
 
@@ -194,7 +199,7 @@ static struct task *from_deque_end(struct worker *w, enum stack_for stack)
 	return startable(w, weft__deque_pop_oldest(&w->deque), stack);
 }
 
-/* Picks under WEFT_CHAOS, where (with "hop") tasks that are not pinned are in inboxes too. */
+/* Picks under WEFT_CHAOS. */
 static __attribute__((noinline)) struct task *pick_by_chance(struct worker *w, uint32_t pick,
 							     enum stack_for stack)
 {

@@ -385,6 +385,41 @@ static void test_queues_are_tiny(void **state)
 	assert_int_equal(seen, 2 + 4 + 8 + 16);
 }
 
+static flag slept;
+
+static void *compute_until_slept(void *arg)
+{
+	while (!is_raised(&slept, 1))
+		;
+	return arg;
+}
+
+/* Every sleep ends with a hop, and one of the workers never comes back to its queues meanwhile. */
+static void *sleep_beside_one_that_computes(void *arg)
+{
+	weft_task *task;
+
+	atomic_store_explicit(&slept, 0, memory_order_relaxed);
+	CHECK(weft_spawn(compute_until_slept, NULL, &task) == 0);
+	for (unsigned i = 0; i < 50; i++)
+		CHECK(weft_sleep(1000) == 0);
+	raise_flag(&slept);
+	CHECK(weft_join(task, NULL) == 0);
+	return arg;
+}
+
+static void test_a_hop_strands_nobody_behind_one_that_computes(void **state)
+{
+	static const unsigned workers[] = {2, 3, 4};
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++) {
+		for (unsigned seed = 1; seed <= 4; seed++)
+			assert_run_chaos(workers[i], seed, ",hop", sleep_beside_one_that_computes,
+					 NULL);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void)
@@ -399,6 +434,7 @@ int main(void)
 		TEST(test_workers_wake_for_nothing_and_deadlines_are_late),
 		TEST(test_cancellers_lose_time),
 		TEST(test_queues_are_tiny),
+		TEST(test_a_hop_strands_nobody_behind_one_that_computes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
