@@ -12,7 +12,7 @@
  * from the injection queue to be run at once (serve_due() in find.c). If more tasks are left there,
  * it sets the bit again, so another worker serves the next one. A worker serves at most every
  * second pick this way, so its own tasks get the other half of the picks. A pick that serves does
- * not count: the promise of find.c is about the picks that follow the order.
+ * not count: the promise of pick.c is about the picks that follow the order.
  *
  * Rejected: a batch for each service. Its tasks would wait in one worker's ring, behind that
  * worker's other tasks. Rejected: a flag in every worker. Whoever sets it would write to as many

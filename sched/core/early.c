@@ -6,7 +6,7 @@
  * leaves it within some ten nanoseconds, so a waker just looks again until it finds PARKED. But the
  * task's thread may need long: the kernel may take its processor away, or the thread starts another
  * one for a blocking call, or wakes another worker. (Stacks for what runs next are made after the
- * switch: see find.c.) A waker that looks on and on would lose that time too, and with it all tasks
+ * switch: see pick.c.) A waker that looks on and on would lose that time too, and with it all tasks
  * of its own worker.
  *
  * The design. A waker looks for about as long as a heavy fence takes (wait.c). Then it leaves the

@@ -20,7 +20,7 @@
 #define WORKERS_MAX WEFT__WORKERS_MAX
 
 /* A runnable task with p others before it in its queue is picked after at most this many times p +
- * 1 picks of the worker that holds it (find.c). */
+ * 1 picks of the worker that holds it (pick.c). */
 #define WEFT__FAIR_BOUND 256
 
 /* The workers that have a thread, in no particular order. RCU: replaced as a whole, under
@@ -305,8 +305,8 @@ static inline void visit_end(struct weft_runtime *rt)
 	atomic_fetch_sub_explicit(&rt->visitors, 1, memory_order_release);
 }
 
-/* find.c: finding work. What these return can run at once: it has started, or w has a stack for
- * it. */
+/* pick.c: a worker's own picks. What these return can run at once: it has started, or w has a stack
+ * for it. */
 
 /*
  * The next task from w's own queues: cheap, no stealing. NULL also when the leader is to make a
@@ -375,8 +375,10 @@ static inline uint32_t weft__count_pick(struct worker *w)
 	return picks;
 }
 
-/* The next task from anywhere; sleeps while there is none. NULL: the worker is to end. By the
- * leader. */
+/* find.c: finding work. */
+
+/* The next task from anywhere, which can run at once; sleeps while there is none. NULL: the worker
+ * is to end. By the leader. */
 struct task *weft__find(struct worker *w);
 
 /* Hands over what w's queues hold to the pool. By the leader. */

@@ -50,7 +50,7 @@
  * looks again for a few microseconds, since most tasks are parked within some ten nanoseconds. Then
  * it leaves the wake to whoever stores PARKED, and goes on (early.c). So no waker waits for another
  * thread, however long that one needs from weft__wait_begin() to its switch: it may start a thread
- * meanwhile, or have lost its processor. The pick of what runs next is never slow there (find.c).
+ * meanwhile, or have lost its processor. The pick of what runs next is never slow there (pick.c).
  *
  * A condition's waiter unlocks its mutex after its wait has begun, and so may wake itself: another
  * thread has signalled it meanwhile, without the mutex, and put it into the mutex's queue. It is

@@ -34,7 +34,7 @@
 /*
  * Takes the task out of a slot, unless the owner does so just now: NULL then, and if there is none.
  *
- * Store-load race with from_slot() in find.c: we store raided, then read taking; it stores taking,
+ * Store-load race with from_slot() in pick.h: we store raided, then read taking; it stores taking,
  * then reads raided. The heavy side is ours: it is the owner who takes from its slot all the time.
  * Either we find it taking, and leave the slot alone, or it finds us, and does not touch the slot
  * but by an exchange, until we are done.

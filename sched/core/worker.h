@@ -55,7 +55,7 @@ struct worker {
 	struct weft__thread *thread_state; /* the thread's: as stale as w after a switch */
 	enum leave leave;
 	bool fair;           /* the leader makes the next pick, a fair one */
-	bool put_off;        /* the leader makes the next pick, one that was put off: find.c */
+	bool put_off;        /* the leader makes the next pick, one that was put off: pick.c */
 	bool due;            /* and it is to serve what is due */
 	bool overflowed;     /* the ring's tail is in the injection queue */
 	bool starving;       /* was refused a stack when it last asked (starve.c) */

@@ -59,9 +59,9 @@ MUTANTS = [
            unit('sched-core-look-again')),
     Mutant('no-recheck-of-injection', 'a worker that goes to sleep does not look at what was injected once more',
            'sched/core/find.c',
-           '''t = from_inbox(w, STACK_GET);
+           '''t = weft__from_inbox(w, STACK_GET);
            if (!t && !w->retires)
-           t = from_injection(w, 1, STACK_GET);
+           t = weft__from_injection(w, 1, STACK_GET);
            if (t)''',
            't = NULL; if (t)',
            unit('sched-core-look-again')),
@@ -123,7 +123,7 @@ MUTANTS = [
            'if (w->overflowed) weft__wfcq_enqueue(&w->rt->injection, &t->link); w->overflowed = true;',
            unit('sched-core-fair')),
     Mutant('injection-loses-tail', 'the last one of a batch of injected tasks is lost',
-           'sched/core/find.c',
+           'sched/core/pick.c',
            'for (unsigned i = 1; i < count; i++) { struct task *t = task_of_link(nodes[i]);',
            'for (unsigned i = 1; i + 1 < count; i++) { struct task *t = task_of_link(nodes[i]);',
            stress('submit')),
@@ -133,7 +133,7 @@ MUTANTS = [
            'for (unsigned i = 1; i + 1 < count; i++) { if (chaos',
            stress('steal')),
     Mutant('unfair-picks', 'a worker never looks at what its usual order neglects',
-           'sched/core/find.c',
+           'sched/core/pick.c',
            'if (pick % LEADER_EVERY == 0) {',
            'if (0) {',
            unit('sched-core-fair')),

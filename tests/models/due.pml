@@ -3,7 +3,8 @@
  * What is due while workers are busy: no injected task waits for a pick that does not look for it.
  *
  * Mirrors: sched/core/due.c weft__set_due(), weft__clear_due(), weft__announce_due();
- * sched/core/find.c pick_specially(), serve_due(), look_around(), from_injection();
+ * sched/core/pick.c pick_specially(), weft__from_injection(); sched/core/find.c serve_due(),
+ * look_around();
  * sched/core/park.c push_sleeper_locked(), wake_one(), weft__hand_to_sleeper(),
  * weft__search_stop(), await_rouse(), weft__get_up(); sched/core/ready.c weft__inject().
  *

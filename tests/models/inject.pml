@@ -4,8 +4,9 @@
  * a consumer owes the others.
  *
  * Mirrors: sched/queue/urcu.c weft__wfcq_enqueue(), weft__wfcq_take(), take_locked(),
- * weft__wfcq_empty(); what of sched/core/find.c from_injection() and weft__find() calls them; of
- * sched/core/park.c weft__announce(), weft__sleep_announce(), weft__get_up(), weft__search_stop().
+ * weft__wfcq_empty(); what of sched/core/pick.c weft__from_injection() and of sched/core/find.c
+ * weft__find() calls them; of sched/core/park.c weft__announce(), weft__sleep_announce(),
+ * weft__get_up(), weft__search_stop().
  *
  * The actors: PRODUCERS threads that each inject one task, with a light fence, as workers do; one
  * holder that looks into the queue between two other tasks, is no searcher, and then computes for
@@ -114,8 +115,8 @@ inline take(me, max)
 	again = false
 }
 
-/* Of what it took from_injection() runs one and keeps the others where they can be stolen. Here it
- * starts them, too. */
+/* Of what it took weft__from_injection() runs one and keeps the others where they can be stolen.
+ * Here it starts them, too. */
 inline from_injection(me, max)
 {
 	if

@@ -8,8 +8,8 @@
  * weft__wake_all(), weft__search_start(), look_at_workers(), weft__search_stop(),
  * weft__sleep_announce(), await_rouse(), weft__get_up(), stop_if_over(), must_get_up(),
  * weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_between(), weft__watch_stop(); sched/core/find.c
- * weft__find(), look_around(), search(), from_injection(), or_handed(); sched/core/find.h
- * from_hand(); sched/core/steal.c weft__steal(); sched/core/ready.c weft__ready(),
+ * weft__find(), look_around(), search(), or_handed(); sched/core/find.h from_hand();
+ * sched/core/pick.c weft__from_injection(); sched/core/steal.c weft__steal(); sched/core/ready.c weft__ready(),
  * weft__ready_tail(), weft__inject(), weft__inject_from_outside(), to_inbox(); sched/core/workers.c
  * weft__all_ended(); sched/core/runtime.c weft_runtime_destroy(), weft__stop(). (The look at idle
  * in sched/core/runtime.h weft__start_later_unpinned() is that of weft__announce(), taken before

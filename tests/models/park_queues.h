@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a worker of park.pml takes from its own queues and the injection queue, each in one step:
- * from_slot(), from_ring(), from_inbox() and from_injection() of sched/core/find.c.
+ * from_slot() of sched/core/pick.h; weft__from_ring(), weft__from_inbox() and
+ * weft__from_injection() of pick.c.
  */
 /* Each sets t to what it took: 1, an unpinned task; 2, the pinned one. */
 inline from_slot()

@@ -3,7 +3,8 @@
  * A worker that retires: what is in its queues, and the wakes that it gets, are not lost.
  *
  * Mirrors: sched/core/workers.c retire_locked(), start_locked(), weft__worker_leave();
- * sched/core/find.c weft__find(), weft__hand_over(), from_inbox(), from_injection();
+ * sched/core/find.c weft__find(), weft__hand_over(); sched/core/pick.c weft__from_inbox(),
+ * weft__from_injection();
  * sched/core/steal.c weft__steal(); sched/core/park.c as_sleeper(), push_sleeper_locked(),
  * take_sleeper_locked(), rouse(), wake_one(), weft__announce(), weft__nudge(), look_at_workers(),
  * weft__search_stop(), weft__sleep_announce(), weft__get_up(), must_get_up(), weft__sleep();
@@ -175,7 +176,7 @@ inline get_up()
 	fi
 }
 
-/* from_ring(), from_inbox() */
+/* weft__from_ring(), weft__from_inbox() */
 inline from_own()
 {
 	atomic {

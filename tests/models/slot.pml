@@ -2,7 +2,7 @@
 /*
  * The next slot: its owner takes by a load and a store, and a watcher takes what the owner leaves.
  *
- * Mirrors: sched/core/find.c from_slot(); sched/core/ready.c weft__ready(); sched/core/watch.c
+ * Mirrors: sched/core/pick.h from_slot(); sched/core/ready.c weft__ready(); sched/core/watch.c
  * raid(), weft__watch().
  *
  * Invariants: each task that is put into the slot is taken once, by the owner, by who displaces it,

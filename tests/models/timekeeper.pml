@@ -7,7 +7,7 @@
  * timekeeper_main(), start(); sched/core/park.c weft__announce_timer(), take_sleeper_locked(),
  * push_sleeper_locked(), wake_one(), leave_to_busy(), weft__search_stop(), keep_time(),
  * await_rouse(), weft__get_up(), weft__hand_to_sleeper(); sched/core/due.c weft__set_due(),
- * weft__clear_due(); sched/core/find.c pick_specially(), serve_due(), look_around();
+ * weft__clear_due(); sched/core/pick.c pick_specially(); sched/core/find.c serve_due(), look_around();
  * sched/core/timer.c publish_earliest(); sched/core/execute.c announce_armed().
  *
  * The actors: worker 0 runs a task that arms one deadline or, with TWO, two of them, the earlier

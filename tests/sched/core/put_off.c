@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A task whose wait has begun does nothing slow before its switch. If what it would run next needs a
- * new stack, or must be fetched from the injection queue, its leader makes that pick (find.c). And
+ * new stack, or must be fetched from the injection queue, its leader makes that pick (pick.c). And
  * whoever runs next tells others of its deadline. The library asserts that nothing slow is done
  * there; here every pick of a waiting task needs it.
  */

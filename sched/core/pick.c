@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker's own picks: in which order it looks into its own queues.
+ *
+ * They go slot, ring, deque, inbox: what was just woken (its data is hot), what waits longest of
+ * those that have started, then the newest unstarted task (so that a recursion is run depth first,
+ * in bounded memory).
+ *
+ * Fairness. Taken alone this order starves: two tasks that wake each other never leave the slot,
+ * two that yield never leave the ring, and new tasks on the deque bury old ones. So some picks take
+ * another order, by their number:
+ *
+ *   every 16th  the ring, or eight picks later the deque, comes before the slot;
+ *   every 64th  is made by the leader, from four sources in turn: the injection queue, the old end
+ *               of the deque, the inbox, and tasks that wait for a stack of uncommon size. The
+ *               leader also runs the timers then;
+ *   while something is due, every second pick is the leader's, which serves it: see due.c. It does
+ *               not count, and the number's turn comes next.
+ *
+ * Hence every runnable task that a worker holds is picked after a bounded number of that worker's
+ * picks, whatever else arrives: with p tasks before it in its queue, at most WEFT__FAIR_BOUND * (p
+ * + 1). See docs/design.md.
+ *
+ * Two others pick without a look at the queues, and count it: a join that starts its child
+ * (join.c), and an end that goes on with its joiner (weft__wait_wake_next()). Both do so only where
+ * the order above would say the same, and never at the leader's picks. (Under WEFT_CHAOS, where
+ * there is no order, a join does so by chance, and an end never.)
+ *
+ * Putting off. The pick of a task that waits comes after its wait has begun, and its wake may come
+ * any time. So that it is parked at once, its pick does nothing slow: it takes no more memory, and
+ * makes no system call. Where a task needs a new stack, or the ring is to be filled from the
+ * injection queue, the pick ends without a result, and the leader makes it anew.
+ */
+#include "pick.h"
+#include "wait.h"
+
+#define LEADER_EVERY    WEFT__LEADER_EVERY
+#define RING_EVERY      16
+#define DEQUE_OFFSET    WEFT__ORDERED_PICK
+#define INJECTION_BATCH WEFT__INJECTION_BATCH
+#define RING_AHEAD      8
+
+static_assert(RING_EVERY % DEQUE_OFFSET == 0 && LEADER_EVERY % DEQUE_OFFSET == 0,
+	      "the others may take the slot without a look at the number");
+
+struct task *weft__from_deque(struct worker *w, enum stack_for stack)
+{
+	if (weft__deque_empty(&w->deque))
+		return NULL;
+	/* Not taken out without a stack for it: here it can still be stolen, or run inline by who
+	 * forked it. */
+	if (!has_stack(w, stack))
+		return NULL;
+	return startable(w, weft__deque_pop(&w->deque), stack);
+}
+
+struct task *weft__from_inbox(struct worker *w, enum stack_for stack)
+{
+	struct weft__wfcq_node *node;
+
+	if (weft__wfcq_empty(&w->inbox) || !weft__wfcq_take(&w->inbox, &node, 1, NULL))
+		return NULL;
+	return startable(w, task_of_link(node), stack);
+}
+
+struct task *weft__from_injection(struct worker *w, unsigned max, enum stack_for stack)
+{
+	struct weft_runtime *rt = w->rt;
+	struct weft__wfcq_node *nodes[INJECTION_BATCH];
+
+	if (w->retires || weft__wfcq_empty(&rt->injection))
+		return NULL;
+	weft__assert_may_be_slow(w);
+	if (__builtin_expect(rt->config.chaos.hop, 0))
+		max = 1; /* what goes to the ring would be resumed here */
+	unsigned count = weft__wfcq_take(&rt->injection, nodes, max, NULL);
+	if (count == 0)
+		return NULL;
+	counter_add(&w->counters.injected, count);
+	for (unsigned i = 1; i < count; i++) {
+		struct task *t = task_of_link(nodes[i]);
+
+		if (!weft__ring_push(&w->ring, t, task_hint(t)))
+			weft__wfcq_enqueue(&rt->injection, nodes[i]);
+	}
+	/* Those who were turned away while we took, and those who sleep, learn of what is left. */
+	bool left = !weft__wfcq_empty(&rt->injection);
+	if (left && !w->overflowed)
+		weft__announce_due(rt);
+	else if (left || count > 1)
+		weft__announce(rt);
+	if (__builtin_expect(rt->config.chaos.hop, 0) &&
+	    weft__chaos_passes_on(w, task_of_link(nodes[0])))
+		return NULL;
+	return startable(w, task_of_link(nodes[0]), stack);
+}
+
+/* Takes the oldest of the ring, and has loaded what one of the next will need. */
+static inline __attribute__((always_inline)) struct task *pop_ring(struct worker *w)
+{
+	uintptr_t hint;
+	void *ahead = weft__ring_ahead(&w->ring, RING_AHEAD, &hint);
+
+	if (ahead)
+		task_prefetch(ahead, hint);
+	return weft__ring_pop(&w->ring);
+}
+
+/*
+ * While the ring overflows, the injection queue is its tail (ready.c): everybody keeps their place
+ * in the line, and the ring is filled anew when it is empty.
+ */
+struct task *weft__from_ring(struct worker *w, enum stack_for stack)
+{
+	struct task *t = pop_ring(w);
+
+	if (t)
+		return startable(w, t, stack);
+	if (!w->overflowed)
+		return NULL;
+	if (stack == STACK_AT_HAND) {
+		weft__put_off(w, NULL); /* the ring may have to grow, a worker to be woken */
+		return NULL;
+	}
+	t = weft__from_injection(w, INJECTION_BATCH, stack);
+	if (!t)
+		w->overflowed = false;
+	return t;
+}
+
+struct task *weft__from_deque_end(struct worker *w, enum stack_for stack)
+{
+	if (weft__deque_empty(&w->deque) || !has_stack(w, stack))
+		return NULL;
+	return startable(w, weft__deque_pop_oldest(&w->deque), stack);
+}
+
+void weft__put_off(struct worker *w, struct task *t)
+{
+	w->put_off = true;
+	w->put_off_task = t;
+	/* The leader makes the pick of the same number. relaxed: as in weft__count_pick(). */
+	atomic_store_explicit(&w->picks, atomic_load_explicit(&w->picks, memory_order_relaxed) - 1,
+			      memory_order_relaxed);
+}
+
+/* Whether a pick that has found t goes on: it has found nothing, and is not put off. */
+static inline bool goes_on(const struct worker *w, const struct task *t)
+{
+	return !t && !w->put_off;
+}
+
+/* Picks under WEFT_CHAOS. */
+static __attribute__((noinline)) struct task *pick_by_chance(struct worker *w, uint32_t pick,
+							     enum stack_for stack)
+{
+	enum { SLOT, RING, DEQUE, DEQUE_END, INBOX, SOURCES };
+	struct task *t = NULL;
+	uint32_t first = SLOT;
+
+	if (pick % LEADER_EVERY == 0 || weft__chaos_strikes(w, CHAOS_PICK)) {
+		w->fair = true;
+		w->due = is_due(w->rt);
+		return NULL;
+	}
+	if (weft__chaos_strikes(w, CHAOS_ORDER))
+		first = weft__chaos_choose(w, SOURCES);
+	for (uint32_t i = 0; i < SOURCES && goes_on(w, t); i++) {
+		switch ((first + i) % SOURCES) {
+		case SLOT:
+			t = from_slot(w);
+			break;
+		case RING:
+			t = weft__from_ring(w, stack);
+			break;
+		case DEQUE:
+			t = weft__from_deque(w, stack);
+			break;
+		case DEQUE_END:
+			t = weft__from_deque_end(w, stack);
+			break;
+		case INBOX:
+			t = weft__from_inbox(w, stack);
+			break;
+		}
+	}
+	/* The leader's picks are noted where it runs them. */
+	if (t && w->task)
+		weft__chaos_picked(w, t);
+	return t;
+}
+
+/* The pick of that number, in the whole order. */
+static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint32_t pick,
+							 enum stack_for stack)
+{
+	struct task *t = NULL;
+
+	if (pick % LEADER_EVERY == 0) {
+		w->fair = true;
+		return NULL;
+	}
+	if (pick % RING_EVERY == 0)
+		t = weft__from_ring(w, stack);
+	else if (pick % RING_EVERY == DEQUE_OFFSET)
+		t = weft__from_deque(w, stack);
+
+	if (goes_on(w, t))
+		t = from_slot(w);
+	if (goes_on(w, t))
+		t = weft__from_ring(w, stack);
+	if (goes_on(w, t))
+		t = weft__from_deque(w, stack);
+	if (goes_on(w, t) && w->pinned > 0)
+		t = weft__from_inbox(w, stack);
+	return t;
+}
+
+/* The way of tasks that yield: the ring, and only then the whole order. */
+static __attribute__((noinline)) struct task *pick_ring(struct worker *w, uint32_t pick,
+							enum stack_for stack)
+{
+	struct task *t = pop_ring(w);
+
+	if (__builtin_expect(t && t->coro, 1))
+		return t;
+	if (t) {
+		t = startable(w, t, stack);
+		if (!goes_on(w, t))
+			return t;
+	}
+	return pick_local(w, pick, stack);
+}
+
+/* While something is due the leader makes every second pick, which is not counted. */
+static __attribute__((noinline)) struct task *pick_specially(struct worker *w, uint32_t pick,
+							     enum stack_for stack)
+{
+	if (w->rt->config.chaos.on)
+		return pick_by_chance(w, pick, stack);
+	uint32_t before = pick - 1;
+	bool serves = w->served_at != before && !w->retires;
+	if (serves) {
+		/* relaxed: as in weft__count_pick(). */
+		atomic_store_explicit(&w->picks, before, memory_order_relaxed);
+		w->served_at = before;
+	} else {
+		struct task *t = pick_local(w, pick, stack);
+		if (!goes_on(w, t) || w->fair || w->retires)
+			return t;
+		w->served_at = pick;
+	}
+	w->fair = w->due = true;
+	return NULL;
+}
+
+struct task *weft__pick_local(struct worker *w, enum stack_for stack)
+{
+	uint32_t pick = weft__count_pick(w);
+
+	/* Between those picks that take another order the slot comes first: the way of tasks that
+	 * talk to each other. What is in the slot has started. */
+	if (weft__picks_are_special(w->rt))
+		return pick_specially(w, pick, stack);
+	if (__builtin_expect(pick % DEQUE_OFFSET != 0, 1)) {
+		struct task *t = from_slot(w);
+		if (t)
+			return t;
+		return pick_ring(w, pick, stack);
+	}
+	return pick_local(w, pick, stack);
+}
