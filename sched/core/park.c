@@ -114,13 +114,13 @@ static void push_sleeper_locked(struct worker *w)
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	/* seq_cst, here and below: not needed for the races, which the fences decide; it
 	 * keeps them simple to read, as in the models. */
-	do {
-		/* relaxed: published by the change of idle; see leave_to_busy(). */
-		if (idle & cleared)
-			atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
-	} while (
-		!atomic_compare_exchange_weak_explicit(&rt->idle, &idle, (idle & ~cleared) + change,
-						       memory_order_seq_cst, memory_order_relaxed));
+	while (!atomic_compare_exchange_weak_explicit(&rt->idle, &idle, (idle & ~cleared) + change,
+						      memory_order_seq_cst, memory_order_relaxed))
+		;
+	/* Not before DUE is cleared: the timekeeper would rely on it once more. release: that it is,
+	 * for the acquire in leave_to_busy(). */
+	if (idle & cleared)
+		atomic_store_explicit(&rt->post_left, true, memory_order_release);
 	rt->awake_count--;
 	w->searching = false;
 }
@@ -136,9 +136,11 @@ static void take_sleeper_locked(struct weft_runtime *rt, struct worker *w, uint6
 	atomic_store_explicit(&w->asleep, 0, memory_order_relaxed);
 	if (rt->keeper == w) {
 		rt->keeper = NULL;
-		/* relaxed, both: published by the change of idle that follows; see search_stop(). */
-		atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
+		/* relaxed: published by the change of idle that follows; see search_stop(). */
 		atomic_store_explicit(&rt->keeper_deadline, WEFT_FOREVER, memory_order_relaxed);
+		/* release: that there is no keeper, for the acquire in leave_to_busy(). Whoever
+		 * looks for us must not find the post taken still. */
+		atomic_store_explicit(&rt->post_left, true, memory_order_release);
 	}
 	atomic_fetch_add_explicit(&rt->idle, as - as_sleeper(w), memory_order_seq_cst);
 	rt->awake_count++;
@@ -402,10 +404,12 @@ static void leave_to_busy(struct worker *w)
 	weft__fence_full();
 	if (!weft__wfcq_empty(&rt->injection) && !w->overflowed)
 		weft__announce_due(rt);
-	/* relaxed, here and below: the change of idle has published it. */
-	if (!atomic_load_explicit(&rt->post_left, memory_order_relaxed))
+	/* relaxed: the change of idle has published it. acquire: how the post was left, released by
+	 * take_sleeper_locked() and push_sleeper_locked(). One step, so that no later one is
+	 * overwritten. */
+	if (!atomic_load_explicit(&rt->post_left, memory_order_relaxed) ||
+	    !atomic_exchange_explicit(&rt->post_left, false, memory_order_acquire))
 		return;
-	atomic_store_explicit(&rt->post_left, false, memory_order_relaxed);
 	/* store-load race with weft__announce_timer(): keeper_deadline, then the deadlines */
 	weft__fence_heavy();
 	int64_t timer = weft__earliest_timer(rt);

@@ -55,6 +55,7 @@ MODELS = {
     'timekeeper': (['', 'TWO CALM'], {
         '': 'NO_ENGAGE NO_POST KEEPER_SILENT CALLER_SILENT SLEEPER_SILENT WOKEN_SILENT POST_LIGHT START_LIGHT '
             'ARMED_SILENT',
+        'OTHERS=2': 'POST_FIRST',
         'TWO CALM': 'NO_HEAVY LOOK_FIRST NO_PLAN NO_RETURN',
     }),
     'retire': (['', 'RING', 'AGAIN'], {
@@ -108,7 +109,7 @@ LONG = {
     'park': ['PUT=1', 'PUT=2', 'PUT=3', 'OUTSIDE=0 SEARCHERS=2 PINNED'],
     'due': [],
     'keeper': ['ARMS=2 SEARCHERS=2'],
-    'timekeeper': [],
+    'timekeeper': ['OTHERS=2'],
     'retire': ['PINNED', 'RING SENDER', 'RING SENDER PINNED'],
     'sem': ['ACQUIRERS=3 RELEASERS=2', 'ACQUIRERS=3 FIRST=1 RELEASERS=2 WANT=2'],
     'cond': [''],

@@ -12,7 +12,7 @@
  *
  * The actors: worker 0 runs a task that arms one deadline or, with TWO, two of them, the earlier
  * one first or last. Then it computes for long or, without CALM, may end. Worker 1 looks for work, and may find a long task while it
- * searches. A long task picks again and again, looks for nothing but DUE when it does, and ends
+ * searches, or with OTHERS=2 two. A long task picks again and again, looks for nothing but DUE when it does, and ends
  * when all deadlines have been served. The timekeeper; a clock; without
  * CALM a thread that hands a long task to a worker that sleeps, if it is not the keeper, or wakes
  * any of them.
@@ -22,7 +22,7 @@
  * Bounds: as above. An urgency of 2 is the deadline that passes first, 1 the other one, 0 none. The
  * armer's stores go through a store buffer. Who takes a deadline out of the tree waits for its
  * lock, whose release follows the armer's stores; its own stores are at once. Sections under
- * idle_lock are one step. The keeper's part while others sleep is in keeper.pml, injected
+ * idle_lock are one step, but that in which the thread wakes the keeper. The keeper's part while others sleep is in keeper.pml, injected
  * tasks in due.pml.
  *
  * Broken: NO_ENGAGE: who arms engages nobody if none sleeps. NO_HEAVY: the timekeeper fences
@@ -34,7 +34,7 @@
  * WOKEN_SILENT: who wakes a worker to be the keeper does not say so. POST_LIGHT: who looks after a
  * post fences lightly. START_LIGHT: who asks for the thread's start fences lightly.
  * ARMED_SILENT: a worker that goes to sleep, and finds something in its last look, keeps it to itself that it has a
- * deadline.
+ * deadline. POST_FIRST: who takes the keeper off the list says that a post was left before it is.
  */
 #define STORERS  1 /* worker 0 */
 #define FENCERS  3 /* the workers, the timekeeper */
@@ -55,9 +55,14 @@ bool due, post_left, runs;
 byte until;       /* when the timekeeper looks next */
 bool asleep[2], awake[2], given[2];
 byte keeper, kept;
-bool other;       /* the long task that a searcher may find is found */
+bool locked;      /* idle_lock, by the thread */
+byte other;       /* how many long tasks searchers have found */
 byte armed;       /* ghost: how many deadlines there will be */
 byte served;      /* ghost */
+
+#ifndef OTHERS
+#define OTHERS 1
+#endif
 
 #define SLEEPERS (asleep[0] || asleep[1])
 #define OVER     (armed && served == armed)
@@ -83,6 +88,7 @@ inline take_sleeper(w)
 inline wake_one(searchers_do)
 {
 	atomic {
+		!locked ->
 		if
 		:: searchers_do && searchers -> again = false
 		:: !(searchers_do && searchers) && asleep[0] -> take_sleeper(0); searchers++; awake[0] = true; again = false
@@ -242,8 +248,7 @@ inline search_stop()
 	/* leave_to_busy() */
 	if
 #ifndef BROKEN_NO_POST
-	:: last && post_left ->
-		post_left = false;
+	:: atomic { last && post_left -> post_left = false };
 #ifndef BROKEN_POST_LIGHT
 		heavy_fence(me);
 #endif
@@ -276,7 +281,7 @@ inline await_rouse()
 inline get_up()
 {
 	if
-	:: atomic { asleep[me] -> take_sleeper(me); searchers++; searching = true }
+	:: atomic { asleep[me] && !locked -> take_sleeper(me); searchers++; searching = true }
 	:: !asleep[me] -> await_rouse()
 	fi
 }
@@ -329,13 +334,13 @@ find:
 		run_timers();
 		if
 		:: t -> goto found
-		:: !t && !other -> other = true; t = 2; goto found
+		:: !t && other < OTHERS -> other++; t = 2; goto found
 		:: !t
 		fi
 	:: else
 	fi;
 	atomic {
-		OWN_STORES_OUT ->
+		OWN_STORES_OUT && !locked ->
 		asleep[me] = true;
 		searchers = searchers - searching;
 		searching = false;
@@ -350,12 +355,13 @@ find:
 	heavy_fence(me);
 	/* What it has found in its last look. */
 	if
-	:: !other -> other = true; get_up(); t = 2; goto found
+	:: other < OTHERS -> other++; get_up(); t = 2; goto found
 	:: true
 	fi;
 	/* keep_time() */
 	best = cell[EARLIEST];
 	atomic {
+		!locked ->
 		if
 		:: asleep[me] && best > kept -> keeper = me + 1; kept = best; mine = best
 		:: else
@@ -452,6 +458,21 @@ proctype thread()
 		awake[1] = true
 	}
 	:: wake_one(true)
+	:: atomic { !searchers && asleep[1] && keeper == 2 -> locked = true };
+#ifdef BROKEN_POST_FIRST
+		post_left = true;
+		kept = 0;
+#else
+		kept = 0;
+		post_left = true;
+#endif
+		atomic {
+			keeper = 0;
+			asleep[1] = false;
+			searchers++;
+			awake[1] = true;
+			locked = false
+		}
 	:: true
 	fi
 }
