@@ -39,7 +39,7 @@ static inline bool has_stack(struct worker *w, enum stack_for stack)
 	return weft__can_start(w);
 }
 
-/* What a plain thread has handed to a worker that slept (park.c). By the owner, once it is awake;
+/* What a plain thread has handed to a worker that slept (rouse.c). By the owner, once it is awake;
  * and by searchers, as its thread may have to wait for a processor. */
 static inline struct task *from_hand(struct worker *owner)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Sleeping and waking workers: no wake is lost, few are superfluous, an idle runtime uses no CPU.
+ * Workers that go to sleep, and the protocol by which others (rouse.c) wake them: no wake is lost,
+ * few are superfluous, an idle runtime uses no CPU.
  *
  * The problem. Whoever makes a task visible should wake a worker only if one is needed: a wake
  * costs microseconds. A worker that finds nothing should sleep only if nothing is there. The
@@ -33,29 +34,6 @@
  * if there is more to do. A woken worker is a searcher from the moment it is woken: a burst of
  * announcements wakes one worker, which wakes the next.
  *
- * A task that a plain thread submits or wakes while nobody searches is handed to a sleeper, which
- * is no searcher then and runs its task at once. (Rejected: always by the injection queue. Who is
- * woken for that is a searcher, and as the last one fences and looks everywhere before it runs what
- * it was woken for.) That is sound for a sleeper on whom nobody relies any more:
- *
- *  - one that has settled: has finished its last look, and waits. One that is taken off the list
- *    before is still answerable for what was announced while it searched, and for deadlines: it
- *    becomes a searcher in await_rouse(), hence looks around when it stops. (That it counts as one
- *    only then does not matter: meanwhile somebody is woken without need, at worst.)
- *  - not the keeper; and a watcher, which only it knows to be one, becomes a searcher, too.
- *
- * At no time does it count as a searcher unless it will look: announcers would rely on it.
- * Searchers may take what was handed (steal.c), as the worker's thread may have to wait for a
- * processor. The injection queue was empty, so nobody who came before is overtaken.
- *
- * What is injected while all workers are busy is served by the next pick of one of them: see due.c.
- *
- * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see
- * watch.c.
- *
- * A retiring worker looks for no work, so it does not count as a sleeper and is woken for none: it
- * is on the list for those who nudge it, and may be the keeper.
- *
  * Deadlines, of tasks and of the depot. One sleeper, the keeper, waits for the earliest one.
  * `keeper_deadline` says until when it sleeps.
  *
@@ -77,244 +55,17 @@
  * keeper gets something else to do, the last searcher's look around (which it is, or will be) wakes
  * the next one.
  *
- * A sleeping worker waits for `awake` to become 1. Whoever takes it off the list of sleepers (under
- * idle_lock) stores that, so each time on the list is ended by exactly one.
+ * Who is woken for what, and why a task may be handed to a sleeper: see rouse.c.
  */
-#include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
 #include "sched/os/membarrier.h"
+#include "sleepers.h"
 #include "watch.h"
 
 #include <errno.h>
 
 #define STARVE_NS ((int64_t)5000000) /* how often a worker asks again for a stack (starve.c) */
-
-/*
- * What w counts as while it sleeps. One that retires would not look for work: it is woken by nudges
- * only, and by itself. (w->retires does not change while w is on the list.)
- */
-static uint64_t as_sleeper(const struct worker *w)
-{
-	return w->retires ? 0 : SLEEPER;
-}
-
-static void push_sleeper_locked(struct worker *w)
-{
-	struct weft_runtime *rt = w->rt;
-
-	w->sleep_next = rt->sleepers;
-	rt->sleepers = w;
-	atomic_store_explicit(&w->awake, 0, memory_order_relaxed);
-	/* relaxed: nudge() reads it after its fence; our own follows. */
-	atomic_store_explicit(&w->asleep, 1, memory_order_relaxed);
-	/* It looks for what is due once it is on the list: see due.c. */
-	uint64_t change = as_sleeper(w) - (w->searching ? SEARCHER : 0);
-	uint64_t cleared = w->retires ? 0 : DUE;
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	/* seq_cst, here and below: not needed for the races, which the fences decide; it
-	 * keeps them simple to read, as in the models. */
-	while (!atomic_compare_exchange_weak_explicit(&rt->idle, &idle, (idle & ~cleared) + change,
-						      memory_order_seq_cst, memory_order_relaxed))
-		;
-	/* Not before DUE is cleared: the timekeeper would rely on it once more. release: that it is,
-	 * for the acquire in leave_to_busy(). */
-	if (idle & cleared)
-		atomic_store_explicit(&rt->post_left, true, memory_order_release);
-	rt->awake_count--;
-	w->searching = false;
-}
-
-/* Takes w, which is on the list, off it. It counts as that (SEARCHER, or 0) from now on. */
-static void take_sleeper_locked(struct weft_runtime *rt, struct worker *w, uint64_t as)
-{
-	struct worker **link = &rt->sleepers;
-
-	while (*link != w)
-		link = &(*link)->sleep_next;
-	*link = w->sleep_next;
-	atomic_store_explicit(&w->asleep, 0, memory_order_relaxed);
-	if (rt->keeper == w) {
-		rt->keeper = NULL;
-		/* relaxed: published by the change of idle that follows; see search_stop(). */
-		atomic_store_explicit(&rt->keeper_deadline, WEFT_FOREVER, memory_order_relaxed);
-		/* release: that there is no keeper, for the acquire in leave_to_busy(). Whoever
-		 * looks for us must not find the post taken still. */
-		atomic_store_explicit(&rt->post_left, true, memory_order_release);
-	}
-	atomic_fetch_add_explicit(&rt->idle, as - as_sleeper(w), memory_order_seq_cst);
-	rt->awake_count++;
-}
-
-static void rouse(struct worker *w)
-{
-	if (w->rt->config.spin_us > 0)
-		w->roused_at = weft__clock_now();
-	/* release: pairs with the acquires in weft__sleep() and await_rouse(), for all that we have
-	 * left in w; w->searching is set by w itself. */
-	atomic_store_explicit(&w->awake, 1, memory_order_release);
-	weft__futex_wake(&w->awake, 1);
-}
-
-/* The worker to wake, but not that one: who went to sleep last, which has the warmest caches. */
-static struct worker *sleeper_locked(struct weft_runtime *rt, const struct worker *except)
-{
-	struct worker *self = rt->config.chaos.on ? weft__worker() : NULL, *w = NULL;
-	bool longest = self && self->rt == rt && chaos_at(self, CHAOS_ROUSE);
-
-	for (struct worker *s = rt->sleepers; s && (!w || longest); s = s->sleep_next) {
-		if (!s->retires && s != except)
-			w = s;
-	}
-	return w;
-}
-
-/* Wakes the worker that went to sleep last; unless, for `searchers_do`, somebody searches by now.
- * false: nobody sleeps any more, and nobody does it. */
-static bool wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
-{
-	struct worker *w = NULL;
-
-	weft__lock(&rt->idle_lock);
-	/* relaxed: how many sleep changes only under the lock we hold; who searches is a hint. */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	bool done = searchers_do && SEARCHERS(idle) > 0;
-	if (!done) {
-		w = sleeper_locked(rt, NULL);
-		if (w)
-			take_sleeper_locked(rt, w, SEARCHER);
-		/* It watches from now on, so that no more slots wake it or another one before it is
-		 * there. acquire: the last watcher's raids. */
-		if (w && to_watch &&
-		    !atomic_exchange_explicit(&rt->watching, 1, memory_order_acquire))
-			w->to_watch = true;
-	}
-	weft__unlock(&rt->idle_lock);
-	if (w)
-		rouse(w);
-	return done || w;
-}
-
-/* Wakes a worker that is to become the keeper; if it gets something else to do, the last searcher
- * looks. */
-static bool wake_to_keep(struct weft_runtime *rt)
-{
-	/* relaxed: published by the change of idle; see leave_to_busy(). */
-	atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
-	return wake_one(rt, false, false);
-}
-
-bool weft__wake_searcher(struct weft_runtime *rt)
-{
-	return wake_one(rt, true, false);
-}
-
-void weft__announce(struct weft_runtime *rt)
-{
-	weft__fence_light(); /* store-load race with weft__sleep(): see above */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0)
-		wake_one(rt, true, false);
-}
-
-bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
-{
-	struct worker *w;
-	/* relaxed, and no fence: a hint. If there is no sleeper t goes to a queue and is
-	 * announced. */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-
-	if (SLEEPERS(idle) == 0 || SEARCHERS(idle) > 0 || !weft__wfcq_empty(&rt->injection))
-		return false;
-	weft__lock(&rt->idle_lock);
-	w = sleeper_locked(rt, rt->keeper);
-	if (w) {
-		take_sleeper_locked(rt, w, 0);
-		w->given = true;
-		/* release: the task, for the acquire in from_hand() (find.h). */
-		atomic_store_explicit(&w->handed, t, memory_order_release);
-	}
-	weft__unlock(&rt->idle_lock);
-	if (w)
-		rouse(w);
-	return w;
-}
-
-void weft__announce_slot(struct weft_runtime *rt)
-{
-	weft__fence_light(); /* store-load race with weft__sleep(): see above */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0 &&
-	    !atomic_load_explicit(&rt->watching, memory_order_relaxed))
-		wake_one(rt, true, true);
-}
-
-void weft__announce_start(struct worker *w)
-{
-	/* DUE, which excludes sleepers: the next join of a fork takes the slow way, and gives way
-	 * there (join_slowly() in fork.c). */
-	w->inline_span = 0;
-	if (weft__deque_size(&w->deque) == 1)
-		weft__announce_slot(w->rt);
-	else
-		weft__announce(w->rt);
-}
-
-void weft__announce_timer(struct worker *w)
-{
-	struct weft_runtime *rt = w->rt;
-
-	weft__assert_may_be_slow(w);
-	w->timer_armed = false;
-	weft__fence_light(); /* store-load race with weft__sleep(): see above */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	int64_t kept = atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed);
-	int64_t timer = atomic_load_explicit(&w->timers.earliest, memory_order_relaxed);
-	int64_t depot = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
-	if (SLEEPERS(idle) > 0) {
-		if ((timer < depot ? timer : depot) >= kept || wake_to_keep(rt))
-			return;
-	}
-	/* The depot is tended by busy workers as well. */
-	if (timer < kept)
-		weft__timekeeper_engage(w, timer);
-}
-
-void weft__nudge(struct worker *w)
-{
-	struct weft_runtime *rt = w->rt;
-
-	/* store-load race with weft__sleep(): see above, with asleep for idle; by any thread */
-	weft__fence_full();
-	if (!atomic_load_explicit(&w->asleep, memory_order_relaxed))
-		return;
-	weft__lock(&rt->idle_lock);
-	bool was_asleep = atomic_load_explicit(&w->asleep, memory_order_relaxed);
-	if (was_asleep)
-		take_sleeper_locked(rt, w, SEARCHER);
-	weft__unlock(&rt->idle_lock);
-	if (was_asleep)
-		rouse(w);
-}
-
-void weft__wake_all(struct weft_runtime *rt)
-{
-	struct worker *woken = NULL;
-
-	weft__lock(&rt->idle_lock);
-	while (rt->sleepers) {
-		struct worker *w = rt->sleepers;
-		take_sleeper_locked(rt, w, SEARCHER);
-		w->sleep_next = woken;
-		woken = w;
-	}
-	/* Roused under the lock: a roused one could be on the list again, its link overwritten. */
-	for (struct worker *w = woken, *next; w; w = next) {
-		next = w->sleep_next;
-		rouse(w);
-	}
-	weft__unlock(&rt->idle_lock);
-}
 
 bool weft__search_start(struct worker *w)
 {
@@ -405,8 +156,8 @@ static void leave_to_busy(struct worker *w)
 	if (!weft__wfcq_empty(&rt->injection) && !w->overflowed)
 		weft__announce_due(rt);
 	/* relaxed: the change of idle has published it. acquire: how the post was left, released by
-	 * take_sleeper_locked() and push_sleeper_locked(). One step, so that no later one is
-	 * overwritten. */
+	 * take_sleeper_locked() and push_sleeper_locked() (sleepers.h). One step, so that no later
+	 * one is overwritten. */
 	if (!atomic_load_explicit(&rt->post_left, memory_order_relaxed) ||
 	    !atomic_exchange_explicit(&rt->post_left, false, memory_order_acquire))
 		return;
@@ -442,10 +193,10 @@ void weft__search_stop(struct worker *w)
 	bool unwatched =
 		(seen & SEEN_SLOT) && !atomic_load_explicit(&rt->watching, memory_order_relaxed);
 	bool unkept = deadline_unkept(rt);
-	/* relaxed: as in wake_to_keep(). */
+	/* relaxed: as in weft__wake_to_keep(). */
 	if (unkept)
 		atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
-	if ((work || unwatched || unkept) && !wake_one(rt, true, unwatched))
+	if ((work || unwatched || unkept) && !weft__wake_one(rt, true, unwatched))
 		leave_to_busy(w);
 }
 
@@ -474,17 +225,19 @@ void weft__sleep_announce(struct worker *w)
 }
 
 /* Waits until whoever has taken w off the list says so. w is a searcher then, unless it was given a
- * task; who watches, has not settled or lacks a stack (starve.c) is one all the same: see above. */
+ * task; who watches, has not settled or lacks a stack (starve.c) is one all the same: see
+ * rouse.c. */
 static void await_rouse(struct worker *w)
 {
-	/* acquire: pairs with rouse(). No wake is lost: the kernel sleeps only while awake is 0. */
+	/* acquire: pairs with rouse() (rouse.c). No wake is lost: the kernel sleeps only while awake
+	 * is 0. */
 	while (!atomic_load_explicit(&w->awake, memory_order_acquire))
 		weft__futex_wait(&w->awake, 0, WEFT_FOREVER);
 	w->watches |= w->to_watch;
 	w->to_watch = false;
 	w->searching = !w->given || w->watches || w->starving || !w->settled;
 	if (w->given && w->searching)
-		/* seq_cst: simple to read, as in push_sleeper_locked(). */
+		/* seq_cst: simple to read, as in push_sleeper_locked() (sleepers.h). */
 		atomic_fetch_add_explicit(&w->rt->idle, SEARCHER, memory_order_seq_cst);
 	w->given = false;
 	counter_add(&w->counters.nudges, 1);
@@ -548,7 +301,7 @@ void weft__sign_off(struct worker *w)
 	/* store-load race with weft_runtime_destroy() and with who becomes the keeper */
 	weft__fence_heavy();
 	stop_if_over(rt);
-	if (deadline_unkept(rt) && !wake_to_keep(rt))
+	if (deadline_unkept(rt) && !weft__wake_to_keep(rt))
 		weft__timekeeper_engage(w, weft__earliest_timer(rt));
 }
 
@@ -633,7 +386,7 @@ struct task *weft__sleep(struct worker *w)
 		if (nap > until)
 			nap = until;
 		int rc = rest(w, nap);
-		/* acquire: pairs with rouse(). */
+		/* acquire: pairs with rouse() (rouse.c). */
 		if (atomic_load_explicit(&w->awake, memory_order_acquire)) {
 			await_rouse(w);
 			break;

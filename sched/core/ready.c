@@ -4,7 +4,7 @@
  *
  *   woken by a worker of its runtime   that worker's next slot; the one that was there goes to the
  *                                      ring's tail
- *   woken by anybody else              a sleeper's hand (park.c), else the injection queue
+ *   woken by anybody else              a sleeper's hand (rouse.c), else the injection queue
  *   yielded                            the ring's tail
  *   whose deadline has passed          the same, where the worker that sees it has other tasks (due.c)
  *   ring full                          the injection queue

@@ -208,7 +208,7 @@ void weft__start_later(struct worker *w, struct task *t);
 /* weft__start_later_unpinned() where the deque's array is full. */
 void weft__start_later_full(struct worker *w, struct task *t);
 
-/* After an unstarted task was put into w's deque (park.c): wakes for it whom it needs. */
+/* After an unstarted task was put into w's deque (rouse.c): wakes for it whom it needs. */
 void weft__announce_start(struct worker *w);
 
 /*
@@ -407,7 +407,7 @@ void weft__announce_due(struct weft_runtime *rt);
  * which it goes on. */
 struct worker *weft__let_due_run(struct worker *w);
 
-/* park.c: sleeping and waking workers. */
+/* rouse.c: waking workers. */
 
 /* Gives t to a worker that sleeps and wakes it, if nobody searches. false: t is still the
  * caller's. */
@@ -433,11 +433,16 @@ void weft__announce_slot(struct weft_runtime *rt);
 /* After a deadline was armed or set by w, which goes on to run something. */
 void weft__announce_timer(struct worker *w);
 
-/* The earliest of all deadlines that tasks wait for. */
-int64_t weft__earliest_timer(struct weft_runtime *rt);
-
 /* After something was put into w's inbox, or its state was changed: wakes w. Any thread. */
 void weft__nudge(struct worker *w);
+
+/* Wakes all workers. */
+void weft__wake_all(struct weft_runtime *rt);
+
+/* park.c: workers that search and sleep. */
+
+/* The earliest of all deadlines that tasks wait for. */
+int64_t weft__earliest_timer(struct weft_runtime *rt);
 
 /* Becomes a searcher: false if there are enough already. */
 bool weft__search_start(struct worker *w);
@@ -448,7 +453,7 @@ void weft__search_stop(struct worker *w);
 /*
  * Going to sleep, by a leader whose queues are empty: it first announces that it will; then looks a
  * last time for what was sent to it or injected; then sleeps (returns what it is to run, or NULL),
- * or gets up at once. It is a searcher then, unless it was handed a task (park.c).
+ * or gets up at once. It is a searcher then, unless it was handed a task (rouse.c).
  */
 void weft__sleep_announce(struct worker *w);
 struct task *weft__sleep(struct worker *w);
@@ -460,9 +465,6 @@ void weft__sign_off(struct worker *w);
 
 /* Nothing is live and nothing will be: lets all workers end. */
 void weft__stop(struct weft_runtime *rt);
-
-/* Wakes all workers. */
-void weft__wake_all(struct weft_runtime *rt);
 
 /* workers.c: workers that come and go. */
 

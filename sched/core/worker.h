@@ -63,7 +63,7 @@ struct worker {
 	bool timer_armed;    /* a deadline was added since sleepers were last told */
 	bool watches;        /* runtime.watching is its */
 	bool searching;      /* counted in runtime.idle's searchers */
-	bool settled;        /* sleeps, and is answerable for nothing any more (park.c) */
+	bool settled;        /* sleeps, and is answerable for nothing any more (rouse.c) */
 	uint8_t fair_turn;   /* which source the next fair pick tries first */
 	uint8_t short_idles; /* a bit for each of the last times without work: was it short? */
 	bool spares_rings;   /* what it last decided: see steal.c */

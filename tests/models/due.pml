@@ -4,9 +4,9 @@
  *
  * Mirrors: sched/core/due.c weft__set_due(), weft__clear_due(), weft__announce_due();
  * sched/core/pick.c pick_specially(), weft__from_injection(); sched/core/find.c serve_due(),
- * look_around();
- * sched/core/park.c push_sleeper_locked(), wake_one(), weft__hand_to_sleeper(),
- * weft__search_stop(), await_rouse(), weft__get_up(); sched/core/ready.c weft__inject().
+ * look_around(); sched/core/sleepers.h push_sleeper_locked(); sched/core/rouse.c weft__wake_one(),
+ * weft__hand_to_sleeper(); sched/core/park.c weft__search_stop(), await_rouse(), weft__get_up();
+ * sched/core/ready.c weft__inject().
  *
  * The actors: two workers, of which the first runs a long task; two threads that inject a task each.
  * The second thread also hands a long task to a worker that sleeps, if there is one, before or

@@ -5,8 +5,8 @@
  *
  * Mirrors: sched/queue/urcu.c weft__wfcq_enqueue(), weft__wfcq_take(), take_locked(),
  * weft__wfcq_empty(); what of sched/core/pick.c weft__from_injection() and of sched/core/find.c
- * weft__find() calls them; of sched/core/park.c weft__announce(), weft__sleep_announce(),
- * weft__get_up(), weft__search_stop().
+ * weft__find() calls them; of sched/core/rouse.c weft__announce(); of sched/core/park.c
+ * weft__sleep_announce(), weft__get_up(), weft__search_stop().
  *
  * The actors: PRODUCERS threads that each inject one task, with a light fence, as workers do; one
  * holder that looks into the queue between two other tasks, is no searcher, and then computes for

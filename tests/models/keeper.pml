@@ -5,11 +5,12 @@
  * Mirrors: sched/core/timer.c publish_earliest(), weft__timer_arm(), weft__timers_pop_locked();
  * sched/core/wait.c wait_task(), weft__expire(); sched/core/execute.c announce_armed();
  * sched/core/find.c weft__find(), run_timers(), search(), or_handed(); sched/core/steal.c
- * weft__steal(); sched/core/park.c push_sleeper_locked(), take_sleeper_locked(), as_sleeper(),
- * wake_one(), weft__announce(), weft__hand_to_sleeper(), weft__announce_timer(), weft__nudge(),
- * earliest_deadline(), deadline_unkept(), weft__search_stop(), weft__sleep_announce(),
- * await_rouse(), weft__get_up(), keep_time(), weft__sign_off(), must_get_up(), weft__sleep();
- * sched/core/workers.c retire_locked(), weft__worker_leave().
+ * weft__steal(); sched/core/sleepers.h push_sleeper_locked(), take_sleeper_locked(), as_sleeper();
+ * sched/core/rouse.c weft__wake_one(), weft__announce(), weft__hand_to_sleeper(),
+ * weft__announce_timer(), weft__nudge(); sched/core/park.c earliest_deadline(), deadline_unkept(),
+ * weft__search_stop(), weft__sleep_announce(), await_rouse(), weft__get_up(), keep_time(),
+ * weft__sign_off(), must_get_up(), weft__sleep(); sched/core/workers.c retire_locked(),
+ * weft__worker_leave().
  *
  * The actors: three workers. The first runs ARMS tasks that each wait until a deadline, and then
  * one that computes or, if there are two, nothing more. With RETIRE the last worker is told to

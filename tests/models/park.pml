@@ -3,17 +3,18 @@
  * Workers that sleep and are woken: no task is left in a queue while a worker sleeps that could run
  * it, and a closing runtime ends.
  *
- * Mirrors: sched/core/park.c push_sleeper_locked(), take_sleeper_locked(), rouse(), wake_one(),
- * weft__announce(), weft__hand_to_sleeper(), weft__announce_slot(), weft__nudge(),
- * weft__wake_all(), weft__search_start(), look_at_workers(), weft__search_stop(),
- * weft__sleep_announce(), await_rouse(), weft__get_up(), stop_if_over(), must_get_up(),
- * weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_between(), weft__watch_stop(); sched/core/find.c
- * weft__find(), look_around(), search(), or_handed(); sched/core/find.h from_hand();
- * sched/core/pick.c weft__from_injection(); sched/core/steal.c weft__steal(); sched/core/ready.c weft__ready(),
- * weft__ready_tail(), weft__inject(), weft__inject_from_outside(), to_inbox(); sched/core/workers.c
- * weft__all_ended(); sched/core/runtime.c weft_runtime_destroy(), weft__stop(). (The look at idle
- * in sched/core/runtime.h weft__start_later_unpinned() is that of weft__announce(), taken before
- * the call.)
+ * Mirrors: sched/core/sleepers.h push_sleeper_locked(), take_sleeper_locked(); sched/core/rouse.c
+ * rouse(), weft__wake_one(), weft__announce(), weft__hand_to_sleeper(), weft__announce_slot(),
+ * weft__nudge(), weft__wake_all(); sched/core/park.c weft__search_start(), look_at_workers(),
+ * weft__search_stop(), weft__sleep_announce(), await_rouse(), weft__get_up(), stop_if_over(),
+ * must_get_up(), weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_between(),
+ * weft__watch_stop(); sched/core/find.c weft__find(), look_around(), search(), or_handed();
+ * sched/core/find.h from_hand(); sched/core/pick.c weft__from_injection(); sched/core/steal.c
+ * weft__steal(); sched/core/ready.c weft__ready(), weft__ready_tail(), weft__inject(),
+ * weft__inject_from_outside(), to_inbox(); sched/core/workers.c weft__all_ended();
+ * sched/core/runtime.c weft_runtime_destroy(), weft__stop(). (The look at idle in
+ * sched/core/runtime.h weft__start_later_unpinned() is that of weft__announce(), taken before the
+ * call.)
  *
  * The actors: WORKERS workers, of which the first runs a task that makes another one visible (PUT:
  * in its ring, its next slot, the injection queue, its slot for the second time; or any) and, with

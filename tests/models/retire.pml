@@ -4,12 +4,12 @@
  *
  * Mirrors: sched/core/workers.c retire_locked(), start_locked(), weft__worker_leave();
  * sched/core/find.c weft__find(), weft__hand_over(); sched/core/pick.c weft__from_inbox(),
- * weft__from_injection();
- * sched/core/steal.c weft__steal(); sched/core/park.c as_sleeper(), push_sleeper_locked(),
- * take_sleeper_locked(), rouse(), wake_one(), weft__announce(), weft__nudge(), look_at_workers(),
- * weft__search_stop(), weft__sleep_announce(), weft__get_up(), must_get_up(), weft__sleep();
- * sched/core/ready.c weft__inject(), to_inbox(); sched/core/chaos.c weft__chaos_send_away();
- * sched/queue/urcu.c weft__rcu_lock(), weft__rcu_unlock(), weft__rcu_synchronize().
+ * weft__from_injection(); sched/core/steal.c weft__steal(); sched/core/sleepers.h as_sleeper(),
+ * push_sleeper_locked(), take_sleeper_locked(); sched/core/rouse.c rouse(), weft__wake_one(),
+ * weft__announce(), weft__nudge(); sched/core/park.c look_at_workers(), weft__search_stop(),
+ * weft__sleep_announce(), weft__get_up(), must_get_up(), weft__sleep(); sched/core/ready.c
+ * weft__inject(), to_inbox(); sched/core/chaos.c weft__chaos_send_away(); sched/queue/urcu.c
+ * weft__rcu_lock(), weft__rcu_unlock(), weft__rcu_synchronize().
  *
  * The actors: two workers, of which the second retires; who changes the number of workers; a plain
  * thread that injects a task. With SENDER, or neither it nor RING, a third worker that never comes

@@ -3,11 +3,12 @@
  * The timekeeper: no deadline passes unnoticed while all workers are busy, or as some of them fall
  * asleep or are woken.
  *
- * Mirrors: sched/core/timekeeper.c time_has_come(), lower_until(), call_worker(), weft__timekeeper_engage(),
- * timekeeper_main(), start(); sched/core/park.c weft__announce_timer(), take_sleeper_locked(),
- * push_sleeper_locked(), wake_one(), leave_to_busy(), weft__search_stop(), keep_time(),
- * await_rouse(), weft__get_up(), weft__hand_to_sleeper(); sched/core/due.c weft__set_due(),
- * weft__clear_due(); sched/core/pick.c pick_specially(); sched/core/find.c serve_due(), look_around();
+ * Mirrors: sched/core/timekeeper.c time_has_come(), lower_until(), call_worker(),
+ * weft__timekeeper_engage(), timekeeper_main(), start(); sched/core/rouse.c weft__announce_timer(),
+ * weft__wake_one(), weft__hand_to_sleeper(); sched/core/sleepers.h take_sleeper_locked(),
+ * push_sleeper_locked(); sched/core/park.c leave_to_busy(), weft__search_stop(), keep_time(),
+ * await_rouse(), weft__get_up(); sched/core/due.c weft__set_due(), weft__clear_due();
+ * sched/core/pick.c pick_specially(); sched/core/find.c serve_due(), look_around();
  * sched/core/timer.c publish_earliest(); sched/core/execute.c announce_armed().
  *
  * The actors: worker 0 runs a task that arms one deadline or, with TWO, two of them, the earlier

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waking workers: who is woken, for what. park.c has the protocol, and the workers' own side.
+ *
+ * Whoever makes a task visible announces it: wakes the worker that went to sleep last, if nobody
+ * searches.
+ *
+ * A task that a plain thread submits or wakes while nobody searches is handed to a sleeper, which
+ * is no searcher then and runs its task at once. (Rejected: always by the injection queue. Who is
+ * woken for that is a searcher, and as the last one fences and looks everywhere before it runs what
+ * it was woken for.) That is sound for a sleeper on whom nobody relies any more:
+ *
+ *  - one that has settled: has finished its last look, and waits. One that is taken off the list
+ *    before is still answerable for what was announced while it searched, and for deadlines: it
+ *    becomes a searcher in await_rouse(), hence looks around when it stops. (That it counts as one
+ *    only then does not matter: meanwhile somebody is woken without need, at worst.)
+ *  - not the keeper; and a watcher, which only it knows to be one, becomes a searcher, too.
+ *
+ * At no time does it count as a searcher unless it will look: announcers would rely on it.
+ * Searchers may take what was handed (steal.c), as the worker's thread may have to wait for a
+ * processor. The injection queue was empty, so nobody who came before is overtaken.
+ *
+ * What is injected while all workers are busy is served by the next pick of one of them: see due.c.
+ *
+ * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see
+ * watch.c.
+ */
+#include "sched/os/clock.h"
+#include "sched/os/futex.h"
+#include "sched/os/membarrier.h"
+#include "sleepers.h"
+
+static void rouse(struct worker *w)
+{
+	if (w->rt->config.spin_us > 0)
+		w->roused_at = weft__clock_now();
+	/* release: pairs with the acquires in weft__sleep() and await_rouse() (park.c), for all that
+	 * we have left in w; w->searching is set by w itself. */
+	atomic_store_explicit(&w->awake, 1, memory_order_release);
+	weft__futex_wake(&w->awake, 1);
+}
+
+/* The worker to wake, but not that one: who went to sleep last, which has the warmest caches. */
+static struct worker *sleeper_locked(struct weft_runtime *rt, const struct worker *except)
+{
+	struct worker *self = rt->config.chaos.on ? weft__worker() : NULL, *w = NULL;
+	bool longest = self && self->rt == rt && chaos_at(self, CHAOS_ROUSE);
+
+	for (struct worker *s = rt->sleepers; s && (!w || longest); s = s->sleep_next) {
+		if (!s->retires && s != except)
+			w = s;
+	}
+	return w;
+}
+
+bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
+{
+	struct worker *w = NULL;
+
+	weft__lock(&rt->idle_lock);
+	/* relaxed: how many sleep changes only under the lock we hold; who searches is a hint. */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	bool done = searchers_do && SEARCHERS(idle) > 0;
+	if (!done) {
+		w = sleeper_locked(rt, NULL);
+		if (w)
+			take_sleeper_locked(rt, w, SEARCHER);
+		/* It watches from now on, so that no more slots wake it or another one before it is
+		 * there. acquire: the last watcher's raids. */
+		if (w && to_watch &&
+		    !atomic_exchange_explicit(&rt->watching, 1, memory_order_acquire))
+			w->to_watch = true;
+	}
+	weft__unlock(&rt->idle_lock);
+	if (w)
+		rouse(w);
+	return done || w;
+}
+
+bool weft__wake_to_keep(struct weft_runtime *rt)
+{
+	/* relaxed: published by the change of idle; see leave_to_busy() (park.c). */
+	atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
+	return weft__wake_one(rt, false, false);
+}
+
+bool weft__wake_searcher(struct weft_runtime *rt)
+{
+	return weft__wake_one(rt, true, false);
+}
+
+void weft__announce(struct weft_runtime *rt)
+{
+	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0)
+		weft__wake_one(rt, true, false);
+}
+
+bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
+{
+	struct worker *w;
+	/* relaxed, and no fence: a hint. If there is no sleeper t goes to a queue and is
+	 * announced. */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+
+	if (SLEEPERS(idle) == 0 || SEARCHERS(idle) > 0 || !weft__wfcq_empty(&rt->injection))
+		return false;
+	weft__lock(&rt->idle_lock);
+	w = sleeper_locked(rt, rt->keeper);
+	if (w) {
+		take_sleeper_locked(rt, w, 0);
+		w->given = true;
+		/* release: the task, for the acquire in from_hand() (find.h). */
+		atomic_store_explicit(&w->handed, t, memory_order_release);
+	}
+	weft__unlock(&rt->idle_lock);
+	if (w)
+		rouse(w);
+	return w;
+}
+
+void weft__announce_slot(struct weft_runtime *rt)
+{
+	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0 &&
+	    !atomic_load_explicit(&rt->watching, memory_order_relaxed))
+		weft__wake_one(rt, true, true);
+}
+
+void weft__announce_start(struct worker *w)
+{
+	/* DUE, which excludes sleepers: the next join of a fork takes the slow way, and gives way
+	 * there (join_slowly() in fork.c). */
+	w->inline_span = 0;
+	if (weft__deque_size(&w->deque) == 1)
+		weft__announce_slot(w->rt);
+	else
+		weft__announce(w->rt);
+}
+
+void weft__announce_timer(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	weft__assert_may_be_slow(w);
+	w->timer_armed = false;
+	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	int64_t kept = atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed);
+	int64_t timer = atomic_load_explicit(&w->timers.earliest, memory_order_relaxed);
+	int64_t depot = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
+	if (SLEEPERS(idle) > 0) {
+		if ((timer < depot ? timer : depot) >= kept || weft__wake_to_keep(rt))
+			return;
+	}
+	/* The depot is tended by busy workers as well. */
+	if (timer < kept)
+		weft__timekeeper_engage(w, timer);
+}
+
+void weft__nudge(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+
+	/* store-load race with weft__sleep(): see park.c, with asleep for idle; by any thread */
+	weft__fence_full();
+	if (!atomic_load_explicit(&w->asleep, memory_order_relaxed))
+		return;
+	weft__lock(&rt->idle_lock);
+	bool was_asleep = atomic_load_explicit(&w->asleep, memory_order_relaxed);
+	if (was_asleep)
+		take_sleeper_locked(rt, w, SEARCHER);
+	weft__unlock(&rt->idle_lock);
+	if (was_asleep)
+		rouse(w);
+}
+
+void weft__wake_all(struct weft_runtime *rt)
+{
+	struct worker *woken = NULL;
+
+	weft__lock(&rt->idle_lock);
+	while (rt->sleepers) {
+		struct worker *w = rt->sleepers;
+		take_sleeper_locked(rt, w, SEARCHER);
+		w->sleep_next = woken;
+		woken = w;
+	}
+	/* Roused under the lock: a roused one could be on the list again, its link overwritten. */
+	for (struct worker *w = woken, *next; w; w = next) {
+		next = w->sleep_next;
+		rouse(w);
+	}
+	weft__unlock(&rt->idle_lock);
+}
