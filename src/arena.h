@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A mapping cut into stack slots, seen by its pool (stack.c) and by the code that maps and guards
+/* A mapping cut into stack slots, seen by its pool (stack_pool.h) and by the code that maps and guards
  * it (arena.c). */
 #ifndef WEFT_SRC_ARENA_H
 #define WEFT_SRC_ARENA_H

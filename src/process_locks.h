@@ -17,7 +17,7 @@
  *   a runtime's own locks           never taken at a fork: the child is an orphan (orphan.h)
  *   WEFT__LOCK_PROCESS              how many runtimes are alive (sched/core/process.c)
  *   WEFT__LOCK_LOCAL_KEYS           task-local keys (sched/sync/local.c)
- *   WEFT__LOCK_TRIM                 one thread at a time gives back all there is (stack.c)
+ *   WEFT__LOCK_TRIM                 one thread at a time gives back all there is (stack_trim.c)
  *   WEFT__LOCK_DEPOTS               the list of all depots (depot.c)
  *     depot.lock                    of each depot on that list
  *     runtime.idle_lock             in weft_trim(); its holders take none of these

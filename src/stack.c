@@ -4,134 +4,52 @@
  *
  * A free slot is dirty (its memory is kept, it is likely to be in some cache) or clean (it was
  * never used, or its memory has been given back). Allocation takes the dirty slot freed last, else
- * a clean one, else grows the pool.
- *
- * Giving back. There are two bounds:
- *   - `keep`, on free slots, which cost addresses, page tables and guards: an arena whose last used
- *     slot is freed is unmapped, provided that `keep` free slots remain without it;
- *   - `hot`, on dirty slots, which may cost as much as their stacks are large. The others lose
- *     their memory, those freed longest ago first, a batch at a time.
- * When dirty slots lose their memory depends on who freed them:
- *   - weft__stack_free(), whose caller will perhaps never be heard of again, does it itself: as
- *     soon as there are more than `hot` by a sixteenth of those in use. So a burst's memory is gone
- *     when its last stack is freed, and a load that varies a little gives nothing back.
- *   - weft__stack_free_lazily() leaves it for later: a runtime calls weft__stack_discard_some() when
- *     its time has come (depot.h). To unmap an arena costs no more where its slots still have their
- *     memory than to discard it alone.
- *   - The end of the last runtime leaves no dirty slot.
- * Where the system refuses more, every arena that has no used slot, of whichever pool, is unmapped
- * before giving up.
+ * a clean one, else grows the pool. What is given back when: see stack_trim.c.
  *
  * An arena is mapped only when no slot is free and unmapped only when more than `keep` are, so
- * between the two there are at least `keep` calls to pay for it; and a slot is discarded at most
- * once for each time it was freed.
+ * between the two there are at least `keep` calls to pay for it.
  *
- * System calls are made without the lock. The slots to be discarded are in no list meanwhile and
- * count as used, which keeps their arena. Who makes slots ready takes their arena off the list of
+ * System calls are made without the lock. Who makes slots ready takes their arena off the list of
  * those with unready ones, so that nobody else does, and counts as one of its used slots.
  *
  * errno is kept: the caller may be the scheduler, at work in the name of a coroutine to which errno
  * belongs.
  *
  * Rejected: one free list in the stacks themselves (touching a cold stack to free its neighbour,
- * and nothing could ever be unmapped); giving back by age (needs a clock and somebody to look at
- * it: the scheduler has both, and a depot above these pools, see depot.h).
+ * and nothing could ever be unmapped).
  */
 #include "stack.h"
 
 #include "alloc.h"
 #include "arena.h"
-#include "depot.h"
 #include "process_locks.h"
 #include "sanitizer.h"
-#include "spare.h"
+#include "stack_pool.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#define KEEP_SLOTS 1024
-#define KEEP_BYTES ((size_t)256 << 20) /* of addresses */
-#define HOT_SLOTS  64
-#define HOT_BYTES  ((size_t)1 << 20) /* if the stacks are all used up */
-#define LAZY_PART  16                /* beyond `hot`, dirty slots for each so many used ones */
-#define LAZY_SLOTS 1024              /* at most */
-#define SLOTS_MIN  64                /* of a pool's first arenas */
-/* What most tasks use, header included; instrumented frames are larger. */
-#define COOL_PAGES  (WEFT__ASAN || WEFT__TSAN ? 16 : 3)
-#define BUCKETS     64
+#define KEEP_SLOTS  1024
+#define KEEP_BYTES  ((size_t)256 << 20) /* of addresses */
+#define HOT_SLOTS   64
+#define HOT_BYTES   ((size_t)1 << 20) /* if the stacks are all used up */
+#define LAZY_PART   16                /* beyond `hot`, dirty slots for each so many used ones */
+#define LAZY_SLOTS  1024              /* at most */
+#define SLOTS_MIN   64                /* of a pool's first arenas */
 #define FIRST_POOLS 8
 #define HEADER_MAX  1024
 /* How often one who is refused looks whether others got something; bounded, since in the child of a
  * fork() they are gone. */
 #define GROWER_LOOKS 10000
 
-struct list {
-	struct slot *head, *tail;
-	size_t count;
-};
-
-struct pool {
-	/* Immutable. */
-	size_t slot_bytes;
-	size_t guard_bytes;
-	size_t keep;       /* free slots; at least `hot` */
-	size_t hot;        /* dirty ones */
-	struct pool *next; /* in its bucket */
-	/* Under the lock. */
-	struct weft__lock lock;
-	struct list dirty; /* head: freed last */
-	struct list clean;
-	struct arena *arenas;
-	struct arena *filling; /* those that have slots which are not ready yet; by fill_next */
-	size_t arena_count;
-	size_t idle; /* arenas of which no slot is used */
-	size_t used;
-	size_t growing; /* how many are in pool_grow_locked(), without the lock */
-	size_t grown;   /* how often that has made slots */
-};
-
 /* Pools are added under WEFT__LOCK_STACK_POOLS and never removed, so they are found without it. The
  * first ones are part of the library: few programs use more sizes, and a plugin that is unloaded
  * with its own copy of the library leaves none behind. */
-static _Atomic(struct pool *) table[BUCKETS];
+_Atomic(struct pool *) weft__stack_pools[WEFT__STACK_BUCKETS];
 static struct pool first_pools[FIRST_POOLS]; /* under WEFT__LOCK_STACK_POOLS until added */
 static unsigned first_pools_used;            /* under WEFT__LOCK_STACK_POOLS */
-
-static void list_push(struct list *list, struct slot *slot)
-{
-	slot->prev = NULL;
-	slot->next = list->head;
-	if (list->head)
-		list->head->prev = slot;
-	else
-		list->tail = slot;
-	list->head = slot;
-	list->count++;
-}
-
-static void list_remove(struct list *list, struct slot *slot)
-{
-	if (slot->prev)
-		slot->prev->next = slot->next;
-	else
-		list->head = slot->next;
-	if (slot->next)
-		slot->next->prev = slot->prev;
-	else
-		list->tail = slot->prev;
-	slot->prev = NULL;
-	slot->next = NULL;
-	list->count--;
-}
-
-/* Where a free slot in this state is. */
-static struct list *list_of(struct pool *pool, enum slot_state state)
-{
-	return state == SLOT_DIRTY ? &pool->dirty : &pool->clean;
-}
 
 static struct pool *bucket_find(struct pool *pool, size_t slot_bytes, size_t guard_bytes)
 {
@@ -161,7 +79,8 @@ static struct pool *pool_new_locked(void)
 /* The pool, made if it is not there. NULL: no memory. */
 static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 {
-	_Atomic(struct pool *) *bucket = &table[(slot_bytes >> 12) % BUCKETS];
+	_Atomic(struct pool *) *bucket =
+		&weft__stack_pools[(slot_bytes >> 12) % WEFT__STACK_BUCKETS];
 	struct pool *pool;
 
 	/* acquire: sees the pool's fields and next; pairs with the release below. */
@@ -198,19 +117,6 @@ static void pool_attach_locked(struct pool *pool, struct arena *arena)
 	pool->arenas = arena;
 	pool->arena_count++;
 	pool->idle++;
-}
-
-/* Counts one more, or one less, of the arena's slots as used. */
-static void arena_hold_locked(struct arena *arena)
-{
-	if (arena->used++ == 0)
-		arena->pool->idle--;
-}
-
-static void arena_release_locked(struct arena *arena)
-{
-	if (--arena->used == 0)
-		arena->pool->idle++;
 }
 
 /*
@@ -264,175 +170,6 @@ static bool pool_grow_locked(struct pool *pool)
 	return made > 0;
 }
 
-/* Takes the arena, none of whose slots is used, out of the pool. The caller unmaps it. */
-static void pool_detach_locked(struct pool *pool, struct arena *arena)
-{
-	for (uint32_t i = 0; i < arena->ready; i++)
-		list_remove(list_of(pool, arena->slot[i].state), &arena->slot[i]);
-	if (arena->prev)
-		arena->prev->next = arena->next;
-	else
-		pool->arenas = arena->next;
-	if (arena->next)
-		arena->next->prev = arena->prev;
-	for (struct arena **link = &pool->filling; *link; link = &(*link)->fill_next) {
-		if (*link == arena) {
-			*link = arena->fill_next;
-			break;
-		}
-	}
-	pool->arena_count--;
-	pool->idle--;
-}
-
-/* Counts a slot as used that was in a free list. */
-static void pool_take_locked(struct pool *pool, struct slot *slot, enum slot_state state)
-{
-	list_remove(list_of(pool, slot->state), slot);
-	slot->state = state;
-	arena_hold_locked(slot->arena);
-	pool->used++;
-}
-
-/* Puts a slot that counts as used into a free list. Returns its arena if that is detached and must
- * be unmapped. */
-static struct arena *pool_put_locked(struct pool *pool, struct slot *slot, enum slot_state state)
-{
-	struct arena *arena = slot->arena;
-
-	slot->state = state;
-	list_push(list_of(pool, state), slot);
-	arena_release_locked(arena);
-	pool->used--;
-	if (arena->used > 0)
-		return NULL;
-	if (pool->dirty.count + pool->clean.count - arena->ready < pool->keep)
-		return NULL;
-	pool_detach_locked(pool, arena);
-	return arena;
-}
-
-static void unmap_all(struct arena *doomed)
-{
-	int saved = weft__errno();
-
-	san_ignore_begin();
-	while (doomed) {
-		struct arena *next = doomed->next;
-
-		weft__arena_unmap(doomed);
-		doomed = next;
-	}
-	san_ignore_end();
-	weft__set_errno(saved);
-}
-
-/* Takes a batch of the dirty slots that were freed longest ago, so that `left` remain, and gives
- * their memory back. Whether there were any. */
-static bool pool_discard_batch(struct pool *pool, size_t left)
-{
-	struct slot *batch[ARENA_BATCH];
-	struct arena *doomed = NULL;
-	size_t count = 0;
-	int saved = weft__errno();
-
-	weft__lock(&pool->lock);
-	for (; count < ARENA_BATCH && pool->dirty.count > left; count++) {
-		batch[count] = pool->dirty.tail;
-		pool_take_locked(pool, batch[count], SLOT_DISCARD);
-	}
-	weft__unlock(&pool->lock);
-
-	if (count == 0)
-		return false;
-	weft__arena_discard(batch, (uint32_t)count, 0);
-	weft__set_errno(saved);
-
-	weft__lock(&pool->lock);
-	for (size_t i = 0; i < count; i++) {
-		struct arena *arena = pool_put_locked(pool, batch[i], SLOT_CLEAN);
-
-		if (arena) {
-			arena->next = doomed;
-			doomed = arena;
-		}
-	}
-	weft__unlock(&pool->lock);
-	unmap_all(doomed);
-	return true;
-}
-
-/* Gives back the memory of a batch of some pool's dirty slots, of which `hot`, or none, remain.
- * Whether there were any. */
-static bool discard_batch(bool all)
-{
-	for (size_t i = 0; i < BUCKETS; i++) {
-		/* acquire: as in pool_get() */
-		struct pool *pool = atomic_load_explicit(&table[i], memory_order_acquire);
-
-		for (; pool; pool = pool->next) {
-			if (pool_discard_batch(pool, all ? 0 : pool->hot))
-				return true;
-		}
-	}
-	return false;
-}
-
-bool weft__stack_discard_some(void)
-{
-	return discard_batch(false);
-}
-
-void weft__stack_discard_all(void)
-{
-	while (discard_batch(true))
-		;
-}
-
-void weft__stack_trim(void)
-{
-	struct arena *doomed = NULL;
-
-	/* One at a time: who comes meanwhile would find nothing left to free that is not freed
-	 * yet. */
-	weft__lock_process(WEFT__LOCK_TRIM);
-	weft__spares_drop();
-	weft__depots_empty();
-
-	for (size_t i = 0; i < BUCKETS; i++) {
-		/* acquire: as in pool_get() */
-		struct pool *pool = atomic_load_explicit(&table[i], memory_order_acquire);
-
-		for (; pool; pool = pool->next) {
-			struct arena *arena, *next;
-
-			weft__lock(&pool->lock);
-			for (arena = pool->arenas; arena && pool->idle > 0; arena = next) {
-				next = arena->next;
-				if (arena->used > 0)
-					continue;
-				pool_detach_locked(pool, arena);
-				arena->next = doomed;
-				doomed = arena;
-			}
-			weft__unlock(&pool->lock);
-		}
-	}
-	unmap_all(doomed);
-	weft__stack_discard_all();
-	weft__unlock_process(WEFT__LOCK_TRIM);
-}
-
-/*
- * The library is unloaded, or the process ends. The shared library stays loaded (-z nodelete). A
- * plugin that was linked with the static one takes its copy along, and what that keeps would be
- * lost. Stacks that are in use stay mapped: at the end of a process other threads may run on them.
- */
-__attribute__((destructor)) static void give_all_back(void)
-{
-	weft__stack_trim();
-}
-
 static inline bool pool_has_free_locked(const struct pool *pool)
 {
 	return pool->dirty.count > 0 || pool->clean.count > 0;
@@ -475,19 +212,6 @@ static struct slot *pool_take(struct pool *pool)
 	}
 	weft__unlock(&pool->lock);
 	return slot;
-}
-
-static size_t page_size(void)
-{
-	/* relaxed: whoever asks gets the same answer. */
-	static _Atomic size_t known;
-	size_t size = atomic_load_explicit(&known, memory_order_relaxed);
-
-	if (__builtin_expect(size == 0, 0)) {
-		size = (size_t)sysconf(_SC_PAGESIZE);
-		atomic_store_explicit(&known, size, memory_order_relaxed);
-	}
-	return size;
 }
 
 static size_t guard_size(bool guard, size_t page)
@@ -561,7 +285,7 @@ static bool stack_put(const struct stack *stack)
 	weft__unlock(&pool->lock);
 	if (doomed) {
 		doomed->next = NULL;
-		unmap_all(doomed);
+		weft__arenas_unmap(doomed);
 	}
 	return discard;
 }
@@ -571,7 +295,7 @@ void weft__stack_free(const struct stack *stack)
 	struct pool *pool = stack->arena->pool; /* pools stay */
 
 	if (stack_put(stack))
-		pool_discard_batch(pool, pool->hot);
+		weft__pool_discard_batch(pool, pool->hot);
 }
 
 void weft__stack_free_lazily(const struct stack *stack)
@@ -579,26 +303,13 @@ void weft__stack_free_lazily(const struct stack *stack)
 	stack_put(stack);
 }
 
-void weft__stack_cool(const struct stack *const *stacks, size_t count)
-{
-	struct slot *slots[ARENA_BATCH];
-	size_t kept = COOL_PAGES * page_size();
-	int saved = weft__errno();
-
-	for (size_t i = 0; i < count; i++)
-		slots[i] = &stacks[i]->arena->slot[stacks[i]->index];
-	const struct arena *arena = slots[0]->arena;
-	if (arena->slot_bytes - arena->guard_bytes > kept)
-		weft__arena_discard(slots, (uint32_t)count, kept);
-	weft__set_errno(saved);
-}
-
 void weft__stack_counts(struct stack_counts *ret)
 {
 	*ret = (struct stack_counts){0};
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
 		/* acquire: as in pool_get() */
-		struct pool *pool = atomic_load_explicit(&table[i], memory_order_acquire);
+		struct pool *pool =
+			atomic_load_explicit(&weft__stack_pools[i], memory_order_acquire);
 
 		for (; pool; pool = pool->next) {
 			weft__lock(&pool->lock);
@@ -613,9 +324,10 @@ void weft__stack_counts(struct stack_counts *ret)
 
 void weft__stack_pools_lock_each(void)
 {
-	for (size_t i = 0; i < BUCKETS; i++) {
+	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
 		/* relaxed, here and below: buckets change under the lock that the caller holds */
-		struct pool *pool = atomic_load_explicit(&table[i], memory_order_relaxed);
+		struct pool *pool =
+			atomic_load_explicit(&weft__stack_pools[i], memory_order_relaxed);
 
 		for (; pool; pool = pool->next)
 			weft__lock(&pool->lock);
@@ -624,8 +336,9 @@ void weft__stack_pools_lock_each(void)
 
 void weft__stack_pools_unlock_each(bool in_child)
 {
-	for (size_t i = 0; i < BUCKETS; i++) {
-		struct pool *pool = atomic_load_explicit(&table[i], memory_order_relaxed);
+	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
+		struct pool *pool =
+			atomic_load_explicit(&weft__stack_pools[i], memory_order_relaxed);
 
 		for (; pool; pool = pool->next) {
 			if (in_child)

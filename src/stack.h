@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stacks. They come in slots of large reserved arenas, one pool of arenas for each (size, guard);
- * stack.c has the pools' policy, stack_arena.c the mappings. A slot, from its lowest address:
+ * stack.c has the pools, stack_trim.c what they give back, arena.c the mappings. A slot, from its
+ * lowest address:
  *
  *   guard         64 KiB without access (a single page is skipped by any larger frame); absent without guard
  *   stack         at least the size that was asked for
