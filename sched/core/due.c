@@ -40,6 +40,9 @@
  * slow way, which gives way (fork.c). Such a task then goes on for SLICE_NS at least, so a flood
  * leaves it a slice after each task that is served.
  *
+ * Pinned tasks are not due: only their worker can run them, and DUE calls any worker. They wait in
+ * its inbox until its order of picks comes there (find.c).
+ *
  * While a ring overflows, the injection queue is that ring's tail (ready.c). Its tasks are not due,
  * so a worker whose ring overflows does not set DUE for what it leaves.
  */
