@@ -26,8 +26,9 @@ __attribute__((noinline)) void weft__holder_check(uint32_t word)
 	uint32_t holder = word >> WEFT__HOLDER_SHIFT;
 	uint32_t above = (holder - own) & (UINT32_MAX >> WEFT__HOLDER_SHIFT); /* KiB */
 
+	/* Both marks are rounded down, so they may be a KiB further apart than the places are. */
 	if (word == 0 || above == 0 ||
-	    above > room_above((uintptr_t)__builtin_frame_address(0)) >> 10)
+	    above > (room_above((uintptr_t)__builtin_frame_address(0)) >> 10) + 1)
 		return;
 	weft__fatal("a signal handler calls Weft, and waits for a lock that the interrupted code "
 		    "holds: no Weft call may be made there");
