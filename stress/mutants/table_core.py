@@ -36,8 +36,15 @@ MUTANTS = [
            unit('sched-core-hop')),
     Mutant('rounding-not-restored', 'a task finds the rounding mode of who ran before it',
            'src/coro.c',
-           'fpwords_load(&to->fpwords, &from->fpwords);',
-           '',
+           '''if (__builtin_expect(th->plain, 1)) {
+           fpwords_exchange_plainly(&from->fpwords, &to->fpwords);
+           return;
+           }
+           fpwords_save(&from->fpwords);
+           fpwords_load(&to->fpwords, &from->fpwords);''',
+           '''fpwords_save(&from->fpwords);
+           if (__builtin_expect(th->plain, 1))
+           return;''',
            unit('sched-core-hop')),
     Mutant('stack-freed-early', 'a stack goes back to the pool before the last switch from it',
            'sched/core/execute.c',
