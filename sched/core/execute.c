@@ -306,6 +306,7 @@ static struct worker *run_task(struct worker *w, struct task **ret_next)
 	task_run_end(t);
 	w = weft__worker(); /* anew: it may have hopped */
 	*ret_next = end_task(w, t, result);
+	w->over = t;
 	san_task_end(outer);
 	return w;
 }

@@ -55,7 +55,7 @@ enum { ATTACHED_BLOCKING, ATTACHED_COUNT };
 struct weft_runtime {
 	/* Immutable, or written as rarely as workers are added. */
 	struct weft__config config;
-	bool borrowed;                /* worker 0 is the thread that called weft_run() */
+	bool borrowed; /* worker 0 is the thread that called weft_run() */
 	/* the first task of weft_run(), whose handle nobody need have; NULL: not of weft_run() */
 	struct task *first;
 	unsigned searchers_max;       /* immutable */
@@ -164,7 +164,8 @@ static inline bool weft__coro_at_hand(struct worker *w)
 static inline void weft__assert_may_be_slow(const struct worker *w)
 {
 	assert(w->leave != LEAVE_PARK);
-	assert(!w->task ||
+	/* The memory of a task that has ended may be another one's by now. */
+	assert(!w->task || w->task == w->over ||
 	       atomic_load_explicit(&w->task->park, memory_order_relaxed) != PARK_SUSPENDING);
 	(void)w;
 }

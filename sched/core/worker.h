@@ -44,6 +44,7 @@ struct worker {
 
 	/* owner only */
 	struct task *task;  /* what runs here; NULL: the leader */
+	struct task *over;  /* what ran last to its end here: only its address is of use */
 	char *inline_floor; /* forks may run inline on the stack between this address */
 	size_t inline_span; /* and this many bytes above it */
 	int32_t patience;   /* so many fast paths more before it looks at the others (patience.c) */
