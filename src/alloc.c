@@ -6,11 +6,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* clang takes errno for what malloc() and its kin do not touch, and drops a store that restores it
+ * after them. */
+#define MAY_HAVE_SET_ERRNO() __asm__ volatile("" : : : "memory")
+
 WEFT__NEVER_INLINE void *weft__malloc(size_t size)
 {
 	int saved = errno;
 	void *memory = malloc(size);
 
+	MAY_HAVE_SET_ERRNO();
 	errno = saved;
 	return memory;
 }
@@ -20,6 +25,7 @@ WEFT__NEVER_INLINE void *weft__calloc(size_t count, size_t size)
 	int saved = errno;
 	void *memory = calloc(count, size);
 
+	MAY_HAVE_SET_ERRNO();
 	errno = saved;
 	return memory;
 }
@@ -29,6 +35,7 @@ WEFT__NEVER_INLINE void *weft__aligned_alloc(size_t alignment, size_t size)
 	int saved = errno;
 	void *memory = aligned_alloc(alignment, size);
 
+	MAY_HAVE_SET_ERRNO();
 	errno = saved;
 	return memory;
 }
