@@ -40,6 +40,13 @@ REVIEWED = {
     'on_fault': 'a signal handler: what it calls by pointer is another one, which returns on the same thread',
     'weft__config_load': 'link-time optimization puts weft__cpus_usable() into it',
 }
+# Functions that call through a pointer which is never a user's function, and why it does not switch.
+POINTERS_STAY = {
+    'weft__fence_insist': "the pointer is to the membarrier call, or to a test's",
+    'weft__cpus_usable_within': 'the pointer is to functions of sched/os/cpus.c',
+    'weft__depots_each': 'the pointer is to wake_workers() of sched/core/trim.c',
+    'after_fork_in_child': 'the pointer is to in_child() of sched/core/process.c',
+}
 NO_RETURN = ('weft__fatal', 'weft__orphan_refuse', 'abort', '__stack_chk_fail', '__assert_fail')
 
 X86_CANARY = '%fs:0x28'
@@ -285,7 +292,7 @@ class Program:
                     continue
                 target = self.target(place, insn)
                 if target is None and self.cpu.is_indirect(insn):
-                    function.calls_pointer = True
+                    function.calls_pointer = function.name not in POINTERS_STAY
                 elif target is not None and target is not function:
                     function.calls.add(target)
         todo = [f for f in self.functions if f.calls_pointer or f.name in SWITCHES]
