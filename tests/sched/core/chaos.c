@@ -401,7 +401,7 @@ static void *sleep_beside_one_that_computes(void *arg)
 
 	atomic_store_explicit(&slept, 0, memory_order_relaxed);
 	CHECK(weft_spawn(compute_until_slept, NULL, &task) == 0);
-	for (unsigned i = 0; i < 50; i++)
+	for (unsigned i = 0; i < weft_test_scale(50); i++)
 		CHECK(weft_sleep(1000) == 0);
 	raise_flag(&slept);
 	CHECK(weft_join(task, NULL) == 0);
@@ -414,7 +414,7 @@ static void test_a_hop_strands_nobody_behind_one_that_computes(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
-		for (unsigned seed = 1; seed <= 4; seed++)
+		for (unsigned seed = 1; seed <= weft_test_scale(4); seed++)
 			assert_run_chaos(workers[i], seed, ",hop", sleep_beside_one_that_computes,
 					 NULL);
 	}
