@@ -299,7 +299,7 @@ static void test_a_child_without_a_runtime_may_have_its_own(void **state)
 /*
  * Forks beside threads that hold the locks of the process most of the time. The sanitizers are left
  * out. After such a fork ThreadSanitizer refuses to start threads, and says that it does not support
- * the rest. AddressSanitizer's allocator has no fork handlers: its own locks stay held in the child.
+ * the rest. Under AddressSanitizer a child hung once, on a busy machine; why is not known.
  */
 #define FORKS    200
 #define BATCH    40
