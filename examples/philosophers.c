@@ -58,7 +58,7 @@ static void think(const struct philosopher *p)
 
 static void take(struct philosopher *p, struct fork *fork)
 {
-	if (weft_mutex_trylock(&fork->mutex) != 0) {
+	if (weft_mutex_try_lock(&fork->mutex) != 0) {
 		p->waited++;
 		weft_mutex_lock(&fork->mutex);
 	}

@@ -121,7 +121,7 @@ static int resolve_in_time(struct query *q)
 	q->started = weft_now();
 	err = weft_spawn(run_lookup, q, &q->lookup);
 	if (err == 0)
-		err = weft_join_until(q->lookup, weft_after(timeout_ms * MILLISECOND), NULL);
+		err = weft_join_until(q->lookup, NULL, weft_after(timeout_ms * MILLISECOND));
 	if (err < 0)
 		return err;
 	q->lookup = NULL;

@@ -68,12 +68,12 @@ static void add_argument(struct listing *list, const char *argument)
 
 static void print_stats(void)
 {
-	unsigned workers = weft_worker_count(NULL);
+	unsigned workers = weft_runtime_workers(NULL);
 	struct weft_stats s;
 	uint64_t files;
 	uint64_t bytes;
 
-	if (weft_stats(NULL, &s) != 0)
+	if (weft_runtime_stats(NULL, &s) != 0)
 		return;
 	fprintf(stderr, "tasks %" PRIu64 "\nsteals %" PRIu64 "\nhops %" PRIu64 "\n",
 		s.spawned + s.forked, s.steals, s.hops);

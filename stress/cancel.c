@@ -129,7 +129,7 @@ static void join_until_joined(struct weft__random *random, const struct scene *s
 
 	for (;;) {
 		int64_t deadline = stress_one_in(random, 4) ? WEFT_FOREVER : some_deadline(random);
-		rc = weft_join_until(task, deadline, &result);
+		rc = weft_join_until(task, &result, deadline);
 		if (rc == 0)
 			break;
 		stress_check(!result, "a join that gave up has a result");

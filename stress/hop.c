@@ -331,11 +331,11 @@ static void check_ratio(const char *what, uint64_t part, uint64_t whole, bool wa
 
 static void *storm_and_ratio(void *unused)
 {
-	bool wanted = stress_chaos_hop() && weft_worker_count(NULL) >= 2;
+	bool wanted = stress_chaos_hop() && weft_runtime_workers(NULL) >= 2;
 	struct weft_stats s;
 
 	storm(unused);
-	weft_stats(NULL, &s);
+	weft_runtime_stats(NULL, &s);
 	check_ratio("yields", atomic_load_explicit(&hops, memory_order_relaxed),
 		    atomic_load_explicit(&resumes, memory_order_relaxed), wanted);
 	/* A switch to a task starts it or resumes it. */

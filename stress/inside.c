@@ -59,7 +59,7 @@ void inside_dump(weft_runtime *rt)
 	struct weft_stats s;
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 
-	weft_stats(rt, &s);
+	weft_runtime_stats(rt, &s);
 	fprintf(stderr,
 		"runtime %p: spawned %llu, completed %llu, live %llu, forked %llu, inlined %llu, "
 		"switches %llu, "

@@ -150,7 +150,7 @@ static void *run_main(void *arg)
 
 static void live_once(struct weft__random *random)
 {
-	struct weft_options opt = {.workers = 1 + weft__random_below(random, WORKERS_MAX)};
+	struct weft_runtime_options opt = {.workers = 1 + weft__random_below(random, WORKERS_MAX)};
 	weft_runtime *rt;
 	void *result = NULL;
 	int rc;

@@ -351,8 +351,8 @@ void stress_await_completed(weft_runtime *rt, uint64_t live)
 	struct weft_stats s;
 
 	for (;;) {
-		int rc = weft_stats(rt, &s);
-		stress_check(rc == 0, "weft_stats: %s", strerror(-rc));
+		int rc = weft_runtime_stats(rt, &s);
+		stress_check(rc == 0, "weft_runtime_stats: %s", strerror(-rc));
 		if (rc < 0 || s.spawned == s.completed + live)
 			return;
 		weft_sleep(POLL_NS);

@@ -120,7 +120,7 @@ static void join_with_deadlines(struct weft__random *random, weft_task *task, co
 		int64_t deadline = stress_one_in(random, 4)
 					   ? 0
 					   : weft_after(weft__random_below(random, JOIN_MAX_NS));
-		rc = weft_join_until(task, deadline, &result);
+		rc = weft_join_until(task, &result, deadline);
 		stress_check(rc != -ETIMEDOUT || weft_now() >= deadline,
 			     "a join gave up before its deadline");
 		stress_check(rc != -ETIMEDOUT || !result, "a join that gave up has a result");

@@ -88,7 +88,7 @@ static int64_t some_deadline(struct weft__random *random)
 static void use_mutex(struct table *t, struct weft__random *random)
 {
 	int64_t deadline = some_deadline(random);
-	int rc = stress_one_in(random, 4)   ? weft_mutex_trylock(&t->mutex)
+	int rc = stress_one_in(random, 4)   ? weft_mutex_try_lock(&t->mutex)
 		 : stress_one_in(random, 2) ? weft_mutex_lock_until(&t->mutex, deadline)
 					    : (weft_mutex_lock(&t->mutex), 0);
 
@@ -116,7 +116,8 @@ static void use_rwlock(struct table *t, struct weft__random *random)
 	int rc = 0;
 
 	if (stress_one_in(random, 4))
-		rc = write ? weft_rwlock_trywrlock(&t->rwlock) : weft_rwlock_tryrdlock(&t->rwlock);
+		rc = write ? weft_rwlock_try_wrlock(&t->rwlock)
+			   : weft_rwlock_try_rdlock(&t->rwlock);
 	else if (stress_one_in(random, 2))
 		rc = write ? weft_rwlock_wrlock_until(&t->rwlock, deadline)
 			   : weft_rwlock_rdlock_until(&t->rwlock, deadline);

@@ -46,9 +46,10 @@ static void pause_a_little(struct weft__random *random)
 static void change(struct weft__random *random, weft_runtime *rt)
 {
 	unsigned n = 1 + weft__random_below(random, WORKERS_MAX);
-	int rc = weft_set_workers(rt, n);
+	int rc = weft_runtime_set_workers(rt, n);
 
-	stress_check(rc == 0 || rc == -EAGAIN, "weft_set_workers(%u): %s", n, strerror(-rc));
+	stress_check(rc == 0 || rc == -EAGAIN, "weft_runtime_set_workers(%u): %s", n,
+		     strerror(-rc));
 	stress_did(1);
 }
 
@@ -224,9 +225,9 @@ static void check_count(weft_runtime *rt)
 
 	own_random(&random);
 	unsigned n = 1 + weft__random_below(&random, WORKERS_MAX);
-	int rc = weft_set_workers(rt, n);
-	stress_check(rc == -EAGAIN || weft_worker_count(rt) == n, "%u workers, told to have %u",
-		     weft_worker_count(rt), n);
+	int rc = weft_runtime_set_workers(rt, n);
+	stress_check(rc == -EAGAIN || weft_runtime_workers(rt) == n, "%u workers, told to have %u",
+		     weft_runtime_workers(rt), n);
 }
 
 static void own_round(void)

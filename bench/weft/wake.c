@@ -20,7 +20,7 @@ static void *stamp(void *n)
 
 int main(int argc, char **argv)
 {
-	struct weft_options options = {.workers = (unsigned)bench_arg(argc, argv, 1)};
+	struct weft_runtime_options options = {.workers = (unsigned)bench_arg(argc, argv, 1)};
 	long count = bench_arg(argc, argv, 2);
 	weft_runtime *rt;
 

@@ -14,14 +14,11 @@ import shutil
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '..', 'tools'))
+import interface  # noqa: E402
+
 # What inline functions are made of; not for users.
 HIDDEN = re.compile(r'_sized$')
-COMMENT = re.compile(r'/\*.*?\*/', re.S)
-
-
-def normal(prototype):
-    """Without differences in blanks."""
-    return re.sub(r'\s*([*(),])\s*', r'\1', ' '.join(prototype.split()))
 
 
 def read(path):
@@ -31,15 +28,7 @@ def read(path):
 
 def declared(include):
     """Function to prototype, of all headers."""
-    found = {}
-    for name in sorted(os.listdir(os.path.join(include, 'weft'))):
-        if not name.endswith('.h'):
-            continue
-        text = COMMENT.sub('', read(os.path.join(include, 'weft', name)))
-        for match in re.finditer(r'^(?:WEFT_API|static inline)\s+([^;{=]*?\b(weft_\w+)\([^;{]*\))\s*[;{]', text, re.M):
-            if not HIDDEN.search(match[2]):
-                found[match[2]] = normal(match[1])
-    return found
+    return {name: function.prototype for name, function in interface.functions(include).items() if not HIDDEN.search(name)}
 
 
 def documented(page):
@@ -58,13 +47,13 @@ def documented(page):
         elif macro == '.Ft':
             result = ' '.join(rest)
         elif macro == '.Fn':
-            functions[rest[0]] = normal('%s %s(%s)' % (result, rest[0], ','.join(rest[1:])))
+            functions[rest[0]] = interface.normal('%s %s(%s)' % (result, rest[0], ','.join(rest[1:])))
         elif macro == '.Fo':
             parts = [rest[0]]
         elif macro == '.Fa' and parts:
             parts.append(rest[0])
         elif macro == '.Fc':
-            functions[parts[0]] = normal('%s %s(%s)' % (result, parts[0], ','.join(parts[1:])))
+            functions[parts[0]] = interface.normal('%s %s(%s)' % (result, parts[0], ','.join(parts[1:])))
             parts = None
     return functions, names
 

@@ -46,7 +46,7 @@ static int with_deadline(weft_fn *fn, void *arg, int64_t deadline)
 
 	if (err < 0)
 		return err;
-	err = weft_join_until(task, deadline, &result);
+	err = weft_join_until(task, &result, deadline);
 	if (err == 0)
 		return (int)(intptr_t)result;
 	weft_cancel(task);

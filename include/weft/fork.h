@@ -54,7 +54,7 @@ WEFT_API void weft_fork(weft_forked *storage, weft_fn *fn, void *arg);
 WEFT_API void *weft_fork_join(weft_forked *storage);
 
 /*
- * Calls body(lo, hi, ctx) for disjoint ranges that together are [begin, end), in parallel. Returns
+ * Calls body(lo, hi, arg) for disjoint ranges that together are [begin, end), in parallel. Returns
  * when all have.
  *
  * Each range runs in a fork. What the body finds in its task does not depend on how the ranges were
@@ -68,7 +68,7 @@ WEFT_API void *weft_fork_join(weft_forked *storage);
  * 0; -EINVAL: body is NULL or end < begin.
  */
 WEFT_API int weft_for(size_t begin, size_t end, size_t grain,
-		      void (*body)(size_t lo, size_t hi, void *ctx), void *ctx);
+		      void (*body)(size_t lo, size_t hi, void *arg), void *arg);
 
 WEFT_END_DECLS
 

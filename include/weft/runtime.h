@@ -24,7 +24,7 @@
  * weft_run() or weft_runtime_destroy() has returned) none of the worker threads exists. There
  * _exit(), exec and exit() work, and nothing else is promised; no call waits for what cannot come:
  * weft_run(), weft_runtime_create(), weft_runtime_destroy(), weft_submit(), weft_spawn(),
- * weft_set_workers() return -EPERM; the forking thread is none of the pool's any more, also if it
+ * weft_runtime_set_workers() return -EPERM; the forking thread is none of the pool's any more, also if it
  * was in a task (weft_self() is NULL); a wait without a deadline, and the return of the task that
  * forked, abort with one line. A child that is forked at any other time may have runtimes of its
  * own. Coroutines without a runtime (weft/coro.h) work in every child. An object of yours that
@@ -52,7 +52,7 @@
 WEFT_BEGIN_DECLS
 
 /* All members may be 0: the environment decides, else the default. */
-struct weft_options {
+struct weft_runtime_options {
 	/* 1 to 1024 threads (WEFT_WORKERS; default: the CPUs this process may use) */
 	unsigned workers;
 	/* usable bytes of a task's stack, at least 16384 (WEFT_STACK_SIZE; default 188 KiB) */
@@ -75,20 +75,20 @@ struct weft_options {
 WEFT_API int weft_run(weft_fn *fn, void *arg, void **ret_result);
 
 /* The call behind weft_run_with(). */
-WEFT_API int weft_run_with_sized(const struct weft_options *opt, size_t opt_size, weft_fn *fn,
-				 void *arg, void **ret_result);
+WEFT_API int weft_run_with_sized(const struct weft_runtime_options *opt, size_t opt_size,
+				 weft_fn *fn, void *arg, void **ret_result);
 
 /* As weft_run(), with options (borrowed for the call; NULL is the same as {0}). -EINVAL also: an
  * option is out of range. */
-static inline int weft_run_with(const struct weft_options *opt, weft_fn *fn, void *arg,
+static inline int weft_run_with(const struct weft_runtime_options *opt, weft_fn *fn, void *arg,
 				void **ret_result)
 {
-	return weft_run_with_sized(opt, sizeof(struct weft_options), fn, arg, ret_result);
+	return weft_run_with_sized(opt, sizeof(struct weft_runtime_options), fn, arg, ret_result);
 }
 
 /* The call behind weft_runtime_create(): opt_size lets the struct grow without breaking compiled
  * programs. */
-WEFT_API int weft_runtime_create_sized(const struct weft_options *opt, size_t opt_size,
+WEFT_API int weft_runtime_create_sized(const struct weft_runtime_options *opt, size_t opt_size,
 				       weft_runtime **ret_rt);
 
 /*
@@ -103,9 +103,9 @@ WEFT_API int weft_runtime_create_sized(const struct weft_options *opt, size_t op
  * variable); -ENOMEM, -EAGAIN: memory, a first stack, or threads could not be had; -EPERM: in a child that was
  * forked from a process with a runtime.
  */
-static inline int weft_runtime_create(const struct weft_options *opt, weft_runtime **ret_rt)
+static inline int weft_runtime_create(const struct weft_runtime_options *opt, weft_runtime **ret_rt)
 {
-	return weft_runtime_create_sized(opt, sizeof(struct weft_options), ret_rt);
+	return weft_runtime_create_sized(opt, sizeof(struct weft_runtime_options), ret_rt);
 }
 
 /*
@@ -149,7 +149,7 @@ WEFT_API weft_runtime *weft_runtime_self(void);
 
 /* How many workers the runtime has been told to have. NULL: the caller's runtime, as
  * weft_runtime_self(); 0 if there is none. From any thread or task. */
-WEFT_API unsigned weft_worker_count(const weft_runtime *rt);
+WEFT_API unsigned weft_runtime_workers(const weft_runtime *rt);
 
 /* The number of the worker that runs the caller, from 0; -1 on a thread that is no worker. It may
  * change whenever the task suspends. */
@@ -169,7 +169,7 @@ WEFT_API int weft_worker_id(void);
  * and the caller has none, or the process was forked from one with a runtime; -EAGAIN, -ENOMEM: not all
  * threads could be started, the count is what it was before the call.
  */
-WEFT_API int weft_set_workers(weft_runtime *rt, unsigned n);
+WEFT_API int weft_runtime_set_workers(weft_runtime *rt, unsigned n);
 
 /*
  * Gives back to the system, at once, the memory that Weft keeps for later use in this process.

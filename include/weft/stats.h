@@ -33,8 +33,9 @@ struct weft_stats {
 	uint64_t blocking_waits; /* calls of weft_blocking() that found all threads busy */
 };
 
-/* The calls behind weft_stats() and weft_worker_stats(). */
-WEFT_API int weft_stats_sized(weft_runtime *rt, struct weft_stats *ret_stats, size_t stats_size);
+/* The calls behind weft_runtime_stats() and weft_worker_stats(). */
+WEFT_API int weft_runtime_stats_sized(weft_runtime *rt, struct weft_stats *ret_stats,
+				      size_t stats_size);
 WEFT_API int weft_worker_stats_sized(weft_runtime *rt, unsigned worker,
 				     struct weft_stats *ret_stats, size_t stats_size);
 
@@ -44,12 +45,12 @@ WEFT_API int weft_worker_stats_sized(weft_runtime *rt, unsigned worker,
  * 0; -EINVAL: ret_stats is NULL; -EPERM: rt is NULL and the caller belongs to no
  * runtime.
  */
-static inline int weft_stats(weft_runtime *rt, struct weft_stats *ret_stats)
+static inline int weft_runtime_stats(weft_runtime *rt, struct weft_stats *ret_stats)
 {
-	return weft_stats_sized(rt, ret_stats, sizeof(struct weft_stats));
+	return weft_runtime_stats_sized(rt, ret_stats, sizeof(struct weft_stats));
 }
 
-/* As weft_stats(), of one worker; live is 0. -EINVAL also: the runtime has never had such a
+/* As weft_runtime_stats(), of one worker; live is 0. -EINVAL also: the runtime has never had such a
  * worker. */
 static inline int weft_worker_stats(weft_runtime *rt, unsigned worker, struct weft_stats *ret_stats)
 {

@@ -89,7 +89,7 @@ typedef struct weft_waitgroup {
 #define WEFT_ONCE_INIT        {{0}}
 #define WEFT_LATCH_INIT(n)    {{(uint32_t)(n)}}
 #define WEFT_EVENT_INIT       {{0}}
-#define WEFT_EVENT_AUTO_INIT  {{0, 0, 0, 1}}
+#define WEFT_EVENT_INIT_AUTO  {{0, 0, 0, 1}}
 #define WEFT_WAITGROUP_INIT   {{0}}
 /* clang-format on */
 
@@ -130,7 +130,7 @@ WEFT_API int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline);
  *
  * 0; -EBUSY: somebody holds it, the caller perhaps.
  */
-WEFT_API int weft_mutex_trylock(weft_mutex *mutex);
+WEFT_API int weft_mutex_try_lock(weft_mutex *mutex);
 
 /*
  * Unlocks the mutex. By its holder. Does not suspend.
@@ -227,8 +227,8 @@ WEFT_API int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64_t deadline);
  *
  * 0; -EBUSY: it is held, or (for reading) somebody waits to write.
  */
-WEFT_API int weft_rwlock_tryrdlock(weft_rwlock *rwlock);
-WEFT_API int weft_rwlock_trywrlock(weft_rwlock *rwlock);
+WEFT_API int weft_rwlock_try_rdlock(weft_rwlock *rwlock);
+WEFT_API int weft_rwlock_try_wrlock(weft_rwlock *rwlock);
 
 /*
  * Unlocks what the caller holds: for writing, else one hold for reading. Does not suspend.
@@ -410,7 +410,7 @@ WEFT_API int weft_latch_wait_until(weft_latch *latch, int64_t deadline);
 /*
  * A flag to wait for. It begins unset.
  *
- * One that resets itself (weft_event_init_auto(), WEFT_EVENT_AUTO_INIT) lets one wait go on for each
+ * One that resets itself (weft_event_init_auto(), WEFT_EVENT_INIT_AUTO) lets one wait go on for each
  * set: the one that waits longest, or the next to come. Several sets that nobody waits for count as
  * one.
  */

@@ -72,7 +72,7 @@ WEFT_API int weft_join(weft_task *task, void **ret_result);
 
 /* As weft_join(), but gives up at the deadline. -ETIMEDOUT: the task has not ended, the handle is
  * still valid. */
-WEFT_API int weft_join_until(weft_task *task, int64_t deadline, void **ret_result);
+WEFT_API int weft_join_until(weft_task *task, void **ret_result, int64_t deadline);
 
 /*
  * Gives the handle up: the task runs on and frees itself. From any thread or task; does not suspend.

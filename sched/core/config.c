@@ -264,7 +264,7 @@ static int apply_environment(struct weft__config *config)
 	return 0;
 }
 
-static int apply_options(struct weft__config *config, const struct weft_options *opt)
+static int apply_options(struct weft__config *config, const struct weft_runtime_options *opt)
 {
 	if (opt->workers) {
 		if (opt->workers > WEFT__WORKERS_MAX) {
@@ -336,7 +336,7 @@ static int apply_rest(struct weft__config *config)
 	return 0;
 }
 
-int weft__config_load(struct weft__config *ret, const struct weft_options *opt)
+int weft__config_load(struct weft__config *ret, const struct weft_runtime_options *opt)
 {
 	struct weft__config config = {
 		.guard = true,

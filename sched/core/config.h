@@ -71,7 +71,7 @@ struct weft__config {
  *
  * 0; -EINVAL: a value is bad, and one line on stderr names it and what is accepted.
  */
-int weft__config_load(struct weft__config *ret, const struct weft_options *opt);
+int weft__config_load(struct weft__config *ret, const struct weft_runtime_options *opt);
 
 /* The variable of a setting. */
 const char *weft__config_variable(enum weft__setting setting);

@@ -276,8 +276,8 @@ __attribute__((aligned(64))) void *weft__fork_join(weft_forked *storage, struct 
 
 struct range {
 	size_t begin, end, grain;
-	void (*body)(size_t lo, size_t hi, void *ctx);
-	void *ctx;
+	void (*body)(size_t lo, size_t hi, void *arg);
+	void *arg;
 };
 
 /* Splits the upper half off until what is left is small enough, and calls the body for that: once in
@@ -288,7 +288,7 @@ static void *run_range(void *arg)
 
 	if (range.end - range.begin <= range.grain) {
 		WEFT__NO_EXCEPTION_LEAVES();
-		range.body(range.begin, range.end, range.ctx);
+		range.body(range.begin, range.end, range.arg);
 		return NULL;
 	}
 	struct range upper = range;
@@ -301,11 +301,11 @@ static void *run_range(void *arg)
 	return NULL;
 }
 
-int weft_for(size_t begin, size_t end, size_t grain, void (*body)(size_t lo, size_t hi, void *ctx),
-	     void *ctx)
+int weft_for(size_t begin, size_t end, size_t grain, void (*body)(size_t lo, size_t hi, void *arg),
+	     void *arg)
 {
-	unsigned workers = weft_worker_count(NULL);
-	struct range range = {begin, end, grain, body, ctx};
+	unsigned workers = weft_runtime_workers(NULL);
+	struct range range = {begin, end, grain, body, arg};
 
 	if (!body || end < begin)
 		return -EINVAL;

@@ -169,10 +169,10 @@ int weft_join(weft_task *task, void **ret_result)
 		finish(w, t, ret_result);
 		return 0;
 	}
-	return weft_join_until(task, WEFT_FOREVER, ret_result);
+	return weft_join_until(task, ret_result, WEFT_FOREVER);
 }
 
-int weft_join_until(weft_task *task, int64_t deadline, void **ret_result)
+int weft_join_until(weft_task *task, void **ret_result, int64_t deadline)
 {
 	struct task *t = task_of_handle(task);
 	struct worker *w = weft__worker();

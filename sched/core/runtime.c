@@ -50,7 +50,7 @@ void weft__stop(struct weft_runtime *rt)
 	weft__wake_all(rt);
 }
 
-static int runtime_new(const struct weft_options *opt, bool borrowed, weft_runtime **ret_rt)
+static int runtime_new(const struct weft_runtime_options *opt, bool borrowed, weft_runtime **ret_rt)
 {
 	struct weft_runtime *rt = weft__aligned_alloc(alignof(struct weft_runtime), sizeof *rt);
 
@@ -123,10 +123,10 @@ err_config:
 	return rc;
 }
 
-int weft_runtime_create_sized(const struct weft_options *opt, size_t opt_size,
+int weft_runtime_create_sized(const struct weft_runtime_options *opt, size_t opt_size,
 			      weft_runtime **ret_rt)
 {
-	struct weft_options known = {0};
+	struct weft_runtime_options known = {0};
 
 	if (!ret_rt)
 		return -EINVAL;
@@ -154,7 +154,7 @@ static void print_stats(struct weft_runtime *rt)
 {
 	struct weft_stats s;
 
-	weft_stats(rt, &s);
+	weft_runtime_stats(rt, &s);
 	weft__warn("stats: spawned %llu completed %llu forked %llu inlined %llu steals %llu stolen "
 		   "%llu "
 		   "hops %llu switches %llu parks %llu wakes %llu yields %llu injected %llu sleeps "
@@ -294,7 +294,7 @@ weft_fn *weft__task_function(const struct task *t)
 	return t->fn == run_main ? ((const struct main_call *)t->value)->fn : t->fn;
 }
 
-static int run(const struct weft_options *opt, weft_fn *fn, void *arg, void **ret_result)
+static int run(const struct weft_runtime_options *opt, weft_fn *fn, void *arg, void **ret_result)
 {
 	struct main_call call = {fn, arg, NULL};
 	weft_runtime *rt;
@@ -346,10 +346,10 @@ int weft_run(weft_fn *fn, void *arg, void **ret_result)
 	return run(NULL, fn, arg, ret_result);
 }
 
-int weft_run_with_sized(const struct weft_options *opt, size_t opt_size, weft_fn *fn, void *arg,
-			void **ret_result)
+int weft_run_with_sized(const struct weft_runtime_options *opt, size_t opt_size, weft_fn *fn,
+			void *arg, void **ret_result)
 {
-	struct weft_options known = {0};
+	struct weft_runtime_options known = {0};
 
 	if (opt)
 		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
@@ -363,7 +363,7 @@ weft_runtime *weft_runtime_self(void)
 	return w ? w->rt : weft__served_runtime();
 }
 
-unsigned weft_worker_count(const weft_runtime *rt)
+unsigned weft_runtime_workers(const weft_runtime *rt)
 {
 	if (!rt)
 		rt = weft_runtime_self();
@@ -378,7 +378,7 @@ int weft_worker_id(void)
 	return w ? w->id : -1;
 }
 
-int weft_set_workers(weft_runtime *rt, unsigned n)
+int weft_runtime_set_workers(weft_runtime *rt, unsigned n)
 {
 	if (n < 1 || n > WORKERS_MAX)
 		return -EINVAL;

@@ -99,7 +99,7 @@ static __attribute__((noinline, cold)) void explain_wait(struct weft_runtime *rt
 	struct rlimit limit;
 	char why[80] = "the system refuses more memory or mappings: free some";
 
-	weft_stats(rt, &tasks);
+	weft_runtime_stats(rt, &tasks);
 	weft__stack_counts(&stacks);
 	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
 		snprintf(why, sizeof why,

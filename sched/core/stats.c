@@ -41,7 +41,7 @@ static void copy_out(struct weft_stats *ret, size_t size, const struct weft_stat
 	memcpy(ret, known, size < sizeof *known ? size : sizeof *known);
 }
 
-int weft_stats_sized(weft_runtime *rt, struct weft_stats *ret_stats, size_t stats_size)
+int weft_runtime_stats_sized(weft_runtime *rt, struct weft_stats *ret_stats, size_t stats_size)
 {
 	struct weft_stats sum = {0};
 

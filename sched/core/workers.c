@@ -13,7 +13,7 @@
  *
  * There is always a table, from before the first worker starts. It is read by workers only, in RCU
  * read-side sections without a switch in them. An outgrown one is freed by the next worker thread
- * that starts or ends: these may block, the caller of weft_set_workers() may be a task.
+ * that starts or ends: these may block, the caller of weft_runtime_set_workers() may be a task.
  */
 #include "patience.h"
 #include "runtime.h"

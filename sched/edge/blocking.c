@@ -400,7 +400,7 @@ int weft_blocking(weft_fn *fn, void *arg, void **ret_result)
 	return fn ? call(weft__worker(), fn, arg, WEFT_FOREVER, false, ret_result) : -EINVAL;
 }
 
-int weft_blocking_until(weft_fn *fn, void *arg, int64_t deadline, void **ret_result)
+int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result, int64_t deadline)
 {
 	struct worker *w = weft__worker();
 

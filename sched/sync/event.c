@@ -16,7 +16,7 @@ struct event {
 
 static_assert(sizeof(struct event) <= sizeof(weft_event), "an event fits its public storage");
 static_assert(alignof(struct event) <= alignof(weft_event), "an event fits its public storage");
-static_assert(offsetof(struct event, resets_itself) == 24, "WEFT_EVENT_AUTO_INIT sets it");
+static_assert(offsetof(struct event, resets_itself) == 24, "WEFT_EVENT_INIT_AUTO sets it");
 
 static void init(weft_event *event, bool resets_itself)
 {

@@ -310,7 +310,7 @@ int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline)
 	return lock_until((struct mutex *)mutex, deadline, "weft_mutex_lock_until");
 }
 
-int weft_mutex_trylock(weft_mutex *mutex)
+int weft_mutex_try_lock(weft_mutex *mutex)
 {
 	struct mutex *m = (struct mutex *)mutex;
 	struct worker *w = weft__worker();

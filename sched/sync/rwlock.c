@@ -342,12 +342,12 @@ int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64_t deadline)
 	return lock_until(rwlock, true, deadline, "weft_rwlock_wrlock_until");
 }
 
-int weft_rwlock_tryrdlock(weft_rwlock *rwlock)
+int weft_rwlock_try_rdlock(weft_rwlock *rwlock)
 {
 	return trylock(rwlock, false);
 }
 
-int weft_rwlock_trywrlock(weft_rwlock *rwlock)
+int weft_rwlock_try_wrlock(weft_rwlock *rwlock)
 {
 	return trylock(rwlock, true);
 }

@@ -74,7 +74,7 @@ static void spawn_with_options(void)
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
 		CALL_FOR(task, MAY_LACK_MEMORY,
 			 weft_spawn_with(&options[i], yield_a_bit, NULL, &task));
-		MUST(weft_join_until(task, weft_after(SHORTLY), NULL) == 0 ||
+		MUST(weft_join_until(task, NULL, weft_after(SHORTLY)) == 0 ||
 		     weft_join(task, NULL) == 0);
 	}
 }
@@ -302,14 +302,14 @@ static void submit_and_join(weft_runtime *rt)
 /* A count that could not be had leaves the one there was. */
 static void set_workers(weft_runtime *rt, unsigned n)
 {
-	unsigned before = weft_worker_count(rt);
+	unsigned before = weft_runtime_workers(rt);
 
 	for (unsigned tries = 0;; tries++) {
 		errno_mark();
-		int rc = weft_set_workers(rt, n);
-		MUST(weft_worker_count(rt) == (rc == 0 ? n : before));
-		if (!refused_at(rc, MAY_LACK_MEMORY | MAY_LACK_THREADS, tries, "weft_set_workers",
-				__FILE__, __LINE__))
+		int rc = weft_runtime_set_workers(rt, n);
+		MUST(weft_runtime_workers(rt) == (rc == 0 ? n : before));
+		if (!refused_at(rc, MAY_LACK_MEMORY | MAY_LACK_THREADS, tries,
+				"weft_runtime_set_workers", __FILE__, __LINE__))
 			break;
 		submit_and_join(rt);
 	}
@@ -331,7 +331,7 @@ static void *pin_a_few(void *arg)
 
 void workload_runtime(void)
 {
-	struct weft_options options = {.workers = 2};
+	struct weft_runtime_options options = {.workers = 2};
 	weft_runtime *rt, *other;
 	weft_task *task;
 
@@ -360,7 +360,7 @@ void workload_runtime(void)
 
 static void *start_main(void *arg)
 {
-	MUST(weft_worker_count(NULL) >= 1);
+	MUST(weft_runtime_workers(NULL) >= 1);
 	return arg;
 }
 

@@ -225,9 +225,9 @@ void *inline_alone(void *)
 {
 	struct weft_stats before, after;
 
-	weft_stats(nullptr, &before);
+	weft_runtime_stats(nullptr, &before);
 	fork_in_flight(nullptr);
-	weft_stats(nullptr, &after);
+	weft_runtime_stats(nullptr, &after);
 	CHECK(after.inlined - before.inlined == after.forked - before.forked);
 	CHECK(after.hops == before.hops);
 	return nullptr;

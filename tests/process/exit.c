@@ -98,7 +98,7 @@ static void in_run(void *fn)
 
 static void from_main(void *unused)
 {
-	struct weft_options options = {.workers = 8};
+	struct weft_runtime_options options = {.workers = 8};
 	weft_runtime *rt = NULL;
 
 	(void)unused;
@@ -117,7 +117,7 @@ static void *exit_thread(void *arg)
 
 static void from_thread(void *unused)
 {
-	struct weft_options options = {.workers = 8};
+	struct weft_runtime_options options = {.workers = 8};
 	weft_runtime *rt = NULL;
 	weft_task *never = NULL;
 	pthread_t thread;
@@ -149,7 +149,7 @@ static void *sleep_a_bit(void *arg)
 
 static void with_destroying_handler(void *unused)
 {
-	struct weft_options options = {.workers = 4};
+	struct weft_runtime_options options = {.workers = 4};
 
 	(void)unused;
 	expect_leaks();

@@ -76,7 +76,7 @@ static void *hold(void *arg)
 /* Somebody has to be in the way: a task that never ends and holds a mutex. */
 static void with_runtime(void)
 {
-	struct weft_options options = {.workers = 3};
+	struct weft_runtime_options options = {.workers = 3};
 
 	weft_runtime_create(&options, &runtime);
 	weft_submit(runtime, hold, NULL, &stuck);
@@ -181,22 +181,22 @@ static void call_what_returns(void)
 	weft_forked storage;
 	void *out = NULL;
 
-	FAIL_UNLESS(!weft_self() && weft_worker_id() == -1 && weft_worker_count(NULL) == 0);
+	FAIL_UNLESS(!weft_self() && weft_worker_id() == -1 && weft_runtime_workers(NULL) == 0);
 	FAIL_UNLESS(weft_run(give_back, NULL, NULL) == -EPERM);
 	FAIL_UNLESS(weft_runtime_create(NULL, &rt) == -EPERM && !rt);
 	FAIL_UNLESS(weft_runtime_destroy(runtime) == -EPERM);
 	FAIL_UNLESS(weft_submit(runtime, give_back, NULL, NULL) == -EPERM);
 	FAIL_UNLESS(weft_submit(NULL, give_back, NULL, NULL) == -EPERM);
 	FAIL_UNLESS(weft_spawn(give_back, NULL, NULL) == -EPERM);
-	FAIL_UNLESS(weft_set_workers(runtime, 2) == -EPERM);
-	FAIL_UNLESS(weft_set_workers(NULL, 2) == -EPERM);
-	FAIL_UNLESS(weft_join_until(stuck, weft_after(1000), NULL) == -ETIMEDOUT);
+	FAIL_UNLESS(weft_runtime_set_workers(runtime, 2) == -EPERM);
+	FAIL_UNLESS(weft_runtime_set_workers(NULL, 2) == -EPERM);
+	FAIL_UNLESS(weft_join_until(stuck, NULL, weft_after(1000)) == -ETIMEDOUT);
 	FAIL_UNLESS(weft_sleep(1000) == 0);
 	FAIL_UNLESS(!weft_cancelled());
 	weft_yield();
 	weft_mutex_lock(&mutex);
 	weft_mutex_unlock(&mutex);
-	FAIL_UNLESS(weft_mutex_trylock(&held) == -EBUSY);
+	FAIL_UNLESS(weft_mutex_try_lock(&held) == -EBUSY);
 	weft_fork(&storage, store_value, &own_value);
 	FAIL_UNLESS(weft_fork_join(&storage) == &own_value && own_value == 1);
 	/* After such a fork ThreadSanitizer sees no edges any more, and the coroutine's every read
@@ -343,7 +343,7 @@ static void *churn_keys(void *arg)
 static void *churn_runtimes(void *arg)
 {
 	while (!is_raised(&churn_ends, 1)) {
-		struct weft_options options = {.workers = 1};
+		struct weft_runtime_options options = {.workers = 1};
 		weft_runtime *rt;
 
 		CHECK(weft_runtime_create(&options, &rt) == 0);

@@ -24,7 +24,7 @@ static int use_runtime(void)
 {
 	weft_runtime *rt;
 
-	return weft_runtime_create(&(struct weft_options){.workers = 1}, &rt) < 0 ||
+	return weft_runtime_create(&(struct weft_runtime_options){.workers = 1}, &rt) < 0 ||
 	       weft_runtime_destroy(rt) < 0;
 }
 

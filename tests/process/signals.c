@@ -146,7 +146,7 @@ static uint64_t await_sleep(weft_runtime *rt, uint64_t before)
 	do {
 		assert_true(weft_now() < lost);
 		sched_yield();
-		assert_int_equal(weft_stats(rt, &stats), 0);
+		assert_int_equal(weft_runtime_stats(rt, &stats), 0);
 	} while (stats.sleeps <= before);
 	return stats.sleeps;
 }

@@ -36,7 +36,7 @@ static void *submit_and_end(void *arg)
 			abort();
 	}
 	/* And it has waited for one of them, in vain. */
-	CHECK(weft_join_until(handed->tasks[0], weft_after(1000), NULL) == -ETIMEDOUT);
+	CHECK(weft_join_until(handed->tasks[0], NULL, weft_after(1000)) == -ETIMEDOUT);
 	return NULL;
 }
 
@@ -77,7 +77,7 @@ static void test_the_submitters_end_is_not_its_tasks_end(void **state)
 static void *create_runtime(void *arg)
 {
 	struct handed *handed = arg;
-	struct weft_options options = {.workers = 2};
+	struct weft_runtime_options options = {.workers = 2};
 
 	CHECK(weft_runtime_create(&options, &handed->rt) == 0);
 	return NULL;

@@ -67,7 +67,7 @@ static inline void work_round(struct work *work)
 	/* No token is left, now and later: a deadline passes. */
 	int64_t until = weft_after(WORK_SLEEP_NS);
 	for (int i = 0; i < WORK_TASKS; i++) {
-		int rc = weft_join_until(tasks[i], until, &result);
+		int rc = weft_join_until(tasks[i], &result, until);
 		CHECK(rc == 0 || (rc == -ETIMEDOUT && weft_now() >= until));
 		if (rc != 0)
 			CHECK(weft_join(tasks[i], &result) == 0);
@@ -88,7 +88,7 @@ static void *work_rounds(void *arg)
  * be. */
 static inline bool work_all(unsigned rounds)
 {
-	struct weft_options options = {.workers = 3};
+	struct weft_runtime_options options = {.workers = 3};
 	struct work work = {.rounds = rounds, .mutex = WEFT_MUTEX_INIT};
 	weft_task *task = NULL;
 	pthread_t thread;

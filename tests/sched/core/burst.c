@@ -44,7 +44,7 @@ static uint64_t sleeps(weft_runtime *rt)
 {
 	struct weft_stats stats;
 
-	assert_int_equal(weft_stats(rt, &stats), 0);
+	assert_int_equal(weft_runtime_stats(rt, &stats), 0);
 	return stats.sleeps;
 }
 

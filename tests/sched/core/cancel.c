@@ -86,7 +86,7 @@ static void *cancel_after_the_end(void *arg)
 	CHECK(result == &token);
 
 	CHECK(weft_spawn(give_back, &token, &task) == 0);
-	while (weft_join_until(task, 0, NULL) == -ETIMEDOUT) {
+	while (weft_join_until(task, NULL, 0) == -ETIMEDOUT) {
 		CHECK(weft_cancel(task) == 0); /* perhaps it has ended */
 		weft_yield();
 	}
@@ -128,8 +128,8 @@ static void *join_until_cancelled(void *arg)
 	raise_flag(&joiner->joining);
 	CHECK(weft_join(joiner->sleeper, &result) == -ECANCELED);
 	CHECK(result == &token);
-	CHECK(weft_join_until(joiner->sleeper, weft_after(LOST_NS), NULL) == -ECANCELED);
-	CHECK(weft_join_until(joiner->sleeper, 0, NULL) == -ETIMEDOUT);
+	CHECK(weft_join_until(joiner->sleeper, NULL, weft_after(LOST_NS)) == -ECANCELED);
+	CHECK(weft_join_until(joiner->sleeper, NULL, 0) == -ETIMEDOUT);
 	CHECK(weft_cancel(joiner->sleeper) == 0);
 	weft_cancel_mask();
 	CHECK(weft_join(joiner->sleeper, &result) == 0);
@@ -139,7 +139,7 @@ static void *join_until_cancelled(void *arg)
 	/* One that has ended is joined: there is nothing to wait for. */
 	weft_task *task;
 	CHECK(weft_spawn(give_back, joiner, &task) == 0);
-	while (weft_join_until(task, 0, NULL) == -ETIMEDOUT)
+	while (weft_join_until(task, NULL, 0) == -ETIMEDOUT)
 		weft_yield();
 	return arg;
 }
@@ -422,7 +422,7 @@ static void *call_with_a_deadline(void *arg)
 
 	CHECK(err == 0);
 	if (err == 0) {
-		err = weft_join_until(task, deadline, &result);
+		err = weft_join_until(task, &result, deadline);
 		if (err < 0) {
 			weft_cancel(task);
 			weft_cancel_mask();

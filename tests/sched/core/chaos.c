@@ -33,7 +33,7 @@ static uint64_t struck(enum chaos_point point)
 	struct weft_runtime *rt = weft__worker()->rt;
 	uint64_t sum = 0;
 
-	for (unsigned i = 0; i < weft_worker_count(NULL); i++)
+	for (unsigned i = 0; i < weft_runtime_workers(NULL); i++)
 		sum += atomic_load_explicit(&rt->records[i]->chaos.struck[point],
 					    memory_order_relaxed);
 	return sum;
@@ -132,14 +132,14 @@ static void *start_some(void *arg)
 	struct start all[STARTS];
 	struct weft_stats before, after;
 
-	CHECK(weft_stats(NULL, &before) == 0);
+	CHECK(weft_runtime_stats(NULL, &before) == 0);
 	for (unsigned i = 0; i < STARTS; i++) {
 		all[i] = (struct start){.starts = arg, .nth = i};
 		CHECK(weft_spawn(note_start, &all[i], &all[i].task) == 0);
 	}
 	for (unsigned i = 0; i < STARTS; i++)
 		CHECK(weft_join(all[i].task, NULL) == 0);
-	CHECK(weft_stats(NULL, &after) == 0);
+	CHECK(weft_runtime_stats(NULL, &after) == 0);
 	((struct starts *)arg)->injected = after.injected - before.injected;
 	return NULL;
 }
@@ -329,7 +329,7 @@ static void *sleep_often(void *arg)
 		CHECK(weft_now() >= deadline);
 	}
 	nothings = struck(CHAOS_SLEEP);
-	CHECK(weft_stats(NULL, &s) == 0);
+	CHECK(weft_runtime_stats(NULL, &s) == 0);
 	CHECK(nothings > 0);
 	CHECK(struck(CHAOS_TIMERS) > 0);
 	CHECK(s.sleeps > 200 + nothings);

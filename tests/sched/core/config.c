@@ -74,7 +74,7 @@ static void release_stderr(void)
 	said[len] = '\0';
 }
 
-static int load(struct weft__config *ret, const struct weft_options *opt)
+static int load(struct weft__config *ret, const struct weft_runtime_options *opt)
 {
 	int err;
 
@@ -321,7 +321,7 @@ static void test_config_complains_in_one_line(void **state)
 static void test_config_code_beats_environment(void **state)
 {
 	struct weft__config config;
-	struct weft_options opt = {.workers = 3, .stack_size = 20000};
+	struct weft_runtime_options opt = {.workers = 3, .stack_size = 20000};
 
 	(void)state;
 	setenv("WEFT_WORKERS", "7", 1);
@@ -335,7 +335,7 @@ static void test_config_code_beats_environment(void **state)
 	assert_string_equal(config.workers_why, "");
 
 	/* An option that is 0 leaves the decision to the environment. */
-	opt = (struct weft_options){.workers = 0, .stack_size = 16384};
+	opt = (struct weft_runtime_options){.workers = 0, .stack_size = 16384};
 	assert_int_equal(load(&config, &opt), 0);
 	assert_int_equal(config.workers, 7);
 	assert_int_equal(config.origin[WEFT__SETTING_WORKERS], WEFT__ORIGIN_ENVIRONMENT);
@@ -352,10 +352,10 @@ static void test_config_virtual_time_is_one_workers(void **state)
 	assert_int_equal(config.workers, 1);
 	assert_string_equal(config.workers_why, "the virtual time of WEFT_CHAOS is one worker's");
 	assert_int_equal(config.spin_us, 0);
-	assert_int_equal(load(&config, &(struct weft_options){.workers = 1}), 0);
+	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 1}), 0);
 	assert_string_equal(config.workers_why, "");
 
-	assert_int_equal(load(&config, &(struct weft_options){.workers = 2}), -EINVAL);
+	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 2}), -EINVAL);
 	assert_string_equal(said, "weft: weft_options.workers=2: expected 1: the virtual time of "
 				  "WEFT_CHAOS is one worker's\n");
 	setenv("WEFT_WORKERS", "4", 1);
@@ -363,7 +363,7 @@ static void test_config_virtual_time_is_one_workers(void **state)
 	assert_string_equal(said, "weft: WEFT_WORKERS=4: expected 1: the virtual time of "
 				  "WEFT_CHAOS is one worker's\n");
 	/* What code overrides is not at fault here: it parses. */
-	assert_int_equal(load(&config, &(struct weft_options){.workers = 1}), 0);
+	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 1}), 0);
 	setenv("WEFT_WORKERS", "1", 1);
 	setenv("WEFT_SPIN", "7", 1);
 	assert_int_equal(load(&config, NULL), 0);
@@ -375,22 +375,24 @@ static void test_config_refuses_options_out_of_range(void **state)
 	struct weft__config config;
 
 	(void)state;
-	assert_int_equal(load(&config, &(struct weft_options){.workers = 1025}), -EINVAL);
+	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 1025}), -EINVAL);
 	assert_string_equal(said,
 			    "weft: weft_options.workers=1025: expected a number from 1 to 1024\n");
-	assert_int_equal(load(&config, &(struct weft_options){.workers = 1024}), 0);
-	assert_int_equal(load(&config, &(struct weft_options){.stack_size = 16383}), -EINVAL);
+	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 1024}), 0);
+	assert_int_equal(load(&config, &(struct weft_runtime_options){.stack_size = 16383}),
+			 -EINVAL);
 	assert_string_equal(said,
 			    "weft: weft_options.stack_size=16383: expected bytes from 16384 to "
 			    "1073741824\n");
-	assert_int_equal(load(&config, &(struct weft_options){.stack_size = SIZE_MAX}), -EINVAL);
-	assert_int_equal(load(&config, &(struct weft_options){.stack_size = 1 << 30}), 0);
+	assert_int_equal(load(&config, &(struct weft_runtime_options){.stack_size = SIZE_MAX}),
+			 -EINVAL);
+	assert_int_equal(load(&config, &(struct weft_runtime_options){.stack_size = 1 << 30}), 0);
 }
 
 static void test_config_refuses_a_bad_variable_that_code_overrides(void **state)
 {
 	struct weft__config config;
-	struct weft_options opt = {.workers = 3, .stack_size = 20000};
+	struct weft_runtime_options opt = {.workers = 3, .stack_size = 20000};
 
 	(void)state;
 	setenv("WEFT_WORKERS", "many", 1);
@@ -412,7 +414,7 @@ static void test_config_prints_every_setting_and_its_origin(void **state)
 	(void)state;
 	setenv("WEFT_STACK_SIZE", "64K", 1);
 	setenv("WEFT_CHAOS", "18446744073709551615,hop", 1);
-	assert_int_equal(load(&config, &(struct weft_options){.workers = 5}), 0);
+	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 5}), 0);
 	catch_stderr();
 	weft__config_print(&config);
 	release_stderr();

@@ -282,7 +282,7 @@ static uint64_t inlined(void)
 {
 	struct weft_stats stats;
 
-	CHECK(weft_stats(NULL, &stats) == 0);
+	CHECK(weft_runtime_stats(NULL, &stats) == 0);
 	return stats.inlined;
 }
 

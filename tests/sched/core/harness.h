@@ -63,7 +63,7 @@ static inline void assert_run(unsigned workers, weft_fn *fn, void *arg)
 /* A runtime of n workers. */
 static inline weft_runtime *assert_create(unsigned workers)
 {
-	struct weft_options options = {.workers = workers};
+	struct weft_runtime_options options = {.workers = workers};
 	weft_runtime *rt = NULL;
 
 	assert_int_equal(weft_runtime_create(&options, &rt), 0);

@@ -125,7 +125,7 @@ static void *count_hops(void *arg)
 	}
 	CHECK(same == 0);
 	struct weft_stats stats;
-	CHECK(weft_stats(NULL, &stats) == 0);
+	CHECK(weft_runtime_stats(NULL, &stats) == 0);
 	CHECK(stats.hops >= weft_test_scale(1000));
 	return arg;
 }

@@ -63,7 +63,7 @@ static void test_an_idle_runtime_uses_no_processor(void **state)
 	struct weft_stats stats;
 	do {
 		sched_yield();
-		assert_int_equal(weft_stats(rt, &stats), 0);
+		assert_int_equal(weft_runtime_stats(rt, &stats), 0);
 	} while (stats.live > 1 || stats.parks < 1);
 	assert_true(await_sleepers(rt, 4));
 
@@ -117,11 +117,11 @@ static void test_who_is_awake_is_counted(void **state)
 		assert_true(spin_for(&flags[0], 1));
 		assert_true(await_awake(rt, 1));
 		/* Come, go, are told to go and then to stay, and each time sleep in between. */
-		assert_int_equal(weft_set_workers(rt, 5), 0);
+		assert_int_equal(weft_runtime_set_workers(rt, 5), 0);
 		assert_true(await_awake(rt, 1));
-		assert_int_equal(weft_set_workers(rt, 2), 0);
-		assert_int_equal(weft_set_workers(rt, i % 2 ? 4 : 1), 0);
-		assert_int_equal(weft_set_workers(rt, 3), 0);
+		assert_int_equal(weft_runtime_set_workers(rt, 2), 0);
+		assert_int_equal(weft_runtime_set_workers(rt, i % 2 ? 4 : 1), 0);
+		assert_int_equal(weft_runtime_set_workers(rt, 3), 0);
 		assert_true(await_awake(rt, 1));
 		raise_flag(&flags[1]);
 		assert_int_equal(weft_join(task, NULL), 0);

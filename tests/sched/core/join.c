@@ -73,7 +73,7 @@ static void *join_after_the_end(void *arg)
 		CHECK(weft_spawn(pass_gate, &gate, &task) == 0);
 		CHECK(yield_for(&gate.left, 1));
 		weft_yield();
-		CHECK(weft_join_until(task, weft_after(LOST_NS), &result) == 0);
+		CHECK(weft_join_until(task, &result, weft_after(LOST_NS)) == 0);
 		CHECK(result == &token);
 	}
 	return arg;
@@ -102,9 +102,9 @@ static void test_join_by_a_plain_thread(void **state)
 		assert_int_equal(weft_submit(rt, pass_gate, &gate, &task), 0);
 		if (i % 2 == 0)
 			assert_true(spin_for(&gate.started, 1));
-		assert_int_equal(weft_join_until(task, 0, &result), -ETIMEDOUT);
-		assert_int_equal(weft_join_until(task, 1, &result), -ETIMEDOUT);
-		assert_int_equal(weft_join_until(task, weft_after(1000), &result), -ETIMEDOUT);
+		assert_int_equal(weft_join_until(task, &result, 0), -ETIMEDOUT);
+		assert_int_equal(weft_join_until(task, &result, 1), -ETIMEDOUT);
+		assert_int_equal(weft_join_until(task, &result, weft_after(1000)), -ETIMEDOUT);
 		assert_null(result);
 		assert_int_equal(weft_submit(rt, open_gate, &gate, NULL), 0);
 		assert_int_equal(weft_join(task, &result), 0);
@@ -122,21 +122,21 @@ static void *join_with_deadlines(void *arg)
 		void *result = arg;
 
 		CHECK(weft_spawn(pass_gate, &gate, &task) == 0);
-		CHECK(weft_join_until(task, 0, &result) == -ETIMEDOUT);
-		CHECK(weft_join_until(task, -1, &result) == -ETIMEDOUT);
-		CHECK(weft_join_until(task, weft_now() - 1, &result) == -ETIMEDOUT);
+		CHECK(weft_join_until(task, &result, 0) == -ETIMEDOUT);
+		CHECK(weft_join_until(task, &result, -1) == -ETIMEDOUT);
+		CHECK(weft_join_until(task, &result, weft_now() - 1) == -ETIMEDOUT);
 		int64_t deadline = weft_after(100000);
-		CHECK(weft_join_until(task, deadline, &result) == -ETIMEDOUT);
+		CHECK(weft_join_until(task, &result, deadline) == -ETIMEDOUT);
 		CHECK(weft_now() >= deadline);
 		CHECK(result == arg);
 		raise_flag(&gate.open);
-		CHECK(weft_join_until(task, weft_after(LOST_NS), &result) == 0);
+		CHECK(weft_join_until(task, &result, weft_after(LOST_NS)) == 0);
 		CHECK(result == &token);
 
 		/* An ended task is joined whatever the deadline. */
 		CHECK(weft_spawn(give_back, &token, &task) == 0);
 		int rc;
-		while ((rc = weft_join_until(task, 0, &result)) == -ETIMEDOUT)
+		while ((rc = weft_join_until(task, &result, 0)) == -ETIMEDOUT)
 			weft_yield();
 		CHECK(rc == 0);
 	}
@@ -165,7 +165,7 @@ static void *join_at_the_deadline(void *arg)
 		void *result = NULL;
 
 		CHECK(weft_spawn(end_at, (void *)(intptr_t)deadline, &task) == 0);
-		int rc = weft_join_until(task, deadline, &result);
+		int rc = weft_join_until(task, &result, deadline);
 		CHECK(rc == 0 || rc == -ETIMEDOUT);
 		CHECK(result == (rc == 0 ? &token : NULL));
 		if (rc < 0)
@@ -292,10 +292,10 @@ static void *join_oneself(void *arg)
 	void *result = arg;
 
 	CHECK(weft_join(weft_self(), &result) == -EDEADLK);
-	CHECK(weft_join_until(weft_self(), 0, &result) == -EDEADLK);
+	CHECK(weft_join_until(weft_self(), &result, 0) == -EDEADLK);
 	CHECK(result == arg);
 	CHECK(weft_join(NULL, NULL) == -EINVAL);
-	CHECK(weft_join_until(NULL, WEFT_FOREVER, NULL) == -EINVAL);
+	CHECK(weft_join_until(NULL, NULL, WEFT_FOREVER) == -EINVAL);
 	CHECK(weft_detach(NULL) == -EINVAL);
 	return arg;
 }

@@ -70,7 +70,7 @@ static void start_and_stop(unsigned times)
 		weft_runtime *rt = assert_create(1 + i % 4);
 
 		assert_int_equal(weft_submit(rt, spawn_some, NULL, NULL), 0);
-		assert_int_equal(weft_set_workers(rt, 1 + i % 3), 0);
+		assert_int_equal(weft_runtime_set_workers(rt, 1 + i % 3), 0);
 		assert_int_equal(weft_runtime_destroy(rt), 0);
 		assert_run(1 + i % 3, spawn_some, NULL);
 	}
@@ -113,7 +113,7 @@ static void test_any_number_of_workers(void **state)
 	for (unsigned n = 1; n <= 64; n += step) {
 		weft_runtime *rt = assert_create(n);
 
-		assert_int_equal(weft_worker_count(rt), n);
+		assert_int_equal(weft_runtime_workers(rt), n);
 		assert_true(threads_become(threads + n));
 		atomic_store_explicit(&ran, 0, memory_order_relaxed);
 		for (unsigned i = 0; i < 2 * n; i++)
@@ -148,7 +148,7 @@ static void test_a_runtime_starts_under_an_address_space_limit(void **state)
 /* A thread's stack takes 8 MiB of address space: some workers start, not all. */
 static void create_too_many_workers(void *arg)
 {
-	struct weft_options options = {.workers = 200};
+	struct weft_runtime_options options = {.workers = 200};
 	struct rlimit stack = {8 << 20, 8 << 20};
 	weft_runtime *rt = arg;
 	int rc;
@@ -187,7 +187,7 @@ static void test_a_start_that_lacks_threads_is_undone(void **state)
 /* The same while tasks run: the count stays what it was, and the runtime works on. */
 static void grow_too_far(void *arg)
 {
-	struct weft_options options = {.workers = 3};
+	struct weft_runtime_options options = {.workers = 3};
 	struct rlimit stack = {8 << 20, 8 << 20};
 	weft_runtime *rt = arg;
 
@@ -197,8 +197,8 @@ static void grow_too_far(void *arg)
 	for (unsigned i = 0; i < 20; i++) {
 		if (weft_submit(rt, spawn_some, NULL, NULL) != 0)
 			exit(1);
-		int rc = weft_set_workers(rt, 200);
-		if ((rc != -EAGAIN && rc != -ENOMEM) || weft_worker_count(rt) != 3)
+		int rc = weft_runtime_set_workers(rt, 200);
+		if ((rc != -EAGAIN && rc != -ENOMEM) || weft_runtime_workers(rt) != 3)
 			exit(2);
 	}
 	if (weft_runtime_destroy(rt) != 0 || checks_failed() > 0)

@@ -321,7 +321,7 @@ static void *wait_for_stacks(void *arg)
 
 	weft_event_init(&gate);
 	weft_group_init(&group);
-	CHECK(weft_stats(NULL, &stats) == 0 && stats.stack_waits == 0);
+	CHECK(weft_runtime_stats(NULL, &stats) == 0 && stats.stack_waits == 0);
 	/* A first one, for control blocks. */
 	CHECK(weft_group_spawn(&group, give_back, NULL) == 0 && weft_group_wait(&group) == 0);
 	refuse_memory();
@@ -331,7 +331,7 @@ static void *wait_for_stacks(void *arg)
 	int64_t lost = weft_after(LOST_NS);
 	do {
 		CHECK(weft_sleep(1000000) == 0);
-		CHECK(weft_stats(NULL, &stats) == 0);
+		CHECK(weft_runtime_stats(NULL, &stats) == 0);
 	} while (stats.stack_waits == 0 && weft_now() < lost);
 	CHECK(stats.stack_waits > 0);
 	CHECK(weft_group_spawn(&group, wait_for_event, &gate) == -ENOMEM);

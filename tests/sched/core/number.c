@@ -48,7 +48,7 @@ static void *number_many(void *arg)
 		for (unsigned i = 0; i < TASKS; i++) {
 			uint64_t number = i % 3 == 0 ? weft_task_number(tasks[i]) : 0;
 			asked_first += number != 0;
-			while (weft_join_until(tasks[i], 0, NULL) == -ETIMEDOUT) {
+			while (weft_join_until(tasks[i], NULL, 0) == -ETIMEDOUT) {
 				CHECK(!number || weft_task_number(tasks[i]) == number);
 				weft_yield();
 			}

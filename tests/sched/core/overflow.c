@@ -89,7 +89,7 @@ static void *generating_task(void *arg)
 /* A task of that name and stack, on a worker that is a thread of the pool's. */
 static void in_a_pool(void *fn)
 {
-	struct weft_options options = {.workers = 1, .stack_size = STACK_SIZE};
+	struct weft_runtime_options options = {.workers = 1, .stack_size = STACK_SIZE};
 	weft_runtime *rt = NULL;
 	weft_task *task = NULL;
 

@@ -9,7 +9,7 @@ static int answer = 42;
 static void *return_answer(void *arg)
 {
 	CHECK(arg == &check_failures);
-	CHECK(weft_worker_id() >= 0 && weft_worker_id() < (int)weft_worker_count(NULL));
+	CHECK(weft_worker_id() >= 0 && weft_worker_id() < (int)weft_runtime_workers(NULL));
 	return &answer;
 }
 
@@ -144,12 +144,12 @@ static void test_create_and_destroy(void **state)
 	(void)state;
 	assert_int_equal(weft_runtime_create(NULL, &rt), 0);
 	assert_non_null(rt);
-	assert_true(weft_worker_count(rt) >= 1);
+	assert_true(weft_runtime_workers(rt) >= 1);
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 	assert_int_equal(weft_runtime_destroy(NULL), 0);
 }
 
-static void assert_refused(const struct weft_options *options)
+static void assert_refused(const struct weft_runtime_options *options)
 {
 	weft_runtime *rt = (weft_runtime *)&answer;
 
@@ -161,19 +161,19 @@ static void test_create_refuses_bad_options(void **state)
 {
 	(void)state;
 	assert_int_equal(weft_runtime_create(NULL, NULL), -EINVAL);
-	assert_refused(&(struct weft_options){.workers = 1025});
-	assert_refused(&(struct weft_options){.stack_size = 16383});
+	assert_refused(&(struct weft_runtime_options){.workers = 1025});
+	assert_refused(&(struct weft_runtime_options){.stack_size = 16383});
 }
 
 static void test_create_takes_a_shorter_struct(void **state)
 {
 	/* As a program would pass it that was compiled when there was only the first member. */
-	struct weft_options options = {.workers = 3, .stack_size = 1};
+	struct weft_runtime_options options = {.workers = 3, .stack_size = 1};
 	weft_runtime *rt = NULL;
 
 	(void)state;
 	assert_int_equal(weft_runtime_create_sized(&options, sizeof(options.workers), &rt), 0);
-	assert_int_equal(weft_worker_count(rt), 3);
+	assert_int_equal(weft_runtime_workers(rt), 3);
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }
 
@@ -232,10 +232,10 @@ static void *use_another(void *arg)
 	CHECK(weft_submit(other, give_back, &answer, &task) == 0);
 	CHECK(weft_join(task, &result) == 0);
 	CHECK(result == &answer);
-	CHECK(weft_worker_count(other) == 2);
-	CHECK(weft_worker_count(NULL) == 3);
+	CHECK(weft_runtime_workers(other) == 2);
+	CHECK(weft_runtime_workers(NULL) == 3);
 
-	struct weft_options options = {.workers = 2};
+	struct weft_runtime_options options = {.workers = 2};
 	CHECK(weft_runtime_create(&options, &third) == 0);
 	CHECK(weft_submit(third, give_back, &answer, &task) == 0);
 	CHECK(weft_join(task, NULL) == 0);
@@ -282,7 +282,7 @@ static void test_a_plain_thread_is_no_worker(void **state)
 {
 	(void)state;
 	assert_int_equal(weft_worker_id(), -1);
-	assert_int_equal(weft_worker_count(NULL), 0);
+	assert_int_equal(weft_runtime_workers(NULL), 0);
 	assert_null(weft_self());
 	weft_yield();
 }
@@ -313,13 +313,13 @@ static void test_a_bad_variable_makes_the_start_fail(void **state)
 /* Options beat the environment. */
 static void *say_worker_count(void *arg)
 {
-	*(unsigned *)arg = weft_worker_count(NULL);
+	*(unsigned *)arg = weft_runtime_workers(NULL);
 	return arg;
 }
 
 static void test_run_with_options(void **state)
 {
-	struct weft_options options = {.workers = 3};
+	struct weft_runtime_options options = {.workers = 3};
 	unsigned count = 0;
 	void *result = NULL;
 

@@ -166,7 +166,7 @@ static void *hold_a_large_stack(void *arg)
 
 static void exhaust_otherwise(void *arg)
 {
-	struct weft_options options = {.workers = workers};
+	struct weft_runtime_options options = {.workers = workers};
 	unsigned accepted = 0;
 	weft_runtime *rt;
 	flag large = 0;

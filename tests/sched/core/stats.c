@@ -32,7 +32,7 @@ static struct weft_stats await_end(weft_runtime *rt)
 
 	do {
 		sched_yield();
-		assert_int_equal(weft_stats(rt, &stats), 0);
+		assert_int_equal(weft_runtime_stats(rt, &stats), 0);
 	} while (stats.live > 0 && weft_now() < lost);
 	return stats;
 }
@@ -44,7 +44,7 @@ static void test_sums(void **state)
 		weft_runtime *rt = assert_create(workers);
 		struct weft_stats sum = {0}, s;
 
-		assert_int_equal(weft_stats(rt, &s), 0);
+		assert_int_equal(weft_runtime_stats(rt, &s), 0);
 		assert_int_equal(s.spawned, 0);
 		assert_int_equal(s.completed, 0);
 		for (unsigned i = 0; i < 3; i++)
@@ -94,19 +94,19 @@ static void *count_live(void *arg)
 	struct weft_stats s;
 	weft_task *tasks[10];
 
-	CHECK(weft_stats(NULL, &s) == 0);
+	CHECK(weft_runtime_stats(NULL, &s) == 0);
 	CHECK(s.live == 1 && s.spawned == 1);
 	for (unsigned i = 0; i < 10; i++)
 		CHECK(weft_spawn(sleep_for_ever, NULL, &tasks[i]) == 0);
-	CHECK(weft_stats(NULL, &s) == 0);
+	CHECK(weft_runtime_stats(NULL, &s) == 0);
 	CHECK(s.live == 11);
 	for (unsigned i = 0; i < 10; i++) {
 		CHECK(weft_cancel(tasks[i]) == 0);
 		CHECK(weft_join(tasks[i], NULL) == 0);
 	}
-	CHECK(weft_stats(NULL, &s) == 0);
+	CHECK(weft_runtime_stats(NULL, &s) == 0);
 	CHECK(s.live == 1 && s.spawned == 11 && s.completed == 10);
-	CHECK(weft_stats(NULL, NULL) == -EINVAL);
+	CHECK(weft_runtime_stats(NULL, NULL) == -EINVAL);
 	CHECK(weft_worker_stats(NULL, 0, NULL) == -EINVAL);
 	CHECK(weft_worker_stats(NULL, 1, &s) == -EINVAL);
 	return arg;
@@ -128,19 +128,19 @@ static void test_arguments(void **state)
 	} larger = {.more = 5};
 
 	(void)state;
-	assert_int_equal(weft_stats(rt, NULL), -EINVAL);
-	assert_int_equal(weft_stats(NULL, NULL), -EINVAL);
-	assert_int_equal(weft_stats(NULL, &s), -EPERM);
+	assert_int_equal(weft_runtime_stats(rt, NULL), -EINVAL);
+	assert_int_equal(weft_runtime_stats(NULL, NULL), -EINVAL);
+	assert_int_equal(weft_runtime_stats(NULL, &s), -EPERM);
 	assert_int_equal(weft_worker_stats(NULL, 0, &s), -EPERM);
 	assert_int_equal(weft_worker_stats(rt, 2, &s), -EINVAL);
 	assert_int_equal(weft_worker_stats(rt, 0, NULL), -EINVAL);
 	assert_int_equal(s.spawned, 5);
 	/* A struct from an older or a newer header. */
 	s.completed = 6;
-	assert_int_equal(weft_stats_sized(rt, &s, sizeof(s.spawned)), 0);
+	assert_int_equal(weft_runtime_stats_sized(rt, &s, sizeof(s.spawned)), 0);
 	assert_int_equal(s.spawned, 0);
 	assert_int_equal(s.completed, 6);
-	assert_int_equal(weft_stats_sized(rt, &larger.stats, sizeof(larger)), 0);
+	assert_int_equal(weft_runtime_stats_sized(rt, &larger.stats, sizeof(larger)), 0);
 	assert_int_equal(larger.more, 0);
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }
@@ -189,7 +189,7 @@ static void run_and_forget(void *workers)
 
 static void submit_and_forget(void *workers)
 {
-	struct weft_options options = {.workers = *(unsigned *)workers};
+	struct weft_runtime_options options = {.workers = *(unsigned *)workers};
 	weft_runtime *rt;
 	weft_task *task;
 

@@ -55,7 +55,7 @@ static void count_workers_of_another_runtime(struct scene *scene)
 	weft_runtime *rt = NULL;
 
 	CHECK(weft_runtime_create(NULL, &rt) == 0);
-	scene->nested_workers = weft_worker_count(rt);
+	scene->nested_workers = weft_runtime_workers(rt);
 	CHECK(weft_runtime_destroy(rt) == 0);
 }
 
@@ -73,7 +73,7 @@ static void *change_own_thread(void *arg)
 	CHECK(sched_setscheduler(0, SCHED_BATCH, &param) == 0);
 	CHECK(fesetround(FE_UPWARD) == 0);
 
-	CHECK(weft_set_workers(NULL, WORKERS) == 0);
+	CHECK(weft_runtime_set_workers(NULL, WORKERS) == 0);
 	CHECK(weft_blocking(look, &scene->blocking, NULL) == 0);
 	count_workers_of_another_runtime(scene);
 

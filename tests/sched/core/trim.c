@@ -87,7 +87,7 @@ static void *trim_in_a_task(void *arg)
 	burst(NULL);
 	CHECK(weft_trim() == 0);
 	/* Its own stack and the reserves; nobody else is there. */
-	if (weft_worker_count(NULL) == 1)
+	if (weft_runtime_workers(NULL) == 1)
 		CHECK(counts().used <= 3);
 	burst(NULL);
 	CHECK(weft_trim() == 0);

@@ -167,7 +167,7 @@ static void test_submitted_tasks_have_virtual_time(void **state)
 	assert_true(weft_now() >= before && weft_now() <= real_now());
 	/* The worker sleeps by now, or soon, with no deadline: it is woken for a second one. */
 	assert_int_equal(weft_submit(rt, sleep_for_days, times, &task), 0);
-	assert_int_equal(weft_join_until(task, real_now() + LOST_NS, NULL), 0);
+	assert_int_equal(weft_join_until(task, NULL, real_now() + LOST_NS), 0);
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 	assert_int_equal(checks_failed(), 0);
 }
@@ -177,9 +177,9 @@ static void *create_second(void *arg)
 	weft_runtime *second = NULL;
 
 	CHECK(weft_runtime_create(NULL, &second) == -EINVAL && !second);
-	CHECK(weft_set_workers(NULL, 2) == -EINVAL);
-	CHECK(weft_set_workers(NULL, 1) == 0);
-	CHECK(weft_worker_count(NULL) == 1);
+	CHECK(weft_runtime_set_workers(NULL, 2) == -EINVAL);
+	CHECK(weft_runtime_set_workers(NULL, 1) == 0);
+	CHECK(weft_runtime_workers(NULL) == 1);
 	return arg;
 }
 
@@ -190,7 +190,7 @@ static void run_and_create_second(void *arg)
 
 static void test_there_is_one_worker_with_virtual_time(void **state)
 {
-	struct weft_options two = {.workers = 2};
+	struct weft_runtime_options two = {.workers = 2};
 	weft_runtime *rt;
 	struct child child;
 

@@ -12,17 +12,17 @@ static void test_arguments(void **state)
 	weft_runtime *rt = assert_create(2);
 
 	(void)state;
-	assert_int_equal(weft_set_workers(rt, 0), -EINVAL);
-	assert_int_equal(weft_set_workers(rt, 1025), -EINVAL);
-	assert_int_equal(weft_set_workers(NULL, 0), -EINVAL);
-	assert_int_equal(weft_set_workers(NULL, 1025), -EINVAL);
-	assert_int_equal(weft_set_workers(NULL, 2), -EPERM);
-	assert_int_equal(weft_worker_count(rt), 2);
-	assert_int_equal(weft_set_workers(rt, 2), 0);
-	assert_int_equal(weft_set_workers(rt, 5), 0);
-	assert_int_equal(weft_worker_count(rt), 5);
-	assert_int_equal(weft_set_workers(rt, 1), 0);
-	assert_int_equal(weft_worker_count(rt), 1);
+	assert_int_equal(weft_runtime_set_workers(rt, 0), -EINVAL);
+	assert_int_equal(weft_runtime_set_workers(rt, 1025), -EINVAL);
+	assert_int_equal(weft_runtime_set_workers(NULL, 0), -EINVAL);
+	assert_int_equal(weft_runtime_set_workers(NULL, 1025), -EINVAL);
+	assert_int_equal(weft_runtime_set_workers(NULL, 2), -EPERM);
+	assert_int_equal(weft_runtime_workers(rt), 2);
+	assert_int_equal(weft_runtime_set_workers(rt, 2), 0);
+	assert_int_equal(weft_runtime_set_workers(rt, 5), 0);
+	assert_int_equal(weft_runtime_workers(rt), 5);
+	assert_int_equal(weft_runtime_set_workers(rt, 1), 0);
+	assert_int_equal(weft_runtime_workers(rt), 1);
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }
 
@@ -78,10 +78,10 @@ static void test_new_workers_work(void **state)
 	(void)state;
 	for (unsigned round = 0; round < weft_test_scale(20); round++) {
 		for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-			unsigned before = weft_worker_count(rt);
+			unsigned before = weft_runtime_workers(rt);
 
-			assert_int_equal(weft_set_workers(rt, counts[i]), 0);
-			assert_int_equal(weft_worker_count(rt), counts[i]);
+			assert_int_equal(weft_runtime_set_workers(rt, counts[i]), 0);
+			assert_int_equal(weft_runtime_workers(rt), counts[i]);
 			if (counts[i] >= before)
 				meet_on(rt, counts[i]);
 		}
@@ -112,8 +112,8 @@ static void *spawn_and_resize(void *arg)
 	for (unsigned i = 0; i < count; i++) {
 		CHECK(weft_spawn(yield_and_nap, NULL, NULL) == 0);
 		if (i % 20 == 0) {
-			CHECK(weft_set_workers(NULL, 1 + i / 20 % 16) == 0);
-			CHECK(weft_worker_count(NULL) == 1 + i / 20 % 16);
+			CHECK(weft_runtime_set_workers(NULL, 1 + i / 20 % 16) == 0);
+			CHECK(weft_runtime_workers(NULL) == 1 + i / 20 % 16);
 			weft_yield();
 		}
 	}
@@ -137,7 +137,7 @@ static void test_no_task_is_lost(void **state)
 static void *resize(void *arg)
 {
 	for (unsigned i = 0; i < weft_test_scale(300); i++)
-		CHECK(weft_set_workers(arg, 1 + (i * 7) % 16) == 0);
+		CHECK(weft_runtime_set_workers(arg, 1 + (i * 7) % 16) == 0);
 	return NULL;
 }
 
@@ -154,7 +154,7 @@ static void test_resizing_from_many_threads(void **state)
 		assert_int_equal(weft_submit(rt, yield_and_nap, NULL, NULL), 0);
 	for (unsigned i = 0; i < 3; i++)
 		pthread_join(threads[i], NULL);
-	assert_int_equal(weft_set_workers(rt, 3), 0);
+	assert_int_equal(weft_runtime_set_workers(rt, 3), 0);
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 	assert_int_equal(atomic_load_explicit(&ended, memory_order_relaxed), weft_test_scale(500));
 	assert_int_equal(checks_failed(), 0);
@@ -226,13 +226,13 @@ static void test_a_retiring_worker_keeps_its_pinned_tasks(void **state)
 		assert_non_null(p.task);
 		if (round % 2)
 			assert_true(spin_for(&p.started, 1));
-		assert_int_equal(weft_set_workers(rt, 1), 0);
+		assert_int_equal(weft_runtime_set_workers(rt, 1), 0);
 		assert_true(spin_for(&p.started, 1));
 		if (round % 3 == 0) /* wanted again before it has left */
-			assert_int_equal(weft_set_workers(rt, 4), 0);
+			assert_int_equal(weft_runtime_set_workers(rt, 4), 0);
 		raise_flag(&p.stop);
 		assert_int_equal(weft_join(p.task, NULL), 0);
-		assert_int_equal(weft_set_workers(rt, 4), 0);
+		assert_int_equal(weft_runtime_set_workers(rt, 4), 0);
 		meet_on(rt, 4);
 	}
 	assert_int_equal(weft_runtime_destroy(rt), 0);
@@ -287,13 +287,13 @@ static void test_retiring_workers_are_not_woken_for_new_tasks(void **state)
 		for (unsigned i = 0; i < 4 * RETIRING; i++)
 			assert_int_equal(weft_submit(rt, leave_one_pinned, NULL, NULL), 0);
 	}
-	assert_int_equal(weft_set_workers(rt, 1), 0);
-	assert_int_equal(weft_stats(rt, &before), 0);
+	assert_int_equal(weft_runtime_set_workers(rt, 1), 0);
+	assert_int_equal(weft_runtime_stats(rt, &before), 0);
 	for (unsigned i = 0; i < probes; i++) {
 		assert_int_equal(weft_submit(rt, note_probe, NULL, NULL), 0);
 		assert_true(spin_for(&probed, i + 1));
 	}
-	assert_int_equal(weft_stats(rt, &after), 0);
+	assert_int_equal(weft_runtime_stats(rt, &after), 0);
 	weft_event_set(&let_go);
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 	assert_in_range(after.nudges - before.nudges, 0, probes * WAKES_MAX);
@@ -361,7 +361,7 @@ static void test_a_retiring_worker_leaves_what_is_due(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(weft_submit(rt, pin_or_fork, NULL, NULL), 0);
 	assert_true(spin_for(&leaving.pinned, 1));
-	assert_int_equal(weft_set_workers(rt, 1), 0);
+	assert_int_equal(weft_runtime_set_workers(rt, 1), 0);
 	assert_int_equal(weft_submit(rt, note_run, NULL, NULL), 0);
 	raise_flag(&leaving.submitted);
 	assert_int_equal(weft_runtime_destroy(rt), 0);
@@ -371,8 +371,8 @@ static void test_a_retiring_worker_leaves_what_is_due(void **state)
 static void *see_own_worker(void *arg)
 {
 	CHECK(weft_worker_id() >= 0);
-	CHECK(weft_worker_id() < (int)weft_worker_count(NULL));
-	CHECK(weft_worker_count(NULL) == (unsigned)(uintptr_t)arg);
+	CHECK(weft_worker_id() < (int)weft_runtime_workers(NULL));
+	CHECK(weft_runtime_workers(NULL) == (unsigned)(uintptr_t)arg);
 	return arg;
 }
 
@@ -465,11 +465,11 @@ static void test_new_workers_are_visible_before_they_run(void **state)
 		grows_to = 4 + round;
 		threads_started = 0;
 		grows = rt;
-		assert_int_equal(weft_set_workers(rt, grows_to), 0);
+		assert_int_equal(weft_runtime_set_workers(rt, grows_to), 0);
 		grows = NULL;
 		assert_int_equal(checks_failed(), 0);
 		assert_in_range(threads_started, round == 0 ? 3 : 1, 3 + round);
-		assert_int_equal(weft_set_workers(rt, 1), 0);
+		assert_int_equal(weft_runtime_set_workers(rt, 1), 0);
 	}
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }

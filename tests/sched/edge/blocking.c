@@ -80,8 +80,8 @@ static void *submit_and_destroy(void *arg)
 	struct weft_stats stats;
 
 	CHECK(rt != NULL && rt == arg);
-	CHECK(weft_worker_count(NULL) == weft_worker_count(rt));
-	CHECK(weft_stats(NULL, &stats) == 0);
+	CHECK(weft_runtime_workers(NULL) == weft_runtime_workers(rt));
+	CHECK(weft_runtime_stats(NULL, &stats) == 0);
 	CHECK(weft_submit(NULL, give_back, arg, &task) == 0);
 	CHECK(weft_join(task, &result) == 0 && result == arg);
 	CHECK(weft_runtime_destroy(rt) == -EDEADLK);
@@ -145,7 +145,7 @@ static void *block_many(void *arg)
 	for (unsigned i = 0; i < many; i++)
 		CHECK(weft_spawn(call_block, &call, &tasks[i]) == 0);
 	CHECK(yield_for(&call.entered, many));
-	CHECK(weft_join_until(tasks[0], 0, NULL) == -ETIMEDOUT);
+	CHECK(weft_join_until(tasks[0], NULL, 0) == -ETIMEDOUT);
 	raise_flag(&call.leave);
 	for (unsigned i = 0; i < many; i++)
 		CHECK(weft_join(tasks[i], NULL) == 0);
@@ -281,7 +281,7 @@ static void *be_cancelled(void *arg)
 	CHECK(weft_spawn(call_block, &call, &task) == 0);
 	CHECK(yield_for(&call.entered, 1));
 	CHECK(weft_cancel(task) == 0);
-	CHECK(weft_join_until(task, weft_after(100 * 1000), NULL) == -ETIMEDOUT);
+	CHECK(weft_join_until(task, NULL, weft_after(100 * 1000)) == -ETIMEDOUT);
 	raise_flag(&call.leave);
 	CHECK(weft_join(task, NULL) == 0);
 
@@ -322,7 +322,7 @@ static void *call_queued(void *arg)
 	if (q->masked)
 		weft_cancel_mask();
 	raise_flag(&q->called);
-	q->rc = weft_blocking_until(note_run, q, q->deadline, &result);
+	q->rc = weft_blocking_until(note_run, q, &result, q->deadline);
 	CHECK(result == (q->rc == 0 ? (void *)&token : q));
 	return NULL;
 }
@@ -388,7 +388,7 @@ static void *call_past_deadline(void *arg)
 	/* Until it starts before the deadline. */
 	do {
 		late->deadline = weft_after(ns *= 2);
-		rc = weft_blocking_until(block_past_deadline, late, late->deadline, &result);
+		rc = weft_blocking_until(block_past_deadline, late, &result, late->deadline);
 	} while (rc == -ETIMEDOUT);
 	CHECK(rc == 0 && result == &late->call);
 	return arg;
@@ -403,7 +403,7 @@ static void *cancel_what_runs(void *arg)
 	CHECK(weft_spawn(call_past_deadline, &late, &task) == 0);
 	CHECK(yield_for(&late.call.entered, 1));
 	CHECK(weft_cancel(task) == 0);
-	CHECK(weft_join_until(task, weft_after(300 * 1000), NULL) == -ETIMEDOUT);
+	CHECK(weft_join_until(task, NULL, weft_after(300 * 1000)) == -ETIMEDOUT);
 	raise_flag(&late.call.leave);
 	CHECK(weft_join(task, NULL) == 0);
 	return arg;
@@ -417,17 +417,17 @@ static void *call_too_late(void *arg)
 
 	CHECK(weft_blocking(give_back, NULL, NULL) == 0);
 	for (unsigned i = 0; i < 100; i++) {
-		CHECK(weft_blocking_until(note_run, &q, weft_now(), &result) == -ETIMEDOUT);
-		CHECK(weft_blocking_until(note_run, &q, 0, &result) == -ETIMEDOUT);
+		CHECK(weft_blocking_until(note_run, &q, &result, weft_now()) == -ETIMEDOUT);
+		CHECK(weft_blocking_until(note_run, &q, &result, 0) == -ETIMEDOUT);
 	}
-	CHECK(weft_blocking_until(NULL, &q, WEFT_FOREVER, &result) == -EINVAL);
+	CHECK(weft_blocking_until(NULL, &q, &result, WEFT_FOREVER) == -EINVAL);
 	CHECK(weft_cancel(weft_self()) == 0);
 	for (unsigned i = 0; i < 100; i++)
-		CHECK(weft_blocking_until(note_run, &q, i % 2 ? WEFT_FOREVER : 0, &result) ==
+		CHECK(weft_blocking_until(note_run, &q, &result, i % 2 ? WEFT_FOREVER : 0) ==
 		      -ECANCELED);
 	CHECK(result == &q && !is_raised(&q.ran, 1));
 	weft_cancel_mask();
-	CHECK(weft_blocking_until(note_run, &q, WEFT_FOREVER, &result) == 0);
+	CHECK(weft_blocking_until(note_run, &q, &result, WEFT_FOREVER) == 0);
 	CHECK(result == &token && is_raised(&q.ran, 1));
 	weft_cancel_unmask();
 	return arg;
@@ -446,10 +446,10 @@ static void test_until(void **state)
 		assert_run(workers, call_too_late, NULL);
 	}
 	unsetenv("WEFT_BLOCKING_THREADS");
-	assert_int_equal(weft_blocking_until(note_run, &q, 0, &result), -ETIMEDOUT);
+	assert_int_equal(weft_blocking_until(note_run, &q, &result, 0), -ETIMEDOUT);
 	assert_null(result);
 	assert_false(is_raised(&q.ran, 1));
-	assert_int_equal(weft_blocking_until(note_run, &q, WEFT_FOREVER, &result), 0);
+	assert_int_equal(weft_blocking_until(note_run, &q, &result, WEFT_FOREVER), 0);
 	assert_ptr_equal(result, &token);
 }
 
@@ -558,12 +558,12 @@ static void *fill_the_pool(void *arg)
 	int64_t lost = weft_after(LOST_NS);
 	do {
 		weft_yield();
-		CHECK(weft_stats(NULL, &stats) == 0);
+		CHECK(weft_runtime_stats(NULL, &stats) == 0);
 	} while (stats.blocking_waits < 3 && weft_now() < lost);
 	raise_flag(&gate_is_open);
 	CHECK(weft_group_wait(&group) == 0);
 	CHECK(weft_blocking(give_back, NULL, NULL) == 0);
-	CHECK(weft_stats(NULL, &stats) == 0 && stats.blocking_waits == 3);
+	CHECK(weft_runtime_stats(NULL, &stats) == 0 && stats.blocking_waits == 3);
 	weft_group_fini(&group);
 	return arg;
 }

@@ -179,7 +179,7 @@ static void give_up(struct pair *p)
 	CHECK(weft_cond_wait_until(&p->cond, &p->mutex, weft_now() - 1) == -ETIMEDOUT);
 	CHECK(weft_cond_wait_until(&p->cond, &p->mutex, deadline) == -ETIMEDOUT);
 	CHECK(weft_now() >= deadline);
-	CHECK(weft_mutex_trylock(&p->mutex) == -EBUSY);
+	CHECK(weft_mutex_try_lock(&p->mutex) == -EBUSY);
 	weft_mutex_unlock(&p->mutex);
 	weft_cond_fini(&p->cond);
 }
@@ -210,7 +210,7 @@ static void *wait_to_be_cancelled(void *arg)
 	weft_mutex_lock(&p->mutex);
 	p->waiting++;
 	CHECK(weft_cond_wait(&p->cond, &p->mutex) == -ECANCELED);
-	CHECK(weft_mutex_trylock(&p->mutex) == -EBUSY);
+	CHECK(weft_mutex_try_lock(&p->mutex) == -EBUSY);
 	CHECK(weft_cond_wait(&p->cond, &p->mutex) == -ECANCELED);
 	CHECK(weft_cond_wait_until(&p->cond, &p->mutex, lost()) == -ECANCELED);
 	weft_cancel_mask();
@@ -232,7 +232,7 @@ static void *cancel_one(void *arg)
 		/* It comes back only when it has the mutex. */
 		weft_mutex_lock(&p.mutex);
 		CHECK(weft_cancel(task) == 0);
-		CHECK(weft_join_until(task, weft_after(20000), NULL) == -ETIMEDOUT);
+		CHECK(weft_join_until(task, NULL, weft_after(20000)) == -ETIMEDOUT);
 		weft_mutex_unlock(&p.mutex);
 		CHECK(weft_join(task, NULL) == 0);
 		weft_cond_fini(&p.cond);

@@ -27,7 +27,7 @@ static int wait_cond(struct stage *s, int64_t deadline)
 {
 	weft_mutex_lock(&s->mutex);
 	int rc = weft_cond_wait_until(&s->cond, &s->mutex, deadline);
-	CHECK(weft_mutex_trylock(&s->mutex) == -EBUSY);
+	CHECK(weft_mutex_try_lock(&s->mutex) == -EBUSY);
 	weft_mutex_unlock(&s->mutex);
 	return rc;
 }
@@ -72,7 +72,7 @@ static int wait_barrier(struct stage *s, int64_t deadline)
 
 static int join(struct stage *s, int64_t deadline)
 {
-	return weft_join_until(s->sleeper, deadline, NULL);
+	return weft_join_until(s->sleeper, NULL, deadline);
 }
 
 static int wait_group(struct stage *s, int64_t deadline)

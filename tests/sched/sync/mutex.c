@@ -25,7 +25,7 @@ static void lock_somehow(weft_mutex *mutex, unsigned how, flag *gave_up)
 {
 	switch (how % 4) {
 	case 0:
-		while (weft_mutex_trylock(mutex) == -EBUSY)
+		while (weft_mutex_try_lock(mutex) == -EBUSY)
 			weft_yield();
 		break;
 	case 1:
@@ -90,7 +90,7 @@ static void meet_a_held_one(struct scene *s)
 {
 	int64_t deadline = weft_after(100000);
 
-	CHECK(weft_mutex_trylock(&s->mutex) == -EBUSY);
+	CHECK(weft_mutex_try_lock(&s->mutex) == -EBUSY);
 	CHECK(weft_mutex_lock_until(&s->mutex, 0) == -ETIMEDOUT);
 	CHECK(weft_mutex_lock_until(&s->mutex, -1) == -ETIMEDOUT);
 	CHECK(weft_mutex_lock_until(&s->mutex, weft_now() - 1) == -ETIMEDOUT);
@@ -98,12 +98,12 @@ static void meet_a_held_one(struct scene *s)
 	CHECK(weft_now() >= deadline);
 	raise_flag(&s->go);
 	CHECK(weft_mutex_lock_until(&s->mutex, lost()) == 0);
-	CHECK(weft_mutex_trylock(&s->mutex) == -EBUSY);
+	CHECK(weft_mutex_try_lock(&s->mutex) == -EBUSY);
 	weft_mutex_unlock(&s->mutex);
 	/* A free one is had whatever the deadline. */
 	CHECK(weft_mutex_lock_until(&s->mutex, 0) == 0);
 	weft_mutex_unlock(&s->mutex);
-	CHECK(weft_mutex_trylock(&s->mutex) == 0);
+	CHECK(weft_mutex_try_lock(&s->mutex) == 0);
 	weft_mutex_unlock(&s->mutex);
 }
 
@@ -212,7 +212,7 @@ static void *hog_it(void *arg)
 	weft_yield();
 	while (!is_raised(&s.done, 3)) {
 		weft_mutex_unlock(&s.mutex);
-		if (weft_mutex_trylock(&s.mutex) != 0)
+		if (weft_mutex_try_lock(&s.mutex) != 0)
 			weft_mutex_lock(&s.mutex);
 		if (!CHECK(weft_now() < limit))
 			break;
@@ -249,7 +249,7 @@ static void *cancel_a_waiter(void *arg)
 	CHECK(weft_spawn(lock_while_cancelled, &s, &task) == 0);
 	weft_yield();
 	CHECK(weft_cancel(task) == 0);
-	CHECK(weft_join_until(task, weft_after(1000000), NULL) == -ETIMEDOUT);
+	CHECK(weft_join_until(task, NULL, weft_after(1000000)) == -ETIMEDOUT);
 	weft_mutex_unlock(&s.mutex);
 	CHECK(weft_join(task, NULL) == 0);
 	return arg;

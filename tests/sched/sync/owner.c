@@ -60,9 +60,9 @@ static void *inherit(void *arg)
 static void *find_it_locked(void *arg)
 {
 	(void)arg;
-	CHECK(weft_mutex_trylock(&mutex) == -EBUSY);
+	CHECK(weft_mutex_try_lock(&mutex) == -EBUSY);
 	CHECK(weft_mutex_lock_until(&mutex, weft_after(1000)) == -ETIMEDOUT);
-	CHECK(weft_rwlock_trywrlock(&rwlock) == -EBUSY);
+	CHECK(weft_rwlock_try_wrlock(&rwlock) == -EBUSY);
 	CHECK(weft_rwlock_wrlock_until(&rwlock, weft_after(1000)) == -ETIMEDOUT);
 	CHECK(weft_rwlock_rdlock_until(&rwlock, weft_after(1000)) == -ETIMEDOUT);
 	return NULL;
@@ -126,7 +126,7 @@ static void *lock_on_a_thread(void *arg)
 
 static void *find_it_locked_on_a_thread(void *arg)
 {
-	CHECK(weft_mutex_trylock(&mutex) == -EBUSY);
+	CHECK(weft_mutex_try_lock(&mutex) == -EBUSY);
 	CHECK(weft_mutex_lock_until(&mutex, weft_after(1000)) == -ETIMEDOUT);
 	return arg;
 }

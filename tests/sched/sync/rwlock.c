@@ -23,7 +23,7 @@ static void lock_somehow(weft_rwlock *lock, bool write, unsigned how)
 {
 	switch (how % 5) {
 	case 0:
-		while ((write ? weft_rwlock_trywrlock(lock) : weft_rwlock_tryrdlock(lock)) ==
+		while ((write ? weft_rwlock_try_wrlock(lock) : weft_rwlock_try_rdlock(lock)) ==
 		       -EBUSY)
 			weft_yield();
 		break;
@@ -108,14 +108,14 @@ static void meet_a_reader(struct scene *s)
 {
 	int64_t deadline = weft_after(50000);
 
-	CHECK(weft_rwlock_trywrlock(&s->lock) == -EBUSY);
+	CHECK(weft_rwlock_try_wrlock(&s->lock) == -EBUSY);
 	CHECK(weft_rwlock_wrlock_until(&s->lock, 0) == -ETIMEDOUT);
 	CHECK(weft_rwlock_wrlock_until(&s->lock, weft_now() - 1) == -ETIMEDOUT);
 	CHECK(weft_rwlock_wrlock_until(&s->lock, deadline) == -ETIMEDOUT);
 	CHECK(weft_now() >= deadline);
 	/* Readers are side by side. */
-	CHECK(weft_rwlock_tryrdlock(&s->lock) == 0);
-	CHECK(weft_rwlock_trywrlock(&s->lock) == -EBUSY);
+	CHECK(weft_rwlock_try_rdlock(&s->lock) == 0);
+	CHECK(weft_rwlock_try_wrlock(&s->lock) == -EBUSY);
 	weft_rwlock_unlock(&s->lock);
 	CHECK(weft_rwlock_rdlock_until(&s->lock, 0) == 0);
 	weft_rwlock_unlock(&s->lock);
@@ -128,8 +128,8 @@ static void meet_a_writer(struct scene *s)
 {
 	int64_t deadline = weft_after(50000);
 
-	CHECK(weft_rwlock_trywrlock(&s->lock) == -EBUSY);
-	CHECK(weft_rwlock_tryrdlock(&s->lock) == -EBUSY);
+	CHECK(weft_rwlock_try_wrlock(&s->lock) == -EBUSY);
+	CHECK(weft_rwlock_try_rdlock(&s->lock) == -EBUSY);
 	CHECK(weft_rwlock_rdlock_until(&s->lock, 0) == -ETIMEDOUT);
 	CHECK(weft_rwlock_rdlock_until(&s->lock, weft_now() - 1) == -ETIMEDOUT);
 	CHECK(weft_rwlock_rdlock_until(&s->lock, deadline) == -ETIMEDOUT);
@@ -259,7 +259,7 @@ static void *quit_before_readers(void *arg)
 		CHECK(weft_spawn(read_at_last, &s, &readers[i]) == 0);
 	/* The first one reads all the time. */
 	CHECK(yield_for(&s.done, 3));
-	CHECK(weft_rwlock_trywrlock(&s.lock) == -EBUSY);
+	CHECK(weft_rwlock_try_wrlock(&s.lock) == -EBUSY);
 	CHECK(weft_join(writer, NULL) == 0);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(weft_join(readers[i], NULL) == 0);
@@ -287,11 +287,11 @@ static void *downgrade_before_readers(void *arg)
 	CHECK(!is_raised(&s.done, 1));
 	weft_rwlock_downgrade(&s.lock);
 	CHECK(yield_for(&s.done, 3));
-	CHECK(weft_rwlock_trywrlock(&s.lock) == -EBUSY);
+	CHECK(weft_rwlock_try_wrlock(&s.lock) == -EBUSY);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(weft_join(readers[i], NULL) == 0);
 	weft_rwlock_unlock(&s.lock);
-	CHECK(weft_rwlock_trywrlock(&s.lock) == 0);
+	CHECK(weft_rwlock_try_wrlock(&s.lock) == 0);
 	weft_rwlock_unlock(&s.lock);
 	weft_rwlock_fini(&s.lock);
 	return arg;
@@ -327,7 +327,7 @@ static void *cancel_a_waiter(void *arg)
 		CHECK(weft_spawn(lock_while_cancelled, &s, &task) == 0);
 		weft_yield();
 		CHECK(weft_cancel(task) == 0);
-		CHECK(weft_join_until(task, weft_after(500000), NULL) == -ETIMEDOUT);
+		CHECK(weft_join_until(task, NULL, weft_after(500000)) == -ETIMEDOUT);
 		weft_rwlock_unlock(&s.lock);
 		CHECK(weft_join(task, NULL) == 0);
 		weft_rwlock_fini(&s.lock);

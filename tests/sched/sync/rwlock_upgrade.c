@@ -55,11 +55,11 @@ static void *upgrade_alone(void *arg)
 		weft_rwlock_rdlock(&lock);
 		CHECK((i == 0 ? weft_rwlock_upgrade(&lock)
 			      : weft_rwlock_upgrade_until(&lock, i == 1 ? 0 : lost())) == 0);
-		CHECK(weft_rwlock_tryrdlock(&lock) == -EBUSY);
+		CHECK(weft_rwlock_try_rdlock(&lock) == -EBUSY);
 		if (i == 2)
 			weft_rwlock_downgrade(&lock);
 		weft_rwlock_unlock(&lock);
-		CHECK(weft_rwlock_trywrlock(&lock) == 0);
+		CHECK(weft_rwlock_try_wrlock(&lock) == 0);
 		weft_rwlock_unlock(&lock);
 	}
 	weft_rwlock_fini(&lock);
@@ -74,12 +74,12 @@ static void *upgrade_beside_a_reader(void *arg)
 	weft_rwlock_rdlock(&s.lock);
 	weft_task *task = begin(&s, 'u', WEFT_FOREVER);
 	CHECK(!is_raised(&s.done, 1));
-	CHECK(weft_rwlock_tryrdlock(&s.lock) == -EBUSY);
+	CHECK(weft_rwlock_try_rdlock(&s.lock) == -EBUSY);
 	CHECK(weft_rwlock_upgrade(&s.lock) == -EDEADLK);
 	CHECK(weft_rwlock_upgrade_until(&s.lock, 0) == -EDEADLK);
 	weft_rwlock_unlock(&s.lock);
 	CHECK(weft_join(task, NULL) == 0 && s.rc == 0);
-	CHECK(weft_rwlock_trywrlock(&s.lock) == 0);
+	CHECK(weft_rwlock_try_wrlock(&s.lock) == 0);
 	weft_rwlock_unlock(&s.lock);
 	weft_rwlock_fini(&s.lock);
 	return arg;
@@ -112,7 +112,7 @@ static void *give_up(void *arg)
 	weft_rwlock_rdlock(&s.lock);
 	CHECK(weft_rwlock_upgrade_until(&s.lock, 0) == -ETIMEDOUT);
 	CHECK(weft_rwlock_upgrade_until(&s.lock, weft_after(100000)) == -ETIMEDOUT);
-	CHECK(weft_rwlock_tryrdlock(&s.lock) == 0);
+	CHECK(weft_rwlock_try_rdlock(&s.lock) == 0);
 	weft_rwlock_unlock(&s.lock);
 	weft_rwlock_unlock(&s.lock);
 	CHECK(weft_rwlock_upgrade(&s.lock) == 0);

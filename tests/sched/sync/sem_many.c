@@ -127,7 +127,7 @@ static void *give_up_first(void *arg)
 		if (i % 2 == 0)
 			CHECK(weft_cancel(tasks[0]) == 0);
 		for (unsigned k = 0; k < 3; k++)
-			CHECK(weft_join_until(tasks[k], lost(), NULL) == 0);
+			CHECK(weft_join_until(tasks[k], NULL, lost()) == 0);
 		CHECK(big.rc == (i % 2 ? -ETIMEDOUT : -ECANCELED));
 		CHECK(small[0].rc == 0 && small[1].rc == 0 && weft_sem_value(&sem) == 0);
 		weft_sem_fini(&sem);

@@ -185,7 +185,7 @@ static void *pass_in_turn(void *arg)
 
 static void *set_one_by_one(void *arg)
 {
-	struct turnstile t = {.event = WEFT_EVENT_AUTO_INIT};
+	struct turnstile t = {.event = WEFT_EVENT_INIT_AUTO};
 	weft_task *tasks[3];
 	void *nth;
 

@@ -40,7 +40,7 @@ static void *start(void *arg)
 
 	MUST(weft_latch_wait(&latch) == 0);
 	for (int i = 0; i < 2; i++)
-		while (weft_join_until(tasks[i], weft_after(10000), NULL) != 0)
+		while (weft_join_until(tasks[i], NULL, weft_after(10000)) != 0)
 			use_stack();
 	return arg;
 }

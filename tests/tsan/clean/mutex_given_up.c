@@ -8,7 +8,7 @@ static long counter, tried, timed_out;
 static void *try_it(void *arg)
 {
 	for (int i = 0; i < 20; i++) {
-		if (weft_mutex_trylock(&mutex) == 0) {
+		if (weft_mutex_try_lock(&mutex) == 0) {
 			tried++;
 			counter++;
 			weft_yield();

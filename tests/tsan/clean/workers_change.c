@@ -27,7 +27,7 @@ static void *start(void *arg)
 	for (int i = 0; i < 4; i++)
 		tasks[i] = spawn(work, NULL);
 	for (unsigned n = 1; n <= 4; n++) {
-		MUST(weft_set_workers(NULL, n % 4 + 1) == 0);
+		MUST(weft_runtime_set_workers(NULL, n % 4 + 1) == 0);
 		weft_yield();
 	}
 	for (int i = 0; i < 4; i++)

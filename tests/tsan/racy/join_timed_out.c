@@ -25,7 +25,7 @@ static void *start(void *arg)
 {
 	weft_task *task = spawn(produce, NULL);
 
-	MUST(weft_join_until(task, weft_after(1000000), NULL) == -ETIMEDOUT);
+	MUST(weft_join_until(task, NULL, weft_after(1000000)) == -ETIMEDOUT);
 	printf("%d\n", take_early());
 	unseen_signal(&taken);
 	join(task);

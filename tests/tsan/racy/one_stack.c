@@ -26,7 +26,7 @@ static void *start(void *arg)
 	void *frame = join(first);
 	bool same = join(second) == frame;
 
-	MUST(same || weft_worker_count(NULL) > 1);
+	MUST(same || weft_runtime_workers(NULL) > 1);
 	return arg;
 }
 

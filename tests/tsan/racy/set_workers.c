@@ -15,7 +15,7 @@ static void *change_first(void *arg)
 {
 	plan();
 	for (unsigned n = 1; n <= 3; n++)
-		MUST(weft_set_workers(NULL, n) == 0);
+		MUST(weft_runtime_set_workers(NULL, n) == 0);
 	unseen_signal(&changed);
 	return arg;
 }
@@ -24,8 +24,8 @@ static void *change_last(void *arg)
 {
 	unseen_await(&changed, 1);
 	for (unsigned n = 4; n >= 1; n--)
-		MUST(weft_set_workers(NULL, n) == 0);
-	MUST(weft_set_workers(NULL, 4) == 0);
+		MUST(weft_runtime_set_workers(NULL, n) == 0);
+	MUST(weft_runtime_set_workers(NULL, 4) == 0);
 	plan();
 	return arg;
 }

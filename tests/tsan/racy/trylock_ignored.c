@@ -22,7 +22,7 @@ KEPT static void *patient(void *arg)
 KEPT static void *hasty(void *arg)
 {
 	unseen_await(&held, 1);
-	int rc = weft_mutex_trylock(&mutex);
+	int rc = weft_mutex_try_lock(&mutex);
 	RACE(value++);
 	unseen_signal(&done);
 	if (rc == 0)

@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+Reads the public headers: the functions that they declare, inline ones included. Scripts import it; run by itself it checks
+the interface's conventions (weft(7)) on each prototype.
+
+Usage: interface.py INCLUDE_DIR          checks
+       interface.py --list INCLUDE_DIR   prints the functions' names
+
+Arguments stand in this order: the object, options, the function to be run and its argument, other values, outputs, the
+deadline. A script cannot tell an object from another value. What it checks:
+(1) Outputs, which are named ret_..., are followed by outputs, sizes and a deadline only.
+(2) A deadline is the last one.
+(3) What follows a function that is to be run is its argument.
+(4) A size is named after what it is the size of, and follows it.
+(5) weft_x_until() has the parameters of weft_x() and a deadline, weft_x_sized() and sizes, weft_x_with() and options;
+    weft_x_try_y() has those of weft_x_y().
+"""
+import collections
+import os
+import re
+import sys
+
+COMMENT = re.compile(r'/\*.*?\*/', re.S)
+FUNCTION = re.compile(r'^(?:WEFT_[A-Z_]+ |static inline )+([^;{=()]*?)\b(weft_\w+)\(([^;{]*)\)[^;{()]*[;{]', re.M)
+PARAMETER = re.compile(r'(?:(.*?)\(\*(\w+)\)\((.*)\)|(.*?)(\w+))$')
+
+# type and name of each parameter; a pointer to a function has the type 'function'
+Function = collections.namedtuple('Function', 'name result parameters prototype header')
+Parameter = collections.namedtuple('Parameter', 'type name')
+
+
+def normal(text):
+    """Without differences in blanks."""
+    return re.sub(r'\s*([*(),])\s*', r'\1', ' '.join(text.split()))
+
+
+def split(parameters):
+    """At the commas outside of parentheses."""
+    parts, depth = [''], 0
+    for c in parameters:
+        depth += {'(': 1, ')': -1}.get(c, 0)
+        if c == ',' and depth == 0:
+            parts.append('')
+        else:
+            parts[-1] += c
+    return [p for p in parts if p not in ('', 'void')]
+
+
+def functions(include):
+    """All public functions by their names."""
+    found = {}
+    for header in sorted(os.listdir(os.path.join(include, 'weft'))):
+        if not header.endswith('.h'):
+            continue
+        with open(os.path.join(include, 'weft', header), encoding='utf-8') as file:
+            text = COMMENT.sub('', file.read())
+        for result, name, parameters in FUNCTION.findall(text):
+            result, parsed = normal(result), []
+            for parameter in split(normal(parameters)):
+                match = PARAMETER.match(parameter)
+                if match[2]:
+                    parsed.append(Parameter('function', match[2]))
+                else:
+                    parsed.append(Parameter('function' if match[4] == 'weft_fn*' else match[4].strip(), match[5]))
+            found[name] = Function(name, result, parsed, normal('%s %s(%s)' % (result, name, parameters)), header)
+    return found
+
+
+def is_size(parameters, i):
+    name = parameters[i].name
+    return name.endswith('_size') and i > 0 and parameters[i - 1].name in (name[:-5], 'ret_' + name[:-5], name[:-5] + 's')
+
+
+def check_order(function):
+    p = function.parameters
+    names = [x.name for x in p]
+    outputs = [i for i, name in enumerate(names) if name.startswith('ret_')]
+    if outputs:
+        for i in range(outputs[0], len(p)):
+            if not (names[i].startswith('ret_') or names[i] == 'deadline' or is_size(p, i)):
+                yield '%s follows an output' % names[i]
+    if 'deadline' in names[:-1]:
+        yield 'the deadline is not the last one'
+    for i, parameter in enumerate(p):
+        # A function that is called later, with arguments of its own, is no function that is to be run.
+        if parameter.type == 'function' and parameter.name in ('fn', 'body') and function.name != 'weft_coro_create' and \
+                names[i + 1:i + 2] != ['arg']:
+            yield '%s is not followed by arg' % parameter.name
+        if parameter.name.endswith('_size') and parameter.type == 'size_t' and function.name.endswith('_sized') and \
+                not is_size(p, i):
+            yield '%s does not follow what it is the size of' % parameter.name
+
+
+def check_family(function, known):
+    """What a name derives from another one promises about the parameters."""
+    name, p = function.name, function.parameters
+    if name.endswith('_sized'):
+        plain, common = name[:-6], [x for i, x in enumerate(p) if not is_size(p, i)]
+    elif name.endswith('_until'):
+        plain, common = name[:-6], p[:-1]
+    elif name.endswith('_with'):
+        plain, common = name[:-5], [x for x in p if x.name != 'opt']
+    elif '_try_' in name:
+        plain, common = name.replace('_try_', '_'), p
+    else:
+        return
+    if plain not in known:
+        yield 'there is no %s()' % plain
+    # The deadline stands in place of a duration.
+    elif common != [x for x in known[plain].parameters if x != Parameter('int64_t', 'ns')]:
+        yield 'its parameters are not those of %s(), with what the name adds' % plain
+
+
+def main():
+    include = sys.argv[-1]
+    known, wrong = functions(include), []
+    if sys.argv[1] == '--list':
+        print('\n'.join(sorted(known)))
+        return 0
+    for function in known.values():
+        for complaint in list(check_order(function)) + list(check_family(function, known)):
+            wrong.append('%s: %s: %s' % (function.header, function.prototype, complaint))
+    for line in wrong:
+        print(line)
+    print('%d functions' % len(known))
+    return 1 if wrong or not known else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
