@@ -3,18 +3,22 @@
 """
 Looks at the names that the libraries define: a program that has a function of such a name would not link, or call ours.
 
-usage: symbols.py NM LIBRARY...
+usage: symbols.py NM INCLUDE_DIR LIBRARY...
 
-A static library defines what begins with weft_, which includes what our files share, weft__. A shared one exports what
-begins with weft_ and not with weft__, and the name of its version. Both refer to at least one function, so that an nm which
-understands nothing of the file (link-time optimization without its plugin) fails here.
+A static library defines every function of the public headers, inline ones too, and otherwise only what our files share, which
+begins with weft__. A shared one exports every function of the public headers, the name of its version, and nothing else.
+(A function that tools/interface.py overlooks in the headers is one too many here.)
 """
+import os
 import re
 import subprocess
 import sys
 
-STATIC = re.compile(r'weft_')
-SHARED = re.compile(r'weft_(?!_)|WEFT_')
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'tools'))
+import interface  # noqa: E402
+
+STATIC = re.compile(r'weft__')
+SHARED = re.compile(r'WEFT_')
 # The compiler's own, with instrumentation: weak, or of one file each.
 COMPILERS = re.compile(r'__(asan|tsan|ubsan|odr_asan|gcov|llvm|start_|stop_|sanitizer|x86\.|covrec|gcda)|_ITM_|DW\.ref\.|'
                        r'__gnu_lto|\.')
@@ -28,14 +32,14 @@ def defined(nm, library):
 
 
 def main():
-    nm, libraries, wrong = sys.argv[1], sys.argv[2:], []
+    nm, include, libraries, wrong = sys.argv[1], sys.argv[2], sys.argv[3:], []
+    public = set(interface.functions(include))
     for library in libraries:
         names = defined(nm, library)
-        allowed = SHARED if '.so' in library else STATIC
-        if 'weft_run' not in names:
-            wrong.append('%s: no weft_run' % library)
+        others = SHARED if '.so' in library else STATIC
+        wrong += ['%s: no %s' % (library, name) for name in sorted(public - set(names))]
         wrong += ['%s: %s' % (library, name) for name in names
-                  if not allowed.match(name) and not COMPILERS.match(name)]
+                  if name not in public and not others.match(name) and not COMPILERS.match(name)]
     for line in wrong:
         print(line)
     return bool(wrong)

@@ -6,6 +6,7 @@ the interface's conventions (weft(7)) on each prototype.
 
 Usage: interface.py INCLUDE_DIR          checks
        interface.py --list INCLUDE_DIR   prints the functions' names
+       interface.py --macro INCLUDE_DIR  prints a macro PUBLIC(X), which is X(name) for each function
 
 Arguments stand in this order: the object, options, the function to be run and its argument, other values, outputs, the
 deadline. A script cannot tell an object from another value. What it checks:
@@ -22,7 +23,7 @@ import re
 import sys
 
 COMMENT = re.compile(r'/\*.*?\*/', re.S)
-FUNCTION = re.compile(r'^(?:WEFT_[A-Z_]+ |static inline )+([^;{=()]*?)\b(weft_\w+)\(([^;{]*)\)[^;{()]*[;{]', re.M)
+FUNCTION = re.compile(r'^(?:WEFT_(?:API|INLINE|MUST_CHECK) )+([^;{=()]*?)\b(weft_\w+)\(([^;{]*)\)[^;{()]*[;{]', re.M)
 PARAMETER = re.compile(r'(?:(.*?)\(\*(\w+)\)\((.*)\)|(.*?)(\w+))$')
 
 # type and name of each parameter; a pointer to a function has the type 'function'
@@ -117,6 +118,9 @@ def main():
     known, wrong = functions(include), []
     if sys.argv[1] == '--list':
         print('\n'.join(sorted(known)))
+        return 0
+    if sys.argv[1] == '--macro':
+        print('#define PUBLIC(X) ' + ' '.join('X(%s)' % name for name in sorted(known)))
         return 0
     for function in known.values():
         for complaint in list(check_order(function)) + list(check_family(function, known)):

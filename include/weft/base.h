@@ -14,6 +14,12 @@
 
 #define WEFT_API __attribute__((visibility("default")))
 
+/* A function that is defined in a header. The library exports it too, for programs that do not read
+ * headers. */
+#ifndef WEFT_INLINE
+#define WEFT_INLINE static inline
+#endif
+
 #ifdef __cplusplus
 #define WEFT_BEGIN_DECLS extern "C" {
 #define WEFT_END_DECLS   }

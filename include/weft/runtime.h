@@ -80,8 +80,8 @@ WEFT_API int weft_run_with_sized(const struct weft_runtime_options *opt, size_t 
 
 /* As weft_run(), with options (borrowed for the call; NULL is the same as {0}). -EINVAL also: an
  * option is out of range. */
-static inline int weft_run_with(const struct weft_runtime_options *opt, weft_fn *fn, void *arg,
-				void **ret_result)
+WEFT_INLINE int weft_run_with(const struct weft_runtime_options *opt, weft_fn *fn, void *arg,
+			      void **ret_result)
 {
 	return weft_run_with_sized(opt, sizeof(struct weft_runtime_options), fn, arg, ret_result);
 }
@@ -103,7 +103,7 @@ WEFT_API int weft_runtime_create_sized(const struct weft_runtime_options *opt, s
  * variable); -ENOMEM, -EAGAIN: memory, a first stack, or threads could not be had; -EPERM: in a child that was
  * forked from a process with a runtime.
  */
-static inline int weft_runtime_create(const struct weft_runtime_options *opt, weft_runtime **ret_rt)
+WEFT_INLINE int weft_runtime_create(const struct weft_runtime_options *opt, weft_runtime **ret_rt)
 {
 	return weft_runtime_create_sized(opt, sizeof(struct weft_runtime_options), ret_rt);
 }

@@ -45,14 +45,14 @@ WEFT_API int weft_worker_stats_sized(weft_runtime *rt, unsigned worker,
  * 0; -EINVAL: ret_stats is NULL; -EPERM: rt is NULL and the caller belongs to no
  * runtime.
  */
-static inline int weft_runtime_stats(weft_runtime *rt, struct weft_stats *ret_stats)
+WEFT_INLINE int weft_runtime_stats(weft_runtime *rt, struct weft_stats *ret_stats)
 {
 	return weft_runtime_stats_sized(rt, ret_stats, sizeof(struct weft_stats));
 }
 
 /* As weft_runtime_stats(), of one worker; live is 0. -EINVAL also: the runtime has never had such a
  * worker. */
-static inline int weft_worker_stats(weft_runtime *rt, unsigned worker, struct weft_stats *ret_stats)
+WEFT_INLINE int weft_worker_stats(weft_runtime *rt, unsigned worker, struct weft_stats *ret_stats)
 {
 	return weft_worker_stats_sized(rt, worker, ret_stats, sizeof(struct weft_stats));
 }

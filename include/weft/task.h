@@ -49,8 +49,8 @@ WEFT_API int weft_spawn_with_sized(const struct weft_task_options *opt, size_t o
 
 /* As weft_spawn(), with options (borrowed for the call; NULL is the same as {0}). -EINVAL also:
  * stack_size is out of range. */
-static inline int weft_spawn_with(const struct weft_task_options *opt, weft_fn *fn, void *arg,
-				  weft_task **ret_task)
+WEFT_INLINE int weft_spawn_with(const struct weft_task_options *opt, weft_fn *fn, void *arg,
+				weft_task **ret_task)
 {
 	return weft_spawn_with_sized(opt, sizeof(struct weft_task_options), fn, arg, ret_task);
 }
