@@ -195,6 +195,10 @@ void weft__cool_coros(struct worker *w);
 /* The bottom frame of every task's stack. */
 void weft__task_main(void *value);
 
+/* task.c: as weft_spawn(), of a detached task that is a member of a group. main calls
+ * member_begin(). */
+int weft__spawn_member(weft_fn *main, void *arg, const struct membership *member);
+
 /* ready.c: making tasks runnable. */
 
 /* Puts a task that was suspended where it will be resumed. The caller owns it. Any thread. */

@@ -23,9 +23,11 @@ static struct task_cold *cold_new(const struct weft_task_options *opt)
 	return cold;
 }
 
-/* The common part, compiled once for tasks without options. */
+/* The common part, compiled once for each kind of spawn. member: NULL: it is in no group. */
 static inline __attribute__((always_inline)) int spawn(const struct weft_task_options *opt,
-						       weft_fn *fn, void *arg, weft_task **ret_task)
+						       weft_fn *fn, void *arg,
+						       const struct membership *member,
+						       weft_task **ret_task)
 {
 	struct worker *w = weft__worker();
 	struct task_cold *cold = NULL;
@@ -52,6 +54,10 @@ static inline __attribute__((always_inline)) int spawn(const struct weft_task_op
 		goto err_stack;
 	task_init(t, w->rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
 	t->cold = cold;
+	if (member) {
+		t->group = member->group;
+		t->member_fn = member->fn;
+	}
 	if (opt && opt->pinned) {
 		t->pin = (int16_t)w->id;
 		w->pinned++;
@@ -75,7 +81,12 @@ err_task:
 
 int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task)
 {
-	return spawn(NULL, fn, arg, ret_task);
+	return spawn(NULL, fn, arg, NULL, ret_task);
+}
+
+int weft__spawn_member(weft_fn *main, void *arg, const struct membership *member)
+{
+	return spawn(NULL, main, arg, member, NULL);
 }
 
 int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, weft_fn *fn,
@@ -85,7 +96,7 @@ int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, 
 
 	if (opt)
 		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
-	return spawn(&known, fn, arg, ret_task);
+	return spawn(&known, fn, arg, NULL, ret_task);
 }
 
 void weft_yield(void)

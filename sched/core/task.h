@@ -72,6 +72,16 @@ struct task_cold {
 
 struct task;
 
+/*
+ * What a member of a group is spawned with, besides its argument. The control block has room for
+ * it while the task has not started, so a member needs no other memory. Its function, struct
+ * task.fn, is the group's; it calls member_begin() first of all.
+ */
+struct membership {
+	void *group;
+	weft_fn *fn; /* the user's */
+};
+
 /* What a higher layer keeps with a task and wants to end with it. */
 struct task_end {
 	void (*run)(struct task *t); /* in t, on its stack, after its function; may hop */
@@ -93,18 +103,25 @@ struct task {
 	uint16_t flags;
 
 	/* From here to .family all is 0 in a new task, except that a root is CANCEL_REACHED. */
-	struct coro *coro;      /* where to resume it; NULL: not started */
-	struct task_end *end;   /* may be NULL */
+	struct coro *coro; /* where to resume it; NULL: not started */
+	union {
+		struct task_end *end; /* may be NULL */
+		void *group;          /* of a member that has not started (struct membership) */
+	};
 	struct task_cold *cold; /* may be NULL */
 
-	_Atomic uint8_t park;             /* enum park (the task, its thread's next, one waker) */
-	_Atomic bool ending;              /* its end may look at its waiter (the end; a joiner) */
-	_Atomic uint32_t cancel;          /* CANCEL_ (any; the task reads) */
-	_Atomic(struct waiter *) waiting; /* its cancellable wait (the task; a canceller reads) */
-	_Atomic(uintptr_t) join;          /* JOIN_ or its waiter (the joiner; the task's end) */
-	_Atomic uint64_t identity;        /* 0: nobody has asked yet (any; identity.h) */
+	_Atomic uint8_t park;    /* enum park (the task, its thread's next, one waker) */
+	_Atomic bool ending;     /* its end may look at its waiter (the end; a joiner) */
+	_Atomic uint32_t cancel; /* CANCEL_ (any; the task reads) */
+	union {
+		/* its cancellable wait (the task; a canceller, which knows no unstarted member, reads) */
+		_Atomic(struct waiter *) waiting;
+		weft_fn *member_fn; /* of a member that has not started */
+	};
+	_Atomic(uintptr_t) join;   /* JOIN_ or its waiter (the joiner; the task's end) */
+	_Atomic uint64_t identity; /* 0: nobody has asked yet (any; identity.h) */
 	_Atomic(uintptr_t) family; /* its parent, or the forks that a canceller wakes (family.h) */
-} __attribute__((may_alias));             /* a fork's is the caller's weft_forked */
+} __attribute__((may_alias));      /* a fork's is the caller's weft_forked */
 
 static inline struct task *task_of_link(struct weft__wfcq_node *link)
 {
@@ -140,6 +157,19 @@ static inline __attribute__((always_inline)) void task_prefetch(const void *t, u
 	__builtin_prefetch((const char *)t + offsetof(struct task, coro), 1);
 	__builtin_prefetch((const char *)t + offsetof(struct task, pin), 1);
 	coro_prefetch(hint);
+}
+
+/* Takes the membership out, by the member that starts. From then on messages name the user's
+ * function. */
+static inline struct membership member_begin(struct task *t)
+{
+	struct membership member = {t->group, t->member_fn};
+
+	t->fn = member.fn;
+	t->end = NULL;
+	/* relaxed: no canceller knows the task yet. */
+	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
+	return member;
 }
 
 /* After the task's function, in the task. The caller may be on another worker afterwards. */

@@ -8,10 +8,13 @@
  * A member reaches its end under the lock, and whoever waits for the group looks at the count under
  * the lock: so the last member is done with the group when the wait returns.
  *
+ * What a member is started with lies in its control block (struct membership), so that spawning needs
+ * no memory besides. A member takes the lock twice, its spawner once.
+ *
  * A group belongs to the task that has initialised it, which it knows by its identity: the task may
  * be gone. While members run it is a branch of that task (family.h), so that cancelling the task
  * cancels the group, wherever the task is. It becomes one when a member is spawned by the task
- * itself, or by a fork below it: then the task is there. It ceases to be one when somebody has
+ * itself, or by a fork below it: then the task is there. The new member is counted before. It ceases to be one when somebody has
  * waited for the group, and nothing runs in it then, before that wait returns; or when the task
  * ends. Whoever takes it out of the family does so under the group's lock: another one who has waited
  * may go on at once and spawn, and must not put it in again while it is still in.
@@ -24,13 +27,11 @@
 #include "sched/core/runtime.h"
 #include "sched/core/wait.h"
 #include "self.h"
-#include "src/alloc.h"
-#include "src/lock.h"
+#include "sync_lock.h"
 
 #include <weft/group.h>
 
 #include <errno.h>
-#include <stdlib.h>
 
 #define ERRNO_MAX 4095
 
@@ -48,7 +49,7 @@ struct group_wait {
 
 /* All under lock. */
 struct group {
-	struct weft__lock lock;
+	struct sync_lock lock;
 	bool cancelled;
 	bool entered; /* it is its owner's branch, or is about to be; or was, and the owner ended */
 	int error;    /* the first one; 0: none */
@@ -62,13 +63,6 @@ struct group {
 
 static_assert(sizeof(struct group) <= sizeof(weft_group), "a group fits its public storage");
 static_assert(alignof(struct group) <= alignof(weft_group), "a group fits its public storage");
-
-/* What a member is started with: from the heap, its own to free. */
-struct start {
-	weft_fn *fn;
-	void *arg;
-	struct group *g;
-};
 
 static void member_add_locked(struct member **list, struct member *m)
 {
@@ -112,7 +106,7 @@ static void cancel_members(struct group *g, struct branch **pinned)
 	do {
 		unsigned count = 0;
 
-		weft__lock(&g->lock);
+		sync_lock(&g->lock);
 		g->cancelled = true;
 		for (; count < WEFT__CANCEL_SOME && g->new; count++) {
 			struct member *m = g->new;
@@ -122,7 +116,7 @@ static void cancel_members(struct group *g, struct branch **pinned)
 		}
 		struct waiter *claimed = weft__cancel_some(tasks, count, pinned);
 		more = g->new != NULL;
-		weft__unlock(&g->lock);
+		sync_unlock(&g->lock);
 		weft__wake_cancelled(claimed);
 	} while (more);
 }
@@ -162,25 +156,11 @@ static void leave_family_locked(struct group *g)
 	g->entered = false;
 }
 
-/* By who was to put the group into the family, and has spawned nothing. false: somebody else has, and
- * relies on it. */
-static bool withdraw(struct group *g)
+/* Takes one from the count. Returns those who waited for the last one, claimed. */
+static struct group_wait *count_down_locked(struct group *g)
 {
-	weft__lock(&g->lock);
-	bool alone = g->running == 2; /* as weft_group_spawn() has counted itself */
-	if (alone)
-		g->entered = false;
-	weft__unlock(&g->lock);
-	return alone;
-}
+	struct group_wait *claimed = NULL;
 
-/* One task less. The group may be gone afterwards. */
-static void leave(struct group *g)
-{
-	struct group_wait *claimed = NULL, *next;
-
-	san_release(g);
-	weft__lock(&g->lock);
 	if (--g->running == 0) {
 		while (g->waits) {
 			struct group_wait *wait = g->waits;
@@ -191,11 +171,16 @@ static void leave(struct group *g)
 			}
 		}
 	}
-	weft__unlock(&g->lock);
+	return claimed;
+}
 
-	for (; claimed; claimed = next) {
-		next = claimed->next;
-		weft__wait_wake(weft__wakeup_of(&claimed->waiter));
+/* Without the lock, which was the caller's last touch of the group. */
+static void wake_all(struct group_wait *claimed)
+{
+	while (claimed) {
+		struct group_wait *wait = claimed;
+		claimed = wait->next;
+		weft__wait_wake(weft__wakeup_of(&wait->waiter));
 	}
 }
 
@@ -207,36 +192,46 @@ static int error_of(void *result)
 	return value < 0 && value >= -ERRNO_MAX ? (int)value : 0;
 }
 
+/* The first task that fails cancels the others. It counts as running still, so the group is there. */
+static __attribute__((noinline)) void fail(struct group *g, int error)
+{
+	sync_lock(&g->lock);
+	bool first = !g->error;
+	if (first)
+		g->error = error;
+	sync_unlock(&g->lock);
+	if (first)
+		cancel_all(g);
+}
+
 static void *member_main(void *arg)
 {
-	struct start start = *(struct start *)arg;
-	struct group *g = start.g;
 	struct task *t = weft__worker()->task;
+	struct membership member = member_begin(t);
+	struct group *g = member.group;
 	struct member self = {.task = t};
 
-	free(arg);
 	/* Ours while we run: so that weft_group_wait_until() knows whose task calls. */
 	t->flags |= TASK_MEMBER;
 	t->value = g;
-	weft__lock(&g->lock);
+	sync_lock(&g->lock);
 	bool cancelled = g->cancelled;
 	member_add_locked(cancelled ? &g->old : &g->new, &self);
-	weft__unlock(&g->lock);
+	sync_unlock(&g->lock);
 	if (cancelled)
 		weft_cancel(task_handle(t));
 
-	int error = error_of(start.fn(start.arg));
+	int error = error_of(member.fn(arg));
 	task_run_end(t); /* before the group hears of it */
+	if (error)
+		fail(g, error);
 
-	weft__lock(&g->lock);
+	san_release(g);
+	sync_lock(&g->lock);
 	member_remove_locked(&self);
-	bool first = error && !g->error;
-	if (first)
-		g->error = error;
-	weft__unlock(&g->lock);
-	if (first)
-		cancel_all(g); /* we count as running still, so it is there */
-	leave(g);
+	struct group_wait *claimed = count_down_locked(g);
+	sync_unlock(&g->lock); /* the group may be gone now */
+	wake_all(claimed);
 	return NULL;
 }
 
@@ -245,7 +240,7 @@ void weft_group_init(weft_group *group)
 	struct group *g = (struct group *)group;
 
 	san_forget(g, sizeof(weft_group));
-	*g = (struct group){.lock = WEFT__LOCK_INIT, .branch.kin.reach = reach};
+	*g = (struct group){.branch.kin.reach = reach};
 	struct worker *w = weft__worker();
 	if (w) {
 		weft__family_branches(w, w->task);
@@ -257,15 +252,31 @@ void weft_group_fini(weft_group *group)
 {
 	struct group *g = (struct group *)group;
 
-	weft__lock(&g->lock);
+	sync_lock(&g->lock);
 	size_t running = g->running;
 	if (running == 0)
 		leave_family_locked(g);
-	weft__unlock(&g->lock);
+	sync_unlock(&g->lock);
 	if (running > 0)
 		weft__sync_misuse("weft_group_fini", "group", g, "has tasks running");
 	weft__branch_await(&g->branch);
 	san_forget(g, sizeof(weft_group));
+}
+
+/* Takes back that a task was counted, which could not be spawned. */
+static __attribute__((noinline)) void forgo(struct group *g)
+{
+	sync_lock(&g->lock);
+	bool alone = g->running == 1; /* nothing runs: it is no branch of its owner then */
+	if (alone)
+		leave_family_locked(g);
+	sync_unlock(&g->lock);
+	if (alone)
+		weft__branch_await(&g->branch);
+	sync_lock(&g->lock);
+	struct group_wait *claimed = count_down_locked(g);
+	sync_unlock(&g->lock);
+	wake_all(claimed);
 }
 
 int weft_group_spawn(weft_group *group, weft_fn *fn, void *arg)
@@ -277,26 +288,18 @@ int weft_group_spawn(weft_group *group, weft_fn *fn, void *arg)
 	struct worker *w = weft__worker();
 	if (!w)
 		return -EPERM;
-	struct start *start = weft__malloc(sizeof *start);
-	if (!start)
-		return weft__note_shortage(w->rt);
-	*start = (struct start){fn, arg, g};
-	weft__lock(&g->lock);
+	sync_lock(&g->lock);
+	/* From here on it counts as running, so that nobody takes the group out of the family. */
+	g->running++;
 	struct task *owner = g->entered ? NULL : owner_above(g, w->task);
-	/* While we enter the group's family it counts as running, so that nobody leaves. */
-	g->running += owner ? 2 : 1;
 	g->entered = g->entered || owner;
-	weft__unlock(&g->lock);
-	int rc = weft_spawn(member_main, start, NULL);
-	if (owner) {
-		if ((rc == 0 || !withdraw(g)) && weft__branch_enter(&g->branch, owner))
-			cancel_all(g);
-		leave(g);
-	}
-	if (rc < 0) {
-		free(start);
-		leave(g);
-	}
+	sync_unlock(&g->lock);
+	if (owner && weft__branch_enter(&g->branch, owner))
+		cancel_all(g);
+	struct membership member = {g, fn};
+	int rc = weft__spawn_member(member_main, arg, &member);
+	if (rc < 0)
+		forgo(g);
 	return rc;
 }
 
@@ -312,9 +315,9 @@ static enum wait_outcome await_end_locked(struct group *g, int64_t deadline, boo
 
 	weft__wait_begin(&wait.waiter, deadline == WEFT_FOREVER);
 	wait_add_locked(g, &wait);
-	weft__unlock(&g->lock);
+	sync_unlock(&g->lock);
 	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, cancellable);
-	weft__lock(&g->lock);
+	sync_lock(&g->lock);
 	if (outcome != WAIT_WOKEN && wait.link)
 		wait_remove_locked(&wait);
 	return outcome;
@@ -339,7 +342,7 @@ int weft_group_wait_until(weft_group *group, int64_t deadline)
 		return -EINVAL;
 	if (is_member(g))
 		return -EDEADLK;
-	weft__lock(&g->lock);
+	sync_lock(&g->lock);
 	while (g->running > 0) {
 		if (deadline <= 0) {
 			outcome = WAIT_TIMEDOUT;
@@ -349,15 +352,15 @@ int weft_group_wait_until(weft_group *group, int64_t deadline)
 		if (outcome != WAIT_CANCELLED)
 			break;
 		cancelled = true;
-		weft__unlock(&g->lock);
+		sync_unlock(&g->lock);
 		cancel_all(g);
-		weft__lock(&g->lock);
+		sync_lock(&g->lock);
 	}
 	int error = g->error;
 	bool over = g->running == 0; /* else somebody has spawned since we were woken */
 	if (over)
 		leave_family_locked(g);
-	weft__unlock(&g->lock);
+	sync_unlock(&g->lock);
 	if (over)
 		weft__branch_await(&g->branch);
 	if (outcome == WAIT_TIMEDOUT)

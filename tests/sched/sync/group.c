@@ -2,6 +2,8 @@
 /* Groups: waiting for all, the first error, cancelling the rest. */
 #include "tests/sched/core/harness.h"
 
+#include "sched/core/identity.h"
+
 #define MEMBERS 50
 
 static void *as_result(int error)
@@ -396,6 +398,39 @@ static void test_bad_arguments(void **state)
 	weft_group_fini(&g);
 }
 
+/* Messages name the function of a member, not the group's own. */
+static void *describe_oneself(void *arg)
+{
+	char text[WEFT__TASK_TEXT];
+
+	weft__describe_task(task_of_handle(weft_self()), text);
+	/* Without "task NUMBER ". */
+	snprintf(arg, WEFT__TASK_TEXT, "%s", strchr(text + strlen("task "), ' '));
+	return NULL;
+}
+
+static void *describe_member(void *arg)
+{
+	char as_task[WEFT__TASK_TEXT] = "", as_member[WEFT__TASK_TEXT] = "";
+	weft_task *task;
+	weft_group g;
+
+	CHECK(weft_spawn(describe_oneself, as_task, &task) == 0);
+	CHECK(weft_join(task, NULL) == 0);
+	weft_group_init(&g);
+	CHECK(weft_group_spawn(&g, describe_oneself, as_member) == 0);
+	CHECK(weft_group_wait(&g) == 0);
+	weft_group_fini(&g);
+	CHECK(as_task[0] != '\0' && strcmp(as_task, as_member) == 0);
+	return arg;
+}
+
+static void test_messages_name_the_members_function(void **state)
+{
+	(void)state;
+	assert_run(1, describe_member, NULL);
+}
+
 static void *fini_while_running(void *arg)
 {
 	struct count count = {0};
@@ -431,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_thread_waits),
 		cmocka_unit_test(test_member_waits),
 		cmocka_unit_test(test_bad_arguments),
+		cmocka_unit_test(test_messages_name_the_members_function),
 		cmocka_unit_test(test_fini_while_running),
 	};
 
