@@ -110,18 +110,6 @@ void weft__chan_finish(const struct chan_step *step, enum weft_op op, void *elem
 	weft__wait_wake(weft__wakeup_of(&step->peer->wait->waiter));
 }
 
-void weft__chan_enqueue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node)
-{
-	edges_wait(&node->edges, ch->big ? 0 : ch->capacity);
-	queue_append(queue_of(ch, op), node);
-}
-
-void weft__chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node)
-{
-	if (node->next)
-		queue_remove(queue_of(ch, op), node);
-}
-
 /* Waits in the channel, whose lock the caller holds and which is released here. Not inlined: the
  * steps that need not wait save no registers for it. */
 static __attribute__((noinline)) int wait_locked(weft_chan *ch, enum weft_op op, void *elem,
@@ -133,12 +121,12 @@ static __attribute__((noinline)) int wait_locked(weft_chan *ch, enum weft_op op,
 	node.wait = &wait;
 	node.elem = elem;
 	weft__wait_begin(&wait.waiter, deadline == WEFT_FOREVER);
-	weft__chan_enqueue_locked(ch, op, &node);
+	chan_enqueue_locked(ch, op, &node);
 	sync_unlock(&ch->lock);
 	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
 	if (outcome != WAIT_WOKEN) {
 		sync_lock(&ch->lock);
-		weft__chan_dequeue_locked(ch, op, &node);
+		chan_dequeue_locked(ch, op, &node);
 		sync_unlock(&ch->lock);
 	}
 	edges_waited(&node.edges, outcome == WAIT_WOKEN);

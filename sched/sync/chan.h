@@ -118,10 +118,18 @@ int weft__chan_big_copy(weft_chan *ch, enum weft_op op, size_t slot, void *elem)
 bool weft__chan_big_size(size_t elem_size, size_t capacity, size_t *ret_size);
 void weft__chan_big_init(weft_chan *ch);
 
-/* Enqueues a node whose .wait and .elem are set; takes it out if it still is in. The caller
- * holds the lock. */
-void weft__chan_enqueue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node);
-void weft__chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node);
+/* chan_looks_ready() of a channel with .big, but for the look at .closed. */
+static inline bool chan_big_looks_blocked(const weft_chan *ch, enum weft_op op)
+{
+	const struct chan_queue *partners = op == WEFT_SEND ? &ch->receivers : &ch->senders;
+
+	/* acquire, all: as below. */
+	if (op == WEFT_SEND
+		    ? atomic_load_explicit(&ch->count, memory_order_acquire) != ch->capacity
+		    : atomic_load_explicit(&ch->order.slots->ready, memory_order_acquire) != 0)
+		return false;
+	return !atomic_load_explicit(&partners->first, memory_order_acquire);
+}
 
 /*
  * Whether a step looks possible. Without the lock. A yes is a hint that the lock is worth taking. A
@@ -139,18 +147,18 @@ void weft__chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node 
 static inline bool chan_looks_ready(const weft_chan *ch, enum weft_op op)
 {
 	const struct chan_queue *partners = op == WEFT_SEND ? &ch->receivers : &ch->senders;
-	const _Atomic size_t *count =
-		ch->big && op == WEFT_RECV ? &ch->order.slots->ready : &ch->count;
-	bool blocked = true;
+	bool blocked;
 
 	/* acquire, both: the look at .closed comes after this one, and sees the close that came
 	 * before what is seen here; pairs with chan_set_count(), add_ready() and
 	 * queue_set_first(). */
-	if (ch->capacity > 0)
-		blocked = atomic_load_explicit(count, memory_order_acquire) ==
-			  (op == WEFT_SEND ? ch->capacity : 0);
-	if (blocked && (ch->capacity == 0 || ch->big))
+	if (ch->capacity == 0)
 		blocked = !atomic_load_explicit(&partners->first, memory_order_acquire);
+	else if (__builtin_expect(!ch->big, 1))
+		blocked = atomic_load_explicit(&ch->count, memory_order_acquire) ==
+			  (op == WEFT_SEND ? ch->capacity : 0);
+	else
+		blocked = chan_big_looks_blocked(ch, op);
 	return !blocked || atomic_load_explicit(&ch->closed, memory_order_relaxed);
 }
 

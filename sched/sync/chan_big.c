@@ -225,12 +225,12 @@ int weft__chan_big_do(weft_chan *ch, enum weft_op op, void *elem, int64_t deadli
 		return -ETIMEDOUT;
 	}
 	weft__wait_begin(&wait.waiter, deadline == WEFT_FOREVER);
-	weft__chan_enqueue_locked(ch, op, &node);
+	chan_enqueue_locked(ch, op, &node);
 	sync_unlock(&ch->lock);
 	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
 	if (outcome != WAIT_WOKEN) {
 		sync_lock(&ch->lock);
-		weft__chan_dequeue_locked(ch, op, &node);
+		chan_dequeue_locked(ch, op, &node);
 		sync_unlock(&ch->lock);
 	}
 	edges_waited(&node.edges, outcome == WAIT_WOKEN);

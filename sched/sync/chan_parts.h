@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the channels' steps are made of, for chan.c and chan_big.c: the queues of waiters, the count,
- * and copying. */
+/* What the channels' steps are made of, for chan.c, chan_big.c and select.c: the queues of waiters,
+ * the count, and copying. */
 #ifndef WEFT_SYNC_CHAN_PARTS_H
 #define WEFT_SYNC_CHAN_PARTS_H
 
@@ -82,6 +82,20 @@ static inline void queue_append(struct chan_queue *queue, struct chan_node *node
 static inline struct chan_queue *queue_of(weft_chan *ch, enum weft_op op)
 {
 	return op == WEFT_SEND ? &ch->senders : &ch->receivers;
+}
+
+/* Enqueues a node whose .wait and .elem are set. */
+static inline void chan_enqueue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node)
+{
+	edges_wait(&node->edges, ch->big ? 0 : ch->capacity);
+	queue_append(queue_of(ch, op), node);
+}
+
+/* Takes it out if it still is in. */
+static inline void chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node)
+{
+	if (node->next)
+		queue_remove(queue_of(ch, op), node);
 }
 
 /* Takes out and claims the one that waits longest; those that have given up are passed over. */

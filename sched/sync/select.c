@@ -5,11 +5,16 @@
  * again, enqueues a node in each, and waits; whoever claims it has carried out that node's case.
  * Then it takes the other nodes out.
  *
- * Because it looks and enqueues under all locks, and is nowhere enqueued while it looks, only the
- * one that is found waiting must be claimed. (Rejected: enqueueing in one channel after the other.
- * Two selects that face each other would have to claim both, and take the first claim back when the
- * second fails; whoever had passed over the first in the meantime would have to be told.) It never
- * finds a node of its own.
+ * It looks under all locks, and is nowhere enqueued while it looks. So only the one that is found
+ * waiting must be claimed. (Rejected: enqueueing in one channel after the other. Two selects that
+ * face each other would have to claim both, and take the first claim back when the second fails.
+ * Whoever had passed over the first in the meantime would have to be told.) It never finds a node
+ * of its own.
+ *
+ * Each lock is held from the look to the enqueueing, which is all that its channel needs. So a
+ * channel is looked at as soon as it is locked, though others are not locked yet, and unlocked as
+ * soon as its nodes are in, though others' are not. It may be claimed from then on: that partner
+ * waits for the select to be parked, as every partner does.
  *
  * One that does not wait looks under all locks as well before it says that nothing is ready, if it
  * has several channels. Otherwise an element could go from one that it has yet to look at to one
@@ -19,8 +24,11 @@
  * those that come after cases that are not ready. A select that waits enqueues its cases on one
  * channel in a random order, because a partner takes the node that was enqueued first. An ordered
  * select has no part in chance: it takes the first case that looks ready, and enqueues in order.
+ *
+ * Programs mostly name channels in the order of their addresses, each once. The first look finds
+ * out whether they are, and then nothing is sorted or shuffled.
  */
-#include "chan.h"
+#include "chan_parts.h"
 #include "sched/core/patience.h"
 #include "src/alloc.h"
 
@@ -31,15 +39,16 @@
 /* Up to so many cases wait without memory from the heap. */
 #define FEW 16
 
+/* A place in the order in which channels are locked: by their addresses. */
 struct select_node {
 	struct chan_node node;
-	unsigned nth; /* of all nodes, by the channels' addresses: the number of this one's case */
+	unsigned nth; /* the number of the case that has this place */
 };
 
 /* For threads that are no workers. relaxed: only makes seeds differ. */
 static _Atomic uint64_t seeds;
 
-static uint32_t random_below(uint32_t n)
+static __attribute__((noinline)) uint32_t random_below(uint32_t n)
 {
 	struct worker *w = weft__worker();
 	struct weft__random once;
@@ -50,36 +59,69 @@ static uint32_t random_below(uint32_t n)
 	return weft__random_below(&once, n);
 }
 
-static bool valid(const struct weft_case *cases, size_t n)
+/* Which of the cases that look ready is to be carried out. */
+struct choice {
+	int chosen; /* -1: none looks ready */
+	uint32_t ready;
+	bool ordered; /* immutable: the first of them, else any */
+};
+
+static inline struct choice no_choice(bool ordered)
 {
+	return (struct choice){.chosen = -1, .ordered = ordered};
+}
+
+/* Case i looks ready. */
+static inline void consider(struct choice *choice, size_t i)
+{
+	/* Each of those seen so far stays chosen with the same chance. */
+	if (choice->ready++ == 0 ||
+	    (choice->ordered ? (int)i < choice->chosen : random_below(choice->ready) == 0))
+		choice->chosen = (int)i;
+}
+
+/* Looks at all cases, without locks. */
+static int choose(const struct weft_case *cases, size_t n, bool ordered)
+{
+	struct choice choice = no_choice(ordered);
+
+	for (size_t i = 0; i < n; i++) {
+		if (cases[i].chan && chan_looks_ready(cases[i].chan, cases[i].op))
+			consider(&choice, i);
+	}
+	return choice.chosen;
+}
+
+/*
+ * The first look. false: the arguments are invalid.
+ *
+ * @ret_rising  Whether each channel's address is higher than that of the one before.
+ */
+static inline bool first_look(const struct weft_case *cases, size_t n, struct choice *choice,
+			      bool *ret_rising)
+{
+	uintptr_t highest = 0;
+	bool rising = true;
+
 	if (n > INT_MAX || (n > 0 && !cases))
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		const struct weft_case *c = &cases[i];
+		const weft_chan *ch = c->chan;
+
 		if (c->op != WEFT_SEND && c->op != WEFT_RECV)
 			return false;
-		if (c->chan && !chan_accepts(c->chan, c->op, c->elem))
-			return false;
-	}
-	return true;
-}
-
-/* One of the cases that look ready, or the first of them; -1: there is none. */
-static int choose(const struct weft_case *cases, size_t n, bool ordered)
-{
-	int chosen = -1;
-	uint32_t ready = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (!cases[i].chan || !chan_looks_ready(cases[i].chan, cases[i].op))
+		if (!ch)
 			continue;
-		if (ordered)
-			return (int)i;
-		/* Each of those seen so far stays chosen with the same chance. */
-		if (++ready == 1 || random_below(ready) == 0)
-			chosen = (int)i;
+		if (!chan_accepts(ch, c->op, c->elem))
+			return false;
+		rising &= (uintptr_t)ch > highest;
+		highest = (uintptr_t)ch;
+		if (chan_looks_ready(ch, c->op))
+			consider(choice, i);
 	}
-	return chosen;
+	*ret_rising = rising;
+	return true;
 }
 
 static void announce_access(const struct weft_case *c, void *call)
@@ -103,14 +145,12 @@ static void finish(struct weft_case *c, const struct chan_step *step, void *call
 	announce_access(c, call);
 }
 
-/* Carries out a case that is ready: its index; -1: none is. */
-static int take_ready(struct weft_case *cases, size_t n, bool ordered, void *call)
+/* Carries out a case that is ready, case i if it is still: its index; -1: none is. */
+static int take_ready(struct weft_case *cases, size_t n, int i, bool ordered, void *call)
 {
-	int i;
-
 	/* Ends: one that looked ready and is not was taken by somebody else, or its waiter had
 	 * given up and is gone now. */
-	while ((i = choose(cases, n, ordered)) >= 0) {
+	while (i >= 0) {
 		struct weft_case *c = &cases[i];
 		struct chan_step step;
 		sync_lock(&c->chan->lock);
@@ -120,6 +160,7 @@ static int take_ready(struct weft_case *cases, size_t n, bool ordered, void *cal
 			finish(c, &step, call);
 			return i;
 		}
+		i = choose(cases, n, ordered);
 	}
 	return -1;
 }
@@ -132,17 +173,11 @@ static bool comes_later(const struct weft_case *cases, unsigned nth, unsigned ot
 	return chan != than ? chan > than : nth > other;
 }
 
-/* Fills in .nth: Shell's sort, which has nothing to do for cases that are in order already.
- * Returns how many there are. */
-static size_t put_in_order(const struct weft_case *cases, size_t n, struct select_node *nodes)
+/* Shell's sort, which has little to do for cases that are almost in order. */
+static void sort(const struct weft_case *cases, struct select_node *nodes, size_t count)
 {
 	static const size_t gaps[] = {3907, 1093, 364, 121, 40, 13, 4, 1};
-	size_t count = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		if (cases[i].chan)
-			nodes[count++].nth = (unsigned)i;
-	}
 	for (size_t g = 0; g < sizeof gaps / sizeof gaps[0]; g++) {
 		for (size_t gap = gaps[g], i = gap; i < count; i++) {
 			unsigned nth = nodes[i].nth;
@@ -152,7 +187,6 @@ static size_t put_in_order(const struct weft_case *cases, size_t n, struct selec
 			nodes[j].nth = nth;
 		}
 	}
-	return count;
 }
 
 /* Puts the cases of each channel that stands in several into a random order, each order as
@@ -174,65 +208,77 @@ static void shuffle_each_channel(const struct weft_case *cases, struct select_no
 	}
 }
 
-/* A channel that stands in several cases is locked and unlocked once. */
-static void lock_all(const struct weft_case *cases, const struct select_node *nodes, size_t count)
+/* Fills in .nth. Returns how many cases there are. */
+static inline size_t put_in_order(const struct weft_case *cases, size_t n, bool rising,
+				  bool shuffled, struct select_node *nodes)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (cases[i].chan)
+			nodes[count++].nth = (unsigned)i;
+	}
+	if (__builtin_expect(!rising, 0)) {
+		sort(cases, nodes, count);
+		if (shuffled)
+			shuffle_each_channel(cases, nodes, count);
+	}
+	return count;
+}
+
+/* Locks all channels and looks at them. One that stands in several cases is locked once. */
+static inline void lock_and_look(const struct weft_case *cases, const struct select_node *nodes,
+				 size_t count, struct choice *choice)
 {
 	weft_chan *previous = NULL;
 
-	for (size_t k = 0; k < count; k++) {
-		weft_chan *ch = cases[nodes[k].nth].chan;
+	for (const struct select_node *at = nodes; at < nodes + count; at++) {
+		const struct weft_case *c = &cases[at->nth];
+		weft_chan *ch = c->chan;
 		if (ch != previous)
 			sync_lock(&ch->lock);
 		previous = ch;
+		if (chan_looks_ready(ch, c->op))
+			consider(choice, at->nth);
 	}
 }
 
-static void unlock_all(const struct weft_case *cases, const struct select_node *nodes, size_t count)
+/* Carries out a case that has become ready, case i if it is still. Its index; -1: none is. */
+static int take_locked(struct weft_case *cases, size_t n, int i, bool ordered,
+		       struct chan_step *step)
 {
-	weft_chan *previous = NULL;
+	while (i >= 0 && !weft__chan_step_locked(cases[i].chan, cases[i].op, cases[i].elem, step))
+		i = choose(cases, n, ordered);
+	return i;
+}
 
-	for (size_t k = 0; k < count; k++) {
-		weft_chan *ch = cases[nodes[k].nth].chan;
-		if (ch != previous)
+/* Unlocks all channels. wait: if not NULL, the nodes are enqueued before, in their order. */
+static inline __attribute__((always_inline)) void unlock_all(const struct weft_case *cases,
+							     struct select_node *nodes,
+							     size_t count, struct chan_wait *wait)
+{
+	for (struct select_node *at = nodes, *end = nodes + count; at < end; at++) {
+		const struct weft_case *c = &cases[at->nth];
+		weft_chan *ch = c->chan;
+		if (wait) {
+			at->node.wait = wait;
+			at->node.elem = c->elem;
+			at->node.slot = CHAN_NO_SLOT;
+			chan_enqueue_locked(ch, c->op, &at->node);
+		}
+		if (at + 1 == end || cases[at[1].nth].chan != ch)
 			sync_unlock(&ch->lock);
-		previous = ch;
 	}
 }
 
-/* Under all locks: carries out a case that has become ready, or enqueues the `count` nodes in their
- * order (wait is NULL: does not). Its index; -1: none is ready. */
-static int take_or_enqueue_locked(struct weft_case *cases, size_t n, struct select_node *nodes,
-				  size_t count, bool ordered, struct chan_wait *wait,
-				  struct chan_step *step)
-{
-	int i;
-
-	while ((i = choose(cases, n, ordered)) >= 0) {
-		if (weft__chan_step_locked(cases[i].chan, cases[i].op, cases[i].elem, step))
-			return i;
-	}
-	if (!wait)
-		return -1;
-	weft__wait_begin(&wait->waiter, false);
-	for (size_t k = 0; k < count; k++) {
-		struct weft_case *c = &cases[nodes[k].nth];
-		struct chan_node *node = &nodes[nodes[k].nth].node;
-		node->wait = wait;
-		node->elem = c->elem;
-		node->slot = CHAN_NO_SLOT;
-		weft__chan_enqueue_locked(c->chan, c->op, node);
-	}
-	return -1;
-}
-
-static void dequeue_all(struct weft_case *cases, struct select_node *nodes, size_t count,
-			const struct chan_node *taken)
+static inline void dequeue_all(const struct weft_case *cases, struct select_node *nodes,
+			       size_t count, const struct chan_node *taken)
 {
 	weft_chan *locked = NULL;
 
-	for (size_t k = 0; k < count; k++) {
-		struct weft_case *c = &cases[nodes[k].nth];
-		struct chan_node *node = &nodes[nodes[k].nth].node;
+	for (struct select_node *at = nodes; at < nodes + count; at++) {
+		const struct weft_case *c = &cases[at->nth];
+		struct chan_node *node = &at->node;
 		if (node != taken) {
 			if (c->chan != locked) {
 				if (locked)
@@ -240,7 +286,7 @@ static void dequeue_all(struct weft_case *cases, struct select_node *nodes, size
 				locked = c->chan;
 				sync_lock(&locked->lock);
 			}
-			weft__chan_dequeue_locked(c->chan, c->op, node);
+			chan_dequeue_locked(c->chan, c->op, node);
 		}
 		edges_waited(&node->edges, node == taken);
 	}
@@ -248,38 +294,38 @@ static void dequeue_all(struct weft_case *cases, struct select_node *nodes, size
 		sync_unlock(&locked->lock);
 }
 
-static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes,
+static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes, bool rising,
 			int64_t deadline, bool ordered, void *call)
 {
-	bool waits = deadline > 0;
 	struct chan_wait wait;
 	struct chan_step step;
-	size_t count = put_in_order(cases, n, nodes);
+	struct choice choice = no_choice(ordered);
+	size_t count = put_in_order(cases, n, rising, deadline > 0 && !ordered, nodes);
 
-	if (waits && !ordered)
-		shuffle_each_channel(cases, nodes, count);
-	lock_all(cases, nodes, count);
-	int i = take_or_enqueue_locked(cases, n, nodes, count, ordered, waits ? &wait : NULL,
-				       &step);
-	unlock_all(cases, nodes, count);
-	if (i >= 0) {
-		finish(&cases[i], &step, call);
-		return i;
+	lock_and_look(cases, nodes, count, &choice);
+	if (__builtin_expect(choice.chosen >= 0, 0))
+		choice.chosen = take_locked(cases, n, choice.chosen, ordered, &step);
+	if (choice.chosen >= 0 || deadline <= 0) {
+		unlock_all(cases, nodes, count, NULL);
+		if (choice.chosen < 0)
+			return -ETIMEDOUT;
+		finish(&cases[choice.chosen], &step, call);
+		return choice.chosen;
 	}
-	if (!waits)
-		return -ETIMEDOUT;
+	weft__wait_begin(&wait.waiter, false);
+	unlock_all(cases, nodes, count, &wait);
 	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
 	struct chan_node *taken = outcome == WAIT_WOKEN ? wait.taken : NULL;
 	dequeue_all(cases, nodes, count, taken);
 	if (!taken)
 		return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
-	i = (int)((struct select_node *)taken - nodes);
+	unsigned i = ((struct select_node *)taken)->nth;
 	cases[i].ret_status = taken->slot == CHAN_NO_SLOT
 				      ? taken->status
 				      : weft__chan_big_copy(cases[i].chan, cases[i].op, taken->slot,
 							    cases[i].elem);
 	announce_access(&cases[i], call);
-	return i;
+	return (int)i;
 }
 
 /* Whether the cases name one channel at most: then one look at it is exact. */
@@ -299,9 +345,12 @@ static bool one_channel(const struct weft_case *cases, size_t n)
 static inline int select_case(struct weft_case *cases, size_t n, int64_t deadline, bool ordered,
 			      void *call)
 {
-	if (!valid(cases, n))
+	struct choice choice = no_choice(ordered);
+	bool rising;
+
+	if (!first_look(cases, n, &choice, &rising))
 		return -EINVAL;
-	int i = take_ready(cases, n, ordered, call);
+	int i = take_ready(cases, n, choice.chosen, ordered, call);
 	if (i >= 0) {
 		struct worker *w = weft__worker();
 
@@ -313,14 +362,14 @@ static inline int select_case(struct weft_case *cases, size_t n, int64_t deadlin
 		return -ETIMEDOUT;
 	if (n <= FEW) {
 		struct select_node few[FEW];
-		return wait_for_one(cases, n, few, deadline, ordered, call);
+		return wait_for_one(cases, n, few, rising, deadline, ordered, call);
 	}
 	san_ignore_begin();
 	struct select_node *many = weft__malloc(n * sizeof *many);
 	san_ignore_end();
 	if (!many)
 		return deadline <= 0 ? -ETIMEDOUT : -ENOMEM;
-	i = wait_for_one(cases, n, many, deadline, ordered, call);
+	i = wait_for_one(cases, n, many, rising, deadline, ordered, call);
 	san_ignore_begin();
 	free(many);
 	san_ignore_end();

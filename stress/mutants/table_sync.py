@@ -104,7 +104,7 @@ MUTANTS = [
     Mutant('select-leaves-node', 'a select leaves the last of its nodes in a queue',
            'sched/sync/select.c',
            'if (node != taken) {',
-           'if (node != taken && k + 1 < count) {',
+           'if (node != taken && at + 1 < nodes + count) {',
            unit('sched-sync-select')),
     Mutant('group-without-owner', 'a group does not enter the family of its task',
            'sched/sync/group.c',

@@ -3,10 +3,10 @@
  * Selects that face each other on two channels, beside others who come to one of them: each finds
  * one partner, and no element is lost.
  *
- * Mirrors: sched/sync/select.c weft_select(), choose(), take_ready(), lock_all(), unlock_all(),
- * take_or_enqueue_locked(), wait_for_one(), dequeue_all(); sched/sync/chan_parts.h claim_first();
- * sched/sync/chan.c send_locked(), recv_locked(), wait_locked(), weft__chan_step_locked(), weft__chan_finish(),
- * weft__chan_enqueue_locked(), weft__chan_dequeue_locked(); sched/sync/chan.h chan_looks_ready();
+ * Mirrors: sched/sync/select.c weft_select(), choose(), take_ready(), lock_and_look(),
+ * take_locked(), unlock_all(), wait_for_one(), dequeue_all(); sched/sync/chan_parts.h claim_first(),
+ * chan_enqueue_locked(), chan_dequeue_locked(); sched/sync/chan.c send_locked(), recv_locked(),
+ * wait_locked(), weft__chan_step_locked(), weft__chan_finish(); sched/sync/chan.h chan_looks_ready();
  * of sched/core/wait.h weft__wait_take(), of wait.c weft__wait_wake().
  *
  * The actors: two selects, of which one sends on the first channel or receives from the second, and
@@ -183,11 +183,11 @@ inline dequeue_locked(c, op)
 	fi
 }
 
-/* take_or_enqueue_locked(): under both locks. */
-inline look_again(c, op)
+/* take_locked(): under all locks, of a channel that looked ready once it was locked. */
+inline look_again(c, op, looked)
 {
 	if
-	:: !ok && LOOKS_READY(c, op) ->
+	:: !ok && looked ->
 		step_locked(c, op);
 		if
 		:: ok -> with = c
@@ -200,7 +200,7 @@ inline look_again(c, op)
 proctype actor(byte me, op_0, op_1)
 {
 	byte peer, node, with;
-	bool ok, direct, patient;
+	bool ok, direct, patient, looked_0, looked_1;
 
 	/* take_ready() */
 	do
@@ -215,7 +215,7 @@ proctype actor(byte me, op_0, op_1)
 	if
 	:: op_0 != NEITHER ->
 		lock(0);
-		look_again(0, op_0);
+		look_again(0, op_0, LOOKS_READY(0, op_0));
 		if
 		:: !ok -> enqueue_locked(0, op_0)
 		:: else
@@ -226,7 +226,7 @@ proctype actor(byte me, op_0, op_1)
 	if
 	:: op_1 != NEITHER && !ok ->
 		lock(1);
-		look_again(1, op_1);
+		look_again(1, op_1, LOOKS_READY(1, op_1));
 		if
 		:: !ok -> enqueue_locked(1, op_1)
 		:: else
@@ -242,24 +242,29 @@ proctype actor(byte me, op_0, op_1)
 #else
 	if
 #ifdef BROKEN_LOCK_AS_GIVEN
-	:: me == 1 -> lock(1); lock(0)
+	:: me == 1 ->
+		lock(1);
+		looked_1 = LOOKS_READY(1, op_1);
+		lock(0);
+		looked_0 = LOOKS_READY(0, op_0)
 	:: me != 1 ->
 #else
 	:: true ->
 #endif
+		/* lock_and_look() */
 		if
-		:: op_0 != NEITHER -> lock(0)
+		:: op_0 != NEITHER -> lock(0); looked_0 = LOOKS_READY(0, op_0)
 		:: else
 		fi;
 		if
-		:: op_1 != NEITHER -> lock(1)
+		:: op_1 != NEITHER -> lock(1); looked_1 = LOOKS_READY(1, op_1)
 		:: else
 		fi
 	fi;
 #ifndef BROKEN_NO_SECOND_LOOK
 	if
-	:: true -> look_again(0, op_0); look_again(1, op_1)
-	:: true -> look_again(1, op_1); look_again(0, op_0)
+	:: true -> look_again(0, op_0, looked_0); look_again(1, op_1, looked_1)
+	:: true -> look_again(1, op_1, looked_1); look_again(0, op_0, looked_0)
 	fi;
 #endif
 	if
@@ -275,10 +280,11 @@ proctype actor(byte me, op_0, op_1)
 		goto out
 	:: else
 	fi;
+	/* unlock_all(): each as soon as it is enqueued there */
 	alive[me] = true;
 	enqueue_locked(0, op_0);
-	enqueue_locked(1, op_1);
 	locked[0] = (op_0 == NEITHER && locked[0]);
+	enqueue_locked(1, op_1);
 	locked[1] = (op_1 == NEITHER && locked[1]);
 #endif
 	/* weft__wait() */

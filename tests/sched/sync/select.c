@@ -2,6 +2,8 @@
 /* Select, one step at a time: which case it takes, what it reports, and when it gives up. */
 #include "chan_peek.h"
 
+#include <stdlib.h>
+
 #define MANY 40 /* more than fit into the frame */
 
 struct selection {
@@ -146,6 +148,74 @@ static void *wait_for_each(void *arg)
 		}
 	}
 	return NULL;
+}
+
+/* The same, whichever order the channels' addresses have in the array. */
+#define SOME 6
+
+static int by_address(const void *a, const void *b)
+{
+	uintptr_t one = *(const uintptr_t *)a, other = *(const uintptr_t *)b;
+
+	return one < other ? -1 : one > other;
+}
+
+static weft_chan *chan_in_order(weft_chan *const *rising, unsigned order, size_t i)
+{
+	switch (order) {
+	case 0:
+		return rising[i];
+	case 1:
+		return rising[SOME - 1 - i];
+	case 2:
+		return i % 3 == 1 ? NULL : rising[i];
+	case 3:
+		return i % 3 == 1 ? NULL : rising[SOME - 1 - i];
+	default:
+		return rising[i / 2]; /* twice each */
+	}
+}
+
+static void *wait_in_each_order(void *arg)
+{
+	for (unsigned variant = 0; variant < 5 * SOME; variant++) {
+		unsigned order = variant / SOME, served = variant % SOME;
+		weft_chan *rising[SOME];
+		struct weft_case cases[SOME];
+		uint64_t values[SOME] = {0}, value = 1000;
+		struct hand hand;
+		for (size_t i = 0; i < SOME; i++)
+			rising[i] = new_chan(sizeof(uint64_t), 0);
+		qsort(rising, SOME, sizeof(rising[0]), by_address);
+		for (size_t i = 0; i < SOME; i++)
+			cases[i] = (struct weft_case){WEFT_RECV, chan_in_order(rising, order, i),
+						      &values[i], 77};
+		weft_chan *ch = cases[served].chan;
+		struct selection s = {cases, SOME, WEFT_FOREVER, -1};
+		if (ch) {
+			start(&hand, variant % 2, select_it, &s);
+			for (size_t i = 0; i < SOME; i++)
+				CHECK(!cases[i].chan ||
+				      await_waiters(cases[i].chan, WEFT_RECV, order == 4 ? 2 : 1));
+			CHECK(weft_chan_try_send(ch, &value) == 0);
+			finish(&hand);
+			CHECK(s.rc >= 0 && cases[s.rc].chan == ch && cases[s.rc].ret_status == 0);
+			CHECK(s.rc == (int)served || order == 4);
+			for (size_t i = 0; i < SOME; i++)
+				CHECK(values[i] == ((int)i == s.rc ? 1000 : 0));
+		}
+		for (size_t i = 0; i < SOME; i++) {
+			CHECK(chan_waiters(rising[i], WEFT_RECV) == 0);
+			weft_chan_destroy(rising[i]);
+		}
+	}
+	return arg;
+}
+
+static void test_waits_in_each_order_of_channels(void **state)
+{
+	(void)state;
+	assert_run(2, wait_in_each_order, NULL);
 }
 
 static void test_waits_for_the_first(void **state)
@@ -408,6 +478,7 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_ready),
 		cmocka_unit_test(test_takes_the_ready_one),
 		cmocka_unit_test(test_waits_for_the_first),
+		cmocka_unit_test(test_waits_in_each_order_of_channels),
 		cmocka_unit_test(test_close),
 		cmocka_unit_test(test_cancel),
 		cmocka_unit_test(test_ready_cases_are_as_likely),
