@@ -236,7 +236,7 @@ static void play(struct weft__random *random)
 	       weft_spawn(canceller, &scene, &tasks[started]) == 0)
 		started++;
 	while (started > 0)
-		weft_join(tasks[--started], NULL);
+		stress_joined(weft_join(tasks[--started], NULL));
 
 	void *result = NULL;
 	int rc = weft_join(scene.victim, &result);

@@ -335,7 +335,7 @@ static void *storm_and_ratio(void *unused)
 	struct weft_stats s;
 
 	storm(unused);
-	weft_runtime_stats(NULL, &s);
+	stress_check(weft_runtime_stats(NULL, &s) == 0, "weft_runtime_stats");
 	check_ratio("yields", atomic_load_explicit(&hops, memory_order_relaxed),
 		    atomic_load_explicit(&resumes, memory_order_relaxed), wanted);
 	/* A switch to a task starts it or resumes it. */

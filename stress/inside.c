@@ -59,7 +59,8 @@ void inside_dump(weft_runtime *rt)
 	struct weft_stats s;
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 
-	weft_runtime_stats(rt, &s);
+	if (weft_runtime_stats(rt, &s) < 0)
+		return;
 	fprintf(stderr,
 		"runtime %p: spawned %llu, completed %llu, live %llu, forked %llu, inlined %llu, "
 		"switches %llu, "

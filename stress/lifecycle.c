@@ -116,8 +116,10 @@ static void *task(void *arg)
 		weft_yield();
 		break;
 	case 2:
-		if (depth > 0)
-			weft_spawn(task, (void *)(depth - 1), NULL);
+		if (depth > 0) {
+			int rc = weft_spawn(task, (void *)(depth - 1), NULL);
+			stress_check(rc == 0, "weft_spawn: %s", strerror(-rc));
+		}
 		break;
 	default:
 		break;

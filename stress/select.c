@@ -241,7 +241,7 @@ static void *storm(void *unused)
 	}
 	for (unsigned i = 0; i < DIRECTORS; i++) {
 		if (tasks[i])
-			weft_join(tasks[i], NULL);
+			stress_joined(weft_join(tasks[i], NULL));
 	}
 	return NULL;
 }

@@ -26,6 +26,8 @@
 
 #include <weft/weft.h>
 
+#include <string.h>
+
 /* Whether a sanitizer slows everything down. */
 #define STRESS_SANITIZED (WEFT_TEST_SCALE_SANITIZER > 1)
 
@@ -54,6 +56,12 @@ void stress_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 		if (!(condition))                 \
 			stress_fail(__VA_ARGS__); \
 	} while (0)
+
+/* What a weft_join() has returned that nothing can cut short. */
+static inline void stress_joined(int rc)
+{
+	stress_check(rc == 0, "weft_join: %s", strerror(-rc));
+}
 
 /* Chance for one task or thread: each stream is a sequence of its own, fixed by --seed. */
 void stress_random(struct weft__random *ret, uint64_t stream);

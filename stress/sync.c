@@ -260,7 +260,8 @@ static void *helper(void *arg)
 	dawdle(&random);
 	weft_once_call(&b->once, prepare, b);
 	stress_check(b->prepared == 1, "what runs once ran %lu times", b->prepared);
-	weft_barrier_wait(&b->barrier);
+	int rc = weft_barrier_wait(&b->barrier);
+	stress_check(rc >= 0, "weft_barrier_wait: %s", strerror(-rc));
 	weft_latch_count_down(&b->latch, 1);
 	return NULL;
 }
@@ -307,7 +308,7 @@ static void live_briefly(struct weft__random *random)
 	weft_latch_fini(&b->latch);
 	free(b);
 	if (task)
-		weft_join(task, NULL);
+		stress_joined(weft_join(task, NULL));
 	stress_did(1);
 }
 
@@ -331,7 +332,7 @@ static void *director(void *arg)
 		if (started > 0 && stress_one_in(&random, 2))
 			weft_cancel(tasks[0]);
 		while (started > 0)
-			weft_join(tasks[--started], NULL);
+			stress_joined(weft_join(tasks[--started], NULL));
 	}
 	return NULL;
 }
@@ -349,7 +350,7 @@ static void *storm(void *unused)
 	}
 	for (unsigned i = 0; i < DIRECTORS; i++) {
 		if (tasks[i])
-			weft_join(tasks[i], NULL);
+			stress_joined(weft_join(tasks[i], NULL));
 	}
 	return NULL;
 }

@@ -14,7 +14,9 @@ deadline. A script cannot tell an object from another value. What it checks:
 (2) A deadline is the last one.
 (3) What follows a function that is to be run is its argument.
 (4) A size is named after what it is the size of, and follows it.
-(5) weft_x_until() has the parameters of weft_x() and a deadline, weft_x_sized() and sizes, weft_x_with() and options;
+(5) The compiler warns where a caller ignores that it does not have what it asked for (WEFT_MUST_CHECK): so it does for every
+    call that returns an int, except for those of MAY_BE_IGNORED.
+(6) weft_x_until() has the parameters of weft_x() and a deadline, weft_x_sized() and sizes, weft_x_with() and options;
     weft_x_try_y() has those of weft_x_y().
 """
 import collections
@@ -23,11 +25,15 @@ import re
 import sys
 
 COMMENT = re.compile(r'/\*.*?\*/', re.S)
-FUNCTION = re.compile(r'^(?:WEFT_(?:API|INLINE|MUST_CHECK) )+([^;{=()]*?)\b(weft_\w+)\(([^;{]*)\)[^;{()]*[;{]', re.M)
+FUNCTION = re.compile(r'^((?:WEFT_(?:API|INLINE|MUST_CHECK)\s)+)([^;{=()]*?)\b(weft_\w+)\(([^;{]*)\)[^;{()]*[;{]', re.M)
 PARAMETER = re.compile(r'(?:(.*?)\(\*(\w+)\)\((.*)\)|(.*?)(\w+))$')
 
 # type and name of each parameter; a pointer to a function has the type 'function'
-Function = collections.namedtuple('Function', 'name result parameters prototype header')
+# They return no failure to a correct program, or one that leaves nothing to be done.
+MAY_BE_IGNORED = {'weft_blocking', 'weft_cancel', 'weft_coro_enter', 'weft_detach', 'weft_for', 'weft_local_delete',
+                  'weft_runtime_destroy', 'weft_sleep', 'weft_sleep_until', 'weft_trim', 'weft_worker_id'}
+
+Function = collections.namedtuple('Function', 'name result parameters prototype header must_check')
 Parameter = collections.namedtuple('Parameter', 'type name')
 
 
@@ -56,7 +62,7 @@ def functions(include):
             continue
         with open(os.path.join(include, 'weft', header), encoding='utf-8') as file:
             text = COMMENT.sub('', file.read())
-        for result, name, parameters in FUNCTION.findall(text):
+        for marks, result, name, parameters in FUNCTION.findall(text):
             result, parsed = normal(result), []
             for parameter in split(normal(parameters)):
                 match = PARAMETER.match(parameter)
@@ -64,7 +70,8 @@ def functions(include):
                     parsed.append(Parameter('function', match[2]))
                 else:
                     parsed.append(Parameter('function' if match[4] == 'weft_fn*' else match[4].strip(), match[5]))
-            found[name] = Function(name, result, parsed, normal('%s %s(%s)' % (result, name, parameters)), header)
+            found[name] = Function(name, result, parsed, normal('%s %s(%s)' % (result, name, parameters)), header,
+                                   'WEFT_MUST_CHECK' in marks)
     return found
 
 
@@ -91,6 +98,11 @@ def check_order(function):
         if parameter.name.endswith('_size') and parameter.type == 'size_t' and function.name.endswith('_sized') and \
                 not is_size(p, i):
             yield '%s does not follow what it is the size of' % parameter.name
+
+
+def check_marks(function):
+    if function.must_check != (function.result == 'int' and function.name not in MAY_BE_IGNORED):
+        yield 'has WEFT_MUST_CHECK' if function.must_check else 'has no WEFT_MUST_CHECK'
 
 
 def check_family(function, known):
@@ -123,7 +135,7 @@ def main():
         print('#define PUBLIC(X) ' + ' '.join('X(%s)' % name for name in sorted(known)))
         return 0
     for function in known.values():
-        for complaint in list(check_order(function)) + list(check_family(function, known)):
+        for complaint in [*check_order(function), *check_marks(function), *check_family(function, known)]:
             wrong.append('%s: %s: %s' % (function.header, function.prototype, complaint))
     for line in wrong:
         print(line)

@@ -14,6 +14,10 @@
 
 #define WEFT_API __attribute__((visibility("default")))
 
+/* A call whose failure means that the caller does not have what it asked for: compilers warn where
+ * the result is not looked at. */
+#define WEFT_MUST_CHECK __attribute__((warn_unused_result))
+
 /* A function that is defined in a header. The library exports it too, for programs that do not read
  * headers. */
 #ifndef WEFT_INLINE

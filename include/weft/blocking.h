@@ -42,7 +42,8 @@ WEFT_API int weft_blocking(weft_fn *fn, void *arg, void **ret_result);
  * 0; -EINVAL: fn is NULL; -ETIMEDOUT: the deadline has passed; -ECANCELED: the caller is cancelled
  * (which comes first, if both are so when the call is made). On failure fn will not run.
  */
-WEFT_API int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result,
+						 int64_t deadline);
 
 WEFT_END_DECLS
 

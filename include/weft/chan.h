@@ -40,7 +40,8 @@ typedef struct weft_chan weft_chan;
  * 0; -EINVAL: ret_chan is NULL; -ENOMEM: no memory, or elem_size times capacity is more than there
  * can be.
  */
-WEFT_API int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan);
+WEFT_API WEFT_MUST_CHECK int weft_chan_create(size_t elem_size, size_t capacity,
+					      weft_chan **ret_chan);
 
 /*
  * Frees the channel, closed or not, with the elements in it. NULL is ignored. Nobody may wait in it
@@ -80,14 +81,15 @@ WEFT_API void weft_chan_close(weft_chan *ch);
  * 0; -EINVAL: ch or elem is NULL; -EPIPE: the channel is or becomes closed, nothing was sent;
  * -ECANCELED: the task was cancelled while it waited, nothing was sent.
  */
-WEFT_API int weft_chan_send(weft_chan *ch, const void *elem);
+WEFT_API WEFT_MUST_CHECK int weft_chan_send(weft_chan *ch, const void *elem);
 
 /* As weft_chan_send(), but gives up at the deadline. -ETIMEDOUT: nothing was sent. */
-WEFT_API int weft_chan_send_until(weft_chan *ch, const void *elem, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_chan_send_until(weft_chan *ch, const void *elem,
+						  int64_t deadline);
 
 /* As weft_chan_send(), but does not wait or suspend. -EAGAIN: it would have to wait, nothing was
  * sent. */
-WEFT_API int weft_chan_try_send(weft_chan *ch, const void *elem);
+WEFT_API WEFT_MUST_CHECK int weft_chan_try_send(weft_chan *ch, const void *elem);
 
 /*
  * Receives one element, waiting until there is one.
@@ -97,14 +99,14 @@ WEFT_API int weft_chan_try_send(weft_chan *ch, const void *elem);
  * 0; -EINVAL: ch is NULL; -EPIPE: the channel is closed and empty; -ECANCELED: the task was
  * cancelled while it waited, nothing was taken.
  */
-WEFT_API int weft_chan_recv(weft_chan *ch, void *ret_elem);
+WEFT_API WEFT_MUST_CHECK int weft_chan_recv(weft_chan *ch, void *ret_elem);
 
 /* As weft_chan_recv(), but gives up at the deadline. -ETIMEDOUT: nothing was taken. */
-WEFT_API int weft_chan_recv_until(weft_chan *ch, void *ret_elem, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_chan_recv_until(weft_chan *ch, void *ret_elem, int64_t deadline);
 
 /* As weft_chan_recv(), but does not wait or suspend. -EAGAIN: it would have to wait, nothing was
  * taken. There was a moment during the call at which nothing could be received. */
-WEFT_API int weft_chan_try_recv(weft_chan *ch, void *ret_elem);
+WEFT_API WEFT_MUST_CHECK int weft_chan_try_recv(weft_chan *ch, void *ret_elem);
 
 /*
  * How many elements are in the channel just now; how many it can hold; whether it is closed. What
@@ -144,13 +146,14 @@ struct weft_case {
  * send's elem is NULL (and elem_size is not 0), cases is NULL (and n is not 0), or n is more than
  * INT_MAX; -ENOMEM: no memory to wait for more than 16 cases.
  */
-WEFT_API int weft_select(struct weft_case *cases, size_t n, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_select(struct weft_case *cases, size_t n, int64_t deadline);
 
 /*
  * As weft_select(), but of the cases that can go on it carries out the first in the array: earlier
  * cases have priority. A case that can always go on keeps later ones from ever being taken.
  */
-WEFT_API int weft_select_ordered(struct weft_case *cases, size_t n, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_select_ordered(struct weft_case *cases, size_t n,
+						 int64_t deadline);
 
 WEFT_END_DECLS
 

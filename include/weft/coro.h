@@ -37,7 +37,7 @@ WEFT_BEGIN_DECLS
  * 0; -EINVAL: fn or ret_coro is NULL, stack_size is below 16 KiB or above 1 GiB, or WEFT_STACK_SIZE
  * or WEFT_GUARD holds a bad value; -ENOMEM: no stack could be had.
  */
-WEFT_API int weft_coro_create(weft_fn *fn, size_t stack_size, weft_coro **ret_coro);
+WEFT_API WEFT_MUST_CHECK int weft_coro_create(weft_fn *fn, size_t stack_size, weft_coro **ret_coro);
 
 /*
  * Runs the coroutine until it yields or ends.

@@ -50,7 +50,7 @@ WEFT_API void weft_group_fini(weft_group *g);
  * 0; -EINVAL: g or fn is NULL; -EPERM: not in a task; -ENOMEM: no memory, or tasks are already
  * waiting for stacks (task.h). On failure fn will not run.
  */
-WEFT_API int weft_group_spawn(weft_group *g, weft_fn *fn, void *arg);
+WEFT_API WEFT_MUST_CHECK int weft_group_spawn(weft_group *g, weft_fn *fn, void *arg);
 
 /*
  * Waits until no task of the group is running. Everything they did, the destructors of their local
@@ -63,11 +63,11 @@ WEFT_API int weft_group_spawn(weft_group *g, weft_fn *fn, void *arg);
  * -EDEADLK: the caller is a task of the group; -ECANCELED, if there is no such error: the caller
  * was cancelled while it waited.
  */
-WEFT_API int weft_group_wait(weft_group *g);
+WEFT_API WEFT_MUST_CHECK int weft_group_wait(weft_group *g);
 
 /* As weft_group_wait(), but gives up at the deadline. -ETIMEDOUT: tasks of the group are still
  * running. */
-WEFT_API int weft_group_wait_until(weft_group *g, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_group_wait_until(weft_group *g, int64_t deadline);
 
 /*
  * Cancels all tasks of the group, as weft_cancel() does, and those that will be spawned into it.

@@ -31,7 +31,8 @@ typedef uint64_t weft_local;
  *
  * 0; -EINVAL: ret_key is NULL; -EAGAIN: there are WEFT_LOCAL_MAX keys.
  */
-WEFT_API int weft_local_create(void (*destructor)(void *value), weft_local *ret_key);
+WEFT_API WEFT_MUST_CHECK int weft_local_create(void (*destructor)(void *value),
+					       weft_local *ret_key);
 
 /*
  * Deletes a key. The values that it still has in tasks are dropped: no destructor is called for
@@ -52,7 +53,7 @@ WEFT_API void *weft_local_get(weft_local key);
  * 0; -EPERM: outside of a task; -EINVAL: it is no key; -ENOMEM: no memory for one value more. The
  * value is what it was.
  */
-WEFT_API int weft_local_set(weft_local key, void *value);
+WEFT_API WEFT_MUST_CHECK int weft_local_set(weft_local key, void *value);
 
 WEFT_END_DECLS
 

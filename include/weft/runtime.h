@@ -72,24 +72,25 @@ struct weft_runtime_options {
  * -EDEADLK: called from a task; -ENOMEM, -EAGAIN: memory, a first stack, or threads could not be
  * had; -EPERM: in a child that was forked from a process with a runtime.
  */
-WEFT_API int weft_run(weft_fn *fn, void *arg, void **ret_result);
+WEFT_API WEFT_MUST_CHECK int weft_run(weft_fn *fn, void *arg, void **ret_result);
 
 /* The call behind weft_run_with(). */
-WEFT_API int weft_run_with_sized(const struct weft_runtime_options *opt, size_t opt_size,
-				 weft_fn *fn, void *arg, void **ret_result);
+WEFT_API WEFT_MUST_CHECK int weft_run_with_sized(const struct weft_runtime_options *opt,
+						 size_t opt_size, weft_fn *fn, void *arg,
+						 void **ret_result);
 
 /* As weft_run(), with options (borrowed for the call; NULL is the same as {0}). -EINVAL also: an
  * option is out of range. */
-WEFT_INLINE int weft_run_with(const struct weft_runtime_options *opt, weft_fn *fn, void *arg,
-			      void **ret_result)
+WEFT_INLINE WEFT_MUST_CHECK int weft_run_with(const struct weft_runtime_options *opt, weft_fn *fn,
+					      void *arg, void **ret_result)
 {
 	return weft_run_with_sized(opt, sizeof(struct weft_runtime_options), fn, arg, ret_result);
 }
 
 /* The call behind weft_runtime_create(): opt_size lets the struct grow without breaking compiled
  * programs. */
-WEFT_API int weft_runtime_create_sized(const struct weft_runtime_options *opt, size_t opt_size,
-				       weft_runtime **ret_rt);
+WEFT_API WEFT_MUST_CHECK int weft_runtime_create_sized(const struct weft_runtime_options *opt,
+						       size_t opt_size, weft_runtime **ret_rt);
 
 /*
  * Creates a runtime and starts its workers.
@@ -103,7 +104,8 @@ WEFT_API int weft_runtime_create_sized(const struct weft_runtime_options *opt, s
  * variable); -ENOMEM, -EAGAIN: memory, a first stack, or threads could not be had; -EPERM: in a child that was
  * forked from a process with a runtime.
  */
-WEFT_INLINE int weft_runtime_create(const struct weft_runtime_options *opt, weft_runtime **ret_rt)
+WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_create(const struct weft_runtime_options *opt,
+						    weft_runtime **ret_rt)
 {
 	return weft_runtime_create_sized(opt, sizeof(struct weft_runtime_options), ret_rt);
 }
@@ -134,7 +136,8 @@ WEFT_API int weft_runtime_destroy(weft_runtime *rt);
  * from one with a runtime; -ENOMEM: no memory, or tasks are already waiting for stacks (task.h). On
  * failure fn will not run.
  */
-WEFT_API int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task);
+WEFT_API WEFT_MUST_CHECK int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg,
+					 weft_task **ret_task);
 
 /*
  * The runtime that the caller belongs to: in a task its own, in the function of a weft_blocking() the
@@ -169,7 +172,7 @@ WEFT_API int weft_worker_id(void);
  * and the caller has none, or the process was forked from one with a runtime; -EAGAIN, -ENOMEM: not all
  * threads could be started, the count is what it was before the call.
  */
-WEFT_API int weft_runtime_set_workers(weft_runtime *rt, unsigned n);
+WEFT_API WEFT_MUST_CHECK int weft_runtime_set_workers(weft_runtime *rt, unsigned n);
 
 /*
  * Gives back to the system, at once, the memory that Weft keeps for later use in this process.

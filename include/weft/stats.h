@@ -34,10 +34,11 @@ struct weft_stats {
 };
 
 /* The calls behind weft_runtime_stats() and weft_worker_stats(). */
-WEFT_API int weft_runtime_stats_sized(weft_runtime *rt, struct weft_stats *ret_stats,
-				      size_t stats_size);
-WEFT_API int weft_worker_stats_sized(weft_runtime *rt, unsigned worker,
-				     struct weft_stats *ret_stats, size_t stats_size);
+WEFT_API WEFT_MUST_CHECK int
+weft_runtime_stats_sized(weft_runtime *rt, struct weft_stats *ret_stats, size_t stats_size);
+WEFT_API WEFT_MUST_CHECK int weft_worker_stats_sized(weft_runtime *rt, unsigned worker,
+						     struct weft_stats *ret_stats,
+						     size_t stats_size);
 
 /*
  * Reads the counters of a runtime (NULL: the caller's). From any thread or task.
@@ -45,14 +46,15 @@ WEFT_API int weft_worker_stats_sized(weft_runtime *rt, unsigned worker,
  * 0; -EINVAL: ret_stats is NULL; -EPERM: rt is NULL and the caller belongs to no
  * runtime.
  */
-WEFT_INLINE int weft_runtime_stats(weft_runtime *rt, struct weft_stats *ret_stats)
+WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_stats(weft_runtime *rt, struct weft_stats *ret_stats)
 {
 	return weft_runtime_stats_sized(rt, ret_stats, sizeof(struct weft_stats));
 }
 
 /* As weft_runtime_stats(), of one worker; live is 0. -EINVAL also: the runtime has never had such a
  * worker. */
-WEFT_INLINE int weft_worker_stats(weft_runtime *rt, unsigned worker, struct weft_stats *ret_stats)
+WEFT_INLINE WEFT_MUST_CHECK int weft_worker_stats(weft_runtime *rt, unsigned worker,
+						  struct weft_stats *ret_stats)
 {
 	return weft_worker_stats_sized(rt, worker, ret_stats, sizeof(struct weft_stats));
 }

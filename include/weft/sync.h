@@ -123,14 +123,14 @@ WEFT_API void weft_mutex_lock(weft_mutex *mutex);
  *
  * 0; -ETIMEDOUT: somebody else holds it.
  */
-WEFT_API int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline);
 
 /*
  * Locks the mutex if it is free. From any thread or task. Does not suspend.
  *
  * 0; -EBUSY: somebody holds it, the caller perhaps.
  */
-WEFT_API int weft_mutex_try_lock(weft_mutex *mutex);
+WEFT_API WEFT_MUST_CHECK int weft_mutex_try_lock(weft_mutex *mutex);
 
 /*
  * Unlocks the mutex. By its holder. Does not suspend.
@@ -174,7 +174,7 @@ WEFT_API void weft_cond_fini(weft_cond *cond);
  *
  * Misuse: the caller does not hold the mutex; others wait with another mutex.
  */
-WEFT_API int weft_cond_wait(weft_cond *cond, weft_mutex *mutex);
+WEFT_API WEFT_MUST_CHECK int weft_cond_wait(weft_cond *cond, weft_mutex *mutex);
 
 /*
  * As weft_cond_wait(), but stops waiting for a signal at the deadline. It still waits for the
@@ -182,7 +182,8 @@ WEFT_API int weft_cond_wait(weft_cond *cond, weft_mutex *mutex);
  *
  * 0; -ECANCELED; -ETIMEDOUT: no signal came in time.
  */
-WEFT_API int weft_cond_wait_until(weft_cond *cond, weft_mutex *mutex, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_cond_wait_until(weft_cond *cond, weft_mutex *mutex,
+						  int64_t deadline);
 
 /* Ends the wait of the one that waits longest, if anybody waits. With the mutex held or without.
  * Does not suspend. */
@@ -219,16 +220,16 @@ WEFT_API void weft_rwlock_wrlock(weft_rwlock *rwlock);
  *
  * 0; -ETIMEDOUT: it could not be had in time.
  */
-WEFT_API int weft_rwlock_rdlock_until(weft_rwlock *rwlock, int64_t deadline);
-WEFT_API int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_rwlock_rdlock_until(weft_rwlock *rwlock, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64_t deadline);
 
 /*
  * Lock it if that takes no waiting. From any thread or task. Do not suspend.
  *
  * 0; -EBUSY: it is held, or (for reading) somebody waits to write.
  */
-WEFT_API int weft_rwlock_try_rdlock(weft_rwlock *rwlock);
-WEFT_API int weft_rwlock_try_wrlock(weft_rwlock *rwlock);
+WEFT_API WEFT_MUST_CHECK int weft_rwlock_try_rdlock(weft_rwlock *rwlock);
+WEFT_API WEFT_MUST_CHECK int weft_rwlock_try_wrlock(weft_rwlock *rwlock);
 
 /*
  * Unlocks what the caller holds: for writing, else one hold for reading. Does not suspend.
@@ -260,11 +261,11 @@ WEFT_API void weft_rwlock_downgrade(weft_rwlock *rwlock);
  * Misuse: nobody holds it for reading. Who reads is not known: the call by one that does not read
  * cannot be told from one by a reader.
  */
-WEFT_API int weft_rwlock_upgrade(weft_rwlock *rwlock);
+WEFT_API WEFT_MUST_CHECK int weft_rwlock_upgrade(weft_rwlock *rwlock);
 
 /* As weft_rwlock_upgrade(), but gives up at the deadline. -ETIMEDOUT: others read; the caller still
  * holds it for reading. */
-WEFT_API int weft_rwlock_upgrade_until(weft_rwlock *rwlock, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_rwlock_upgrade_until(weft_rwlock *rwlock, int64_t deadline);
 
 /* --- semaphore
  * ------------------------------------------------------------------------------------------- */
@@ -281,10 +282,10 @@ WEFT_API void weft_sem_fini(weft_sem *sem);
  *
  * 0; -ECANCELED: the calling task was cancelled while it would have waited, nothing was taken.
  */
-WEFT_API int weft_sem_acquire(weft_sem *sem);
+WEFT_API WEFT_MUST_CHECK int weft_sem_acquire(weft_sem *sem);
 
 /* As weft_sem_acquire(), but gives up at the deadline. -ETIMEDOUT: nothing was taken. */
-WEFT_API int weft_sem_acquire_until(weft_sem *sem, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_sem_acquire_until(weft_sem *sem, int64_t deadline);
 
 /*
  * As weft_sem_acquire() and weft_sem_acquire_until(), but take n from the count at once, or
@@ -292,8 +293,8 @@ WEFT_API int weft_sem_acquire_until(weft_sem *sem, int64_t deadline);
  * that wants many is not starved. The caller waits for ever where the count never gets that high. n
  * is 0: nothing is taken, at once.
  */
-WEFT_API int weft_sem_acquire_n(weft_sem *sem, unsigned n);
-WEFT_API int weft_sem_acquire_n_until(weft_sem *sem, unsigned n, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_sem_acquire_n(weft_sem *sem, unsigned n);
+WEFT_API WEFT_MUST_CHECK int weft_sem_acquire_n_until(weft_sem *sem, unsigned n, int64_t deadline);
 
 /* The count as it is just now, for messages and tests. It may be above 0 although callers wait: the
  * first of them wants more. From any thread or task. Does not suspend. */
@@ -304,7 +305,7 @@ WEFT_API unsigned weft_sem_value(const weft_sem *sem);
  *
  * 0; -EAGAIN: it is 0, or others wait.
  */
-WEFT_API int weft_sem_try_acquire(weft_sem *sem);
+WEFT_API WEFT_MUST_CHECK int weft_sem_try_acquire(weft_sem *sem);
 
 /*
  * Adds n to the count; those who wait get theirs first. From any thread or task. Does not suspend.
@@ -330,11 +331,11 @@ WEFT_API void weft_barrier_fini(weft_barrier *barrier);
  * have waited. It has left the round, which then needs another caller in its place. -EPIPE: the
  * barrier is broken.
  */
-WEFT_API int weft_barrier_wait(weft_barrier *barrier);
+WEFT_API WEFT_MUST_CHECK int weft_barrier_wait(weft_barrier *barrier);
 
 /* As weft_barrier_wait(), but gives up at the deadline. -ETIMEDOUT: the caller has left the
  * round. */
-WEFT_API int weft_barrier_wait_until(weft_barrier *barrier, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_barrier_wait_until(weft_barrier *barrier, int64_t deadline);
 
 /*
  * Breaks the barrier: those who wait, and all who come later, are told -EPIPE. For a member that
@@ -375,7 +376,7 @@ WEFT_API void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg);
  *
  * Misuse: as for weft_once_call().
  */
-WEFT_API int weft_once_try(weft_once *once, int (*fn)(void *arg), void *arg);
+WEFT_API WEFT_MUST_CHECK int weft_once_try(weft_once *once, int (*fn)(void *arg), void *arg);
 
 /* --- latch
  * ----------------------------------------------------------------------------------------------- */
@@ -399,10 +400,10 @@ WEFT_API void weft_latch_count_down(weft_latch *latch, unsigned n);
  *
  * 0; -ECANCELED: the calling task was cancelled while it would have waited.
  */
-WEFT_API int weft_latch_wait(weft_latch *latch);
+WEFT_API WEFT_MUST_CHECK int weft_latch_wait(weft_latch *latch);
 
 /* As weft_latch_wait(), but gives up at the deadline. -ETIMEDOUT: it was not open by then. */
-WEFT_API int weft_latch_wait_until(weft_latch *latch, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_latch_wait_until(weft_latch *latch, int64_t deadline);
 
 /* --- event
  * ----------------------------------------------------------------------------------------------- */
@@ -433,10 +434,10 @@ WEFT_API void weft_event_reset(weft_event *event);
  * 0: it was set, though perhaps it has been reset since; -ECANCELED: the calling task was cancelled
  * while it would have waited.
  */
-WEFT_API int weft_event_wait(weft_event *event);
+WEFT_API WEFT_MUST_CHECK int weft_event_wait(weft_event *event);
 
 /* As weft_event_wait(), but gives up at the deadline. -ETIMEDOUT: it was not set by then. */
-WEFT_API int weft_event_wait_until(weft_event *event, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_event_wait_until(weft_event *event, int64_t deadline);
 
 /* --- wait group
  * ------------------------------------------------------------------------------------------ */
@@ -470,10 +471,10 @@ WEFT_API void weft_waitgroup_done(weft_waitgroup *wg);
  * 0: it was 0, though perhaps it has risen since; -ECANCELED: the calling task was cancelled while
  * it would have waited.
  */
-WEFT_API int weft_waitgroup_wait(weft_waitgroup *wg);
+WEFT_API WEFT_MUST_CHECK int weft_waitgroup_wait(weft_waitgroup *wg);
 
 /* As weft_waitgroup_wait(), but gives up at the deadline. -ETIMEDOUT: it was not 0 by then. */
-WEFT_API int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline);
 
 WEFT_END_DECLS
 

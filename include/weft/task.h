@@ -41,16 +41,17 @@ struct weft_task_options {
  * 0; -EINVAL: fn is NULL; -EPERM: not in a task; -ENOMEM: no memory, or tasks are already waiting
  * for stacks.
  */
-WEFT_API int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task);
+WEFT_API WEFT_MUST_CHECK int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task);
 
 /* The call behind weft_spawn_with(). */
-WEFT_API int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size,
-				   weft_fn *fn, void *arg, weft_task **ret_task);
+WEFT_API WEFT_MUST_CHECK int weft_spawn_with_sized(const struct weft_task_options *opt,
+						   size_t opt_size, weft_fn *fn, void *arg,
+						   weft_task **ret_task);
 
 /* As weft_spawn(), with options (borrowed for the call; NULL is the same as {0}). -EINVAL also:
  * stack_size is out of range. */
-WEFT_INLINE int weft_spawn_with(const struct weft_task_options *opt, weft_fn *fn, void *arg,
-				weft_task **ret_task)
+WEFT_INLINE WEFT_MUST_CHECK int weft_spawn_with(const struct weft_task_options *opt, weft_fn *fn,
+						void *arg, weft_task **ret_task)
 {
 	return weft_spawn_with_sized(opt, sizeof(struct weft_task_options), fn, arg, ret_task);
 }
@@ -68,11 +69,11 @@ WEFT_INLINE int weft_spawn_with(const struct weft_task_options *opt, weft_fn *fn
  * 0; -EINVAL: task is NULL; -EDEADLK: it is the caller's own; -ECANCELED: the caller was cancelled
  * while it would have waited, the handle is still valid.
  */
-WEFT_API int weft_join(weft_task *task, void **ret_result);
+WEFT_API WEFT_MUST_CHECK int weft_join(weft_task *task, void **ret_result);
 
 /* As weft_join(), but gives up at the deadline. -ETIMEDOUT: the task has not ended, the handle is
  * still valid. */
-WEFT_API int weft_join_until(weft_task *task, void **ret_result, int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_join_until(weft_task *task, void **ret_result, int64_t deadline);
 
 /*
  * Gives the handle up: the task runs on and frees itself. From any thread or task; does not suspend.

@@ -154,7 +154,8 @@ static void print_stats(struct weft_runtime *rt)
 {
 	struct weft_stats s;
 
-	weft_runtime_stats(rt, &s);
+	if (weft_runtime_stats(rt, &s) < 0)
+		return;
 	weft__warn("stats: spawned %llu completed %llu forked %llu inlined %llu steals %llu stolen "
 		   "%llu "
 		   "hops %llu switches %llu parks %llu wakes %llu yields %llu injected %llu sleeps "

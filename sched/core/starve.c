@@ -99,7 +99,8 @@ static __attribute__((noinline, cold)) void explain_wait(struct weft_runtime *rt
 	struct rlimit limit;
 	char why[80] = "the system refuses more memory or mappings: free some";
 
-	weft_runtime_stats(rt, &tasks);
+	if (weft_runtime_stats(rt, &tasks) < 0)
+		return;
 	weft__stack_counts(&stacks);
 	if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
 		snprintf(why, sizeof why,

@@ -68,7 +68,7 @@ static void take_turns(struct shared *s)
 		MUST(weft_sem_acquire(&s->sem) == 0);
 		weft_yield();
 		weft_sem_release(&s->sem, 1);
-		weft_barrier_wait(&s->barrier);
+		MUST(weft_barrier_wait(&s->barrier) >= 0);
 	}
 	weft_once_call(&s->once, count_once, s);
 	MUST(s->once_ran == 1);

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Misuse that the types make a compile error. Each case is a function's body that must not compile, beside a twin that must.
+Misuse that the types make a compile error, and failures that a caller ignores. Each case is a function's body that must not compile, beside a twin that must.
 
 Usage: refused.py INCLUDE_DIR COMPILER...
 """
+import os
 import subprocess
 import sys
 
@@ -14,17 +15,19 @@ PROGRAM = '#include <weft/weft.h>\nvoid *f(weft_task *task, weft_forked *forked,
 
 # what is refused, and the twin that is not
 CASES = [
-    ('weft_join(forked, &arg);', 'return weft_fork_join(forked);'),
-    ('return weft_fork_join(task);', 'weft_join(task, &arg);'),
+    ('if (weft_join(forked, &arg)) return 0;', 'return weft_fork_join(forked);'),
+    ('return weft_fork_join(task);', 'if (weft_join(task, &arg)) return 0;'),
     ('weft_fork(task, fn, arg);', 'weft_fork(forked, fn, arg);'),
     ('weft_detach(forked);', 'weft_detach(task);'),
     ('weft_cancel(forked);', 'weft_cancel(task);'),
     ('weft_task t; (void)t;', 'weft_forked t; (void)t;'),
+    ('weft_spawn(fn, arg, &task);', 'return weft_spawn(fn, arg, &task) < 0 ? NULL : task;'),
 ]
 
 
 def compiles(compiler, include, language, body):
-    command = compiler + ['-x', language, '-fsyntax-only', '-I' + include, '-']
+    command = compiler + ['-x', language, '-c', '-o', os.devnull, '-I' + include, '-']
+    command.insert(-1, '-Werror=unused-result')
     if language == 'c':
         command.insert(-1, '-Werror=incompatible-pointer-types')
     return subprocess.run(command, input=PROGRAM % body, capture_output=True, text=True, timeout=60).returncode == 0

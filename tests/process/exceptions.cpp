@@ -225,9 +225,9 @@ void *inline_alone(void *)
 {
 	struct weft_stats before, after;
 
-	weft_runtime_stats(nullptr, &before);
+	CHECK(weft_runtime_stats(nullptr, &before) == 0);
 	fork_in_flight(nullptr);
-	weft_runtime_stats(nullptr, &after);
+	CHECK(weft_runtime_stats(nullptr, &after) == 0);
 	CHECK(after.inlined - before.inlined == after.forked - before.forked);
 	CHECK(after.hops == before.hops);
 	return nullptr;
@@ -351,8 +351,8 @@ void *escape_named(void *arg)
 	const weft_task_options options = {"thrower", 0, false};
 	weft_task *task = nullptr;
 
-	weft_spawn_with(&options, escape, arg, &task);
-	weft_join(task, nullptr);
+	CHECK(weft_spawn_with(&options, escape, arg, &task) == 0);
+	CHECK(weft_join(task, nullptr) == 0);
 	return nullptr;
 }
 
@@ -437,8 +437,7 @@ child in_child(weft_fn *fn)
 		alarm(300); // a hang is a failure
 		std::set_terminate(say_terminating);
 		setenv("WEFT_WORKERS", "1", 1);
-		weft_run(fn, nullptr, nullptr);
-		_exit(0);
+		_exit(weft_run(fn, nullptr, nullptr) == 0 ? 0 : 98);
 	}
 	close(ends[1]);
 	char buffer[4096];

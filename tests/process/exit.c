@@ -33,7 +33,7 @@ static void *spawn_on(void *arg)
 	for (;;) {
 		weft_task *task = NULL;
 		if (weft_spawn(give_back, arg, &task) == 0)
-			weft_join(task, NULL);
+			child_needs(weft_join(task, NULL));
 	}
 	return arg;
 }
@@ -54,7 +54,7 @@ static weft_fn *const others[] = {compute, yield_on, spawn_on, lock_on, lock_on,
 static void make_busy(weft_runtime *rt)
 {
 	for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
-		weft_submit(rt, others[i], NULL, NULL);
+		child_needs(weft_submit(rt, others[i], NULL, NULL));
 	spin_for(&busy, 5);
 }
 
@@ -92,7 +92,7 @@ static void in_run(void *fn)
 	expect_leaks();
 	atexit(said_at_exit);
 	set_number("WEFT_WORKERS", 8);
-	weft_run(*(weft_fn **)fn, NULL, NULL);
+	child_got(weft_run(*(weft_fn **)fn, NULL, NULL));
 	_exit(1);
 }
 
@@ -104,7 +104,7 @@ static void from_main(void *unused)
 	(void)unused;
 	expect_leaks();
 	atexit(said_at_exit);
-	weft_runtime_create(&options, &rt);
+	child_needs(weft_runtime_create(&options, &rt));
 	make_busy(rt);
 	exit(11);
 }
@@ -125,11 +125,11 @@ static void from_thread(void *unused)
 	(void)unused;
 	expect_leaks();
 	atexit(said_at_exit);
-	weft_runtime_create(&options, &rt);
+	child_needs(weft_runtime_create(&options, &rt));
 	make_busy(rt);
-	weft_submit(rt, sleep_for_ever, NULL, &never);
+	child_needs(weft_submit(rt, sleep_for_ever, NULL, &never));
 	pthread_create(&thread, NULL, exit_thread, NULL);
-	weft_join(never, NULL);
+	child_got(weft_join(never, NULL));
 	_exit(1);
 }
 
@@ -153,10 +153,10 @@ static void with_destroying_handler(void *unused)
 
 	(void)unused;
 	expect_leaks();
-	weft_runtime_create(&options, &live);
+	child_needs(weft_runtime_create(&options, &live));
 	atexit(destroy_live);
 	for (int i = 0; i < 10; i++)
-		weft_submit(live, sleep_a_bit, NULL, NULL);
+		child_needs(weft_submit(live, sleep_a_bit, NULL, NULL));
 	said_at_exit();
 	exit(1);
 }

@@ -78,10 +78,10 @@ static void with_runtime(void)
 {
 	struct weft_runtime_options options = {.workers = 3};
 
-	weft_runtime_create(&options, &runtime);
-	weft_submit(runtime, hold, NULL, &stuck);
+	child_needs(weft_runtime_create(&options, &runtime));
+	child_needs(weft_submit(runtime, hold, NULL, &stuck));
 	spin_for(&holding, 1);
-	weft_coro_create(generate, 0, &generator);
+	child_needs(weft_coro_create(generate, 0, &generator));
 }
 
 static void in_task(void *fn)
@@ -89,8 +89,8 @@ static void in_task(void *fn)
 	weft_task *task = NULL;
 
 	with_runtime();
-	weft_submit(runtime, *(weft_fn **)fn, NULL, &task);
-	weft_join(task, NULL);
+	child_needs(weft_submit(runtime, *(weft_fn **)fn, NULL, &task));
+	child_got(weft_join(task, NULL));
 	_exit(97);
 }
 
@@ -214,7 +214,7 @@ static void test_calls_return(void **state)
 
 static void join_what_never_ends(void)
 {
-	weft_join(stuck, NULL);
+	child_got(weft_join(stuck, NULL));
 }
 
 static void lock_what_is_held(void)

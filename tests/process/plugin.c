@@ -30,11 +30,12 @@ static void *start(void *arg)
 {
 	weft_group group;
 	weft_coro *co;
+	int failed = 0;
 
 	weft_group_init(&group);
 	for (int i = 0; i < TASKS; i++)
-		weft_group_spawn(&group, count, NULL);
-	if (weft_group_wait(&group) < 0 || weft_blocking(count, NULL, NULL) < 0)
+		failed |= weft_group_spawn(&group, count, NULL) < 0;
+	if (failed || weft_group_wait(&group) < 0 || weft_blocking(count, NULL, NULL) < 0)
 		counted = -1;
 	if (weft_coro_create(generate, 0, &co) == 0) {
 		weft_coro_enter(co, NULL, NULL);

@@ -36,8 +36,8 @@ static void *raise_in_named(void *ret_returned)
 	const struct weft_task_options options = {.name = "raiser"};
 	weft_task *task = NULL;
 
-	weft_spawn_with(&options, raise_exception, ret_returned, &task);
-	weft_join(task, NULL);
+	child_needs(weft_spawn_with(&options, raise_exception, ret_returned, &task));
+	child_got(weft_join(task, NULL));
 	return NULL;
 }
 
@@ -46,7 +46,7 @@ static void run(void *fn)
 	bool returned = false;
 
 	set_number("WEFT_WORKERS", 1);
-	weft_run(*(weft_fn **)fn, &returned, NULL);
+	child_got(weft_run(*(weft_fn **)fn, &returned, NULL));
 	_exit(returned ? 42 : 1);
 }
 

@@ -56,6 +56,21 @@ static inline void child_limit(void)
 	alarm(CHILD_SECONDS);
 }
 
+/* In a child: a call that has to succeed before the one that the test is about. */
+static inline void child_needs(int rc)
+{
+	if (rc < 0) {
+		fprintf(stderr, "child: a call that it needs failed: %s\n", strerror(-rc));
+		_exit(98);
+	}
+}
+
+/* In a child: what the call of which the test expects that it does not return has returned. */
+static inline void child_got(int rc)
+{
+	fprintf(stderr, "child: a call returned %d\n", rc);
+}
+
 struct child {
 	int status; /* waitpid()'s */
 	char said[8192];

@@ -32,7 +32,7 @@ static void *enter_itself(void *in)
 
 static void do_enter_itself(void *arg)
 {
-	weft_coro_create(enter_itself, 0, &victim);
+	child_needs(weft_coro_create(enter_itself, 0, &victim));
 	weft_coro_enter(victim, arg, NULL);
 }
 
@@ -51,14 +51,14 @@ static void *enter_inner(void *in)
 {
 	weft_coro *inner = NULL;
 
-	weft_coro_create(enter_outer, 0, &inner);
+	child_needs(weft_coro_create(enter_outer, 0, &inner));
 	weft_coro_enter(inner, in, NULL);
 	return NULL;
 }
 
 static void do_enter_outer(void *arg)
 {
-	weft_coro_create(enter_inner, 0, &victim);
+	child_needs(weft_coro_create(enter_inner, 0, &victim));
 	weft_coro_enter(victim, arg, NULL);
 }
 
@@ -75,7 +75,7 @@ static void *nothing(void *in)
 
 static void do_enter_ended(void *arg)
 {
-	weft_coro_create(nothing, 0, &victim);
+	child_needs(weft_coro_create(nothing, 0, &victim));
 	weft_coro_enter(victim, arg, NULL);
 	weft_coro_enter(victim, arg, NULL);
 }
@@ -89,14 +89,14 @@ static void test_entering_an_ended_coroutine_aborts(void **state)
 static void do_destroy_twice(void *arg)
 {
 	(void)arg;
-	weft_coro_create(nothing, 0, &victim);
+	child_needs(weft_coro_create(nothing, 0, &victim));
 	weft_coro_destroy(victim);
 	weft_coro_destroy(victim);
 }
 
 static void do_enter_destroyed(void *arg)
 {
-	weft_coro_create(nothing, 0, &victim);
+	child_needs(weft_coro_create(nothing, 0, &victim));
 	weft_coro_destroy(victim);
 	weft_coro_enter(victim, arg, NULL);
 }
@@ -120,7 +120,7 @@ static void do_yield_outside(void *arg)
 
 static void do_yield_after(void *arg)
 {
-	weft_coro_create(nothing, 0, &victim);
+	child_needs(weft_coro_create(nothing, 0, &victim));
 	weft_coro_enter(victim, arg, NULL);
 	weft_coro_yield(arg);
 }
@@ -133,7 +133,7 @@ static void *yield_at_boundary(void *in)
 
 static void do_yield_at_boundary(void *arg)
 {
-	weft_coro_create(yield_at_boundary, 0, &victim);
+	child_needs(weft_coro_create(yield_at_boundary, 0, &victim));
 	weft_coro_enter(victim, arg, NULL);
 }
 
@@ -159,7 +159,7 @@ static void *destroy_itself(void *in)
 
 static void do_destroy_itself(void *arg)
 {
-	weft_coro_create(destroy_itself, 0, &victim);
+	child_needs(weft_coro_create(destroy_itself, 0, &victim));
 	weft_coro_enter(victim, arg, NULL);
 }
 

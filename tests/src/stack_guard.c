@@ -128,7 +128,7 @@ static void run_overflow(void *arg)
 	weft_coro *co = NULL;
 
 	(void)arg;
-	weft_coro_create(overflow, 16 << 10, &co);
+	child_needs(weft_coro_create(overflow, 16 << 10, &co));
 	weft_coro_enter(co, NULL, NULL);
 }
 

@@ -426,7 +426,7 @@ static void *call_with_a_deadline(void *arg)
 		if (err < 0) {
 			weft_cancel(task);
 			weft_cancel_mask();
-			weft_join(task, NULL);
+			CHECK(weft_join(task, NULL) == 0);
 			weft_cancel_unmask();
 		}
 	}

@@ -17,7 +17,7 @@ static weft_task *spawn_long(void)
 	const struct weft_task_options options = {.name = "victim"};
 	weft_task *task = NULL;
 
-	weft_spawn_with(&options, sleep_long, NULL, &task);
+	child_needs(weft_spawn_with(&options, sleep_long, NULL, &task));
 	yield_for(&started, 1);
 	return task;
 }
@@ -25,7 +25,7 @@ static weft_task *spawn_long(void)
 static void *join_long(void *arg)
 {
 	raise_flag(&started);
-	weft_join(arg, NULL);
+	child_got(weft_join(arg, NULL));
 	return NULL;
 }
 
@@ -34,7 +34,7 @@ static void *join_detached(void *arg)
 	weft_task *task = spawn_long();
 
 	weft_detach(task);
-	weft_join(task, NULL);
+	child_got(weft_join(task, NULL));
 	return arg;
 }
 
@@ -42,10 +42,10 @@ static void *join_twice(void *arg)
 {
 	weft_task *task = spawn_long();
 
-	weft_spawn(join_long, task, NULL);
+	child_needs(weft_spawn(join_long, task, NULL));
 	yield_for(&started, 2);
 	weft_yield();
-	weft_join(task, NULL);
+	child_got(weft_join(task, NULL));
 	return arg;
 }
 
@@ -62,7 +62,7 @@ static void *detach_joined(void *arg)
 {
 	weft_task *task = spawn_long();
 
-	weft_spawn(join_long, task, NULL);
+	child_needs(weft_spawn(join_long, task, NULL));
 	yield_for(&started, 2);
 	weft_yield();
 	weft_detach(task);
@@ -143,8 +143,8 @@ static void *join_who_forgets(void *arg)
 {
 	weft_task *task = NULL;
 
-	weft_spawn(forget_fork, arg, &task);
-	weft_join(task, NULL);
+	child_needs(weft_spawn(forget_fork, arg, &task));
+	child_got(weft_join(task, NULL));
 	weft_sleep_until(WEFT_FOREVER);
 	return arg;
 }
@@ -155,7 +155,7 @@ static void *act_on;
 static void in_a_run(void *arg)
 {
 	set_number("WEFT_WORKERS", 1);
-	weft_run(act, arg ? arg : act_on, NULL);
+	child_got(weft_run(act, arg ? arg : act_on, NULL));
 }
 
 static void on_a_thread(void *arg)
@@ -180,7 +180,7 @@ static void test_joining(void **state)
 
 static void join_it(weft_task *task)
 {
-	weft_join(task, NULL);
+	child_got(weft_join(task, NULL));
 }
 
 static void end_and_detach(weft_task *task)
@@ -202,13 +202,13 @@ static weft_task *freed(void (*give_up)(weft_task *task))
 
 static void *join_joined(void *arg)
 {
-	weft_join(freed(join_it), NULL);
+	child_got(weft_join(freed(join_it), NULL));
 	return arg;
 }
 
 static void *join_gone(void *arg)
 {
-	weft_join(freed(end_and_detach), NULL);
+	child_got(weft_join(freed(end_and_detach), NULL));
 	return arg;
 }
 

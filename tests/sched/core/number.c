@@ -183,14 +183,14 @@ static void *spawn_victim(void *name)
 	const struct weft_task_options options = {.name = name};
 	weft_task *task;
 
-	weft_spawn_with(&options, unmask_unmasked, NULL, &task);
-	weft_join(task, NULL);
+	child_needs(weft_spawn_with(&options, unmask_unmasked, NULL, &task));
+	child_got(weft_join(task, NULL));
 	return NULL;
 }
 
 static void run_victim(void *name)
 {
-	weft_run(spawn_victim, name, NULL);
+	child_got(weft_run(spawn_victim, name, NULL));
 }
 
 static void assert_message(char *name, const char *prefix, const char *end)

@@ -93,9 +93,9 @@ static void in_a_pool(void *fn)
 	weft_runtime *rt = NULL;
 	weft_task *task = NULL;
 
-	weft_runtime_create(&options, &rt);
-	weft_submit(rt, *(weft_fn **)fn, NULL, &task);
-	weft_join(task, NULL);
+	child_needs(weft_runtime_create(&options, &rt));
+	child_needs(weft_submit(rt, *(weft_fn **)fn, NULL, &task));
+	child_got(weft_join(task, NULL));
 	weft_runtime_destroy(rt);
 }
 
@@ -104,22 +104,22 @@ static void *spawn_named(void *fn)
 	const struct weft_task_options options = {.name = "deep\nthroat", .stack_size = STACK_SIZE};
 	weft_task *task = NULL;
 
-	weft_spawn_with(&options, *(weft_fn **)fn, NULL, &task);
+	child_needs(weft_spawn_with(&options, *(weft_fn **)fn, NULL, &task));
 	fprintf(stderr, "task %" PRIu64 "\n", weft_task_number(task));
-	weft_join(task, NULL);
+	child_got(weft_join(task, NULL));
 	return NULL;
 }
 
 static void named(void *fn)
 {
 	set_number("WEFT_WORKERS", 1);
-	weft_run(spawn_named, fn, NULL);
+	child_got(weft_run(spawn_named, fn, NULL));
 }
 
 static void in_a_run(void *fn)
 {
 	set_number("WEFT_WORKERS", 1);
-	weft_run(*(weft_fn **)fn, NULL, NULL);
+	child_got(weft_run(*(weft_fn **)fn, NULL, NULL));
 }
 
 static struct child child;

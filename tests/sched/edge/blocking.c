@@ -514,7 +514,7 @@ static void run_without_threads(void *arg)
 {
 	set_number("WEFT_WORKERS", 1);
 	inside = most = calls = 0;
-	weft_run(call_without_threads, arg, NULL);
+	child_needs(weft_run(call_without_threads, arg, NULL));
 }
 
 static void test_no_thread_can_be_started(void **state)

@@ -218,13 +218,13 @@ static weft_chan *doomed;
 
 static void *wait_in_it(void *arg)
 {
-	weft_chan_recv(doomed, NULL);
+	child_got(weft_chan_recv(doomed, NULL));
 	return arg;
 }
 
 static void *destroy_it(void *arg)
 {
-	weft_spawn(wait_in_it, NULL, NULL);
+	child_needs(weft_spawn(wait_in_it, NULL, NULL));
 	await_waiters(doomed, WEFT_RECV, 1);
 	weft_chan_destroy(doomed);
 	return arg;
@@ -234,7 +234,7 @@ static void destroy_with_a_waiter(void *arg)
 {
 	doomed = new_chan(4, 0);
 	set_number("WEFT_WORKERS", 1);
-	weft_run(destroy_it, arg, NULL);
+	child_got(weft_run(destroy_it, arg, NULL));
 }
 
 static void test_destroy_with_waiters(void **state)

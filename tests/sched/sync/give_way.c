@@ -145,7 +145,7 @@ static void *yield_sleep_and_raise(void *arg)
 
 static void *member(void *arg)
 {
-	weft_event_wait(arg);
+	(void)!weft_event_wait(arg); /* it is set, or the group is cancelled */
 	return NULL;
 }
 

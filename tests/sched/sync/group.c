@@ -437,7 +437,7 @@ static void *fini_while_running(void *arg)
 	weft_group g;
 
 	weft_group_init(&g);
-	weft_group_spawn(&g, wait_to_be_cancelled, &count);
+	child_needs(weft_group_spawn(&g, wait_to_be_cancelled, &count));
 	weft_group_fini(&g);
 	return arg;
 }
@@ -445,7 +445,7 @@ static void *fini_while_running(void *arg)
 static void run_fini(void *arg)
 {
 	set_number("WEFT_WORKERS", 1);
-	weft_run(fini_while_running, arg, NULL);
+	child_got(weft_run(fini_while_running, arg, NULL));
 }
 
 static void test_fini_while_running(void **state)

@@ -20,12 +20,12 @@ static void *call_in_task(void *arg)
 
 static void run_in_task(void *arg)
 {
-	weft_run(call_in_task, arg, NULL);
+	child_got(weft_run(call_in_task, arg, NULL));
 }
 
 static void send_from_handler(int number)
 {
-	weft_chan_try_send(channel, &number);
+	child_got(weft_chan_try_send(channel, &number));
 }
 
 /* What a call of Weft's is: its locked part, in which the signal comes. */
@@ -36,7 +36,7 @@ static void interrupted(void)
 	sync_lock(&channel->lock);
 	raise(SIGUSR1);
 	sync_unlock(&channel->lock);
-	weft_chan_try_recv(channel, &number);
+	child_got(weft_chan_try_recv(channel, &number));
 }
 
 static void be_interrupted(void *arg)
@@ -83,7 +83,7 @@ static void send_after_destroy(void *arg)
 		0); /* meson has free() overwrite all of a block, also what is looked at */
 	if (weft_chan_create(sizeof(int), 2, &channel) == 0) {
 		weft_chan_destroy(channel);
-		weft_chan_send(channel, &number);
+		child_got(weft_chan_send(channel, &number));
 	}
 }
 

@@ -31,14 +31,14 @@ static void beside(weft_fn *fn)
 BESIDE(lock_mutex, weft_mutex_lock(&mutex))
 BESIDE(wait_cond, {
 	weft_mutex_lock(&mutex);
-	weft_cond_wait(&cond, &mutex);
+	child_got(weft_cond_wait(&cond, &mutex));
 })
 BESIDE(write_lock, weft_rwlock_wrlock(&rwlock))
 BESIDE(read_lock, weft_rwlock_rdlock(&rwlock))
-BESIDE(acquire, weft_sem_acquire(&sem))
-BESIDE(wait_barrier, weft_barrier_wait(&barrier))
-BESIDE(wait_latch, weft_latch_wait(&latch))
-BESIDE(wait_event, weft_event_wait(&event))
+BESIDE(acquire, child_got(weft_sem_acquire(&sem)))
+BESIDE(wait_barrier, child_got(weft_barrier_wait(&barrier)))
+BESIDE(wait_latch, child_got(weft_latch_wait(&latch)))
+BESIDE(wait_event, child_got(weft_event_wait(&event)))
 
 static void nothing(void *arg)
 {
@@ -71,7 +71,7 @@ static void relock(void)
 static void relock_until(void)
 {
 	weft_mutex_lock(&mutex);
-	weft_mutex_lock_until(&mutex, lost());
+	child_got(weft_mutex_lock_until(&mutex, lost()));
 }
 static void fini_held(void)
 {
@@ -80,11 +80,11 @@ static void fini_held(void)
 }
 static void wait_unheld(void)
 {
-	weft_cond_wait(&cond, &mutex);
+	child_got(weft_cond_wait(&cond, &mutex));
 }
 static void wait_until_unheld(void)
 {
-	weft_cond_wait_until(&cond, &mutex, 0);
+	child_got(weft_cond_wait_until(&cond, &mutex, 0));
 }
 static void rw_unlock_free(void)
 {
@@ -104,7 +104,7 @@ static void rw_rewrite(void)
 static void rw_reread(void)
 {
 	weft_rwlock_wrlock(&rwlock);
-	weft_rwlock_rdlock_until(&rwlock, lost());
+	child_got(weft_rwlock_rdlock_until(&rwlock, lost()));
 }
 static void rw_downgrade_reader(void)
 {
@@ -168,12 +168,12 @@ static int try_again(void *arg)
 }
 static void try_in_try(void)
 {
-	weft_once_try(&once, refuse, NULL);
-	weft_once_try(&once, try_again, NULL);
+	child_got(weft_once_try(&once, refuse, NULL));
+	child_got(weft_once_try(&once, try_again, NULL));
 }
 static void try_without(void)
 {
-	weft_once_try(&once, NULL, NULL);
+	child_got(weft_once_try(&once, NULL, NULL));
 }
 static void latch_below(void)
 {
@@ -190,7 +190,7 @@ static void unlock_others(void)
 static void wait_others(void)
 {
 	beside(lock_mutex);
-	weft_cond_wait(&cond, &mutex);
+	child_got(weft_cond_wait(&cond, &mutex));
 }
 static void fini_waited(void)
 {
@@ -202,7 +202,7 @@ static void wait_two_mutexes(void)
 {
 	beside(wait_cond);
 	weft_mutex_lock(&other_mutex);
-	weft_cond_wait(&cond, &other_mutex);
+	child_got(weft_cond_wait(&cond, &other_mutex));
 }
 static void cond_fini_waited(void)
 {
@@ -314,15 +314,15 @@ static void *start(void *arg)
 	const struct weft_task_options options = {.name = "culprit"};
 	weft_task *task = NULL;
 
-	weft_spawn_with(&options, act, NULL, &task);
-	weft_join(task, NULL);
+	child_needs(weft_spawn_with(&options, act, NULL, &task));
+	child_got(weft_join(task, NULL));
 	return arg;
 }
 
 static void in_a_task(void *arg)
 {
 	set_number("WEFT_WORKERS", 2);
-	weft_run(start, arg, NULL);
+	child_got(weft_run(start, arg, NULL));
 }
 
 static void on_a_thread(void *arg)

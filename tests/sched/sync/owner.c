@@ -101,7 +101,7 @@ static void run_chosen(void *arg)
 {
 	(void)arg;
 	set_number("WEFT_WORKERS", 1);
-	weft_run(inherit, &chosen, NULL);
+	child_got(weft_run(inherit, &chosen, NULL));
 }
 
 static void test_nor_can_it_unlock(void **state)
@@ -157,7 +157,7 @@ static void *unlock_before_any_lock(void *arg)
 
 static void run_unlock(void *arg)
 {
-	weft_run(unlock_before_any_lock, arg, NULL);
+	child_got(weft_run(unlock_before_any_lock, arg, NULL));
 }
 
 static void test_a_free_mutex_is_nobodys(void **state)
