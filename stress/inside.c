@@ -30,6 +30,18 @@ weft_runtime *inside_runtime(void)
 	return w ? w->rt : NULL;
 }
 
+bool inside_kept(uint64_t *ret)
+{
+	struct weft_runtime *rt = weft__worker()->rt;
+	/* acquire: pairs with the release that published the record. */
+	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+
+	*ret = 0;
+	for (unsigned i = 0; i < count; i++)
+		*ret += atomic_load_explicit(&rt->records[i]->chaos.kept, memory_order_relaxed);
+	return true;
+}
+
 static long long until(int64_t deadline)
 {
 	return deadline == WEFT_FOREVER ? -1 : (long long)((deadline - weft__clock_now()) / 1000);

@@ -10,6 +10,9 @@
 #include <weft/runtime.h>
 #include <weft/task.h>
 
+#include <stdbool.h>
+#include <stdint.h>
+
 struct inside {
 	const void *coro;          /* current */
 	const char *low, *top;     /* its stack; NULL for a leader */
@@ -25,6 +28,10 @@ void inside_look(struct inside *ret);
 
 /* The caller's runtime; NULL outside of one. */
 weft_runtime *inside_runtime(void);
+
+/* Into *ret, under WEFT_CHAOS=SEED,hop: how many tasks of the caller's runtime were not passed on to
+ * another worker, since none came by. false: that cannot be known. In a task. */
+bool inside_kept(uint64_t *ret);
 
 /* Prints the counters, and what each worker's queues and flags look like, to stderr. Any thread. */
 void inside_dump(weft_runtime *rt);

@@ -21,6 +21,12 @@ weft_runtime *inside_runtime(void)
 	return NULL;
 }
 
+bool inside_kept(uint64_t *ret)
+{
+	(void)ret;
+	return false;
+}
+
 void inside_dump(weft_runtime *rt)
 {
 	(void)rt;

@@ -64,7 +64,8 @@ bool weft__chaos_strikes(struct worker *w, enum chaos_point point)
 /*
  * With "hop" a task that becomes runnable goes to the pool's queue, and the worker on which it was
  * suspended passes it on when it takes it there. So another worker resumes it, as long as one comes
- * by: if the others compute, the worker passes it on PASSES_MAX times and then runs it itself.
+ * by. If all others compute, or the system does not run their threads, the worker passes it on
+ * PASSES_MAX times, then runs it itself and counts it as kept.
  * (Rejected: the inbox of another worker, where the task waits behind whatever runs there.)
  */
 bool weft__chaos_passes_on(struct worker *w, struct task *t)
@@ -73,12 +74,17 @@ bool weft__chaos_passes_on(struct worker *w, struct task *t)
 	struct chaos *c = &w->chaos;
 
 	/* relaxed: workers that come or go just now only change who may run it. */
-	if (!t->coro || t->home != w->id || c->passes == PASSES_MAX ||
-	    atomic_load_explicit(&rt->target, memory_order_relaxed) == 1) {
+	bool stays = t->coro && t->home == w->id &&
+		     atomic_load_explicit(&rt->target, memory_order_relaxed) > 1;
+
+	if (!stays || c->passes == PASSES_MAX) {
+		if (stays)
+			counter_add(&c->kept, 1);
 		c->passes = 0;
 		return false;
 	}
 	c->passes++;
+	counter_add(&c->passed, 1);
 	weft__inject(rt, t);
 	sched_yield();
 	return true;

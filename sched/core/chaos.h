@@ -3,8 +3,10 @@
  * WEFT_CHAOS: schedules that rarely happen by themselves, from a seed. At each of the points below
  * the worker that comes by rolls its dice: it may lose some time, so that others get between what
  * it did before and what it does after, and it may do what is allowed there and hardly ever
- * happens. With "hop" every resume is on another worker than the one the task was suspended on,
- * unless all others compute. Queues are tiny, of a size by dice.
+ * happens. Queues are tiny, of a size by dice. With "hop" every resume is on another worker than the
+ * one on which the task was suspended. The exception is a task that its worker has passed on some
+ * thousand times in a row because no other worker came by: they compute, or the system does not
+ * run their threads. Each exception is counted.
  *
  * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h): it passes with
  * each look at the clock, where a point loses some, and, when nothing is left to do before the
@@ -51,6 +53,8 @@ struct chaos {
 	uint64_t schedule; /* hash of the tasks picked, in order */
 	uint32_t passes;   /* how many tasks in a row it has passed on ("hop") */
 	_Atomic uint64_t picks;
+	_Atomic uint64_t passed; /* how many tasks it has passed on in all */
+	_Atomic uint64_t kept;   /* how many it has run itself since none of the others came by */
 	_Atomic uint64_t struck[CHAOS_POINTS]; /* how often what the point names was done */
 };
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What belongs to a task travels with it to another thread: errno, rounding, the coroutines that it
- * has entered. With WEFT_CHAOS=1,hop each resume is on another worker.
+ * has entered. With WEFT_CHAOS=1,hop a resume is on another worker, or counted as one that is not.
  */
 #include "harness.h"
+
+#include "sched/core/runtime.h"
 
 #include <fenv.h>
 #include <pthread.h>
@@ -112,30 +114,97 @@ static __attribute__((noinline)) pthread_t this_thread(void)
 	return pthread_self();
 }
 
+/* Of all workers: how often one has passed a task on, and run it itself because no other came by. */
+static void count_passes(uint64_t *ret_passed, uint64_t *ret_kept)
+{
+	struct weft_runtime *rt = weft__worker()->rt;
+
+	*ret_passed = *ret_kept = 0;
+	for (unsigned i = 0; i < weft_runtime_workers(NULL); i++) {
+		const struct chaos *c = &rt->records[i]->chaos;
+
+		*ret_passed += atomic_load_explicit(&c->passed, memory_order_relaxed);
+		*ret_kept += atomic_load_explicit(&c->kept, memory_order_relaxed);
+	}
+}
+
+/* Fewer than the worker passes a task on. */
+#define PASSES_MIN 1000
+
+/* One task, so no other worker computes: one that does not come by is not run by the system. */
 static void *count_hops(void *arg)
 {
-	unsigned same = 0;
+	unsigned count = weft_test_scale(1000), same = 0;
+	uint64_t passed, kept;
+	struct weft_stats stats;
 
-	for (unsigned i = 0; i < weft_test_scale(1000); i++) {
+	for (unsigned i = 0; i < count; i++) {
 		pthread_t before = this_thread();
 		int id = weft_worker_id();
 		weft_yield();
 		CHECK(!pthread_equal(before, this_thread()) == (id != weft_worker_id()));
 		same += id == weft_worker_id();
 	}
-	CHECK(same == 0);
-	struct weft_stats stats;
+	count_passes(&passed, &kept);
+	CHECK(same < count);
+	CHECK(same == kept);
+	CHECK(passed >= kept * PASSES_MIN);
 	CHECK(weft_runtime_stats(NULL, &stats) == 0);
-	CHECK(stats.hops >= weft_test_scale(1000));
+	CHECK(stats.hops + kept == count);
 	return arg;
 }
 
-static void test_chaos_hops_each_time(void **state)
+static void test_chaos_hops_unless_no_other_worker_comes_by(void **state)
 {
 	(void)state;
 	setenv("WEFT_CHAOS", "1,hop", 1);
 	assert_run(2, count_hops, NULL);
 	assert_run(4, count_hops, NULL);
+	unsetenv("WEFT_CHAOS");
+}
+
+static flag done_yielding;
+
+static void *compute_until_done(void *arg)
+{
+	raise_flag(arg);
+	while (!is_raised(&done_yielding, 1))
+		;
+	return arg;
+}
+
+/* The other worker computes, so each resume is kept. */
+static void *yield_beside_one_that_computes(void *arg)
+{
+	flag computes = 0;
+	weft_task *task;
+	uint64_t passed, kept;
+	unsigned kept_before, count = weft_test_scale(20);
+
+	atomic_store_explicit(&done_yielding, 0, memory_order_relaxed);
+	CHECK(weft_spawn(compute_until_done, &computes, &task) == 0);
+	while (!is_raised(&computes, 1))
+		weft_yield();
+	count_passes(&passed, &kept);
+	kept_before = (unsigned)kept;
+	for (unsigned i = 0; i < count; i++) {
+		int id = weft_worker_id();
+		weft_yield();
+		CHECK(id == weft_worker_id());
+	}
+	count_passes(&passed, &kept);
+	CHECK(kept == kept_before + count);
+	CHECK(passed >= kept * PASSES_MIN);
+	raise_flag(&done_yielding);
+	CHECK(weft_join(task, NULL) == 0);
+	return arg;
+}
+
+static void test_chaos_counts_each_resume_that_does_not_hop(void **state)
+{
+	(void)state;
+	setenv("WEFT_CHAOS", "1,hop", 1);
+	assert_run(2, yield_beside_one_that_computes, NULL);
 	unsetenv("WEFT_CHAOS");
 }
 
@@ -235,7 +304,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errno_and_rounding_travel),
 		cmocka_unit_test(test_a_reused_stack_starts_afresh),
-		cmocka_unit_test(test_chaos_hops_each_time),
+		cmocka_unit_test(test_chaos_hops_unless_no_other_worker_comes_by),
+		cmocka_unit_test(test_chaos_counts_each_resume_that_does_not_hop),
 		cmocka_unit_test(test_generators_wait_and_hop),
 	};
 
