@@ -27,10 +27,10 @@
 WEFT_BEGIN_DECLS
 
 /* The storage of a fork. It is complete, so that the caller can place it anywhere. Its content is
- * Weft's. (It is aligned as malloc() and stack frames are: a frame that must be aligned more
+ * Weft's, with room for a later version. (It is aligned as malloc() and stack frames are: a frame that must be aligned more
  * strictly costs fork and join 3 %.) */
 typedef struct weft_forked {
-	uint64_t weft_opaque_[16];
+	uint64_t weft_opaque_[20];
 } __attribute__((aligned(16))) weft_forked;
 
 /*

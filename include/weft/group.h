@@ -22,7 +22,7 @@ WEFT_BEGIN_DECLS
 
 /* A group: complete, so that it can be placed anywhere. Its content is Weft's. */
 typedef struct weft_group {
-	uint64_t weft_opaque_[16];
+	uint64_t weft_opaque_[32];
 } weft_group;
 
 /*

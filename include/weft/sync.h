@@ -41,42 +41,43 @@
 
 WEFT_BEGIN_DECLS
 
-/* The content of all of these is Weft's. */
+/* The content of all of these is Weft's. They are larger than they need be, so that they need not
+ * grow in a later version. */
 
 typedef struct weft_mutex {
-	uint64_t weft_opaque_[5];
+	uint64_t weft_opaque_[6];
 } weft_mutex;
 
 typedef struct weft_cond {
-	uint64_t weft_opaque_[4];
+	uint64_t weft_opaque_[6];
 } weft_cond;
 
 typedef struct weft_rwlock {
-	uint64_t weft_opaque_[5];
+	uint64_t weft_opaque_[6];
 } weft_rwlock;
 
 typedef struct weft_sem {
-	uint64_t weft_opaque_[4];
+	uint64_t weft_opaque_[6];
 } weft_sem;
 
 typedef struct weft_barrier {
-	uint64_t weft_opaque_[5];
+	uint64_t weft_opaque_[8];
 } weft_barrier;
 
 typedef struct weft_once {
-	uint64_t weft_opaque_[4];
+	uint64_t weft_opaque_[6];
 } weft_once;
 
 typedef struct weft_latch {
-	uint64_t weft_opaque_[4];
+	uint64_t weft_opaque_[6];
 } weft_latch;
 
 typedef struct weft_event {
-	uint64_t weft_opaque_[4];
+	uint64_t weft_opaque_[6];
 } weft_event;
 
 typedef struct weft_waitgroup {
-	uint64_t weft_opaque_[4];
+	uint64_t weft_opaque_[6];
 } weft_waitgroup;
 
 /* Static initialisers. */
