@@ -42,6 +42,14 @@ static inline bool found_peer(weft_chan *ch, struct chan_step *step)
 	return true;
 }
 
+/* Where the next element goes in the buffer, which has room and holds count. */
+static inline size_t slot_to_fill(const weft_chan *ch, size_t count)
+{
+	size_t slot = ch->order.first + count;
+
+	return slot >= ch->capacity ? slot - ch->capacity : slot;
+}
+
 static inline bool send_locked(weft_chan *ch, const void *elem, struct chan_step *step)
 {
 	if (chan_closed(ch))
@@ -52,9 +60,7 @@ static inline bool send_locked(weft_chan *ch, const void *elem, struct chan_step
 	size_t count = chan_count(ch);
 	if (count == ch->capacity)
 		return false;
-	size_t slot = ch->order.first + count;
-	if (slot >= ch->capacity)
-		slot -= ch->capacity;
+	size_t slot = slot_to_fill(ch, count);
 	copy(slot_at(ch, slot), elem, ch->elem_size);
 	edges_send(ch->edges, slot);
 	chan_set_count(ch, count + 1);
@@ -135,74 +141,152 @@ static __attribute__((noinline)) int wait_locked(weft_chan *ch, enum weft_op op,
 	return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
 }
 
-/* By a task that perhaps never waits, before it takes a step: looks at the others, without the lock. */
-static __attribute__((noinline, cold)) void look_unlocked(weft_chan *ch)
+static inline int wait_locked_until(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
 {
+	if (deadline > 0)
+		return wait_locked(ch, op, elem, deadline);
 	sync_unlock(&ch->lock);
-	weft__fast_path_in_object();
-	sync_lock(&ch->lock);
+	return -ETIMEDOUT;
 }
 
-static inline void count_step_locked(weft_chan *ch, int64_t deadline)
-{
-	if (__builtin_expect(++ch->steps % WEFT__PATIENCE == 0, 0) && deadline > 0)
-		look_unlocked(ch);
-}
-
-static inline int send_until(weft_chan *ch, const void *elem, int64_t deadline, void *call)
+/* A send, whose lock the caller holds and which is released here. */
+static __attribute__((noinline)) int send_locked_until(weft_chan *ch, const void *elem,
+						       int64_t deadline)
 {
 	struct chan_step step;
 
-	if (__builtin_expect(!ch || (!elem && ch->elem_size > 0), 0))
-		return -EINVAL;
-	san_reads(elem, ch->elem_size, call);
-	if (__builtin_expect(ch->big, 0))
-		return weft__chan_big_do(ch, WEFT_SEND, (void *)elem, deadline);
 	step_begin(&step);
-	sync_lock(&ch->lock);
-	count_step_locked(ch, deadline);
 	if (__builtin_expect(send_locked(ch, elem, &step), 1)) {
 		sync_unlock(&ch->lock);
 		weft__chan_finish(&step, WEFT_SEND, (void *)elem);
 		return step.status;
 	}
-	if (deadline <= 0) {
+	return wait_locked_until(ch, WEFT_SEND, (void *)elem, deadline);
+}
+
+/* The same for a receive. */
+static __attribute__((noinline)) int recv_locked_until(weft_chan *ch, void *ret_elem,
+						       int64_t deadline)
+{
+	struct chan_step step;
+
+	step_begin(&step);
+	if (__builtin_expect(recv_locked(ch, ret_elem, &step), 1)) {
 		sync_unlock(&ch->lock);
-		return -ETIMEDOUT;
+		weft__chan_finish(&step, WEFT_RECV, ret_elem);
+		return step.status;
 	}
-	return wait_locked(ch, WEFT_SEND, (void *)elem, deadline);
+	return wait_locked_until(ch, WEFT_RECV, ret_elem, deadline);
+}
+
+static inline int step_locked_until(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
+{
+	return op == WEFT_SEND ? send_locked_until(ch, elem, deadline)
+			       : recv_locked_until(ch, elem, deadline);
+}
+
+/* The channel's lock is held by somebody. */
+static __attribute__((noinline)) int step_contended(weft_chan *ch, enum weft_op op, void *elem,
+						    int64_t deadline);
+
+/* A step with the lock held, in a channel whose .plain has run out. */
+static __attribute__((noinline, cold)) int step_seldom(weft_chan *ch, enum weft_op op, void *elem,
+						       int64_t deadline)
+{
+	bool big = ch->big, plain = !big && !chan_closed(ch);
+	bool look = plain || ch->plain < -WEFT__PATIENCE;
+
+	if (look)
+		ch->plain = plain ? WEFT__PATIENCE : 0;
+	if (look && deadline > 0) {
+		/* The task perhaps never waits. It looks at the others, without the lock. */
+		sync_unlock(&ch->lock);
+		weft__fast_path_in_object();
+		sync_lock(&ch->lock);
+	}
+	if (!big)
+		return step_locked_until(ch, op, elem, deadline);
+	sync_unlock(&ch->lock);
+	return weft__chan_big_do(ch, op, elem, deadline);
+}
+
+static inline bool is_plain_locked(weft_chan *ch)
+{
+	return __builtin_expect(--ch->plain >= 0, 1);
+}
+
+static int step_contended(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
+{
+	weft__sync_lock_slow(&ch->lock);
+	return is_plain_locked(ch) ? step_locked_until(ch, op, elem, deadline)
+				   : step_seldom(ch, op, elem, deadline);
+}
+
+/*
+ * The two steps. What is plain is here: to use a buffer that is neither full nor empty, for elements
+ * of a usual size. It makes no call, so it saves no registers. All else is left by a jump.
+ */
+static inline __attribute__((always_inline)) int send_until(weft_chan *ch, const void *elem,
+							    int64_t deadline, void *call)
+{
+	if (__builtin_expect(!ch || (!elem && ch->elem_size > 0), 0))
+		return -EINVAL;
+	san_reads(elem, ch->elem_size, call);
+	if (__builtin_expect(!sync_trylock(&ch->lock), 0))
+		return step_contended(ch, WEFT_SEND, (void *)elem, deadline);
+	if (!is_plain_locked(ch))
+		return step_seldom(ch, WEFT_SEND, (void *)elem, deadline);
+	if (queue_first(&ch->receivers))
+		return send_locked_until(ch, elem, deadline);
+	size_t count = chan_count(ch);
+	if (count == ch->capacity)
+		return wait_locked_until(ch, WEFT_SEND, (void *)elem, deadline);
+	size_t slot = slot_to_fill(ch, count);
+	if (__builtin_expect(!copy_usual(slot_at(ch, slot), elem, ch->elem_size), 0))
+		return send_locked_until(ch, elem, deadline);
+	edges_send(ch->edges, slot);
+	chan_set_count(ch, count + 1);
+	sync_unlock(&ch->lock);
+	return 0;
+}
+
+static inline __attribute__((always_inline)) int recv_plainly_until(weft_chan *ch, void *ret_elem,
+								    int64_t deadline)
+{
+	if (__builtin_expect(!sync_trylock(&ch->lock), 0))
+		return step_contended(ch, WEFT_RECV, ret_elem, deadline);
+	if (!is_plain_locked(ch))
+		return step_seldom(ch, WEFT_RECV, ret_elem, deadline);
+	size_t count = chan_count(ch);
+	if (queue_first(&ch->senders))
+		return recv_locked_until(ch, ret_elem, deadline);
+	if (count == 0)
+		return wait_locked_until(ch, WEFT_RECV, ret_elem, deadline);
+	size_t slot = ch->order.first;
+	if (__builtin_expect(!copy_usual(ret_elem, slot_at(ch, slot), ch->elem_size), 0))
+		return recv_locked_until(ch, ret_elem, deadline);
+	ch->order.first = slot_after(ch, slot);
+	edges_recv(ch->edges, slot);
+	chan_set_count(ch, count - 1);
+	sync_unlock(&ch->lock);
+	return 0;
 }
 
 static inline __attribute__((always_inline)) int recv_until(weft_chan *ch, void *ret_elem,
 							    int64_t deadline, void *call)
 {
-	struct chan_step step;
-	int rc;
-
 	if (__builtin_expect(!ch, 0))
 		return -EINVAL;
+#ifdef WEFT_TSAN_USER
 	size_t size = ch->elem_size; /* the channel may be gone when the element is here */
-	step_begin(&step);
-	if (__builtin_expect(ch->big, 0)) {
-		rc = weft__chan_big_do(ch, WEFT_RECV, ret_elem, deadline);
-		goto received;
-	}
-	sync_lock(&ch->lock);
-	count_step_locked(ch, deadline);
-	if (__builtin_expect(recv_locked(ch, ret_elem, &step), 1)) {
-		sync_unlock(&ch->lock);
-		weft__chan_finish(&step, WEFT_RECV, ret_elem);
-		rc = step.status;
-	} else if (deadline <= 0) {
-		sync_unlock(&ch->lock);
-		return -ETIMEDOUT;
-	} else {
-		rc = wait_locked(ch, WEFT_RECV, ret_elem, deadline);
-	}
-received:
+	int rc = recv_plainly_until(ch, ret_elem, deadline);
 	if (rc == 0 && ret_elem)
 		san_writes(ret_elem, size, call);
 	return rc;
+#else
+	(void)call;
+	return recv_plainly_until(ch, ret_elem, deadline);
+#endif
 }
 
 int weft_chan_send(weft_chan *ch, const void *elem)
@@ -260,6 +344,7 @@ int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan)
 	ch->elem_size = elem_size;
 	ch->capacity = capacity;
 	ch->big = big;
+	ch->plain = big ? 0 : WEFT__PATIENCE;
 	if (big)
 		weft__chan_big_init(ch);
 	/* relaxed: the caller publishes the channel. */
@@ -282,6 +367,7 @@ void weft_chan_close(weft_chan *ch)
 	sync_lock(&ch->lock);
 	if (!chan_closed(ch)) {
 		atomic_store_explicit(&ch->closed, true, memory_order_relaxed);
+		ch->plain = 0;
 		san_release(&ch->closed);
 		while ((node = claim_first(&ch->receivers, -EPIPE)) ||
 		       (node = claim_first(&ch->senders, -EPIPE))) {

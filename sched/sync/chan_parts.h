@@ -37,6 +37,25 @@ static inline void copy(void *to, const void *from, size_t size)
 	}
 }
 
+/* copy() of elements whose size is a usual one, without a call. false: it is not, or there is no
+ * place for the copy, and nothing has been done. */
+static inline __attribute__((always_inline)) bool copy_usual(void *to, const void *from,
+							     size_t size)
+{
+	__asm__("" : "+r"(to), "+r"(from)); /* as above */
+	if (__builtin_expect(!to, 0))
+		return false;
+	if (size == 8)
+		__builtin_memcpy(to, from, 8);
+	else if (size == 4)
+		__builtin_memcpy(to, from, 4);
+	else if (size == 16)
+		__builtin_memcpy(to, from, 16);
+	else
+		return false;
+	return true;
+}
+
 /* relaxed, here and in what follows: stored under the lock only. */
 static inline struct chan_node *queue_first(struct chan_queue *queue)
 {

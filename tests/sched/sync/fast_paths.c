@@ -14,9 +14,11 @@ static struct {
 	weft_mutex mutex;
 	weft_rwlock rwlock;
 	weft_sem sem;
-	weft_chan *chan;
+	weft_chan *chan, *big, *closed;
 	flag run;
 } stage;
+
+#define BIG_BYTES 8192
 
 typedef void call(void);
 
@@ -58,6 +60,22 @@ static void send_and_receive(void)
 	CHECK(weft_chan_recv(stage.chan, &value) == 0);
 }
 
+static void send_and_receive_big(void)
+{
+	static char value[BIG_BYTES];
+
+	CHECK(weft_chan_send(stage.big, value) == 0);
+	CHECK(weft_chan_recv(stage.big, value) == 0);
+}
+
+static void use_closed(void)
+{
+	int value = 1;
+
+	CHECK(weft_chan_send(stage.closed, &value) == -EPIPE);
+	CHECK(weft_chan_recv(stage.closed, &value) == -EPIPE);
+}
+
 static void select_both(void)
 {
 	int value = 1;
@@ -83,9 +101,29 @@ static void spawn_and_join(void)
 		CHECK(weft_join(task, NULL) == 0);
 }
 
-static call *const calls[] = {lock,          lock_until,    lock_to_read,
-			      lock_to_write, acquire,       send_and_receive,
-			      select_both,   fork_and_join, spawn_and_join};
+static call *const calls[] = {
+	lock,        lock_until,       lock_to_read,         lock_to_write,
+	acquire,     send_and_receive, send_and_receive_big, use_closed,
+	select_both, fork_and_join,    spawn_and_join,
+};
+
+static void set_stage(void)
+{
+	weft_mutex_init(&stage.mutex);
+	weft_rwlock_init(&stage.rwlock);
+	weft_sem_init(&stage.sem, 1);
+	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.chan), 0);
+	assert_int_equal(weft_chan_create(BIG_BYTES, 1, &stage.big), 0);
+	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.closed), 0);
+	weft_chan_close(stage.closed);
+}
+
+static void clear_stage(void)
+{
+	weft_chan_destroy(stage.chan);
+	weft_chan_destroy(stage.big);
+	weft_chan_destroy(stage.closed);
+}
 
 static void *note_run(void *arg)
 {
@@ -151,10 +189,7 @@ static void *play(void *arg)
 static void test_calls_that_need_not_wait_give_way(void **state)
 {
 	(void)state;
-	weft_mutex_init(&stage.mutex);
-	weft_rwlock_init(&stage.rwlock);
-	weft_sem_init(&stage.sem, 1);
-	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.chan), 0);
+	set_stage();
 	for (size_t c = 0; c < sizeof(calls) / sizeof(*calls); c++) {
 		for (size_t v = 0; v < sizeof(victims) / sizeof(*victims); v++) {
 			struct play p = {calls[c], victims[v]};
@@ -163,23 +198,20 @@ static void test_calls_that_need_not_wait_give_way(void **state)
 			assert_run(1, play, &p);
 		}
 	}
-	weft_chan_destroy(stage.chan);
+	clear_stage();
 }
 
 /* A plain thread has nobody to give way to. */
 static void test_threads_call_the_same(void **state)
 {
 	(void)state;
-	weft_mutex_init(&stage.mutex);
-	weft_rwlock_init(&stage.rwlock);
-	weft_sem_init(&stage.sem, 1);
-	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.chan), 0);
+	set_stage();
 	for (size_t c = 0; calls[c] != fork_and_join; c++) {
 		for (unsigned i = 0; i < 1000; i++)
 			calls[c]();
 	}
 	assert_int_equal(checks_failed(), 0);
-	weft_chan_destroy(stage.chan);
+	clear_stage();
 }
 
 int main(void)
