@@ -9,6 +9,10 @@ begins with /* NAME.h */ is a header for the others. A comment before a block sa
   <!-- tests/guide.py: aborts -->  ends by SIGABRT, and the text is what it says on stderr; hexadecimal numbers differ
   <!-- tests/guide.py: races -->   ThreadSanitizer has to find a race; elsewhere it just runs
 
+The tables "If you know ..." are compared with examples/patterns/: each line names a program there, each program is named in a
+line, is built and run by examples/meson.build, opens with the forms that it stands for, and is short. Every other link of the
+page leads to a file as well.
+
 Usage: guide.py GUIDE INCLUDE_DIR LIBRARY SANITIZE COMPILER...
 """
 import difflib
@@ -19,6 +23,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+
+# A pattern is read at a glance.
+PATTERN_LINES = 80
 
 FENCE = re.compile(r'(?:^<!-- tests/guide\.py: (\w+) -->\n)?^```(\w*)\n(.*?)^```$', re.M | re.S)
 
@@ -70,6 +77,47 @@ def problem(mark, expected, sanitize, result):
     return None
 
 
+def without(text, names):
+    """The names that do not stand in the text as words of their own."""
+    return [name for name in names if not re.search(r"'%s'" % re.escape(name), text)]
+
+
+def tables(guide):
+    """What is wrong with the tables "If you know ..." and with the page's links: a list of lines."""
+    with open(guide, encoding='utf-8') as file:
+        text = file.read()
+    here = os.path.dirname(os.path.abspath(guide))
+    examples = os.path.join(here, '..', 'examples')
+    programs = {f[:-2] for f in os.listdir(os.path.join(examples, 'patterns')) if f.endswith('.c')}
+    wrong, named, rows = [], set(), 0
+    for title, section in re.findall(r'^## (If you know \w+)\n(.*?)(?=^## |\Z)', text, re.M | re.S):
+        # Without the heading and the line below it.
+        for row in re.findall(r'^\|.*\|$', section, re.M)[2:]:
+            links = re.findall(r'\[(\w+)\]\(\.\./examples/patterns/(\w+)\.c\)', row.split('|')[-2])
+            rows += 1
+            if not links or any(a != b for a, b in links):
+                wrong.append('%s: this line names no pattern: %s' % (title, row))
+            named.update(b for _, b in links)
+    if rows == 0:
+        wrong.append('there are no tables "If you know ..."')
+    wrong += ['examples/patterns/%s.c does not exist' % name for name in sorted(named - programs)]
+    wrong += ['examples/patterns/%s.c is in no table' % name for name in sorted(programs - named)]
+    with open(os.path.join(examples, 'meson.build'), encoding='utf-8') as file:
+        build = re.search(r'^pattern_names = \[(.*?)\]', file.read(), re.M | re.S)
+    wrong += ['examples/meson.build does not run the pattern %s' % name
+              for name in without(build[1] if build else '', sorted(programs))]
+    for name in sorted(programs):
+        with open(os.path.join(examples, 'patterns', name + '.c'), encoding='utf-8') as file:
+            code = file.read()
+        if code.count('\n') > PATTERN_LINES:
+            wrong.append('examples/patterns/%s.c has more than %d lines' % (name, PATTERN_LINES))
+        if not re.search(r'^ \* Go: +\S', code, re.M) or not re.search(r'^ \* tokio: +\S', code, re.M):
+            wrong.append('examples/patterns/%s.c does not say what it is in Go and tokio' % name)
+    wrong += ['the link %s leads nowhere' % link for link in re.findall(r'\]\((?!https?:|#)([^)#]+)', text)
+              if not os.path.exists(os.path.join(here, link))]
+    return wrong
+
+
 def main():
     guide, include, library, sanitize = sys.argv[1:5]
     library = os.path.abspath(library)
@@ -80,6 +128,9 @@ def main():
         flags.append('-fsanitize=' + sanitize)
     environment = dict(os.environ, LC_ALL='C')
     ran, failed = 0, 0
+    wrong_tables = tables(guide)
+    for line in wrong_tables:
+        print('%s: %s' % (guide, line))
     with tempfile.TemporaryDirectory() as work:
         for line, mark, code, expected in programs(guide, work):
             name = os.path.join(work, 'line-%d' % line)
@@ -103,7 +154,7 @@ def main():
                 failed += 1
                 print('%s:%d: the program %s\n%s%s' % (guide, line + 1, wrong, result.stdout, result.stderr))
     print('%d programs, %d failed' % (ran, failed))
-    return 1 if failed or ran == 0 else 0
+    return 1 if failed or ran == 0 or wrong_tables else 0
 
 
 sys.exit(main())

@@ -1,80 +1,80 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Publish and subscribe: each message goes to all who listen. In Go: a mutex around a map of
- * channels. Publishing waits for a subscriber whose channel is full (backpressure). One that has
- * enough closes its channel, which is how the hub finds out: its next send there says -EPIPE.
+ * Each message to all who listen, from a ring of the last ones. A send never waits. A receiver that
+ * is too slow is told how many it has lost, and goes on with the oldest one that is there.
+ *
+ * Go:     has none (pub_sub.c is the usual way: the sender waits for the slowest)
+ * tokio:  let (tx, mut rx) = broadcast::channel(8); match rx.recv().await { Err(Lagged(n)) => ... }
  */
 #include "../example.h"
 
 #include <weft/weft.h>
 
-enum { SUBSCRIBERS = 3, MESSAGES = 20, BUFFER = 2 };
+enum { RING = 8, MESSAGES = 1000, RECEIVERS = 4 };
 
-struct subscriber {
-	weft_chan *inbox;
-	int wants; /* how many messages, before it leaves */
-	int got;
-};
+/* Message n, from 0, is in ring[n % RING] until message n + RING takes its place. */
+static weft_mutex mutex = WEFT_MUTEX_INIT; /* of the two below */
+static weft_cond changed = WEFT_COND_INIT;
+static int ring[RING];
+static int64_t sent; /* how many until now */
 
-struct hub {
-	weft_mutex mutex;
-	struct subscriber *listening[SUBSCRIBERS]; /* under mutex; the first `count` */
-	int count;
-};
-
-/* Held over the sends, which may wait: a weft_mutex allows that. */
-static void publish(struct hub *hub, int message)
+static void broadcast(int message)
 {
-	weft_mutex_lock(&hub->mutex);
-	for (int i = 0; i < hub->count;) {
-		if (weft_chan_send(hub->listening[i]->inbox, &message) == -EPIPE)
-			hub->listening[i] = hub->listening[--hub->count];
-		else
-			i++;
-	}
-	weft_mutex_unlock(&hub->mutex);
+	weft_mutex_lock(&mutex);
+	ring[sent++ % RING] = message;
+	weft_cond_broadcast(&changed);
+	weft_mutex_unlock(&mutex);
 }
 
-static void *listen_in(void *arg)
+/* Receives message *next, or the oldest one behind it. The number lost before it, or -ECANCELED. */
+static int64_t receive(int64_t *next, int *ret_message)
 {
-	struct subscriber *me = arg;
-	int message;
+	int64_t err = 0;
 
-	while (me->got < me->wants && weft_chan_recv(me->inbox, &message) == 0) {
-		CHECK(message == me->got); /* all of them, in order */
-		me->got++;
+	weft_mutex_lock(&mutex);
+	while (*next == sent && err == 0)
+		err = weft_cond_wait(&changed, &mutex);
+	if (*next < sent) { /* also if the task was cancelled meanwhile */
+		err = sent - *next > RING ? sent - *next - RING : 0;
+		*next += err;
+		*ret_message = ring[(*next)++ % RING];
 	}
-	weft_chan_close(me->inbox);
+	weft_mutex_unlock(&mutex);
+	return err;
+}
+
+static void *listen_in(void *slow)
+{
+	int64_t next = 0;
+	int message = -1;
+
+	while (message < MESSAGES - 1) {
+		int before = message;
+		int64_t lost = receive(&next, &message);
+		CHECK(lost >= 0 && message == before + lost + 1); /* every gap was told */
+		if (slow)
+			weft_sleep(10000);
+	}
 	return NULL;
 }
 
 static void *run(void *arg)
 {
-	struct subscriber subscribers[SUBSCRIBERS];
-	struct hub hub = {.mutex = WEFT_MUTEX_INIT};
-	weft_group group;
+	weft_group receivers;
 
-	weft_group_init(&group);
-	for (int i = 0; i < SUBSCRIBERS; i++) {
-		struct subscriber *s = hub.listening[hub.count++] = &subscribers[i];
-		*s = (struct subscriber){.wants = i == 0 ? 5 : MESSAGES};
-		CHECK(weft_chan_create(sizeof(int), BUFFER, &s->inbox) == 0);
-		CHECK(weft_group_spawn(&group, listen_in, s) == 0);
-	}
+	weft_group_init(&receivers);
+	for (intptr_t i = 0; i < RECEIVERS; i++)
+		CHECK(weft_group_spawn(&receivers, listen_in, (void *)(i % 2)) == 0);
 	for (int message = 0; message < MESSAGES; message++)
-		publish(&hub, message);
-	CHECK(weft_group_wait(&group) == 0);
-	weft_group_fini(&group);
-	for (int i = 0; i < SUBSCRIBERS; i++) {
-		printf("subscriber %d got %d messages\n", i, subscribers[i].got);
-		CHECK(subscribers[i].got == subscribers[i].wants);
-		weft_chan_destroy(subscribers[i].inbox);
-	}
+		broadcast(message);
+	CHECK(weft_group_wait(&receivers) == 0);
+	weft_group_fini(&receivers);
 	return arg;
 }
 
 int main(void)
 {
 	CHECK(weft_run(run, NULL, NULL) == 0);
+	printf("%d receivers had or missed all messages\n", RECEIVERS);
 	return EXIT_SUCCESS;
 }

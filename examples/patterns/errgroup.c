@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * errgroup: the first error ends them all. In Go: g, ctx := errgroup.WithContext(ctx); g.Go(...);
- * err := g.Wait(). A weft_group has the context built in: a task that fails cancels the others,
- * whose waits then end.
+ * Several tasks at once; the first error ends them all. A group has Go's context built in: a task
+ * that fails cancels the others, whose waits then end.
+ *
+ * Go:     g, ctx := errgroup.WithContext(ctx); g.Go(func() error { return fetch(ctx, p) }); g.Wait()
+ * tokio:  tokio::try_join!(fetch(a), fetch(b))?
  */
 #include "../example.h"
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fan-in: several channels become one. In Go: for { select { case v, ok := <-a: ... case v, ok :=
- * <-b: ... } }, where a channel that is closed is set to nil; here any number of them.
+ * Several channels become one. A channel that is closed is dropped: set to NULL, it is never ready.
+ *
+ * Go:     for { select { case v, ok := <-a: if !ok { a = nil }; ... case v, ok := <-b: ... } }
+ * tokio:  loop { select! { Some(v) = a.recv() => ..., Some(v) = b.recv() => ..., else => break } }
  */
 #include "../example.h"
 
 #include <weft/weft.h>
 
 enum { SOURCES = 3, COUNT = 20 };
-
-static weft_chan *sources[SOURCES], *merged;
 
 /* Sends 0, 1, 2, ... into its own channel. */
 static void *produce(void *arg)
@@ -22,54 +22,37 @@ static void *produce(void *arg)
 	return NULL;
 }
 
-static void *fan_in(void *arg)
-{
-	struct weft_case cases[SOURCES];
-	int open = SOURCES, n;
-
-	for (int i = 0; i < SOURCES; i++)
-		cases[i] = (struct weft_case){WEFT_RECV, sources[i], &n, 0};
-	while (open > 0) {
-		int i = weft_select(cases, SOURCES, WEFT_FOREVER);
-		CHECK(i >= 0);
-		if (cases[i].ret_status == -EPIPE) {
-			cases[i].chan = NULL; /* never ready again, like Go's nil channel */
-			open--;
-		} else {
-			int tagged[2] = {i, n};
-			CHECK(weft_chan_send(merged, tagged) == 0);
-		}
-	}
-	weft_chan_close(merged);
-	return arg;
-}
-
 static void *run(void *arg)
 {
-	int next[SOURCES] = {0}, tagged[2];
+	int open = SOURCES, n, next[SOURCES] = {0};
+	struct weft_case cases[SOURCES];
+	weft_chan *sources[SOURCES];
 	weft_group group;
 
 	weft_group_init(&group);
-	CHECK(weft_chan_create(sizeof(tagged), 0, &merged) == 0);
 	for (int i = 0; i < SOURCES; i++) {
 		CHECK(weft_chan_create(sizeof(int), 0, &sources[i]) == 0);
 		CHECK(weft_group_spawn(&group, produce, sources[i]) == 0);
+		cases[i] = (struct weft_case){.op = WEFT_RECV, .chan = sources[i], .elem = &n};
 	}
-	CHECK(weft_group_spawn(&group, fan_in, NULL) == 0);
+	while (open > 0) {
+		int i = weft_select(cases, SOURCES, WEFT_FOREVER);
 
-	/* Mixed with the others', but each source's own in order. */
-	while (weft_chan_recv(merged, tagged) == 0)
-		CHECK(tagged[1] == next[tagged[0]]++);
+		CHECK(i >= 0);
+		if (cases[i].ret_status == 0) {
+			CHECK(n == next[i]++); /* mixed with the others', but in order */
+		} else {
+			cases[i].chan = NULL; /* -EPIPE: it is closed */
+			open--;
+		}
+	}
+	CHECK(weft_group_wait(&group) == 0);
+	weft_group_fini(&group);
 	for (int i = 0; i < SOURCES; i++) {
 		printf("source %d: %d values\n", i, next[i]);
 		CHECK(next[i] == COUNT);
-	}
-
-	CHECK(weft_group_wait(&group) == 0);
-	weft_group_fini(&group);
-	for (int i = 0; i < SOURCES; i++)
 		weft_chan_destroy(sources[i]);
-	weft_chan_destroy(merged);
+	}
 	return arg;
 }
 

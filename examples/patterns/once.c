@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A resource that is opened when it is first needed, by whoever needs it first. In Go: sync.Once.
- * The others wait until it is open, and see all that the opening wrote; a failure is kept too, so
- * that all hear of it.
+ * A resource that is opened when it is first needed, by the task that needs it first. The others
+ * wait until it is open, and see all that the opening wrote. A failure is kept too, and all of them
+ * hear of it. (once_try.c has the form in which the next one tries again.)
+ *
+ * Go:     open := sync.OnceValues(func() (*os.File, error) { return os.Open(name) })
+ * tokio:  OnceCell::get_or_init(open).await
  */
 #include "../example.h"
 
@@ -15,9 +18,7 @@ enum { READERS = 50 };
 
 struct source {
 	weft_once once;
-	int fd;     /* written in open_source() only, */
-	int error;  /* and so is this */
-	int opened; /* how often that ran */
+	int fd, error, opened; /* written in open_source() only */
 };
 
 static void open_source(void *arg)

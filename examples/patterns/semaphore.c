@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bounded parallelism: a task for each of many jobs, only so many of which work at a time. In Go: a
- * buffered channel as semaphore, sem <- struct{}{}; defer func() { <-sem }(), or
- * golang.org/x/sync/semaphore.
+ * A task for each of many jobs, of which only so many work at a time.
+ *
+ * Go:     sem <- struct{}{}; defer func() { <-sem }()
+ * tokio:  let _permit = semaphore.acquire().await?;
  */
 #include "../example.h"
 

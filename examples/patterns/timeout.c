@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A context with a timeout. In Go: ctx, cancel := context.WithTimeout(ctx, d); defer cancel(), and
- * ctx handed down to everything that may wait. In Weft the request travels with the task: it is
- * cancelled, each of its waits ends, and a group that it waits for is cancelled in turn. Nothing
- * has to be handed down.
+ * A time limit for all that a task does. Nothing has to be handed down: the task is cancelled, each
+ * of its waits ends, and a group of it is cancelled in turn.
+ *
+ * Go:     ctx, cancel := context.WithTimeout(ctx, d); defer cancel(); query(ctx)
+ * tokio:  timeout(d, query()).await
  */
 #include "../example.h"
 
@@ -66,7 +67,6 @@ static void *run(void *arg)
 	weft_event_init(&never);
 	weft_event_set(&there);
 	CHECK(with_deadline(query, &there, WEFT_FOREVER) == 0);
-	printf("the one that is answered: %s\n", strerror(0));
 	err = with_deadline(query, &never, weft_after(20 * MILLISECOND));
 	printf("the one that is not: %s\n", strerror(-err));
 	CHECK(err == -ETIMEDOUT);
