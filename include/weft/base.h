@@ -2,8 +2,13 @@
 /*
  * What every public header of Weft needs: the types' names, the function type of a coroutine or
  * task, and the marks for visibility. Functions return 0 or a count on success and a negative errno
- * value on failure; outputs are last, may be NULL where the caller does not care, and are untouched
- * on failure. Each function says who may call it. No signal handler may call any of them (weft(7)).
+ * value on failure; outputs are last (but for a deadline), may be NULL where the caller does not
+ * care, and are untouched on failure. Each function says who may call it. No signal handler may
+ * call any of them (weft(7)).
+ *
+ * Structs that a program fills in travel with their size: inline functions pass it on to those
+ * whose names end in _sized. A member that only the library knows counts as 0. One that only the
+ * program knows must be 0: otherwise the call returns -E2BIG.
  */
 #ifndef WEFT_BASE_H
 #define WEFT_BASE_H

@@ -119,15 +119,23 @@ WEFT_API size_t weft_chan_len(const weft_chan *ch);
 WEFT_API size_t weft_chan_cap(const weft_chan *ch);
 WEFT_API bool weft_chan_closed(const weft_chan *ch);
 
+/* What a case does. Later versions may add others. */
 enum weft_op { WEFT_SEND, WEFT_RECV };
 
-/* One of the operations that weft_select() chooses from. */
+/* One of the operations that weft_select() chooses from. Members that are not given are 0: later
+ * versions may add some. */
 struct weft_case {
 	enum weft_op op;
 	weft_chan *chan; /* NULL: never ready */
 	void *elem;      /* as for weft_chan_send() (not written through) or weft_chan_recv() */
 	int ret_status;  /* of the case taken: 0, or -EPIPE: closed. Else as it was */
 };
+
+/* The calls behind weft_select() and weft_select_ordered(). A case has case_size bytes. */
+WEFT_API WEFT_MUST_CHECK int weft_select_sized(struct weft_case *cases, size_t case_size, size_t n,
+					       int64_t deadline);
+WEFT_API WEFT_MUST_CHECK int weft_select_ordered_sized(struct weft_case *cases, size_t case_size,
+						       size_t n, int64_t deadline);
 
 /*
  * Carries out exactly one of the cases: the first that can go on without waiting, or one of those
@@ -146,14 +154,20 @@ struct weft_case {
  * send's elem is NULL (and elem_size is not 0), cases is NULL (and n is not 0), or n is more than
  * INT_MAX; -ENOMEM: no memory to wait for more than 16 cases.
  */
-WEFT_API WEFT_MUST_CHECK int weft_select(struct weft_case *cases, size_t n, int64_t deadline);
+WEFT_INLINE WEFT_MUST_CHECK int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
+{
+	return weft_select_sized(cases, sizeof(struct weft_case), n, deadline);
+}
 
 /*
  * As weft_select(), but of the cases that can go on it carries out the first in the array: earlier
  * cases have priority. A case that can always go on keeps later ones from ever being taken.
  */
-WEFT_API WEFT_MUST_CHECK int weft_select_ordered(struct weft_case *cases, size_t n,
-						 int64_t deadline);
+WEFT_INLINE WEFT_MUST_CHECK int weft_select_ordered(struct weft_case *cases, size_t n,
+						    int64_t deadline)
+{
+	return weft_select_ordered_sized(cases, sizeof(struct weft_case), n, deadline);
+}
 
 WEFT_END_DECLS
 

@@ -9,6 +9,7 @@
 #include "sched/os/membarrier.h"
 #include "src/alloc.h"
 #include "src/fatal.h"
+#include "src/sized.h"
 
 #include <weft/stats.h>
 
@@ -127,12 +128,9 @@ int weft_runtime_create_sized(const struct weft_runtime_options *opt, size_t opt
 			      weft_runtime **ret_rt)
 {
 	struct weft_runtime_options known = {0};
+	int rc = !ret_rt ? -EINVAL : opt ? take_sized(&known, sizeof known, opt, opt_size) : 0;
 
-	if (!ret_rt)
-		return -EINVAL;
-	if (opt)
-		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
-	return runtime_new(&known, false, ret_rt);
+	return rc < 0 ? rc : runtime_new(&known, false, ret_rt);
 }
 
 /* With it two schedules are compared; the workers' are mixed together, in no order. */
@@ -351,10 +349,9 @@ int weft_run_with_sized(const struct weft_runtime_options *opt, size_t opt_size,
 			void *arg, void **ret_result)
 {
 	struct weft_runtime_options known = {0};
+	int rc = opt ? take_sized(&known, sizeof known, opt, opt_size) : 0;
 
-	if (opt)
-		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
-	return run(&known, fn, arg, ret_result);
+	return rc < 0 ? rc : run(&known, fn, arg, ret_result);
 }
 
 weft_runtime *weft_runtime_self(void)

@@ -3,6 +3,7 @@
 #include "identity.h"
 #include "runtime.h"
 #include "src/alloc.h"
+#include "src/sized.h"
 #include "src/stack_env.h"
 
 #include <weft/task.h>
@@ -93,10 +94,9 @@ int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, 
 			  void *arg, weft_task **ret_task)
 {
 	struct weft_task_options known = {0};
+	int rc = opt ? take_sized(&known, sizeof known, opt, opt_size) : 0;
 
-	if (opt)
-		memcpy(&known, opt, opt_size < sizeof known ? opt_size : sizeof known);
-	return spawn(&known, fn, arg, NULL, ret_task);
+	return rc < 0 ? rc : spawn(&known, fn, arg, NULL, ret_task);
 }
 
 void weft_yield(void)

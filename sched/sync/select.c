@@ -31,6 +31,7 @@
 #include "chan_parts.h"
 #include "sched/core/patience.h"
 #include "src/alloc.h"
+#include "src/sized.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -376,12 +377,47 @@ static inline int select_case(struct weft_case *cases, size_t n, int64_t deadlin
 	return i;
 }
 
-int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
+/* Cases as another version knows them: carries out copies of them that are as this one does. */
+static __attribute__((noinline)) int select_translated(struct weft_case *cases, size_t case_size,
+						       size_t n, int64_t deadline, bool ordered,
+						       void *call)
 {
+	const size_t status = offsetof(struct weft_case, ret_status);
+	struct weft_case few[FEW], *known = few;
+	int rc = 0;
+
+	if (case_size < status + sizeof(int) || n > INT_MAX || (n > 0 && !cases))
+		return -EINVAL;
+	san_ignore_begin();
+	if (n > FEW)
+		known = n <= SIZE_MAX / sizeof *known ? weft__malloc(n * sizeof *known) : NULL;
+	if (!known)
+		rc = -ENOMEM;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = take_sized(&known[i], sizeof *known, (char *)cases + i * case_size, case_size);
+	san_ignore_end();
+	if (rc == 0)
+		rc = select_case(known, n, deadline, ordered, call);
+	if (rc >= 0)
+		memcpy((char *)cases + (size_t)rc * case_size + status, &known[rc].ret_status,
+		       sizeof(int));
+	san_ignore_begin();
+	if (known != few)
+		free(known);
+	san_ignore_end();
+	return rc;
+}
+
+int weft_select_sized(struct weft_case *cases, size_t case_size, size_t n, int64_t deadline)
+{
+	if (__builtin_expect(case_size != sizeof(struct weft_case), 0))
+		return select_translated(cases, case_size, n, deadline, false, SAN_CALL);
 	return select_case(cases, n, deadline, false, SAN_CALL);
 }
 
-int weft_select_ordered(struct weft_case *cases, size_t n, int64_t deadline)
+int weft_select_ordered_sized(struct weft_case *cases, size_t case_size, size_t n, int64_t deadline)
 {
+	if (__builtin_expect(case_size != sizeof(struct weft_case), 0))
+		return select_translated(cases, case_size, n, deadline, true, SAN_CALL);
 	return select_case(cases, n, deadline, true, SAN_CALL);
 }

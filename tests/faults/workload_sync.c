@@ -184,29 +184,37 @@ static void *produce(void *arg)
 	return NULL;
 }
 
+/* As a later version's program has it: the library copies the cases, to memory that it may lack. */
+struct later_case {
+	struct weft_case known;
+	uint64_t more;
+};
+
 /* Waits in all channels at a time; the number of items taken. */
 static void *consume(void *arg)
 {
 	struct pipes *p = arg;
 	unsigned open = CASES, item, sum = 0;
-	struct weft_case cases[CASES];
+	struct later_case cases[CASES] = {0};
 
 	for (unsigned i = 0; i < CASES; i++)
-		cases[i] = (struct weft_case){.op = WEFT_RECV, .chan = p->chan[i], .elem = &item};
+		cases[i].known =
+			(struct weft_case){.op = WEFT_RECV, .chan = p->chan[i], .elem = &item};
 	while (open > 0) {
 		int taken = -1;
 		for (unsigned tries = 0;; tries++) {
 			errno_mark();
-			taken = weft_select(cases, CASES, WEFT_FOREVER);
+			taken = weft_select_sized(&cases[0].known, sizeof cases[0], CASES,
+						  WEFT_FOREVER);
 			if (!refused_at(taken < 0 ? taken : 0, MAY_LACK_MEMORY, tries,
 					"weft_select", __FILE__, __LINE__))
 				break;
 		}
-		if (cases[taken].ret_status == 0) {
+		if (cases[taken].known.ret_status == 0) {
 			sum += item;
 		} else {
-			MUST(cases[taken].ret_status == -EPIPE);
-			cases[taken].chan = NULL;
+			MUST(cases[taken].known.ret_status == -EPIPE);
+			cases[taken].known.chan = NULL;
 			open--;
 		}
 	}

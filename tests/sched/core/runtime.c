@@ -177,6 +177,40 @@ static void test_create_takes_a_shorter_struct(void **state)
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }
 
+/* A program that was compiled with a later version. */
+static void test_what_it_does_not_know_is_refused(void **state)
+{
+	struct {
+		struct weft_runtime_options known;
+		uint64_t more;
+	} later = {.known = {.workers = 3}, .more = 1};
+	struct {
+		struct weft_task_options known;
+		bool more;
+	} later_task = {.more = true};
+	weft_runtime *rt = (weft_runtime *)&answer;
+	void *result = &answer;
+	weft_task *task;
+
+	(void)state;
+	assert_int_equal(weft_runtime_create_sized(&later.known, sizeof later, &rt), -E2BIG);
+	assert_ptr_equal(rt, &answer);
+	assert_int_equal(weft_run_with_sized(&later.known, sizeof later, give_back, NULL, &result),
+			 -E2BIG);
+	assert_ptr_equal(result, &answer);
+	/* Outside of a task the one that is found first. */
+	assert_int_equal(
+		weft_spawn_with_sized(&later_task.known, sizeof later_task, give_back, NULL, &task),
+		-E2BIG);
+	later.more = 0;
+	assert_int_equal(
+		weft_run_with_sized(&later.known, sizeof later, give_back, &answer, &result), 0);
+	assert_ptr_equal(result, &answer);
+	assert_int_equal(weft_runtime_create_sized(&later.known, sizeof later, &rt), 0);
+	assert_int_equal(weft_runtime_workers(rt), 3);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
 static void *destroy_own(void *arg)
 {
 	CHECK(weft_runtime_destroy(arg) == -EDEADLK);
@@ -352,6 +386,7 @@ int main(void)
 		cmocka_unit_test(test_create_and_destroy),
 		cmocka_unit_test(test_create_refuses_bad_options),
 		cmocka_unit_test(test_create_takes_a_shorter_struct),
+		cmocka_unit_test(test_what_it_does_not_know_is_refused),
 		cmocka_unit_test(test_destroy_by_its_own_task_is_refused),
 		cmocka_unit_test(test_destroy_waits_for_every_task),
 		cmocka_unit_test(test_destroy_frees_unjoined_handles),
