@@ -73,6 +73,47 @@ static void loop(struct weft__random *random)
 		     (unsigned long long)is);
 }
 
+/* A run of numbers; only the one behind it can be joined to it. */
+struct run {
+	uint64_t begin, end;
+	bool whole;
+};
+
+static void take_run(size_t lo, size_t hi, void *acc, void *arg)
+{
+	struct run *run = acc;
+
+	(void)arg;
+	if ((lo & 15) == 0)
+		weft_yield();
+	stress_check(!run->whole && run->begin == 0, "an accumulator is not as the identity");
+	*run = (struct run){lo, hi, true};
+}
+
+static void join_runs(void *acc, const void *right, void *arg)
+{
+	struct run *run = acc;
+	const struct run *next = right;
+
+	(void)arg;
+	if ((run->end & 31) == 0)
+		weft_yield();
+	run->whole &= next->whole && run->end == next->begin;
+	run->end = next->end;
+}
+
+static void reduction(struct weft__random *random)
+{
+	size_t n = weft__random_below(random, LOOP_MAX) + 1;
+	size_t grain = weft__random_below(random, 2) ? 0 : 1 + weft__random_below(random, 50);
+	struct run all;
+	int rc = weft_reduce(0, n, grain, take_run, join_runs, NULL, NULL, sizeof all, &all);
+
+	stress_check(rc == 0, "weft_reduce: %s", strerror(-rc));
+	stress_check(all.whole && all.begin == 0 && all.end == n,
+		     "weft_reduce up to %zu: not joined in order", n);
+}
+
 static void *echo(void *arg)
 {
 	struct node *node = arg;
@@ -167,12 +208,15 @@ static void *fib(void *arg)
 	uintptr_t sum = (uintptr_t)fib(&right);
 	/* Rarely, and in small subtrees: each of these is a recursion of its own. */
 	if (node->n > 8 && stress_one_in(&random, 64)) {
-		switch (weft__random_below(&random, 3)) {
+		switch (weft__random_below(&random, 4)) {
 		case 0:
 			loop(&random);
 			break;
 		case 1:
 			unordered(&random);
+			break;
+		case 2:
+			reduction(&random);
 			break;
 		default:
 			generate(&random);
@@ -219,6 +263,7 @@ static void *recursion(void *arg)
 			     (unsigned long long)is, (unsigned long long)plain_fib(n));
 		unordered(&random);
 		loop(&random);
+		reduction(&random);
 		generate(&random);
 		if (stress_one_in(&random, 8)) {
 			part.n = weft__random_below(&random, weft_test_scale(DEEP_MAX)) / node->n;

@@ -9,7 +9,7 @@
  * Stack. A fork runs on its parent's stack only if at least three quarters of the runtime's stack
  * size are left there when it is joined. Else, and if it was stolen, it has a stack of its own. So a
  * fork and all that it calls may use three quarters of WEFT_STACK_SIZE, 141 KiB by default, whatever
- * its parent has used. What needs more must not be forked, nor be the body of weft_for(): spawn it,
+ * its parent has used. What needs more must not be forked, nor be the body of a loop: spawn it,
  * or set WEFT_STACK_SIZE to four thirds of what it needs.
  *
  * Wherever it runs, a fork starts as any task does: with errno 0, the default rounding mode, and no
@@ -69,6 +69,44 @@ WEFT_API void *weft_fork_join(weft_forked *storage);
  */
 WEFT_API int weft_for(size_t begin, size_t end, size_t grain,
 		      void (*body)(size_t lo, size_t hi, void *arg), void *arg);
+
+/*
+ * Reduces a range to one value, in parallel: a sum, a minimum, a histogram.
+ *
+ * The range is split as by weft_for(). Each part has an accumulator of its own. It begins as a copy
+ * of the identity, and body(lo, hi, acc, arg) adds the part to it. Then join(acc, right, arg) adds
+ * `right` to acc, again and again, until one is left; `right` is always that of the part just behind
+ * acc's. So join() must be associative, and need not be commutative.
+ *
+ * The parts, and the order in which they are joined, follow from the range and the grain alone; for
+ * grain 0 also from the number of workers. So with a grain of your own a sum of floating-point
+ * numbers is the same bit for bit, whatever ran where.
+ *
+ * The accumulators lie on the stacks of the forks, aligned to 64 bytes; nothing is allocated. A
+ * large one is better a pointer: NULL as the identity, allocated by the body, joined and freed by
+ * join().
+ *
+ * body() and join() run in forks, as the body of weft_for() does, and may suspend. A cancellation
+ * does not cut the loop short: they see it by weft_cancelled(), and all of them are called all the
+ * same.
+ *
+ * @identity  what leaves any other accumulator as it is when it is joined, of `size` bytes. Borrowed
+ *            for the call. NULL: all bytes are 0.
+ * @size      of an accumulator. All of them are copied as bytes.
+ * @ret_acc   receives the result: of an empty range the identity. It may be where the identity is.
+ *
+ * From any thread or task; serial outside of a runtime. May suspend and hop.
+ *
+ * 0; -EINVAL: body, join or ret_acc is NULL, size is 0 or end < begin; -E2BIG: the accumulators of
+ * one stack would take more than half of the runtime's stack size (94 KiB by default, and outside of a
+ * runtime). There is one, rounded up to 64 bytes, for each time that the range is halved, and one
+ * more.
+ */
+WEFT_API WEFT_MUST_CHECK int weft_reduce(size_t begin, size_t end, size_t grain,
+					 void (*body)(size_t lo, size_t hi, void *acc, void *arg),
+					 void (*join)(void *acc, const void *right, void *arg),
+					 void *arg, const void *identity, size_t size,
+					 void *ret_acc);
 
 WEFT_END_DECLS
 

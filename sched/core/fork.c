@@ -36,8 +36,6 @@
 
 #include <weft/fork.h>
 
-#include <errno.h>
-
 /* How many forks run inline between two looks at the others (patience.c). */
 #define INLINE_LOOK_EVERY 512
 
@@ -272,51 +270,4 @@ __attribute__((aligned(64))) void *weft__fork_join(weft_forked *storage, struct 
 	t->rt = NULL; /* for join_slowly(), should it be joined again */
 	san_forget(t, sizeof *t);
 	return result;
-}
-
-struct range {
-	size_t begin, end, grain;
-	void (*body)(size_t lo, size_t hi, void *arg);
-	void *arg;
-};
-
-/* Splits the upper half off until what is left is small enough, and calls the body for that: once in
- * each fork. */
-static void *run_range(void *arg)
-{
-	struct range range = *(const struct range *)arg;
-
-	if (range.end - range.begin <= range.grain) {
-		WEFT__NO_EXCEPTION_LEAVES();
-		range.body(range.begin, range.end, range.arg);
-		return NULL;
-	}
-	struct range upper = range;
-	weft_forked fork;
-	upper.begin = range.begin + (range.end - range.begin) / 2;
-	range.end = upper.begin;
-	weft_fork(&fork, run_range, &upper);
-	run_range(&range);
-	weft_fork_join(&fork);
-	return NULL;
-}
-
-int weft_for(size_t begin, size_t end, size_t grain, void (*body)(size_t lo, size_t hi, void *arg),
-	     void *arg)
-{
-	unsigned workers = weft_runtime_workers(NULL);
-	struct range range = {begin, end, grain, body, arg};
-
-	if (!body || end < begin)
-		return -EINVAL;
-	if (begin == end)
-		return 0;
-	/* Several ranges for each worker, so that uneven ones even out. */
-	if (grain == 0)
-		range.grain = (end - begin) / ((workers ? workers : 1) * 16) + 1;
-	/* A fork like the others: what the body finds in its task is the same in each range. */
-	weft_forked fork;
-	weft_fork(&fork, run_range, &range);
-	weft_fork_join(&fork);
-	return 0;
 }

@@ -86,6 +86,18 @@ static void sum_range(size_t low, size_t high, void *ctx)
 		atomic_fetch_add_explicit((_Atomic size_t *)ctx, i, memory_order_relaxed);
 }
 
+static void count_range(size_t low, size_t high, void *acc, void *arg)
+{
+	(void)arg;
+	*(size_t *)acc += high - low;
+}
+
+static void add_counts(void *acc, const void *right, void *arg)
+{
+	(void)arg;
+	*(size_t *)acc += *(const size_t *)right;
+}
+
 /* weft_fork_join() has no error to return: a fork for which the deque has no room is run all the
  * same. */
 static void fork_and_join(size_t count)
@@ -99,6 +111,10 @@ static void fork_and_join(size_t count)
 		MUST(weft_fork_join(&forks[i]) == &forks[i]);
 	MUST(weft_for(0, 1000, 10, sum_range, &sum) == 0);
 	MUST(atomic_load_explicit(&sum, memory_order_relaxed) == 499500);
+	size_t counted;
+	MUST(weft_reduce(0, 1000, 10, count_range, add_counts, NULL, NULL, sizeof counted,
+			 &counted) == 0);
+	MUST(counted == 1000);
 }
 
 static void *generate(void *in)

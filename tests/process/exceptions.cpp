@@ -381,6 +381,22 @@ void *escape_range(void *)
 	return nullptr;
 }
 
+void *escape_reduction(void *)
+{
+	long sum;
+
+	try {
+		if (weft_reduce(
+			    0, 100, 1, [](size_t, size_t, void *, void *) {},
+			    [](void *, const void *, void *) { throw 1; }, nullptr, nullptr,
+			    sizeof sum, &sum) != 0)
+			std::fputs("refused\n", stderr);
+	} catch (...) {
+		std::fputs("caught by the parent\n", stderr);
+	}
+	return nullptr;
+}
+
 void *end_thread(void *)
 {
 	hop();
@@ -478,6 +494,7 @@ int main()
 	test_escapes("the first task", escape, "an exception leaves task ", true);
 	test_escapes("an inline fork", escape_inline, "an exception leaves task ", true);
 	test_escapes("a range", escape_range, "an exception leaves ", true);
+	test_escapes("a reduction", escape_reduction, "an exception leaves ", true);
 #if !defined(__SANITIZE_THREAD__) && !defined(WEFT_TEST_SCALE_TSAN)
 	// ThreadSanitizer fails on the spot.
 	test_escapes("pthread_exit", end_thread, "pthread_exit() or pthread_cancel() in task ",
