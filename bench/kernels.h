@@ -147,4 +147,31 @@ static inline void sort_check(const int *a, size_t n, uint64_t sum)
 	bench_check(sum == 0, "other numbers than before");
 }
 
+/* --- the sum of squares of so many numbers, again and again --- */
+
+static inline double *squares_input(size_t n)
+{
+	double *x = (double *)malloc(n * sizeof *x);
+
+	bench_check(x != NULL, "out of memory");
+	for (size_t i = 0; i < n; i++)
+		x[i] = (double)(i % 64);
+	return x;
+}
+
+static inline double squares(const double *x, size_t lo, size_t hi)
+{
+	double sum = 0;
+
+	for (size_t i = lo; i < hi; i++)
+		sum += x[i] * x[i];
+	return sum;
+}
+
+/* Small whole numbers, so it is exact in any order. */
+static inline void squares_check(const double *x, size_t n, double sum)
+{
+	bench_check(sum == squares(x, 0, n), "the sum of squares");
+}
+
 #endif

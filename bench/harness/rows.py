@@ -16,6 +16,7 @@ SIZES = {
     'queens': (12, 12),
     'ints': (10_000_000, 2_000_000),
     'leaves': (1_000_000, 1_000_000),
+    'squares': (1_000_000_000, 100_000_000),
     'turns': (1_000_000, 200_000),
     'thread_turns': (20_000, 5_000),
     'wakes': (2_000, 400),
@@ -157,6 +158,12 @@ def all_rows():
         rows.append(row(name, title, 'ms', commands, [
             Target(1.1, 'serial', workers=(1,)),
             Target(1 / 1.9, 'weft', workers=(2,), other_workers=1)], workers=(1, 2)))
+    # Half a microsecond of work, and more and more. Where each steal is an interrupt, little work is not worth sharing.
+    for count, shared in ((1000, False), (100_000, False), (1_000_000, True)):
+        rows.append(row(f'reduce-{count}', f'the sum of {count} squares, a reduction', 'us', {
+            'weft': f'weft-reduce {{w}} {count} {{squares}}', 'openmp': f'openmp reduce {{w}} {count} {{squares}}',
+            'onetbb': f'onetbb reduce {{w}} {count} {{squares}}', 'serial': f'floor serial-reduce 1 {count} {{squares}}',
+        }, [Target(1.1, 'openmp', workers=(1, 2) if shared else (1,))], workers=(1, 2), scaling=False))
     rows.append(row('skynet', 'skynet, a million leaves', 'ms', {
         'weft': 'weft-skynet {w} {leaves}', 'onetbb': 'onetbb skynet {w} {leaves}',
         'openmp': 'openmp skynet {w} {leaves}', 'tokio': 'tokio skynet {w} {leaves}', 'go': 'go skynet {w} {leaves}',

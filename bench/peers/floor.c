@@ -75,6 +75,22 @@ static void serial_sort(char **argv)
 	free(a);
 }
 
+static void serial_reduce(char **argv)
+{
+	size_t count = (size_t)atol(argv[0]);
+	long rounds = atol(argv[1]) / (long)count;
+	double *x = squares_input(count), sum = 0;
+
+	int64_t start = bench_now();
+	for (long i = 0; i < rounds; i++) {
+		atomic_signal_fence(memory_order_seq_cst);
+		sum = squares(x, 0, count);
+	}
+	bench_report("reduce", (double)(bench_now() - start) / (double)rounds / 1e3, "us");
+	squares_check(x, count, sum);
+	free(x);
+}
+
 /* --- switches --- */
 
 static ucontext_t caller, callee;
@@ -356,6 +372,7 @@ int main(int argc, char **argv)
 		{"serial-fib", serial_fib, 1},
 		{"serial-queens", serial_queens, 1},
 		{"serial-sort", serial_sort, 1},
+		{"serial-reduce", serial_reduce, 2},
 		{"swapcontext", switch_swapcontext, 1},
 		{"sigsetjmp", switch_sigsetjmp, 1},
 		{"sigsetjmp-call", switch_sigsetjmp_call, 1},

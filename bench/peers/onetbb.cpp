@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* onetbb ROW WORKERS ARGUMENT...: oneTBB's task groups. */
+/* onetbb ROW WORKERS ARGUMENT...: oneTBB's task groups, and its reductions. */
 #include "../kernels.h"
 
 #include <atomic>
 #include <memory>
+#include <tbb/blocked_range.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_invoke.h>
+#include <tbb/parallel_reduce.h>
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
 #include <vector>
@@ -181,6 +183,32 @@ static void wake(char **argv)
 	bench_report("wake_cpu", 100.0 * double(cpu) / double(start), "%");
 }
 
+static double sum_of(const double *x, size_t n)
+{
+	return tbb::parallel_reduce(
+		tbb::blocked_range<size_t>(0, n), 0.0,
+		[=](const tbb::blocked_range<size_t> &part, double sum) {
+			return sum + squares(x, part.begin(), part.end());
+		},
+		[](double left, double right) { return left + right; });
+}
+
+static void reduce(char **argv)
+{
+	size_t count = size_t(atol(argv[0]));
+	long rounds = atol(argv[1]) / long(count);
+	double *x = squares_input(count), sum = 0;
+
+	for (int64_t warm = bench_now(); bench_still_cold(warm);)
+		sum = sum_of(x, count);
+	int64_t start = bench_now();
+	for (long i = 0; i < rounds; i++)
+		sum = sum_of(x, count);
+	bench_report("reduce", double(bench_now() - start) / double(rounds) / 1e3, "us");
+	squares_check(x, count, sum);
+	free(x);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -190,7 +218,7 @@ int main(int argc, char **argv)
 	} rows[] = {
 		{"spawn", spawn, 0},   {"million", million, 0}, {"fib", fib, 0},
 		{"queens", queens, 0}, {"sort", sort, 0},       {"skynet", skynet, 0},
-		{"wake", wake, 1},
+		{"wake", wake, 1},     {"reduce", reduce, 0},
 	};
 
 	for (const auto &row : rows) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* openmp ROW WORKERS ARGUMENT...: GCC's OpenMP tasks. */
+/* openmp ROW WORKERS ARGUMENT...: GCC's OpenMP: tasks, and reductions. */
 #include "../kernels.h"
 
 #include <omp.h>
@@ -157,20 +157,51 @@ static void skynet(char **argv)
 	bench_check(result == leaves * (leaves - 1) / 2, "the sum");
 }
 
+static double sum_of(const double *x, long n)
+{
+	double sum = 0;
+
+#pragma omp parallel for reduction(+ : sum)
+	for (long i = 0; i < n; i++)
+		sum += x[i] * x[i];
+	return sum;
+}
+
+static void reduce(char **argv)
+{
+	long count = atol(argv[0]), total = atol(argv[1]);
+	double *x = squares_input((size_t)count), sum = 0;
+
+	for (int64_t warm = bench_now(); bench_still_cold(warm);)
+		sum = sum_of(x, count);
+	int64_t start = bench_now();
+	for (long i = 0; i < total / count; i++)
+		sum = sum_of(x, count);
+	bench_report("reduce", (double)(bench_now() - start) / (double)(total / count) / 1e3, "us");
+	squares_check(x, (size_t)count, sum);
+	free(x);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*run)(char **argv);
+		bool loops; /* begins its own parallel regions */
 	} rows[] = {
-		{"spawn", spawn},   {"million", million}, {"fib", fib},
-		{"queens", queens}, {"sort", sort},       {"skynet", skynet},
+		{"spawn", spawn, false},   {"million", million, false}, {"fib", fib, false},
+		{"queens", queens, false}, {"sort", sort, false},       {"skynet", skynet, false},
+		{"reduce", reduce, true},
 	};
 
 	for (size_t i = 0; argc > 3 && i < sizeof rows / sizeof *rows; i++) {
 		if (strcmp(rows[i].name, argv[1]) != 0)
 			continue;
 		omp_set_num_threads(atoi(argv[2]));
+		if (rows[i].loops) {
+			rows[i].run(argv + 3);
+			return 0;
+		}
 #pragma omp parallel
 #pragma omp single
 		rows[i].run(argv + 3);
