@@ -173,6 +173,7 @@ int main(int argc, char **argv)
 		{"version", no_argument, NULL, 'V'},
 		{0},
 	};
+	char version[64];
 	int option;
 
 	/* A reader that goes away is an error that write() returns. */
@@ -185,7 +186,9 @@ int main(int argc, char **argv)
 		case 'h':
 			return print_and_check(help);
 		case 'V':
-			return print_and_check("weft-treesum (Weft) " WEFT_VERSION "\n");
+			snprintf(version, sizeof version, "weft-treesum (Weft) %s\n",
+				 weft_version_string());
+			return print_and_check(version);
 		default:
 			fprintf(stderr, "Try 'weft-treesum --help'.\n");
 			return EXIT_TROUBLE;

@@ -12,7 +12,7 @@ Arguments stand in this order: the object, options, the function to be run and i
 deadline. A script cannot tell an object from another value. What it checks:
 (1) Outputs, which are named ret_..., are followed by outputs, sizes and a deadline only.
 (2) A deadline is the last one.
-(3) What follows a function that is to be run is its argument.
+(3) What follows a function that is to be run is its argument, or another function that shares it.
 (4) A size is named after what it is the size of, and follows it.
 (5) The compiler warns where a caller ignores that it does not have what it asked for (WEFT_MUST_CHECK): so it does for every
     call that returns an int, except for those of MAY_BE_IGNORED.
@@ -31,7 +31,7 @@ PARAMETER = re.compile(r'(?:(.*?)\(\*(\w+)\)\((.*)\)|(.*?)(\w+))$')
 # type and name of each parameter; a pointer to a function has the type 'function'
 # They return no failure to a correct program, or one that leaves nothing to be done.
 MAY_BE_IGNORED = {'weft_blocking', 'weft_cancel', 'weft_coro_enter', 'weft_detach', 'weft_for', 'weft_local_delete',
-                  'weft_runtime_destroy', 'weft_sleep', 'weft_sleep_until', 'weft_trim', 'weft_worker_id'}
+                  'weft_runtime_destroy', 'weft_sleep', 'weft_sleep_until', 'weft_trim', 'weft_version', 'weft_worker_id'}
 
 Function = collections.namedtuple('Function', 'name result parameters prototype header must_check')
 Parameter = collections.namedtuple('Parameter', 'type name')
@@ -82,7 +82,7 @@ def is_size(parameters, i):
 
 def check_order(function):
     p = function.parameters
-    names = [x.name for x in p]
+    names, types = [x.name for x in p], [x.type for x in p]
     outputs = [i for i, name in enumerate(names) if name.startswith('ret_')]
     if outputs:
         for i in range(outputs[0], len(p)):
@@ -93,7 +93,7 @@ def check_order(function):
     for i, parameter in enumerate(p):
         # A function that is called later, with arguments of its own, is no function that is to be run.
         if parameter.type == 'function' and parameter.name in ('fn', 'body') and function.name != 'weft_coro_create' and \
-                names[i + 1:i + 2] != ['arg']:
+                [n for n, t in zip(names[i:], types[i:]) if t != 'function'][:1] != ['arg']:
             yield '%s is not followed by arg' % parameter.name
         if parameter.name.endswith('_size') and parameter.type == 'size_t' and function.name.endswith('_sized') and \
                 not is_size(p, i):

@@ -15,5 +15,6 @@
 #include <weft/sync.h>
 #include <weft/task.h>
 #include <weft/time.h>
+#include <weft/version.h>
 
 #endif
