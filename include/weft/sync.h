@@ -3,36 +3,37 @@
  * Locks and their friends: mutex, condition, read-write lock, semaphore, barrier, once, latch,
  * event and wait group.
  *
- * All of it works from tasks and from plain threads alike, also between the two and between
- * runtimes, with a runtime or without one. A task that waits suspends, and may hop to another
- * thread; its worker runs others meanwhile. A plain thread that waits blocks. A call that may
- * suspend, and finds what it wants, gives way now and then all the same: so a loop over such calls
- * cannot keep a worker for itself. A loop over calls that do not suspend (the try_ forms) can; it
- * should yield.
+ * All of them work from tasks and from plain threads, between the two, and between runtimes, with a
+ * runtime or without one. A task that waits suspends, and may hop to another thread; its worker runs
+ * other tasks meanwhile. A plain thread that waits blocks.
  *
- * The objects lie in the caller's memory. A static initialiser or an init makes one; a fini ends
- * it, after which the memory may be used for anything. The fini may be left out. Ending one that is
- * held or waited for is misuse. An object may be freed as soon as the call that used it last has
- * returned, even where the call of another that let this one go on has not: who unlocks, releases,
- * counts down or sets does not look at the object after that. An object must not be moved or copied
- * while it is in use.
+ * A call that may suspend gives way now and then, even if it need not wait. So a loop over such calls
+ * cannot keep a worker to itself. A loop over calls that never suspend (the try_ forms) can: it
+ * should call weft_yield().
  *
- * Holders: a task holds a mutex or a lock for writing wherever it runs (a fork that runs inline is
- * a task of its own), outside of a task the thread does. A task that ends while it holds one leaves
- * it locked for ever. Nobody inherits it, not even a task at the same address: tasks are told apart
- * by their numbers (weft_task_number() in task.h).
+ * The objects lie in the caller's memory. A static initialiser or an init makes one. A fini ends it,
+ * after which the memory may be used for anything; it may be left out. Ending an object that is held
+ * or waited for is misuse. An object must not be moved or copied while it is in use. You may free an
+ * object once your last call on it has returned, even if the thread that woke you is still inside
+ * its own call: it no longer touches the object.
+ *
+ * Holders. A task holds a mutex, or a read-write lock for writing, wherever it runs. Outside of a
+ * task the thread holds it. A fork is a task of its own, also when it runs inline. A task that ends
+ * while it holds a lock leaves it locked for ever. Nobody inherits the lock, not even a task at the
+ * same address: tasks are told apart by their numbers (weft_task_number() in task.h).
  *
  * Misuse prints one line and aborts. The line names the call, the object, and the task (its number
  * and its name or function) or the thread.
  *
- * Cancellation points (weft_cancel() in task.h): waiting for a condition, a semaphore, a barrier, a
- * latch, an event, a wait group. One that is cancelled has taken nothing. It lets other tasks have their turn before it
- * returns, even if it has not waited; a condition's wait does so before it locks the mutex again. No
- * cancellation points: mutexes, read-write locks, and what runs once.
+ * Cancellation points (weft_cancel() in task.h). The waits for a condition, a semaphore, a barrier, a
+ * latch, an event and a wait group are cancellation points. A wait that is cancelled has taken
+ * nothing. It lets other tasks have their turn before it returns, even if it has not waited; the wait
+ * for a condition does so before it locks the mutex again. The calls of mutexes, read-write locks and
+ * once are no cancellation points.
  *
  * The _until forms give up at an absolute deadline on CLOCK_MONOTONIC (weft_after(); WEFT_FOREVER;
- * 0: do not wait). What can be had at once is taken whatever the deadline. A task whose deadline
- * has passed already, other than 0, lets other tasks have their turn before it is refused.
+ * 0: do not wait). A call that need not wait succeeds, whatever its deadline. A task whose deadline
+ * has passed already, other than 0, lets other tasks have their turn before its call fails.
  */
 #ifndef WEFT_SYNC_H
 #define WEFT_SYNC_H
@@ -98,13 +99,13 @@ typedef struct weft_waitgroup {
  * ----------------------------------------------------------------------------------------------- */
 
 /*
- * A mutual exclusion lock. Not recursive. Who unlocks it must be who locked it.
+ * A mutual exclusion lock. It is not recursive, and its holder must unlock it.
  *
- * A waiter spins for a moment if the holder is running, then waits in line. A mutex that becomes
- * free is taken by whoever comes first, but a waiter that has lost for more than a millisecond is
- * handed it by the next unlock, so nobody starves, as long as those who hold it unlock it, and
- * whoever is next in line is not kept from running (a task pinned to a worker that computes holds
- * up those behind it until then).
+ * A waiter spins for a moment if the holder is running, then waits in line. The first caller takes a
+ * mutex that becomes free, whether it has waited or not. But a waiter that has lost for more than a
+ * millisecond gets it from the next unlock. So nobody starves, provided that every holder unlocks it
+ * and that the first in line can run. (A task that is pinned to a worker that computes holds up those
+ * behind it until then.)
  */
 WEFT_API void weft_mutex_init(weft_mutex *mutex);
 WEFT_API void weft_mutex_fini(weft_mutex *mutex);
@@ -122,14 +123,14 @@ WEFT_API void weft_mutex_lock(weft_mutex *mutex);
 /*
  * As weft_mutex_lock(), but gives up at the deadline.
  *
- * 0; -ETIMEDOUT: somebody else holds it.
+ * 0; -ETIMEDOUT: another task or thread holds it.
  */
 WEFT_API WEFT_MUST_CHECK int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline);
 
 /*
  * Locks the mutex if it is free. From any thread or task. Does not suspend.
  *
- * 0; -EBUSY: somebody holds it, the caller perhaps.
+ * 0; -EBUSY: it is held, perhaps by the caller.
  */
 WEFT_API WEFT_MUST_CHECK int weft_mutex_try_lock(weft_mutex *mutex);
 
@@ -144,19 +145,19 @@ WEFT_API void weft_mutex_unlock(weft_mutex *mutex);
  * ------------------------------------------------------------------------------------------- */
 
 /*
- * A condition variable: waits, under a mutex, for others to change what that mutex protects. As
- * with pthreads, a wait may return although nobody signalled for it, and what was true at the
- * signal may have been changed by others before the waiter has the mutex again. So a wait stands in
- * a loop:
+ * A condition variable: its waits, under a mutex, end when others have changed the data that the
+ * mutex protects. As with pthreads, a wait may return without a signal, and other tasks may change
+ * the data between the signal and the return. So a wait stands in a loop:
  *
  *   weft_mutex_lock(&mutex);
  *   while (!ready)
- *           weft_cond_wait(&cond, &mutex);
+ *           if (weft_cond_wait(&cond, &mutex) < 0)
+ *                   break;
  *   ...
  *   weft_mutex_unlock(&mutex);
  *
- * In a task that may be cancelled the loop should also end on -ECANCELED: it no longer waits
- * then, and only lets other tasks have their turn each time.
+ * The loop ends on -ECANCELED as well: in a task that is cancelled the call no longer waits, and only
+ * lets other tasks have their turn.
  */
 WEFT_API void weft_cond_init(weft_cond *cond);
 WEFT_API void weft_cond_fini(weft_cond *cond);
@@ -164,14 +165,14 @@ WEFT_API void weft_cond_fini(weft_cond *cond);
 /*
  * Unlocks the mutex and waits for a signal, in one step; then locks the mutex again.
  *
- * @mutex  held by the caller, and held again at every return. All who wait at the same time use the
- * same one.
+ * @mutex  held by the caller, and held again at every return. All waits at the same time must use
+ *         the same mutex.
  *
  * From a task (which may suspend and hop) or any thread (which blocks). Everything before a signal
  * happens before the return of the wait that it woke.
  *
- * 0: signalled, or for no reason; -ECANCELED: the calling task was cancelled, and no signal was
- * used up.
+ * 0: signalled, or for no reason; -ECANCELED: the calling task was cancelled, and has used up no
+ * signal.
  *
  * Misuse: the caller does not hold the mutex; others wait with another mutex.
  */
@@ -186,11 +187,11 @@ WEFT_API WEFT_MUST_CHECK int weft_cond_wait(weft_cond *cond, weft_mutex *mutex);
 WEFT_API WEFT_MUST_CHECK int weft_cond_wait_until(weft_cond *cond, weft_mutex *mutex,
 						  int64_t deadline);
 
-/* Ends the wait of the one that waits longest, if anybody waits. With the mutex held or without.
- * Does not suspend. */
+/* Ends the wait of the caller that has waited longest, if there is one. With the mutex held or
+ * without. Does not suspend. */
 WEFT_API void weft_cond_signal(weft_cond *cond);
 
-/* Ends the waits of all who wait now. With the mutex held or without. Does not suspend. */
+/* Ends all waits of this moment. With the mutex held or without. Does not suspend. */
 WEFT_API void weft_cond_broadcast(weft_cond *cond);
 
 /* --- read-write lock
@@ -198,8 +199,8 @@ WEFT_API void weft_cond_broadcast(weft_cond *cond);
 
 /*
  * Held by any number of readers or by one writer. First come, first served: a reader that comes
- * while a writer waits waits behind it, so neither kind starves. Hence who reads must not lock it
- * for reading once more: with a writer between the two, both would wait for ever.
+ * while a writer waits queues behind the writer, so neither kind starves. So a reader must not lock
+ * it for reading once more: with a writer between the two, both would wait for ever.
  */
 WEFT_API void weft_rwlock_init(weft_rwlock *rwlock);
 WEFT_API void weft_rwlock_fini(weft_rwlock *rwlock);
@@ -227,16 +228,16 @@ WEFT_API WEFT_MUST_CHECK int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64
 /*
  * Lock it if that takes no waiting. From any thread or task. Do not suspend.
  *
- * 0; -EBUSY: it is held, or (for reading) somebody waits to write.
+ * 0; -EBUSY: it is held, or (for reading) a writer waits.
  */
 WEFT_API WEFT_MUST_CHECK int weft_rwlock_try_rdlock(weft_rwlock *rwlock);
 WEFT_API WEFT_MUST_CHECK int weft_rwlock_try_wrlock(weft_rwlock *rwlock);
 
 /*
- * Unlocks what the caller holds: for writing, else one hold for reading. Does not suspend.
+ * Ends the caller's hold for writing, or else one hold for reading. Does not suspend.
  *
- * Misuse: another one holds it for writing, or nobody holds it. Who reads is not known: an unlock
- * for reading by one that does not read cannot be told from one by a reader.
+ * Misuse: another task or thread holds it for writing, or nobody holds it. The lock does not know its
+ * readers, so it cannot see that a caller who holds nothing ends the hold of a reader.
  */
 WEFT_API void weft_rwlock_unlock(weft_rwlock *rwlock);
 
@@ -250,28 +251,27 @@ WEFT_API void weft_rwlock_downgrade(weft_rwlock *rwlock);
 
 /*
  * Turns the caller's hold for reading into one for writing. It waits until the other readers have
- * unlocked; nobody writes in between. It comes before all others that wait.
+ * unlocked, ahead of everybody else in line. Nobody writes in between.
  *
  * From a task (which may suspend and hop) or any thread (which blocks). No cancellation point.
  *
- * 0: the caller holds it for writing. Otherwise it still holds it for reading: -EDEADLK: another
- * reader waits for the same, so each would wait for the other. The caller must unlock before the
- * other one can go on. What was read may have changed by the time that the caller has locked it
- * anew.
+ * 0: the caller holds it for writing. -EDEADLK: the caller still holds it for reading, because another
+ * reader waits for an upgrade and each would wait for the other. The caller must unlock before the
+ * other one can go on. The data may have changed when the caller has locked it again.
  *
- * Misuse: nobody holds it for reading. Who reads is not known: the call by one that does not read
- * cannot be told from one by a reader.
+ * Misuse: nobody holds it for reading. The lock does not know its readers, so it cannot see that the
+ * caller is none of them.
  */
 WEFT_API WEFT_MUST_CHECK int weft_rwlock_upgrade(weft_rwlock *rwlock);
 
-/* As weft_rwlock_upgrade(), but gives up at the deadline. -ETIMEDOUT: others read; the caller still
- * holds it for reading. */
+/* As weft_rwlock_upgrade(), but gives up at the deadline. -ETIMEDOUT: there are other readers, and
+ * the caller still holds it for reading. */
 WEFT_API WEFT_MUST_CHECK int weft_rwlock_upgrade_until(weft_rwlock *rwlock, int64_t deadline);
 
 /* --- semaphore
  * ------------------------------------------------------------------------------------------- */
 
-/* A counting semaphore. First come, first served. Ending one does not ask what its count is. */
+/* A counting semaphore. First come, first served. It may be ended with any count. */
 WEFT_API void weft_sem_init(weft_sem *sem, unsigned count);
 WEFT_API void weft_sem_fini(weft_sem *sem);
 
@@ -279,7 +279,7 @@ WEFT_API void weft_sem_fini(weft_sem *sem);
  * Takes one from the count, waiting while it is 0.
  *
  * From a task (which may suspend and hop) or any thread (which blocks). Everything before a release
- * happens before the return of each acquire that takes what it gave.
+ * happens before the return of each acquire that takes from what it added.
  *
  * 0; -ECANCELED: the calling task was cancelled while it would have waited, nothing was taken.
  */
@@ -290,26 +290,26 @@ WEFT_API WEFT_MUST_CHECK int weft_sem_acquire_until(weft_sem *sem, int64_t deadl
 
 /*
  * As weft_sem_acquire() and weft_sem_acquire_until(), but take n from the count at once, or
- * nothing. Those who come later wait behind the caller, though there may be enough for them; so one
- * that wants many is not starved. The caller waits for ever where the count never gets that high. n
- * is 0: nothing is taken, at once.
+ * nothing. Later callers wait behind this one, even if the count is high enough for them. So a caller
+ * that wants many is not starved. It waits for ever if the count never becomes n. With n = 0 the call
+ * takes nothing and does not wait.
  */
 WEFT_API WEFT_MUST_CHECK int weft_sem_acquire_n(weft_sem *sem, unsigned n);
 WEFT_API WEFT_MUST_CHECK int weft_sem_acquire_n_until(weft_sem *sem, unsigned n, int64_t deadline);
 
-/* The count as it is just now, for messages and tests. It may be above 0 although callers wait: the
- * first of them wants more. From any thread or task. Does not suspend. */
+/* The present count, for messages and tests. It may be above 0 while callers wait, if the first of
+ * them wants more. From any thread or task. Does not suspend. */
 WEFT_API unsigned weft_sem_value(const weft_sem *sem);
 
 /*
  * Takes one from the count if it is not 0. From any thread or task. Does not suspend.
  *
- * 0; -EAGAIN: it is 0, or others wait.
+ * 0; -EAGAIN: the count is 0, or others wait.
  */
 WEFT_API WEFT_MUST_CHECK int weft_sem_try_acquire(weft_sem *sem);
 
 /*
- * Adds n to the count; those who wait get theirs first. From any thread or task. Does not suspend.
+ * Adds n to the count, and serves those who wait first. From any thread or task. Does not suspend.
  *
  * Misuse: the count would exceed 4294967295.
  */
@@ -318,7 +318,7 @@ WEFT_API void weft_sem_release(weft_sem *sem, unsigned n);
 /* --- barrier
  * --------------------------------------------------------------------------------------------- */
 
-/* Lets n wait for each other, again and again. n: at least 1; 0 is misuse. */
+/* Lets n callers wait for each other, again and again. n is at least 1; 0 is misuse. */
 WEFT_API void weft_barrier_init(weft_barrier *barrier, unsigned n);
 WEFT_API void weft_barrier_fini(weft_barrier *barrier);
 
@@ -339,11 +339,11 @@ WEFT_API WEFT_MUST_CHECK int weft_barrier_wait(weft_barrier *barrier);
 WEFT_API WEFT_MUST_CHECK int weft_barrier_wait_until(weft_barrier *barrier, int64_t deadline);
 
 /*
- * Breaks the barrier: those who wait, and all who come later, are told -EPIPE. For a member that
- * will not come any more, so that the others do not wait for it. A new weft_barrier_init() mends
- * it, once nobody is inside of a call. From any thread or task. Does not suspend.
+ * Breaks the barrier: all waits, and all later ones, return -EPIPE. A member that will not come any
+ * more calls this, so that the others do not wait for it. A new weft_barrier_init() mends the
+ * barrier, once nobody is inside of a call. From any thread or task. Does not suspend.
  *
- * Everything before the break happens before the return of the calls that are told.
+ * Everything before the break happens before each return of -EPIPE.
  */
 WEFT_API void weft_barrier_break(weft_barrier *barrier);
 
@@ -354,12 +354,12 @@ WEFT_API void weft_once_init(weft_once *once);
 WEFT_API void weft_once_fini(weft_once *once);
 
 /*
- * Calls fn(arg) if nobody has called one for this object, and returns when that one call has
+ * Calls fn(arg) if no function was called for this object before. Returns when that one call has
  * returned.
  *
- * From a task (which may suspend and hop) or any thread (which blocks); fn may suspend as well. No
- * cancellation point, and none in fn: it runs in a region of weft_cancel_mask(), because what it
- * leaves undone is never done. Everything that fn did happens before each return.
+ * From a task (which may suspend and hop) or any thread (which blocks); fn may suspend as well. It is
+ * no cancellation point. fn runs in a region of weft_cancel_mask(), because nobody would finish its
+ * work if it were cancelled. Everything that fn did happens before each return.
  *
  * Misuse: fn is NULL; called from the fn that runs for the same object.
  */
@@ -367,13 +367,15 @@ WEFT_API void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg);
 
 /*
  * As weft_once_call(), for a function that may fail: the object is done when fn(arg) has returned
- * 0. While it runs, others wait. If it fails, its caller is told so, and the next one in line, or
- * the next to call, runs its own function. Both calls may be used on one object.
+ * 0. Other callers wait while it runs. If it fails, its own call returns the failure, and the next
+ * caller in line, or else the next to come, runs its own function. Both calls may be used on one
+ * object.
  *
- * fn may be cancelled: it runs in no masked region. Waiting for another one's fn is no cancellation
- * point.
+ * fn may be cancelled: it runs in no masked region. The wait for another caller's fn is no
+ * cancellation point.
  *
- * 0: it is done, by this call or by another one. Else what fn returned to this call.
+ * 0: the object is done, by this call or by another one. Otherwise the value that fn returned to
+ * this call.
  *
  * Misuse: as for weft_once_call().
  */
@@ -412,18 +414,18 @@ WEFT_API WEFT_MUST_CHECK int weft_latch_wait_until(weft_latch *latch, int64_t de
 /*
  * A flag to wait for. It begins unset.
  *
- * One that resets itself (weft_event_init_auto(), WEFT_EVENT_INIT_AUTO) lets one wait go on for each
- * set: the one that waits longest, or the next to come. Several sets that nobody waits for count as
- * one.
+ * An event of weft_event_init_auto() or WEFT_EVENT_INIT_AUTO resets itself: each set ends one wait,
+ * the longest one, or else the next to come. Several sets without a wait between them count as one.
  */
 WEFT_API void weft_event_init(weft_event *event);
 WEFT_API void weft_event_init_auto(weft_event *event);
 WEFT_API void weft_event_fini(weft_event *event);
 
-/* Sets it, and ends the waits of all who wait (one that resets itself: of the first). From any thread or task. Does not suspend. */
+/* Sets the event and ends all waits (if it resets itself: the longest one). From any thread or task.
+ * Does not suspend. */
 WEFT_API void weft_event_set(weft_event *event);
 
-/* Unsets it. Who has been woken by a set stays so. From any thread or task. Does not suspend. */
+/* Unsets the event. Waits that a set has ended stay so. From any thread or task. Does not suspend. */
 WEFT_API void weft_event_reset(weft_event *event);
 
 /*
@@ -444,23 +446,23 @@ WEFT_API WEFT_MUST_CHECK int weft_event_wait_until(weft_event *event, int64_t de
  * ------------------------------------------------------------------------------------------ */
 
 /*
- * Counts what is under way, and waits until nothing is. The count begins with 0, and rises and falls
- * as often as one likes. (What is counted down once is a latch; tasks that belong together are a
- * weft_group.)
+ * Counts the things that are under way, and waits until there is none. The count begins with 0, and
+ * may rise and fall any number of times. (A latch counts down once; for tasks that belong together
+ * there is weft_group.)
  */
 WEFT_API void weft_waitgroup_init(weft_waitgroup *wg);
 WEFT_API void weft_waitgroup_fini(weft_waitgroup *wg);
 
 /*
- * Adds n to the count. Does not suspend. Whoever is to be waited for adds before the wait begins, as
- * a rule before what is counted is started: a wait that finds 0 returns.
+ * Adds n to the count. Does not suspend. Add before you start the work that is counted, and before
+ * the wait begins: a wait that finds 0 returns.
  *
  * Misuse: the count would exceed 4294967295.
  */
 WEFT_API void weft_waitgroup_add(weft_waitgroup *wg, unsigned n);
 
-/* Takes one from the count. At 0 it ends the waits of all who wait. Does not suspend. Misuse: it is
- * 0. */
+/* Takes one from the count. When the count becomes 0 all waits end. Does not suspend. Misuse: the
+ * count is 0 already. */
 WEFT_API void weft_waitgroup_done(weft_waitgroup *wg);
 
 /*
