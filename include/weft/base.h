@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every public header of Weft needs: the types' names, the function type of a coroutine or
+ * The base of every public header of Weft: the types' names, the function type of a coroutine or
  * task, and the marks for visibility. Functions return 0 or a count on success and a negative errno
  * value on failure; outputs are last (but for a deadline), may be NULL where the caller does not
  * care, and are untouched on failure. Each function says who may call it. No signal handler may
@@ -41,7 +41,7 @@
  * not wait. */
 #define WEFT_FOREVER INT64_MAX
 
-/* What a coroutine or a task runs. Both pointers are the caller's: Weft never looks behind them. */
+/* The function of a coroutine or a task. Both pointers are the caller's: Weft never follows them. */
 typedef void *weft_fn(void *arg);
 
 typedef struct weft_coro weft_coro;

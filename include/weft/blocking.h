@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls that block their thread: reading files, fsync(), getaddrinfo(), a library that waits in its
- * own way. Made in a task they would keep its worker from running others. weft_blocking() has them
- * made by a thread that is there for that.
+ * own way. Such a call in a task would keep its worker from running other tasks. weft_blocking() lets
+ * a thread of a separate pool make the call.
  */
 #ifndef WEFT_BLOCKING_H
 #define WEFT_BLOCKING_H
@@ -23,11 +23,11 @@ WEFT_BEGIN_DECLS
  * before the call happens before fn starts, and everything in fn before the return. No cancellation
  * point.
  *
- * In fn the caller is no task: weft_self() is NULL, weft_spawn() says -EPERM, and Weft's waits
- * block the thread. weft_runtime_self() is the task's, and weft_submit() to it works. errno,
- * thread-local variables, the rounding mode and the signal mask are that thread's: fn returns what
- * the caller needs of them, and leaves them as it found them. If no thread can be started and there
- * is none, fn runs on the caller's worker after all, as part of the task.
+ * fn is no task: in it weft_self() is NULL, weft_spawn() returns -EPERM, and Weft's waits block the
+ * thread. weft_runtime_self() is the runtime of the calling task, and weft_submit() to it works.
+ * errno, thread-local variables, the rounding mode and the signal mask are those of the thread. So fn
+ * must return the errno that the caller needs, and leave the others as it found them. If there is no
+ * such thread and none can be started, fn runs on the caller's worker, as part of the task.
  *
  * 0; -EINVAL: fn is NULL.
  */
@@ -40,7 +40,7 @@ WEFT_API int weft_blocking(weft_fn *fn, void *arg, void **ret_result);
  * A cancellation point. A plain thread runs fn itself unless the deadline has passed.
  *
  * 0; -EINVAL: fn is NULL; -ETIMEDOUT: the deadline has passed; -ECANCELED: the caller is cancelled
- * (which comes first, if both are so when the call is made). On failure fn will not run.
+ * (which wins, if both hold when the call is made). On failure fn will not run.
  */
 WEFT_API WEFT_MUST_CHECK int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result,
 						 int64_t deadline);

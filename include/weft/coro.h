@@ -11,9 +11,9 @@
  * counts as running.
  *
  * errno and the floating-point control words (rounding, masks) belong to the coroutine. The signal
- * mask stays the thread's. The sticky exception flags belong to neither: after a switch they may be
- * anybody's. Misuse (entering one that runs or has ended, yielding outside,
- * destroying one that runs) prints one line and aborts.
+ * mask stays the thread's. The sticky exception flags belong to neither: after a switch they may come
+ * from another coroutine or task. Misuse prints one line and aborts: an enter of a coroutine that
+ * runs or has ended, a yield outside of one, the destruction of one that runs.
  */
 #ifndef WEFT_CORO_H
 #define WEFT_CORO_H
@@ -25,7 +25,7 @@ WEFT_BEGIN_DECLS
 /*
  * Creates a coroutine that will run fn; nothing runs yet.
  *
- * @fn          what it runs; the first enter's `in` is its argument, its result the last `out`.
+ * @fn          its function; the first enter's `in` is its argument, its result the last `out`.
  * @stack_size  usable bytes, without the guard; 0: 188 KiB (252 without a guard), or
  *              WEFT_STACK_SIZE. Rounded up; at least 16 KiB. Only touched pages take memory.
  *              The process reads WEFT_STACK_SIZE and WEFT_GUARD at its first call; a later change
@@ -42,9 +42,9 @@ WEFT_API WEFT_MUST_CHECK int weft_coro_create(weft_fn *fn, size_t stack_size, we
 /*
  * Runs the coroutine until it yields or ends.
  *
- * @in       fn's argument at the first enter, afterwards what weft_coro_yield() returns inside.
- * @ret_out  receives what was yielded, or fn's result; may be NULL. Written before the call
- * returns.
+ * @in       fn's argument at the first enter, afterwards the result of weft_coro_yield() inside.
+ * @ret_out  receives the value of the yield, or fn's result; may be NULL. Written before the call
+ *           returns.
  *
  * From any thread or task. Inside a task the call may return on another thread than it was made on.
  *
@@ -68,10 +68,10 @@ WEFT_API bool weft_coro_inside(void);
 WEFT_API bool weft_coro_done(const weft_coro *co);
 
 /*
- * Frees the coroutine, which has ended, never started, or is suspended in a yield (its frames are
- * then dropped: no destructor or cleanup handler of theirs runs). NULL is ignored. It must not be
- * running. The thread keeps up to eight stacks, of one size and 768 KiB in all, for its next
- * weft_coro_create(); the others are free for all threads.
+ * Frees the coroutine. It must not be running: it has ended, never started, or is suspended in a
+ * yield. In the last case its frames are dropped, and none of their destructors or cleanup handlers
+ * runs. NULL is ignored. The thread keeps up to eight stacks, of one size and 768 KiB in all, for its
+ * next weft_coro_create(); the others are free for all threads.
  */
 WEFT_API void weft_coro_destroy(weft_coro *co);
 

@@ -18,7 +18,7 @@ struct weft_stats {
 	uint64_t forked;    /* calls of weft_fork() */
 	uint64_t inlined;   /* forks that ran as a call on their parent's stack */
 	uint64_t steals;    /* times a worker took something from another worker's queue */
-	uint64_t stolen;    /* tasks that moved so */
+	uint64_t stolen;    /* tasks that moved to another worker by a steal */
 	uint64_t hops;      /* resumes on another worker than the one the task was suspended on */
 	uint64_t switches;  /* context switches to a task */
 	uint64_t parks;     /* times a task suspended to wait */

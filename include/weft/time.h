@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Time: int64_t nanoseconds. Deadlines are absolute on CLOCK_MONOTONIC. With
- * WEFT_CHAOS=SEED,virtual tasks have a time of their own, which begins anew with each runtime; what
- * is a deadline to a task then says nothing to a plain thread.
+ * WEFT_CHAOS=SEED,virtual tasks have a time of their own, which begins anew with each runtime; a
+ * task's deadline then means nothing to a plain thread.
  */
 #ifndef WEFT_TIME_H
 #define WEFT_TIME_H
@@ -19,8 +19,8 @@ WEFT_API int64_t weft_now(void);
 WEFT_API int64_t weft_after(int64_t ns);
 
 /*
- * Sleeps for ns; not positive: returns at once. From a task (which suspends, and may hop) or any
- * thread (which blocks).
+ * Sleeps for ns. If ns is not positive it returns at once. From a task (which suspends, and may hop)
+ * or any thread (which blocks).
  *
  * 0; -ECANCELED: the calling task was cancelled before the time was over.
  */
