@@ -87,13 +87,20 @@ static inline void fpwords_load(const struct fpwords *to, const struct fpwords *
 	fpwords_load_x87_if_other(to, now);
 }
 
+/* In memory: neither word can be loaded from elsewhere. */
+__attribute__((visibility("hidden"))) extern const struct fpwords weft__fpwords_fresh;
+
 /* fpwords_load() of what fpwords_default() says. */
 static inline void fpwords_load_default(const struct fpwords *now)
 {
-	/* In memory: neither word can be loaded from elsewhere. */
-	static const struct fpwords fresh = {0x1f80, 0x037f};
+	fpwords_load(&weft__fpwords_fresh, now);
+}
 
-	fpwords_load(&fresh, now);
+/* The same where mxcsr is not compared. */
+static inline void fpwords_load_default_plainly(const struct fpwords *now)
+{
+	fpwords_load_mxcsr(&weft__fpwords_fresh);
+	fpwords_load_x87_if_other(&weft__fpwords_fresh, now);
 }
 
 /* fpwords_save(from), then fpwords_load(to), where mxcsr is not compared. */
@@ -217,6 +224,11 @@ static inline void fpwords_load_default(const struct fpwords *now)
 
 	fpwords_default(&fresh);
 	fpwords_load(&fresh, now);
+}
+
+static inline void fpwords_load_default_plainly(const struct fpwords *now)
+{
+	fpwords_load_default(now);
 }
 #endif
 

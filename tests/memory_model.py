@@ -32,7 +32,7 @@ ORDERINGS = {
     'acquire': (re.compile(r'\bmemory_order_(acquire|consume)\b'), {'acquire', 'loads'}),
     'acq_rel': (re.compile(r'\bmemory_order_acq_rel\b'), {'release', 'acquire'}),
     'seq_cst': (re.compile(r'\bmemory_order_seq_cst\b'), {'race'}),
-    'fence': (re.compile(r'\bweft__fence_(light|heavy|full)\s*\(|\batomic_thread_fence\s*\(memory_order_seq_cst'), {'race'}),
+    'fence': (re.compile(r'\bweft__fence_(light|light_if|heavy|full)\s*\(|\batomic_thread_fence\s*\(memory_order_seq_cst'), {'race'}),
 }
 IMPLICIT = re.compile(r'\b(atomic_(load|store|exchange|fetch_\w+|compare_exchange_\w+?|flag_\w+)(?<!_explicit)\s*\(|'
                       r'__atomic_\w+\s*\(|__sync_\w+\s*\()')

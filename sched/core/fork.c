@@ -36,9 +36,6 @@
 
 #include <weft/fork.h>
 
-/* How many forks run inline between two looks at the others (patience.c). */
-#define INLINE_LOOK_EVERY 512
-
 /* Hides the caller's exceptions, if there are any, from what it calls. Returns them. */
 static inline struct eh_globals hide_exceptions(struct eh_globals *eh)
 {
@@ -79,15 +76,15 @@ static __attribute__((noinline)) void run_serially(struct task *t, weft_fn *fn, 
 	fpwords_restore(&fpwords);
 }
 
-/* This and weft__fork_join() begin a cache line, for the processor's front end: 3 %. */
-__attribute__((aligned(64))) void weft__fork(weft_forked *storage, weft_fn *fn, void *arg,
-					     struct worker *w)
+/* plain: w is, see weft__worker_set(). */
+static inline __attribute__((always_inline)) void
+fork_on(struct worker *w, bool plain, weft_forked *storage, weft_fn *fn, void *arg)
 {
 	struct task *t = task_of_fork(storage);
 
 	if (__builtin_expect(!t || !fn, 0))
 		weft__fatal("weft_fork: the %s is NULL", t ? "function" : "storage");
-	if (__builtin_expect(!w, 0)) {
+	if (__builtin_expect(!plain && !w, 0)) {
 		run_serially(t, fn, arg);
 		return;
 	}
@@ -96,7 +93,20 @@ __attribute__((aligned(64))) void weft__fork(weft_forked *storage, weft_fn *fn, 
 	atomic_store_explicit(&t->family, (uintptr_t)w->task, memory_order_relaxed);
 	san_release(t);
 	counter_add(&w->counters.forked, 1);
-	weft__start_later_unpinned(w, t);
+	weft__start_later_unpinned(w, t, plain);
+}
+
+/* These and the joins begin a cache line, for the processor's front end: 3 %. */
+__attribute__((aligned(64))) void weft__fork_plainly(weft_forked *storage, weft_fn *fn, void *arg,
+						     struct worker *w)
+{
+	fork_on(w, true, storage, fn, arg);
+}
+
+__attribute__((aligned(64))) void weft__fork(weft_forked *storage, weft_fn *fn, void *arg,
+					     struct worker *w)
+{
+	fork_on(w, false, storage, fn, arg);
 }
 
 static inline __attribute__((always_inline)) bool has_room(const struct worker *w)
@@ -109,6 +119,8 @@ static inline __attribute__((always_inline)) bool has_room(const struct worker *
 static __attribute__((noinline)) struct worker *after_inline(struct task *t, struct task *parent,
 							     void *result)
 {
+	if (t->flags & TASK_ORPHAN)
+		weft__orphan_check(); /* it has forked the process (process.c) */
 	t->value = result;
 	task_run_end(t);
 	if (family_listed(t))
@@ -130,31 +142,33 @@ static __attribute__((noinline)) struct worker *after_inline(struct task *t, str
  *   C++ exceptions: by run_inline_slowly(), as a caller hardly ever has one in flight
  *
  * Only the pin is the caller's on purpose: they share a stack.
+ *
+ * plain: w is, see weft__worker_set(). Nothing is looked at twice: what few forks leave to be done
+ * after them is told by the one word that task_is_plain_fork() reads.
  */
-static inline __attribute__((always_inline)) void *run_inline(struct worker *w, struct task *t,
-							      const struct fpwords *fpwords)
+static inline __attribute__((always_inline)) void *
+run_inline(struct worker *w, bool plain, struct task *t, const struct fpwords *fpwords)
 {
 	struct task *parent = w->task;
+	struct fpwords scratch;
 	int saved_errno = *w->errno_location;
 
-	fpwords_load_default(fpwords);
+	if (plain)
+		fpwords_load_default_plainly(fpwords);
+	else
+		fpwords_load_default(fpwords);
 	*w->errno_location = 0;
 	t->pin = parent->pin;
 	w->task = t;
 	counter_add(&w->counters.inlined, 1);
-	/* relaxed: our own. */
-	if (__builtin_expect(atomic_load_explicit(&w->counters.inlined, memory_order_relaxed) %
-					     INLINE_LOOK_EVERY ==
-				     0,
-			     0))
+	if (__builtin_expect(--w->inline_patience < 0, 0))
 		weft__note_inline_joins(w);
 
 	void *outer = san_task_begin();
 	san_acquire(t);
 	WEFT__NO_EXCEPTION_LEAVES();
 	void *result = t->fn(t->value);
-	weft__orphan_check(); /* it may have forked (process.c) */
-	if (__builtin_expect(t->home != TASK_NO_HOME || t->end, 0)) {
+	if (__builtin_expect(!task_is_plain_fork(t), 0)) {
 		w = after_inline(t, parent, result);
 		result = t->value;
 	}
@@ -164,7 +178,10 @@ static inline __attribute__((always_inline)) void *run_inline(struct worker *w, 
 
 	w->task = parent;
 	*w->errno_location = saved_errno;
-	fpwords_restore(fpwords);
+	if (plain)
+		fpwords_restore_plainly(fpwords, &scratch);
+	else
+		fpwords_restore(fpwords);
 	return result;
 }
 
@@ -173,7 +190,7 @@ static __attribute__((noinline)) void *run_inline_slowly(struct worker *w, struc
 							 const struct fpwords *fpwords)
 {
 	struct eh_globals outer = hide_exceptions(w->eh_globals);
-	void *result = run_inline(w, t, fpwords);
+	void *result = run_inline(w, false, t, fpwords);
 
 	restore_exceptions(weft__worker()->eh_globals, &outer); /* anew: it may have hopped */
 	return result;
@@ -253,7 +270,9 @@ static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task
 	return t->value;
 }
 
-__attribute__((aligned(64))) void *weft__fork_join(weft_forked *storage, struct worker *w)
+/* plain: w is, see weft__worker_set(). */
+static inline __attribute__((always_inline)) void *join_on(struct worker *w, bool plain,
+							   weft_forked *storage)
 {
 	struct task *t = task_of_fork(storage);
 	struct fpwords fpwords;
@@ -263,11 +282,21 @@ __attribute__((aligned(64))) void *weft__fork_join(weft_forked *storage, struct 
 	fpwords_save(&fpwords);
 	if (__builtin_expect(!t, 0))
 		weft__fatal("weft_fork_join: the storage is NULL");
-	bool taken = w && weft__deque_pop_if(&w->deque, t);
-	void *result = __builtin_expect(taken && has_room(w) && !eh_in_flight(w->eh_globals), 1)
-			       ? run_inline(w, t, &fpwords)
-			       : join_slowly(w, t, taken, &fpwords);
+	bool taken = (plain || w) && weft__deque_pop_if_by(&w->deque, t, plain);
+	bool here = taken && has_room(w) && (plain || !eh_in_flight(w->eh_globals));
+	void *result = __builtin_expect(here, 1) ? run_inline(w, plain, t, &fpwords)
+						 : join_slowly(w, t, taken, &fpwords);
 	t->rt = NULL; /* for join_slowly(), should it be joined again */
 	san_forget(t, sizeof *t);
 	return result;
+}
+
+__attribute__((aligned(64))) void *weft__fork_join_plainly(weft_forked *storage, struct worker *w)
+{
+	return join_on(w, true, storage);
+}
+
+__attribute__((aligned(64))) void *weft__fork_join(weft_forked *storage, struct worker *w)
+{
+	return join_on(w, false, storage);
 }

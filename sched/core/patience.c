@@ -13,7 +13,7 @@
  *
  * A count is kept where the call writes anyway: in the worker (mutex, read-write lock), or in the
  * object, if the call does not know its worker (channel, semaphore). Inline joins have their own
- * counter, of which every 512th is noted here.
+ * counter, and each INLINE_JOINS of them are noted here.
  *
  * Calls that must not suspend never give way: unlock, release, spawn, and all try_ forms. A loop
  * over a try_ form is a loop that spins, and should yield.
@@ -26,8 +26,9 @@
 #include "runtime.h"
 #include "sched/os/clock.h"
 
-#define LOOKS  8
-#define RUN_NS ((int64_t)1000000)
+#define LOOKS        8
+#define INLINE_JOINS 512
+#define RUN_NS       ((int64_t)1000000)
 
 struct worker *weft__out_of_patience(struct worker *w)
 {
@@ -60,6 +61,7 @@ void weft__fast_path_in_object(void)
 
 void weft__note_inline_joins(struct worker *w)
 {
+	w->inline_patience = INLINE_JOINS;
 	w->inline_span = 0;
 	w->patience = 1;
 	w->looks = LOOKS - 1;

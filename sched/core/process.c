@@ -22,6 +22,7 @@
 #include "overflow.h"
 #include "src/process_locks.h"
 #include "tls.h"
+#include "worker.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -33,8 +34,12 @@ static void in_child(void)
 {
 	if (live == 0)
 		return;
+	struct worker *w = weft__worker();
+
 	atomic_store_explicit(&weft__orphaned, true, memory_order_relaxed);
-	weft__worker_set(NULL);
+	if (w && w->task)
+		w->task->flags |= TASK_ORPHAN; /* for its return, should it be a fork */
+	weft__worker_set(NULL, false);
 	weft__serve(NULL);
 }
 

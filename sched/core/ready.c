@@ -111,7 +111,7 @@ void weft__start_later(struct worker *w, struct task *t)
 		to_inbox(w, t);
 		return;
 	}
-	weft__start_later_unpinned(w, t);
+	weft__start_later_unpinned(w, t, false);
 }
 
 void weft__start_later_full(struct worker *w, struct task *t)

@@ -140,6 +140,13 @@ void weft__announce_start(struct worker *w)
 		weft__announce(w->rt);
 }
 
+void weft__announce_start_if_unsearched(struct worker *w)
+{
+	/* relaxed: the caller has looked after its fence, and found it to be more than searchers. */
+	if (SEARCHERS(atomic_load_explicit(&w->rt->idle, memory_order_relaxed)) == 0)
+		weft__announce_start(w);
+}
+
 void weft__announce_timer(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;

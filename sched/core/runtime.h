@@ -216,13 +216,19 @@ void weft__start_later_full(struct worker *w, struct task *t);
 /* After an unstarted task was put into w's deque (rouse.c): wakes for it whom it needs. */
 void weft__announce_start(struct worker *w);
 
+/* weft__announce_start() where idle says that it is needed. */
+void weft__announce_start_if_unsearched(struct worker *w);
+
 /*
  * weft__start_later() for a task that is not pinned: without a call as long as nobody sleeps and
  * nothing is due. The look at idle here is the one of weft__announce() and weft__announce_slot(), which agree that
  * nobody is to be woken for anything; only where it says otherwise it matters which of them it is,
  * and that one looks again.
+ *
+ * @fence_is_free  weft__fence_light_is_free(), for a caller that knows it to be.
  */
-static inline void weft__start_later_unpinned(struct worker *w, struct task *t)
+static inline __attribute__((always_inline)) void
+weft__start_later_unpinned(struct worker *w, struct task *t, bool fence_is_free)
 {
 	/* relaxed: only the owner writes it. */
 	int64_t bottom = atomic_load_explicit(&w->deque.bottom, memory_order_relaxed);
@@ -232,11 +238,11 @@ static inline void weft__start_later_unpinned(struct worker *w, struct task *t)
 		return;
 	}
 	weft__deque_put(&w->deque, bottom, t);
-	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	weft__fence_light_if(fence_is_free); /* store-load race with weft__sleep(): see park.c */
 	/* relaxed: the fence orders it. */
-	uint64_t idle = atomic_load_explicit(&w->rt->idle, memory_order_relaxed);
-	if (__builtin_expect(idle >> 32 != 0, 0) && SEARCHERS(idle) == 0)
-		weft__announce_start(w);
+	if (__builtin_expect(atomic_load_explicit(&w->rt->idle, memory_order_relaxed) >> 32 != 0,
+			     0))
+		weft__announce_start_if_unsearched(w);
 }
 
 /* Hands a task to the pool as a whole. Any thread. */

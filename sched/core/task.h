@@ -54,9 +54,11 @@ enum park {
 #define CANCEL_REACHED   4u /* a request for a task above it is set here too: family.h */
 
 /* struct task.flags */
-#define TASK_FORK     1u /* the memory is the forker's, who joins it and cannot give up */
-#define TASK_MEMBER   2u /* runs as a task of a group, which is .value until it ends */
-#define TASK_BRANCHES 4u /* may own branches: family.h */
+#define TASK_FORK     1u  /* the memory is the forker's, who joins it and cannot give up */
+#define TASK_MEMBER   2u  /* runs as a task of a group, which is .value until it ends */
+#define TASK_BRANCHES 4u  /* may own branches: family.h */
+#define TASK_ENDS     8u  /* has an .end */
+#define TASK_ORPHAN   16u /* has forked the process, and this is the child: process.c */
 
 /* struct task.family of a task that is no fork has this besides. */
 #define FAMILY_ROOT ((uintptr_t)1)
@@ -98,8 +100,8 @@ struct task {
 	/* Of whoever owns the task in its present state. */
 	struct weft_runtime *rt;
 	int16_t pin;   /* the worker that it must run on, or TASK_UNPINNED */
-	uint16_t home; /* where it was suspended last, or got an uncommon stack; or TASK_NO_HOME */
 	uint16_t mask; /* depth of weft_cancel_mask() */
+	uint16_t home; /* where it was suspended last, or got an uncommon stack; or TASK_NO_HOME */
 	uint16_t flags;
 
 	/* From here to .family all is 0 in a new task, except that a root is CANCEL_REACHED. */
@@ -170,6 +172,29 @@ static inline struct membership member_begin(struct task *t)
 	/* relaxed: no canceller knows the task yet. */
 	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
 	return member;
+}
+
+/* Gives the task something to be done at its end. By t. */
+static inline void task_set_end(struct task *t, struct task_end *end)
+{
+	t->end = end;
+	t->flags |= TASK_ENDS;
+}
+
+static_assert(offsetof(struct task, flags) == offsetof(struct task, home) + 2 &&
+		      offsetof(struct task, home) % 4 == 0,
+	      "the two are one word");
+
+/* Whether a fork that has run as a call has never left its worker, and has no end, branches or the
+ * like: one comparison for all. */
+static inline bool task_is_plain_fork(const struct task *t)
+{
+	const uint16_t plain[2] = {TASK_NO_HOME, TASK_FORK};
+	uint32_t word, plain_word;
+
+	memcpy(&word, &t->home, sizeof word);
+	memcpy(&plain_word, plain, sizeof plain_word);
+	return word == plain_word;
 }
 
 /* After the task's function, in the task. The caller may be on another worker afterwards. */

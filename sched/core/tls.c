@@ -9,7 +9,8 @@
  *
  * weft_fork() and weft_fork_join() are so short that the call of weft__worker(), and what has to
  * be kept over it, would be a tenth of them. They read the variable themselves and go on elsewhere,
- * in a tail call: nothing of theirs comes after a switch.
+ * in a tail call: nothing of theirs comes after a switch. What few machines and programs need of
+ * them is left out where the thread's worker is plain.
  */
 #include "tls.h"
 
@@ -20,7 +21,8 @@
 #include <weft/fork.h>
 
 static _Thread_local struct worker *this_worker WEFT__TLS_MODEL;
-static _Thread_local uint64_t this_identity WEFT__TLS_MODEL; /* 0: nobody has asked yet */
+static _Thread_local struct worker *plain_worker WEFT__TLS_MODEL; /* the same, or NULL */
+static _Thread_local uint64_t this_identity WEFT__TLS_MODEL;      /* 0: nobody has asked yet */
 
 WEFT__REREAD struct worker *weft__worker(void)
 {
@@ -28,10 +30,11 @@ WEFT__REREAD struct worker *weft__worker(void)
 	return this_worker;
 }
 
-WEFT__REREAD void weft__worker_set(struct worker *w)
+WEFT__REREAD void weft__worker_set(struct worker *w, bool plain)
 {
 	WEFT__READ_ANEW();
 	this_worker = w;
+	plain_worker = plain ? w : NULL;
 }
 
 WEFT__REREAD uint64_t weft__thread_identity(void)
@@ -61,11 +64,18 @@ WEFT__REREAD void weft__serve(struct weft_runtime *rt)
 WEFT__REREAD void weft_fork(weft_forked *storage, weft_fn *fn, void *arg)
 {
 	WEFT__READ_ANEW();
-	weft__fork(storage, fn, arg, this_worker);
+	struct worker *w = plain_worker;
+	if (__builtin_expect(w != NULL, 1))
+		weft__fork_plainly(storage, fn, arg, w);
+	else
+		weft__fork(storage, fn, arg, this_worker);
 }
 
 WEFT__REREAD void *weft_fork_join(weft_forked *storage)
 {
 	WEFT__READ_ANEW();
+	struct worker *w = plain_worker;
+	if (__builtin_expect(w != NULL, 1))
+		return weft__fork_join_plainly(storage, w);
 	return weft__fork_join(storage, this_worker);
 }

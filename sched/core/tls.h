@@ -5,6 +5,8 @@
 
 #include <weft/fork.h>
 
+#include <stdbool.h>
+
 struct weft_runtime;
 struct worker;
 
@@ -12,7 +14,14 @@ struct worker;
  * switch. */
 struct worker *weft__worker(void);
 
-void weft__worker_set(struct worker *w);
+/*
+ * Makes w the calling thread's; NULL: none.
+ *
+ * plain: forks and joins may leave out what few machines and programs need. There is no C++ runtime,
+ * mxcsr is loaded without a look (fpwords.h), and light fences are free. All of these hold for the
+ * whole process, so a task that hops goes from one plain worker to another.
+ */
+void weft__worker_set(struct worker *w, bool plain);
 
 /* Makes the identity of a thread that has none yet; identity.h has the function that asks. */
 uint64_t weft__new_thread_identity(void);
@@ -25,5 +34,9 @@ void weft__serve(struct weft_runtime *rt);
 /* fork.c: weft_fork() and weft_fork_join(), on the thread whose worker w is. */
 void weft__fork(weft_forked *storage, weft_fn *fn, void *arg, struct worker *w);
 void *weft__fork_join(weft_forked *storage, struct worker *w);
+
+/* The same where w is plain: weft__worker_set(). */
+void weft__fork_plainly(weft_forked *storage, weft_fn *fn, void *arg, struct worker *w);
+void *weft__fork_join_plainly(weft_forked *storage, struct worker *w);
 
 #endif

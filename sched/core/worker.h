@@ -49,8 +49,9 @@ struct worker {
 	size_t inline_span; /* and this many bytes above it */
 	int32_t patience;   /* so many fast paths more before it looks at the others (patience.c) */
 	uint32_t looks;     /* how often it has looked */
-	struct coro *leader; /* the thread's own stack */
-	int *errno_location; /* the thread's errno */
+	int32_t inline_patience; /* the same for inline joins */
+	struct coro *leader;     /* the thread's own stack */
+	int *errno_location;     /* the thread's errno */
 	/* the C++ runtime's state of the thread; not NULL: an empty one where that runtime is not */
 	struct eh_globals *eh_globals;
 	struct weft__thread *thread_state; /* the thread's: as stale as w after a switch */

@@ -156,7 +156,7 @@ void weft__worker_loop(struct worker *w)
 	w->errno_location = w->thread_state->errno_location;
 	w->eh_globals = w->thread_state->eh_globals ? w->thread_state->eh_globals : &no_exceptions;
 	weft__rcu_register();
-	weft__worker_set(w);
+	weft__worker_set(w, w->thread_state->plain && weft__fence_light_is_free());
 	if (w->rt->config.chaos.virtual_time)
 		weft__clock_begin_virtual();
 	while ((t = weft__find(w))) {
@@ -167,7 +167,7 @@ void weft__worker_loop(struct worker *w)
 	if (w->rt->config.chaos.virtual_time)
 		weft__clock_end_virtual();
 	weft__drop_idle_coros(w);
-	weft__worker_set(NULL);
+	weft__worker_set(NULL, false);
 	weft__rcu_unregister();
 	weft__overflow_thread_end(signal_stack);
 }

@@ -102,6 +102,15 @@ static inline void weft__fence_light(void)
 		weft__fence_full();
 }
 
+/* The hot side, by a caller that perhaps knows that it only stops the compiler. */
+static inline void weft__fence_light_if(bool is_free)
+{
+	if (is_free)
+		atomic_signal_fence(memory_order_seq_cst);
+	else
+		weft__fence_light();
+}
+
 /* The cold side. Any thread. A full fence for the caller in either mode. */
 void weft__fence_heavy(void);
 

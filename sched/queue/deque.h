@@ -170,8 +170,11 @@ static inline bool weft__deque_push(struct weft__deque *d, void *element)
 }
 
 /* Lowers bottom by one, to `bottom`, and then reads front: if its limit is not above, element
- * number bottom is taken; else see weft__deque_take_claimed(). Owner only. */
-static inline int64_t weft__deque_lower(struct weft__deque *d, int64_t bottom)
+ * number bottom is taken; else see weft__deque_take_claimed(). Owner only.
+ *
+ * @fence_is_free  weft__fence_light_is_free(), for a caller that knows it to be.
+ */
+static inline int64_t weft__deque_lower(struct weft__deque *d, int64_t bottom, bool fence_is_free)
 {
 	/* release: as in push, since a thief may get its bottom from here, and the elements below
 	 * it were published by earlier stores, which an acquire of this one must bring along. */
@@ -180,7 +183,7 @@ static inline int64_t weft__deque_lower(struct weft__deque *d, int64_t bottom)
 	/* Store-load race with weft__deque_steal(): we lower bottom, then read front; a thief
 	 * claims in front, then reads bottom. Either we see that the thief is at this element, or
 	 * it sees that it is no longer there. */
-	weft__fence_light();
+	weft__fence_light_if(fence_is_free);
 
 	/* relaxed: which side wins depends on the fence, and the element came from this thread. */
 	return atomic_load_explicit(&d->front, memory_order_relaxed);
@@ -198,7 +201,7 @@ static inline void *weft__deque_pop(struct weft__deque *d)
 
 	/* relaxed: the owner wrote it. */
 	void *element = atomic_load_explicit(&d->slots[bottom & d->mask], memory_order_relaxed);
-	int64_t front = weft__deque_lower(d, bottom);
+	int64_t front = weft__deque_lower(d, bottom, false);
 
 	if (__builtin_expect(weft__deque_is_unclaimed(front, bottom), 1))
 		return element;
@@ -208,9 +211,12 @@ static inline void *weft__deque_pop(struct weft__deque *d)
 /*
  * Takes the newest element if it is `element`. Owner only. false: it is not, or has been stolen. No
  * store and no fence when another one is at the bottom; no locked instruction either unless a thief
- * is at it.
+ * at it.
+ *
+ * @fence_is_free  as for weft__deque_lower()
  */
-static inline bool weft__deque_pop_if(struct weft__deque *d, void *element)
+static inline __attribute__((always_inline)) bool
+weft__deque_pop_if_by(struct weft__deque *d, void *element, bool fence_is_free)
 {
 	/* relaxed: only the owner writes both. */
 	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed) - 1;
@@ -220,11 +226,16 @@ static inline bool weft__deque_pop_if(struct weft__deque *d, void *element)
 	if (atomic_load_explicit(&d->slots[bottom & d->mask], memory_order_relaxed) != element)
 		return false;
 
-	int64_t front = weft__deque_lower(d, bottom);
+	int64_t front = weft__deque_lower(d, bottom, fence_is_free);
 
 	if (__builtin_expect(weft__deque_is_unclaimed(front, bottom), 1))
 		return true;
 	return weft__deque_take_claimed(d, bottom, front, element) != NULL;
+}
+
+static inline bool weft__deque_pop_if(struct weft__deque *d, void *element)
+{
+	return weft__deque_pop_if_by(d, element, false);
 }
 
 /*

@@ -164,7 +164,7 @@ static bool grow(struct task *t)
 		new->taken++;
 	}
 	free(old);
-	t->end = &new->end;
+	task_set_end(t, &new->end);
 	return true;
 }
 
