@@ -33,7 +33,7 @@ PARAMETER = re.compile(r'(?:(.*?)\(\*(\w+)\)\((.*)\)|(.*?)(\w+))$')
 MAY_BE_IGNORED = {'weft_blocking', 'weft_cancel', 'weft_coro_enter', 'weft_detach', 'weft_for', 'weft_local_delete',
                   'weft_runtime_destroy', 'weft_sleep', 'weft_sleep_until', 'weft_trim', 'weft_version', 'weft_worker_id'}
 
-Function = collections.namedtuple('Function', 'name result parameters prototype header must_check')
+Function = collections.namedtuple('Function', 'name result parameters prototype header must_check inline')
 Parameter = collections.namedtuple('Parameter', 'type name')
 
 
@@ -71,7 +71,7 @@ def functions(include):
                 else:
                     parsed.append(Parameter('function' if match[4] == 'weft_fn*' else match[4].strip(), match[5]))
             found[name] = Function(name, result, parsed, normal('%s %s(%s)' % (result, name, parameters)), header,
-                                   'WEFT_MUST_CHECK' in marks)
+                                   'WEFT_MUST_CHECK' in marks, 'WEFT_INLINE' in marks)
     return found
 
 
