@@ -11,12 +11,16 @@
  *   weft_group_fini(&g);
  *
  * A task of a group fails by returning a negative errno value: (void *)(intptr_t)-EIO. Every other
- * result, NULL or not, is success and is dropped.
+ * result, NULL or not, is success. Results are dropped, unless the group is told to keep them
+ * (weft_group_keep_results()).
+ *
+ * A limit on the tasks that run at a time makes a group a pool for work of any length: whoever spawns
+ * beyond the limit waits (weft_group_set_limit()).
  */
 #ifndef WEFT_GROUP_H
 #define WEFT_GROUP_H
 
-#include <weft/base.h>
+#include <weft/task.h>
 
 WEFT_BEGIN_DECLS
 
@@ -35,22 +39,124 @@ typedef struct weft_group {
  */
 WEFT_API void weft_group_init(weft_group *g);
 
-/* Ends the life of g. Nothing of it may be running (that aborts): weft_group_wait() first. Any
- * context. */
+/*
+ * Ends the life of g. Nothing of it may be running (that aborts): weft_group_wait() first. Results
+ * that nobody has received are dropped; then the runtimes of those tasks must still be there. Any
+ * context.
+ */
 WEFT_API void weft_group_fini(weft_group *g);
+
+/*
+ * Sets how many tasks of the group run at a time; 0: as many as there are, which is how a group begins.
+ * Whoever spawns beyond the limit waits until a task of the group has ended, first come, first
+ * served. A task counts from its spawn on, whether it has started or not.
+ *
+ * A lower limit than tasks are running ends none of them. A higher one lets those who wait go on.
+ *
+ * From any thread or task, at any time; does not suspend.
+ */
+WEFT_API void weft_group_set_limit(weft_group *g, size_t n);
 
 /*
  * Makes fn a task of the caller's runtime and of the group, which must live until the task has been
  * waited for. If the group has been cancelled, or a task of it has failed, the new one starts
  * cancelled.
  *
- * From a task, perhaps one of the group. Does not suspend. Everything before the call happens
- * before fn starts.
+ * From a task, perhaps one of the group. Suspends (and may hop) only where the group has a limit and
+ * has reached it: then it is a cancellation point. Everything before the call happens before fn
+ * starts; and so does everything in the task whose end has made room. Tasks of a group that all wait
+ * to spawn into it wait for ever; they take weft_group_try_spawn().
  *
  * 0; -EINVAL: g or fn is NULL; -EPERM: not in a task; -ENOMEM: no memory, or tasks are already
- * waiting for stacks (task.h). On failure fn will not run.
+ * waiting for stacks (task.h); -ECANCELED: the caller was cancelled while it would have waited. On
+ * failure fn will not run.
  */
 WEFT_API WEFT_MUST_CHECK int weft_group_spawn(weft_group *g, weft_fn *fn, void *arg);
+
+/* As weft_group_spawn(), but gives up at the deadline. -ETIMEDOUT: the limit is still reached. */
+WEFT_API WEFT_MUST_CHECK int weft_group_spawn_until(weft_group *g, weft_fn *fn, void *arg,
+						    int64_t deadline);
+
+/* As weft_group_spawn(), but does not wait. -EAGAIN: the limit is reached. */
+WEFT_API WEFT_MUST_CHECK int weft_group_try_spawn(weft_group *g, weft_fn *fn, void *arg);
+
+/* The call behind weft_group_spawn_with(). */
+WEFT_API WEFT_MUST_CHECK int weft_group_spawn_with_sized(weft_group *g,
+							 const struct weft_task_options *opt,
+							 size_t opt_size, weft_fn *fn, void *arg);
+
+/* As weft_group_spawn(), with options (task.h; borrowed for the call; NULL is the same as {0}).
+ * -EINVAL also: stack_size is out of range. */
+WEFT_INLINE WEFT_MUST_CHECK int
+weft_group_spawn_with(weft_group *g, const struct weft_task_options *opt, weft_fn *fn, void *arg)
+{
+	return weft_group_spawn_with_sized(g, opt, sizeof(struct weft_task_options), fn, arg);
+}
+
+/*
+ * As weft_group_spawn(), from any thread or task, and into any runtime, whose task fn becomes.
+ *
+ * @rt  NULL: the caller's own, see weft_runtime_self(). As for weft_submit() something must keep it
+ *      alive until fn starts, also while the call waits because of the limit, which blocks a thread.
+ *
+ * The group belongs to whoever has initialised it all the same. It becomes a part of what is
+ * cancelled with that task only if that task, or a fork of it, is the caller.
+ *
+ * As weft_group_spawn(), except -EPERM: rt is NULL and the caller has none, or the process was forked
+ * from one with a runtime.
+ */
+WEFT_API WEFT_MUST_CHECK int weft_group_submit(weft_group *g, weft_runtime *rt, weft_fn *fn,
+					       void *arg);
+
+/* As weft_group_submit(), but gives up at the deadline. -ETIMEDOUT: the limit is still reached. */
+WEFT_API WEFT_MUST_CHECK int weft_group_submit_until(weft_group *g, weft_runtime *rt, weft_fn *fn,
+						     void *arg, int64_t deadline);
+
+/* The call behind weft_group_submit_with(). */
+WEFT_API WEFT_MUST_CHECK int weft_group_submit_with_sized(weft_group *g, weft_runtime *rt,
+							  const struct weft_task_options *opt,
+							  size_t opt_size, weft_fn *fn, void *arg);
+
+/* As weft_group_submit(), with options, as weft_submit_with(). */
+WEFT_INLINE WEFT_MUST_CHECK int weft_group_submit_with(weft_group *g, weft_runtime *rt,
+						       const struct weft_task_options *opt,
+						       weft_fn *fn, void *arg)
+{
+	return weft_group_submit_with_sized(g, rt, opt, sizeof(struct weft_task_options), fn, arg);
+}
+
+/*
+ * Has the group keep the results of tasks that end from now on, for weft_group_next(). Call it before
+ * the first spawn. Results need no memory besides the control blocks of the tasks, which are kept
+ * until the result is received, or dropped by weft_group_fini(). Such a result lives no longer than
+ * the runtime of its task.
+ *
+ * From any thread or task; does not suspend.
+ */
+WEFT_API void weft_group_keep_results(weft_group *g);
+
+/*
+ * Receives the result of a task of the group: of the one that ended first, among those whose results
+ * nobody has received. Waits if there is none yet. Everything that task did, the destructors of its
+ * local values included, happens before the return.
+ *
+ * A result that is a negative errno value is received like every other one; the group has failed all
+ * the same, see weft_group_wait(), which waits for all tasks and leaves the results where they are.
+ *
+ * @ret_result  receives what the task's function returned; may be NULL.
+ *
+ * From a task that is not of the group (which may suspend and hop), or any thread (which blocks). A
+ * cancellation point.
+ *
+ * 0; -ECHILD: no result is left, and nothing of the group is running; -EINVAL: g is NULL, or keeps no
+ * results; -EDEADLK: the caller is a task of the group; -ECANCELED: the caller was cancelled while it
+ * would have waited.
+ */
+WEFT_API WEFT_MUST_CHECK int weft_group_next(weft_group *g, void **ret_result);
+
+/* As weft_group_next(), but gives up at the deadline. -ETIMEDOUT: no task has ended. */
+WEFT_API WEFT_MUST_CHECK int weft_group_next_until(weft_group *g, void **ret_result,
+						   int64_t deadline);
 
 /*
  * Waits until no task of the group is running. Everything they did, the destructors of their local

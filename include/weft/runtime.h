@@ -47,7 +47,7 @@
 #ifndef WEFT_RUNTIME_H
 #define WEFT_RUNTIME_H
 
-#include <weft/base.h>
+#include <weft/task.h>
 
 WEFT_BEGIN_DECLS
 
@@ -138,6 +138,21 @@ WEFT_API int weft_runtime_destroy(weft_runtime *rt);
  */
 WEFT_API WEFT_MUST_CHECK int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg,
 					 weft_task **ret_task);
+
+/* The call behind weft_submit_with(). */
+WEFT_API WEFT_MUST_CHECK int weft_submit_with_sized(weft_runtime *rt,
+						    const struct weft_task_options *opt,
+						    size_t opt_size, weft_fn *fn, void *arg,
+						    weft_task **ret_task);
+
+/* As weft_submit(), with options (task.h; borrowed for the call; NULL is the same as {0}). -EINVAL
+ * also: stack_size is out of range; or pinned is set, and the caller is no task of the runtime. */
+WEFT_INLINE WEFT_MUST_CHECK int weft_submit_with(weft_runtime *rt,
+						 const struct weft_task_options *opt, weft_fn *fn,
+						 void *arg, weft_task **ret_task)
+{
+	return weft_submit_with_sized(rt, opt, sizeof(struct weft_task_options), fn, arg, ret_task);
+}
 
 /*
  * The runtime that the caller belongs to: in a task its own, in the function of a weft_blocking() the

@@ -113,8 +113,8 @@ WEFT_API const char *weft_task_name(const weft_task *task);
  * returns -ECANCELED, outside of masked regions. It does not wait then, but lets other tasks have
  * their turn, as weft_yield() does. Its forks and groups, and theirs, are cancelled with it, at once, wherever
  * the task itself is: in a mutex, in a blocking call, in a masked region. Cancellation points:
- * sleep, join, semaphore, condition, barrier, latch, event, wait group, channel, select, and the wait
- * for a group.
+ * sleep, join, semaphore, condition, barrier, latch, event, wait group, channel, select, and the waits
+ * for a group, for a place in it, and for a result of it.
  *
  * @task  a handle, or the caller's own task. The handle must be valid until the task learns of the
  *        request. The task may then end, and be joined, at once: it does not learn of it before

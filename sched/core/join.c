@@ -157,6 +157,20 @@ static int join(struct task *t, int64_t deadline, void **ret_result)
 	return 0;
 }
 
+void weft__join_ending(struct task *t, void **ret_result)
+{
+	struct worker *w = weft__worker();
+	struct weft_runtime *rt = t->rt;
+	bool visits = !w || w->rt != rt;
+
+	if (visits)
+		visit_begin(rt);
+	await_done(t);
+	finish(w, t, ret_result);
+	if (visits)
+		visit_end(rt);
+}
+
 int weft_join(weft_task *task, void **ret_result)
 {
 	struct task *t = task_of_handle(task);

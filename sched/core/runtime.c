@@ -7,6 +7,7 @@
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
 #include "sched/os/membarrier.h"
+#include "spawn.h"
 #include "src/alloc.h"
 #include "src/fatal.h"
 #include "src/sized.h"
@@ -202,52 +203,6 @@ int weft_runtime_destroy(weft_runtime *rt)
 	return 0;
 }
 
-/* A control block for a task from a thread that is no worker of rt. */
-static struct task *alloc_outside(struct weft_runtime *rt)
-{
-	weft__lock(&rt->outside_lock);
-	struct task *t = weft__task_pool_alloc(&rt->outside_tasks);
-	weft__unlock(&rt->outside_lock);
-	return t;
-}
-
-/* By a visitor. */
-static int submit_from_outside(struct weft_runtime *rt, weft_fn *fn, void *arg,
-			       weft_task **ret_task)
-{
-	if (out_of_stacks(rt, NULL))
-		return -ENOMEM;
-	struct task *t = alloc_outside(rt);
-	if (!t)
-		return weft__note_shortage(rt);
-	task_init(t, rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
-	san_release(t);
-	/* relaxed: the queue publishes it before the task can end. */
-	atomic_fetch_add_explicit(&rt->injected_spawned, 1, memory_order_relaxed);
-	if (ret_task)
-		*ret_task = task_handle(t);
-	weft__inject_from_outside(rt, t);
-	return 0;
-}
-
-int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
-{
-	struct worker *w = weft__worker();
-
-	if (!fn)
-		return -EINVAL;
-	if (!rt)
-		rt = weft_runtime_self();
-	if (!rt || weft__is_orphan())
-		return -EPERM;
-	if (w && rt == w->rt)
-		return weft_spawn(fn, arg, ret_task);
-	visit_begin(rt);
-	int rc = submit_from_outside(rt, fn, arg, ret_task);
-	visit_end(rt);
-	return rc;
-}
-
 /* What somebody's main() may take for granted. */
 static size_t main_stack_size(void)
 {
@@ -308,7 +263,7 @@ static int run(const struct weft_runtime_options *opt, weft_fn *fn, void *arg, v
 	int rc = runtime_new(opt, true, &rt);
 	if (rc < 0)
 		goto err_runtime;
-	struct task *t = alloc_outside(rt);
+	struct task *t = weft__task_alloc_outside(rt);
 	if (!t) {
 		rc = -ENOMEM;
 		goto err_task;

@@ -195,9 +195,9 @@ void weft__cool_coros(struct worker *w);
 /* The bottom frame of every task's stack. */
 void weft__task_main(void *value);
 
-/* task.c: as weft_spawn(), of a detached task that is a member of a group. main calls
- * member_begin(). */
-int weft__spawn_member(weft_fn *main, void *arg, const struct membership *member);
+/* join.c: as weft_join(), for a task that nobody else can join, and that is on the way to its end and
+ * waits for nothing any more. Does not suspend. Any thread; the runtime is there until the return. */
+void weft__join_ending(struct task *t, void **ret_result);
 
 /* ready.c: making tasks runnable. */
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Tasks as their users see them: spawning, yielding, and what a task can ask about itself. */
 #include "identity.h"
-#include "runtime.h"
+#include "spawn.h"
 #include "src/alloc.h"
-#include "src/sized.h"
 #include "src/stack_env.h"
 
 #include <weft/task.h>
@@ -13,24 +12,44 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct task_cold *cold_new(const struct weft_task_options *opt)
+int weft__cold_new(struct weft_runtime *rt, struct worker *w, const struct weft_task_options *opt,
+		   struct task_cold **ret_cold)
 {
-	struct task_cold *cold = weft__calloc(1, sizeof *cold);
+	size_t stack_size = opt->stack_size;
+	struct task_cold *cold = NULL;
 
-	if (cold) {
+	if (stack_size != 0 && (stack_size < WEFT__STACK_MIN || stack_size > WEFT__STACK_MAX))
+		return -EINVAL;
+	if (opt->pinned && !w)
+		return -EINVAL;
+	if (stack_size != 0 || opt->name) {
+		cold = weft__calloc(1, sizeof *cold);
+		if (!cold)
+			return weft__note_shortage(rt);
 		if (opt->name)
 			strncpy(cold->name, opt->name, sizeof cold->name - 1);
 	}
-	return cold;
+	if (stack_size != 0 && weft__reserve_enter(rt, w, stack_size, &cold->reserve) < 0) {
+		free(cold);
+		return weft__note_shortage(rt);
+	}
+	*ret_cold = cold;
+	return 0;
 }
 
-/* The common part, compiled once for each kind of spawn. member: NULL: it is in no group. */
-static inline __attribute__((always_inline)) int spawn(const struct weft_task_options *opt,
-						       weft_fn *fn, void *arg,
-						       const struct membership *member,
-						       weft_task **ret_task)
+void weft__cold_free(struct weft_runtime *rt, struct task_cold *cold)
 {
-	struct worker *w = weft__worker();
+	if (cold && cold->reserve)
+		weft__reserve_leave(rt, cold->reserve, NULL);
+	free(cold);
+}
+
+/* The common part, compiled once for each kind of spawn. w: the caller's. member: NULL: it is in no
+ * group. */
+static inline __attribute__((always_inline)) int
+spawn(struct worker *w, const struct weft_task_options *opt, weft_fn *fn, void *arg,
+      const struct membership *member, weft_task **ret_task)
+{
 	struct task_cold *cold = NULL;
 
 	if (!fn)
@@ -39,26 +58,20 @@ static inline __attribute__((always_inline)) int spawn(const struct weft_task_op
 		return -EPERM;
 	if (out_of_stacks(w->rt, w))
 		return -ENOMEM;
-	if (opt && opt->stack_size != 0 &&
-	    (opt->stack_size < WEFT__STACK_MIN || opt->stack_size > WEFT__STACK_MAX))
-		return -EINVAL;
-	if (opt && (opt->stack_size != 0 || opt->name)) {
-		cold = cold_new(opt);
-		if (!cold)
-			return weft__note_shortage(w->rt);
+	if (opt) {
+		int rc = weft__cold_new(w->rt, w, opt, &cold);
+		if (rc < 0)
+			return rc;
 	}
 	struct task *t = weft__task_pool_alloc(&w->tasks);
-	if (__builtin_expect(!t, 0))
-		goto err_task;
-	if (opt && opt->stack_size != 0 &&
-	    weft__reserve_enter(w->rt, w, opt->stack_size, &cold->reserve) < 0)
-		goto err_stack;
+	if (__builtin_expect(!t, 0)) {
+		weft__cold_free(w->rt, cold);
+		return weft__note_shortage(w->rt);
+	}
 	task_init(t, w->rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
 	t->cold = cold;
-	if (member) {
-		t->group = member->group;
-		t->member_fn = member->fn;
-	}
+	if (member)
+		member_put(t, member);
 	if (opt && opt->pinned) {
 		t->pin = (int16_t)w->id;
 		w->pinned++;
@@ -72,31 +85,31 @@ static inline __attribute__((always_inline)) int spawn(const struct weft_task_op
 		return 0;
 	weft__start_later(w, t);
 	return 0;
-
-err_stack:
-	weft__task_pool_free(&w->tasks, t);
-err_task:
-	free(cold);
-	return weft__note_shortage(w->rt);
 }
 
 int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task)
 {
-	return spawn(NULL, fn, arg, NULL, ret_task);
-}
-
-int weft__spawn_member(weft_fn *main, void *arg, const struct membership *member)
-{
-	return spawn(NULL, main, arg, member, NULL);
+	return spawn(weft__worker(), NULL, fn, arg, NULL, ret_task);
 }
 
 int weft_spawn_with_sized(const struct weft_task_options *opt, size_t opt_size, weft_fn *fn,
 			  void *arg, weft_task **ret_task)
 {
-	struct weft_task_options known = {0};
-	int rc = opt ? take_sized(&known, sizeof known, opt, opt_size) : 0;
+	struct weft_task_options known;
+	int rc = task_options(&known, opt, opt_size);
 
-	return rc < 0 ? rc : spawn(&known, fn, arg, NULL, ret_task);
+	return rc < 0 ? rc : spawn(weft__worker(), &known, fn, arg, NULL, ret_task);
+}
+
+int weft__spawn_member(struct worker *w, weft_fn *main, void *arg, const struct membership *member)
+{
+	return spawn(w, NULL, main, arg, member, NULL);
+}
+
+int weft__spawn_member_with(struct worker *w, const struct weft_task_options *opt, weft_fn *main,
+			    void *arg, const struct membership *member)
+{
+	return spawn(w, opt, main, arg, member, NULL);
 }
 
 void weft_yield(void)

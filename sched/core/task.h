@@ -90,8 +90,12 @@ struct task_end {
 };
 
 struct task {
-	/* The link of the one queue that holds it, or of its pool's free list. */
-	struct weft__wfcq_node link;
+	union {
+		/* The link of the one queue that holds it. */
+		struct weft__wfcq_node link;
+		/* Of a member of a group that ends, and whose result is kept. */
+		struct task *next_result;
+	};
 
 	/* Immutable while it is unstarted; then of whoever runs it. */
 	weft_fn *fn;
@@ -159,6 +163,13 @@ static inline __attribute__((always_inline)) void task_prefetch(const void *t, u
 	__builtin_prefetch((const char *)t + offsetof(struct task, coro), 1);
 	__builtin_prefetch((const char *)t + offsetof(struct task, pin), 1);
 	coro_prefetch(hint);
+}
+
+/* Puts the membership in. By who makes the task, after task_init(). */
+static inline void member_put(struct task *t, const struct membership *member)
+{
+	t->group = member->group;
+	t->member_fn = member->fn;
 }
 
 /* Takes the membership out, by the member that starts. From then on messages name the user's

@@ -348,6 +348,7 @@ static void *pin_a_few(void *arg)
 void workload_runtime(void)
 {
 	struct weft_runtime_options options = {.workers = 2};
+	struct weft_task_options large = {.name = "large", .stack_size = 512 << 10};
 	weft_runtime *rt, *other;
 	weft_task *task;
 
@@ -366,6 +367,8 @@ void workload_runtime(void)
 	submit_and_join(rt);
 	set_workers(rt, 2);
 	set_workers(rt, 6);
+	CALL_FOR(task, MAY_LACK_MEMORY, weft_submit_with(rt, &large, give_back, NULL, &task));
+	MUST(weft_join(task, NULL) == 0);
 	/* One that nobody joins. */
 	CALL_FOR(task, MAY_LACK_MEMORY, weft_submit(rt, give_back, NULL, &task));
 	MUST(weft_runtime_destroy(rt) == 0);

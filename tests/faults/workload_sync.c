@@ -105,6 +105,35 @@ static void *sleep_until_cancelled(void *arg)
 	return arg;
 }
 
+static void *give_back(void *arg)
+{
+	return arg;
+}
+
+/* A group with a limit, whose results are received: as many as were spawned, and no place is lost where
+ * a spawn fails. */
+static void pass_results(void)
+{
+	struct weft_task_options named = {.name = "member"};
+	void *result = NULL;
+	uintptr_t spawned = 0, received = 0;
+	weft_group g;
+
+	weft_group_init(&g);
+	weft_group_keep_results(&g);
+	weft_group_set_limit(&g, 2);
+	for (uintptr_t i = 1; i <= 8; i++) {
+		const struct weft_task_options *opt = i % 2 ? &named : NULL;
+		CALL(MAY_LACK_MEMORY, weft_group_spawn_with(&g, opt, give_back, (void *)i));
+		spawned += i;
+	}
+	while (weft_group_next(&g, &result) == 0)
+		received += (uintptr_t)result;
+	MUST(received == spawned);
+	MUST(weft_group_wait(&g) == 0);
+	weft_group_fini(&g);
+}
+
 static void *sync_main(void *arg)
 {
 	struct shared *s = arg;
@@ -120,6 +149,7 @@ static void *sync_main(void *arg)
 	CALL(MAY_LACK_MEMORY, weft_group_spawn(&failing, fail, NULL));
 	MUST(weft_group_wait(&failing) == -EIO);
 	weft_group_fini(&failing);
+	pass_results();
 	MUST(weft_latch_wait(&s->latch) == 0);
 	weft_event_set(&s->event);
 	MUST(weft_group_wait(&crew) == 0);

@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <pthread.h>
+#include <string.h>
 
 #define THREADS 4
 
@@ -142,10 +143,90 @@ static void test_to_the_runtime_of_weft_run(void **state)
 	assert_null(weft_runtime_self());
 }
 
+/* More than a common stack has. */
+static __attribute__((noinline)) void use_large_stack(void)
+{
+	volatile char frame[(size_t)400 << 10];
+
+	frame[0] = 1;
+	frame[sizeof(frame) - 1] = frame[0];
+}
+
+/* Options: the name, the stack, and the worker, which only a task of the runtime has. */
+static void *check_options(void *arg)
+{
+	const struct weft_task_options *opt = arg;
+
+	CHECK(strcmp(weft_task_name(NULL), opt->name ? opt->name : "") == 0);
+	if (opt->stack_size > 0)
+		use_large_stack();
+	for (int i = 0, id = weft_worker_id(); opt->pinned && i < 20; i++) {
+		weft_yield();
+		CHECK(weft_worker_id() == id);
+	}
+	return arg;
+}
+
+static struct weft_task_options named = {.name = "submitted"}, large = {.stack_size = 1 << 20},
+				pinned = {.name = "pinned", .pinned = true}, none = {0},
+				bad = {.stack_size = 1};
+
+static int submit_and_join(weft_runtime *rt, const struct weft_task_options *opt,
+			   struct weft_task_options *expected)
+{
+	void *result = NULL;
+	weft_task *task;
+	int rc = weft_submit_with(rt, opt, check_options, expected, &task);
+
+	if (rc < 0)
+		return rc;
+	if (expected->name)
+		CHECK(strcmp(weft_task_name(task), expected->name) == 0);
+	CHECK(weft_join(task, &result) == 0);
+	CHECK(result == expected);
+	return 0;
+}
+
+static void *submit_with_options(void *arg)
+{
+	CHECK(submit_and_join(NULL, &named, &named) == 0);
+	CHECK(submit_and_join(arg, &named, &named) == 0);
+	CHECK(submit_and_join(arg, &large, &large) == 0);
+	CHECK(submit_and_join(arg, NULL, &none) == 0);
+	CHECK(submit_and_join(weft_runtime_self(), &pinned, &pinned) == 0);
+	CHECK(submit_and_join(arg, &pinned, &pinned) == (arg == weft_runtime_self() ? 0 : -EINVAL));
+	CHECK(submit_and_join(arg, &bad, &bad) == -EINVAL);
+	return NULL;
+}
+
+static void test_options(void **state)
+{
+	weft_runtime *rt = assert_create(2);
+	weft_task *task = (weft_task *)&token;
+
+	(void)state;
+	assert_int_equal(weft_submit(rt, submit_with_options, rt, &task), 0);
+	assert_int_equal(weft_join(task, NULL), 0);
+	assert_run(2, submit_with_options, rt); /* of another runtime */
+	assert_int_equal(submit_and_join(rt, &named, &named), 0);
+	assert_int_equal(submit_and_join(rt, &large, &large), 0);
+	assert_int_equal(submit_and_join(rt, NULL, &none), 0);
+	assert_int_equal(weft_submit_with(rt, &named, check_options, &named, NULL), 0);
+	task = (weft_task *)&token;
+	assert_int_equal(weft_submit_with(rt, &pinned, check_options, &pinned, &task), -EINVAL);
+	assert_int_equal(weft_submit_with(rt, &bad, check_options, &bad, &task), -EINVAL);
+	assert_int_equal(weft_submit_with(rt, &named, NULL, &named, &task), -EINVAL);
+	assert_int_equal(weft_submit_with(NULL, &named, check_options, &named, &task), -EPERM);
+	assert_ptr_equal(task, &token);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_arguments),
+		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_from_many_threads),
 		cmocka_unit_test(test_from_a_task_to_its_own_runtime),
 		cmocka_unit_test(test_from_tasks_to_another_runtime),

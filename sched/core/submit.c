@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* Submitting: a task from a thread that is no worker of the runtime. It is a visitor: runtime.h. */
+#include "process.h"
+#include "spawn.h"
+
+#include <weft/runtime.h>
+
+#include <errno.h>
+
+struct task *weft__task_alloc_outside(struct weft_runtime *rt)
+{
+	weft__lock(&rt->outside_lock);
+	struct task *t = weft__task_pool_alloc(&rt->outside_tasks);
+	weft__unlock(&rt->outside_lock);
+	return t;
+}
+
+/* By a visitor. */
+static int submit(struct weft_runtime *rt, const struct weft_task_options *opt, weft_fn *fn,
+		  void *arg, const struct membership *member, weft_task **ret_task)
+{
+	struct task_cold *cold = NULL;
+
+	if (out_of_stacks(rt, NULL))
+		return -ENOMEM;
+	if (opt) {
+		int rc = weft__cold_new(rt, NULL, opt, &cold);
+		if (rc < 0)
+			return rc;
+	}
+	struct task *t = weft__task_alloc_outside(rt);
+	if (!t) {
+		weft__cold_free(rt, cold);
+		return weft__note_shortage(rt);
+	}
+	task_init(t, rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
+	t->cold = cold;
+	if (member)
+		member_put(t, member);
+	san_release(t);
+	/* relaxed: the queue publishes it before the task can end. */
+	atomic_fetch_add_explicit(&rt->injected_spawned, 1, memory_order_relaxed);
+	if (ret_task)
+		*ret_task = task_handle(t);
+	weft__inject_from_outside(rt, t);
+	return 0;
+}
+
+int weft__submit_from_outside(struct weft_runtime *rt, const struct weft_task_options *opt,
+			      weft_fn *fn, void *arg, const struct membership *member,
+			      weft_task **ret_task)
+{
+	visit_begin(rt);
+	int rc = submit(rt, opt, fn, arg, member, ret_task);
+	visit_end(rt);
+	return rc;
+}
+
+int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
+{
+	struct worker *w = weft__worker();
+
+	if (!fn)
+		return -EINVAL;
+	if (!rt)
+		rt = weft_runtime_self();
+	if (!rt || weft__is_orphan())
+		return -EPERM;
+	if (w && rt == w->rt)
+		return weft_spawn(fn, arg, ret_task);
+	return weft__submit_from_outside(rt, NULL, fn, arg, NULL, ret_task);
+}
+
+int weft_submit_with_sized(weft_runtime *rt, const struct weft_task_options *opt, size_t opt_size,
+			   weft_fn *fn, void *arg, weft_task **ret_task)
+{
+	struct weft_task_options known;
+	int rc = task_options(&known, opt, opt_size);
+	struct worker *w = weft__worker();
+
+	if (rc < 0)
+		return rc;
+	if (!fn)
+		return -EINVAL;
+	if (!rt)
+		rt = weft_runtime_self();
+	if (!rt || weft__is_orphan())
+		return -EPERM;
+	if (w && rt == w->rt)
+		return weft_spawn_with(&known, fn, arg, ret_task);
+	return weft__submit_from_outside(rt, &known, fn, arg, NULL, ret_task);
+}
