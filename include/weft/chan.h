@@ -2,21 +2,23 @@
 /*
  * Channels: queues of elements of one size, copied in and out, between any number of senders and
  * receivers. With capacity 0 a send and a receive meet (rendezvous): neither returns before the
- * other has come. With a capacity a send waits only while so many elements are in the channel.
+ * other has come. With a capacity a send waits only while the channel holds that many elements.
  * weft_select() waits for the first of several sends and receives that can go on.
  *
- * What one sender sends arrives in that order; those who wait are served in the order in which they
- * came. An element of more than 4096 bytes counts as sent when it has been copied, so that others,
- * which are sent meanwhile, do not wait for it; while it is copied in or out, neither can it be
- * received nor can another one have its place.
+ * Order. The elements of one sender arrive in the order in which it sends them. Callers that wait are
+ * served in the order in which they came. An element of more than 4096 bytes counts as sent when it
+ * has been copied. So elements that others send meanwhile do not wait for it. While it is copied, in
+ * or out, nobody can receive it, and its place stays taken.
  *
  * All calls are made from tasks (which may suspend and hop) and from plain threads (which block),
- * with or without a runtime. Memory order: a send happens before the matching receive returns; with
- * capacity k the n-th receive happens before the (n + k)-th send returns, so that with capacity 0
- * each of the two happens before the other returns; the close happens before each call that returns
- * -EPIPE.
+ * with or without a runtime.
  *
- * Cancellation points: every call that would wait. One that is cancelled has sent or taken nothing.
+ * Memory order. A send happens before the matching receive returns. With capacity k the n-th receive
+ * happens before the (n + k)-th send returns; so with capacity 0 each of the two happens before the
+ * other returns. The close happens before each call that returns -EPIPE.
+ *
+ * Every call that would wait is a cancellation point. A call that is cancelled has sent or taken
+ * nothing.
  */
 #ifndef WEFT_CHAN_H
 #define WEFT_CHAN_H
@@ -30,25 +32,27 @@ typedef struct weft_chan weft_chan;
 /*
  * Creates a channel.
  *
- * @elem_size  bytes of an element; 0: elements are mere signals.
+ * @elem_size  bytes of an element; 0: elements are signals without content.
  * @capacity   how many elements it holds before a send waits; 0: rendezvous. The memory is
  *             allocated at once.
  * @ret_chan   the channel, owned by the caller until weft_chan_destroy(). Must not be NULL.
  *
  * From any thread or task. Does not suspend.
  *
- * 0; -EINVAL: ret_chan is NULL; -ENOMEM: no memory, or elem_size times capacity is more than there
- * can be.
+ * 0; -EINVAL: ret_chan is NULL; -ENOMEM: no memory, or elem_size times capacity is too large a
+ * number.
  */
 WEFT_API WEFT_MUST_CHECK int weft_chan_create(size_t elem_size, size_t capacity,
 					      weft_chan **ret_chan);
 
 /*
- * Frees the channel, closed or not, with the elements in it. NULL is ignored. Nobody may wait in it
- * (that aborts) or call anything on it any more. A weft_select() uses all its channels until it
- * returns; a plain send counts as over as soon as its element has been received, so the receiver of
- * the last one may destroy the channel, and with capacity 0 a plain receive counts as over as soon
- * as its send has returned.
+ * Frees the channel, closed or not, with the elements in it. NULL is ignored. If somebody waits in
+ * the channel the call aborts. No call on the channel may run any more:
+ *
+ *   (a) A plain send is over as soon as its element has been received. So the receiver of the last
+ *       element may destroy the channel.
+ *   (b) With capacity 0 a plain receive is over as soon as its send has returned.
+ *   (c) A weft_select() uses all its channels until it returns.
  *
  * From any thread or task. Does not suspend.
  */
@@ -56,9 +60,10 @@ WEFT_API void weft_chan_destroy(weft_chan *ch);
 
 /*
  * References, for a channel whose last user is not known beforehand. weft_chan_create() makes the
- * first one. Each user that may outlive the others has one: somebody who has one takes another for
- * it. The last weft_chan_unref() destroys the channel, in place of weft_chan_destroy(), which is
- * misuse while there is more than one. A reference does not close the channel. NULL is ignored.
+ * first one. Each user that may outlive the others has one; take it with weft_chan_ref() before you
+ * hand the channel over. The last weft_chan_unref() destroys the channel, in place of
+ * weft_chan_destroy(), which is misuse while there are more. An unref does not close the channel.
+ * NULL is ignored.
  *
  * Do not suspend. Everything before an unref happens before the channel is freed.
  */
@@ -66,8 +71,8 @@ WEFT_API void weft_chan_ref(weft_chan *ch);
 WEFT_API void weft_chan_unref(weft_chan *ch);
 
 /*
- * Closes the channel: no more sends. Those who wait in it are woken with -EPIPE; what is in it can
- * still be received. Either side may close, also both: closing a closed channel does nothing.
+ * Closes the channel: later sends fail. The waits in it end with -EPIPE. Elements in it can still be
+ * received. Either side may close it, or both: a second close does nothing.
  *
  * From any thread or task. Does not suspend.
  */
@@ -109,9 +114,8 @@ WEFT_API WEFT_MUST_CHECK int weft_chan_recv_until(weft_chan *ch, void *ret_elem,
 WEFT_API WEFT_MUST_CHECK int weft_chan_try_recv(weft_chan *ch, void *ret_elem);
 
 /*
- * How many elements are in the channel just now; how many it can hold; whether it is closed. What
- * they say may no longer be so at the return, except that a channel stays closed. NULL: 0 and
- * false.
+ * How many elements are in the channel at present; how many it can hold; whether it is closed. The
+ * answer may be out of date at the return, except that a channel stays closed. NULL: 0 and false.
  *
  * Any context. Do not suspend.
  */
@@ -138,11 +142,10 @@ WEFT_API WEFT_MUST_CHECK int weft_select_ordered_sized(struct weft_case *cases, 
 						       size_t n, int64_t deadline);
 
 /*
- * Carries out exactly one of the cases: the first that can go on without waiting, or one of those
- * that can, chosen at random and each as likely. A closed channel is ready: a send on it, and a
- * receive once it is empty, with ret_status -EPIPE. A program that wants to wait for the others
- * only sets that case's chan to NULL.
- * Where several cases wait on one channel for the same operation, each is as likely to be taken.
+ * Carries out exactly one of the cases: the first that can go on. If several can, each of them is as
+ * likely to be taken; so are several cases that wait on one channel for the same operation. On a
+ * closed channel a send can go on, and so can a receive once the channel is empty; ret_status is then
+ * -EPIPE. To drop such a case set its chan to NULL.
  *
  * @cases     n of them, borrowed for the call. The same channel may stand in several, for both
  *            operations: they never meet each other. n may be 0.
@@ -150,7 +153,7 @@ WEFT_API WEFT_MUST_CHECK int weft_select_ordered_sized(struct weft_case *cases, 
  *            call at which none of the cases could go on.
  *
  * The index of the case taken; -ETIMEDOUT: no case could go on before the deadline; -ECANCELED: the
- * task was cancelled while it waited; in both nothing was sent or taken; -EINVAL: an op is none, a
+ * task was cancelled while it waited; in both cases nothing was sent or taken; -EINVAL: an op is unknown, a
  * send's elem is NULL (and elem_size is not 0), cases is NULL (and n is not 0), or n is more than
  * INT_MAX; -ENOMEM: no memory to wait for more than 16 cases.
  */
