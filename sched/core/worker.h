@@ -41,6 +41,7 @@ struct worker {
 	/* immutable */
 	struct weft_runtime *rt;
 	uint16_t id;
+	uint64_t mark; /* (id + 1) << 32: a hint of who holds a mutex */
 
 	/* owner only */
 	struct task *task;  /* what runs here; NULL: the leader */

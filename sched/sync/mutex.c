@@ -257,23 +257,40 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 		weft__wait_wake(wakeup);
 }
 
-static inline int lock_until(struct mutex *m, int64_t deadline, const char *call)
+/* By anyone. */
+static __attribute__((noinline)) int lock_by_anyone(struct mutex *m, int64_t deadline,
+						    const char *call)
 {
 	struct worker *w = weft__worker();
-	uint64_t self = identity_on(w);
 
-	if (w && __builtin_expect(w->patience <= 0, 0) && deadline > 0)
+	if (w && w->patience <= 0 && deadline > 0)
 		w = weft__out_of_patience(w);
+	uint64_t self = identity_on(w);
 	if (mutex_lock_fast(m, self)) {
 		mutex_note_holder(m, w);
-		/* Here, and not above: the store would delay the compare-and-swap. */
-		if (w)
-			w->patience--;
 	} else {
 		int rc = weft__mutex_lock_slow(m, w, self, deadline, call);
 		if (rc < 0)
 			return rc;
 	}
+	san_acquire(m);
+	return 0;
+}
+
+/* What is usual is here: a task that has an identity and patience takes a free mutex. */
+static inline __attribute__((always_inline)) int lock_until(struct mutex *m, int64_t deadline,
+							    const char *call)
+{
+	struct worker *w = weft__worker();
+
+	if (__builtin_expect(!w || !w->task || w->patience <= 0, 0))
+		return lock_by_anyone(m, deadline, call);
+	uint64_t self = atomic_load_explicit(&w->task->identity, memory_order_relaxed);
+	if (__builtin_expect(self == 0 || !mutex_lock_fast(m, self), 0))
+		return lock_by_anyone(m, deadline, call);
+	mutex_note_holder(m, w);
+	/* Here, and not above: the store would delay the compare-and-swap. */
+	w->patience--;
 	san_acquire(m);
 	return 0;
 }

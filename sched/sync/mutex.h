@@ -95,7 +95,7 @@ static inline void mutex_note_holder(struct mutex *m, struct worker *w)
 	/* relaxed, both: hints */
 	if (w)
 		atomic_store_explicit(&m->held_at,
-				      (uint64_t)(w->id + 1u) << 32 |
+				      w->mark |
 					      atomic_load_explicit(&w->picks, memory_order_relaxed),
 				      memory_order_relaxed);
 }

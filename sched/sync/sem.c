@@ -76,12 +76,18 @@ void weft_sem_fini(weft_sem *sem)
 	san_forget(s, sizeof(*s));
 }
 
-/* Takes n, at least 1, if there are so many and nobody waits. */
+/* Whether n can be taken from a word: there are so many, and nobody waits. */
+static inline bool has(uint64_t word, unsigned n)
+{
+	return word >= n && !(word & (LOCKED | QUEUED));
+}
+
+/* Takes n, at least 1, if that is possible. */
 static inline bool take(struct sem *s, unsigned n)
 {
 	uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
 
-	while (word >= n && !(word & (LOCKED | QUEUED))) {
+	while (has(word, n)) {
 		/* acquire: what was done before the release that gave it. */
 		if (atomic_compare_exchange_weak_explicit(
 			    &s->word, &word, word - n, memory_order_acquire, memory_order_relaxed))
@@ -199,21 +205,48 @@ static inline __attribute__((always_inline)) int wait_for_counts(struct sem *s, 
 	return sync_errno(outcome);
 }
 
-static inline __attribute__((always_inline)) int acquire_until(struct sem *s, unsigned n,
-							       int64_t deadline)
+static __attribute__((noinline)) int wait_for_one(struct sem *s, int64_t deadline)
+{
+	return wait_for_counts(s, 1, deadline);
+}
+
+static __attribute__((noinline)) int wait_for_many(struct sem *s, unsigned n, int64_t deadline)
+{
+	return wait_for_counts(s, n, deadline);
+}
+
+/* Counts what need not wait, before it is taken: afterwards the semaphore may be gone. */
+static inline void count_call(struct sem *s, int64_t deadline)
 {
 	/* relaxed, both: only how often the caller looks at other tasks follows from it. */
 	uint32_t call = atomic_load_explicit(&s->calls, memory_order_relaxed) + 1;
+
 	atomic_store_explicit(&s->calls, call, memory_order_relaxed);
 	if (__builtin_expect(call % WEFT__PATIENCE == 0, 0) && deadline > 0)
 		weft__fast_path_in_object();
-	if (!take(s, n)) {
-		int rc = deadline <= 0 ? -ETIMEDOUT : wait_for_counts(s, n, deadline);
-		if (rc < 0)
-			return rc;
+}
+
+static inline __attribute__((always_inline)) int acquire_until(struct sem *s, unsigned n,
+							       int64_t deadline)
+{
+	/* relaxed: a hint. */
+	if (has(atomic_load_explicit(&s->word, memory_order_relaxed), n)) {
+		count_call(s, deadline);
+		if (__builtin_expect(take(s, n), 1)) {
+			san_acquire(s);
+			return 0;
+		}
 	}
-	san_acquire(s);
-	return 0;
+	if (deadline <= 0)
+		return -ETIMEDOUT;
+#ifdef WEFT_TSAN_USER
+	int rc = wait_for_many(s, n, deadline);
+	if (rc == 0)
+		san_acquire(s);
+	return rc;
+#else
+	return n == 1 ? wait_for_one(s, deadline) : wait_for_many(s, n, deadline);
+#endif
 }
 
 int weft_sem_acquire(weft_sem *sem)
@@ -287,21 +320,11 @@ static inline void release_one_locked(struct sem *s)
 	release_many_locked(s, 1);
 }
 
-void weft_sem_release(weft_sem *sem, unsigned n)
+static __attribute__((noinline)) void release(struct sem *s, unsigned n)
 {
-	struct sem *s = (struct sem *)sem;
-
-	if (n == 0)
-		return;
 	san_release(s);
 	for (;;) {
 		uint64_t word = await_unlocked(s);
-		if (word == QUEUED && n == 1) {
-			if (!lock_from(s, word))
-				continue;
-			release_one_locked(s);
-			return;
-		}
 		if (word & QUEUED) {
 			if (!lock_from(s, word))
 				continue;
@@ -314,5 +337,20 @@ void weft_sem_release(weft_sem *sem, unsigned n)
 		if (atomic_compare_exchange_weak_explicit(
 			    &s->word, &word, word + n, memory_order_release, memory_order_relaxed))
 			return;
+	}
+}
+
+/* The usual ways make no call that returns, so they save no registers. */
+void weft_sem_release(weft_sem *sem, unsigned n)
+{
+	struct sem *s = (struct sem *)sem;
+
+	/* relaxed: lock_from() has what is needed. */
+	uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
+	if (n == 1 && word == QUEUED && lock_from(s, word)) {
+		san_release(s);
+		release_one_locked(s);
+	} else if (n != 0) {
+		release(s, n);
 	}
 }

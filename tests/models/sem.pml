@@ -5,7 +5,7 @@
  *
  * Mirrors: sched/sync/sem.c take(), await_unlocked(), lock_from(), unlock(), wait_for_counts(),
  * leave_queue(), hand_out_locked(), release_many_locked(), release_one_locked(),
- * weft_sem_release(); sched/sync/queue.h sync_push_locked(),
+ * release(), weft_sem_release(); sched/sync/queue.h sync_push_locked(),
  * sync_remove_locked(), sync_claim_locked(), sync_wake_all(); of
  * sched/core/wait.h weft__wait_take(), of wait.c weft__wait_wake().
  *
