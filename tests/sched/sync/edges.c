@@ -75,7 +75,7 @@ static void *recv_after_touch(void *arg)
 static void *select_recv_and_touch(void *arg)
 {
 	long value = 0, unused = 0;
-	struct weft_case cases[] = {{WEFT_RECV, second, &unused, 0}, {WEFT_RECV, ch, &value, 0}};
+	struct weft_case cases[] = {{.op = WEFT_RECV, .chan = second, .elem = &unused}, {.op = WEFT_RECV, .chan = ch, .elem = &value}};
 
 	weft_select(cases, 2, WEFT_FOREVER);
 	touch(&value);
@@ -86,7 +86,7 @@ static void *select_recv_and_touch(void *arg)
 static void *select_send_after_touch(void *arg)
 {
 	long value = 1;
-	struct weft_case cases[] = {{WEFT_SEND, ch, &value, 0}, {WEFT_RECV, second, &other, 0}};
+	struct weft_case cases[] = {{.op = WEFT_SEND, .chan = ch, .elem = &value}, {.op = WEFT_RECV, .chan = second, .elem = &other}};
 
 	touch(&shared);
 	weft_select(cases, 2, WEFT_FOREVER);
@@ -134,7 +134,7 @@ static void *send_from_shared(void *arg)
 
 static void *select_into_shared(void *arg)
 {
-	struct weft_case recv = {WEFT_RECV, ch, &shared, 0};
+	struct weft_case recv = {.op = WEFT_RECV, .chan = ch, .elem = &shared};
 
 	weft_select(&recv, 1, WEFT_FOREVER);
 	return arg;
@@ -142,7 +142,7 @@ static void *select_into_shared(void *arg)
 
 static void *select_from_shared(void *arg)
 {
-	struct weft_case send = {WEFT_SEND, ch, &shared, 0};
+	struct weft_case send = {.op = WEFT_SEND, .chan = ch, .elem = &shared};
 
 	weft_select(&send, 1, WEFT_FOREVER);
 	return arg;

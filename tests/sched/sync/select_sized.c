@@ -36,8 +36,10 @@ static void *receive_last(void *arg)
 	int values[MANY] = {0};
 
 	for (size_t i = 0; i < s->n; i++)
-		cases[i].known = (struct weft_case){WEFT_RECV, i + 1 < s->n ? s->empty : s->ready,
-						    &values[i], 77};
+		cases[i].known = (struct weft_case){.op = WEFT_RECV,
+						    .chan = i + 1 < s->n ? s->empty : s->ready,
+						    .elem = &values[i],
+						    .ret_status = 77};
 	CHECK(select_later(cases, s->n, s->ordered, WEFT_FOREVER) == (int)s->n - 1);
 	for (size_t i = 0; i < s->n; i++) {
 		bool taken = i + 1 == s->n;
@@ -88,7 +90,8 @@ static void test_a_later_programs_cases(void **state)
 static void test_an_earlier_programs_cases(void **state)
 {
 	weft_chan *empty = new_chan(sizeof(int), 1), *ready = new_chan(sizeof(int), 1);
-	struct weft_case cases[2] = {{WEFT_RECV, empty, NULL, 77}, {WEFT_SEND, ready, NULL, 77}};
+	struct weft_case cases[2] = {{.op = WEFT_RECV, .chan = empty, .ret_status = 77},
+				     {.op = WEFT_SEND, .chan = ready, .ret_status = 77}};
 	int value = 3, status, got = 0;
 	char packed[2 * EARLIER_SIZE + 8];
 
@@ -117,7 +120,8 @@ static void test_what_is_not_known_is_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < MANY; i++)
-		cases[i].known = (struct weft_case){WEFT_SEND, ch, &value, 77};
+		cases[i].known = (struct weft_case){
+			.op = WEFT_SEND, .chan = ch, .elem = &value, .ret_status = 77};
 	for (size_t n = 1; n <= MANY; n += MANY - 1) {
 		cases[n - 1].priority = (uint64_t)1 << 63;
 		assert_int_equal(select_later(cases, n, false, WEFT_FOREVER), -E2BIG);
@@ -133,7 +137,8 @@ static void test_bad_arguments(void **state)
 {
 	weft_chan *ch = new_chan(sizeof(int), 1);
 	int value = 1;
-	struct later_case one = {.known = {WEFT_SEND, ch, &value, 77}};
+	struct later_case one = {
+		.known = {.op = WEFT_SEND, .chan = ch, .elem = &value, .ret_status = 77}};
 
 	(void)state;
 	assert_int_equal(weft_select_sized(&one.known, EARLIER_SIZE - 1, 1, 0), -EINVAL);

@@ -8,12 +8,12 @@ static long state;
 static void *serve(void *arg)
 {
 	long *request;
-	struct weft_case cases[] = {{WEFT_RECV, requests, &request, 0}, {WEFT_RECV, quit, NULL, 0}};
+	struct weft_case cases[] = {{.op = WEFT_RECV, .chan = requests, .elem = &request}, {.op = WEFT_RECV, .chan = quit}};
 
 	while (weft_select(cases, 2, WEFT_FOREVER) == 0) {
 		state += *request;
 		*request = state;
-		struct weft_case reply = {WEFT_SEND, replies, &request, 0};
+		struct weft_case reply = {.op = WEFT_SEND, .chan = replies, .elem = &request};
 		MUST(weft_select(&reply, 1, WEFT_FOREVER) == 0);
 	}
 	MUST(cases[1].ret_status == -EPIPE);
@@ -24,8 +24,8 @@ static void *ask(void *arg)
 {
 	for (int i = 0; i < 10; i++) {
 		long number = 1, *mine = &number, *got;
-		struct weft_case cases[] = {{WEFT_SEND, requests, &mine, 0},
-					    {WEFT_RECV, quit, NULL, 0}};
+		struct weft_case cases[] = {{.op = WEFT_SEND, .chan = requests, .elem = &mine},
+					    {.op = WEFT_RECV, .chan = quit}};
 		while (weft_select(cases, 2, weft_after(1000000)) == -ETIMEDOUT)
 			;
 		MUST(weft_chan_recv(replies, &got) == 0 && *got > 0);

@@ -37,7 +37,7 @@ static void *start(void *arg)
 {
 	weft_task *first = spawn(send_fast, NULL), *second = spawn(send_slow, NULL);
 	/* A case without a channel is never ready. */
-	struct weft_case cases[] = {{WEFT_RECV, NULL, NULL, 0}, {WEFT_RECV, fast, NULL, 0}};
+	struct weft_case cases[] = {{.op = WEFT_RECV}, {.op = WEFT_RECV, .chan = fast}};
 
 	MUST(weft_select(cases, 2, WEFT_FOREVER) == 1);
 	printf("%ld\n", read_both());

@@ -24,7 +24,7 @@ KEPT static int read_anyway(void)
 static void *start(void *arg)
 {
 	weft_task *task = spawn(answer, NULL);
-	struct weft_case cases[] = {{WEFT_RECV, yes, NULL, 0}, {WEFT_RECV, no, NULL, 0}};
+	struct weft_case cases[] = {{.op = WEFT_RECV, .chan = yes}, {.op = WEFT_RECV, .chan = no}};
 
 	MUST(weft_select(cases, 2, weft_after(1000000)) == -ETIMEDOUT);
 	printf("%d\n", read_anyway());
