@@ -2,8 +2,8 @@
 /*
  * Selects that face each other: peers on a few channels, each sending and receiving in selects of
  * random cases (several on one channel, both operations on one channel, NULL, more than fit into a
- * frame), beside plain sends and receives, with deadlines, cancelled, and with the channels closed
- * one after the other under them. Each box is received exactly once, by somebody else than its
+ * frame), beside plain sends and receives, with deadlines, cancelled, with timers that everybody
+ * resets and stops, and with the channels closed one after the other under them. Each box is received exactly once, by somebody else than its
  * sender where there is no buffer, and no select leaves anything behind.
  */
 #include "chan_box.h"
@@ -14,10 +14,12 @@
 #define DIRECTORS 4
 #define CHANS_MAX 5
 #define CASES_MAX 24
+#define TIMERS    2
 #define STEPS_MAX 80
 
 struct scene {
 	weft_chan *chans[CHANS_MAX];
+	weft_timer *timers;
 	unsigned chan_count;
 	bool buffered, canceled;
 	uint64_t stream;
@@ -33,6 +35,7 @@ struct peer {
 struct step {
 	struct weft_case cases[CASES_MAX];
 	struct parcel in[CASES_MAX];
+	uint64_t ticks[CASES_MAX];
 	struct parcel out;
 	bool dead[CHANS_MAX]; /* it has seen that this channel is closed and empty */
 	bool sends;           /* it still has something to send */
@@ -50,8 +53,25 @@ static unsigned fill_in(const struct scene *scene, struct weft__random *random, 
 		c->chan = step->dead[k] || stress_one_in(random, 16) ? NULL : scene->chans[k];
 		c->elem = c->op == WEFT_SEND ? &step->out : &step->in[i];
 		c->ret_status = 77;
+		if (stress_one_in(random, 8)) {
+			c->op = WEFT_TIMER;
+			c->timer = &scene->timers[weft__random_below(random, TIMERS)];
+			c->elem = &step->ticks[i];
+			step->ticks[i] = 0;
+		}
 	}
 	return n;
+}
+
+static void set_timer(const struct scene *scene, struct weft__random *random)
+{
+	weft_timer *timer = &scene->timers[weft__random_below(random, TIMERS)];
+	int64_t expiry = weft_after(weft__random_below(random, 100000));
+
+	if (stress_one_in(random, 8))
+		weft_timer_stop(timer);
+	else
+		weft_timer_reset(timer, expiry, weft__random_below(random, 2) * 30000);
 }
 
 static void note_dead(const struct scene *scene, struct step *step, const weft_chan *ch)
@@ -77,7 +97,7 @@ static bool select_once(struct peer *peer, struct weft__random *random, struct s
 	bool served = false;
 
 	for (unsigned k = 0; k < n; k++)
-		served = served || step->cases[k].chan;
+		served = served || (step->cases[k].op != WEFT_TIMER && step->cases[k].chan);
 	if (stress_one_in(random, 4))
 		deadline = 0;
 	else if (served && stress_one_in(random, 2))
@@ -103,6 +123,10 @@ static bool select_once(struct peer *peer, struct weft__random *random, struct s
 		return true;
 	}
 	stress_check(c->ret_status == 0, "a case's status is %d", c->ret_status);
+	if (c->op == WEFT_TIMER) {
+		stress_check(step->ticks[i] > 0, "a timer that has not expired");
+		return true;
+	}
 	if (c->op == WEFT_SEND) {
 		note_sent(&peer->ledger, &step->out);
 		step->out = pack(&peer->ledger, peer->nth);
@@ -152,6 +176,8 @@ static void *peer_main(void *arg)
 	step.out = pack(&peer->ledger, peer->nth);
 	for (unsigned i = 0; !all_dead(peer->scene, &step); i++) {
 		step.sends = i < steps;
+		if (stress_one_in(&random, 4))
+			set_timer(peer->scene, &random);
 		if (!(stress_one_in(&random, 4) ? act_plainly : select_once)(peer, &random, &step))
 			break;
 	}
@@ -168,6 +194,8 @@ static void drain(const struct scene *scene, struct ledger *ledger)
 			unpack(ledger, &parcel, false);
 		weft_chan_destroy(scene->chans[k]); /* aborts if a select has left a node behind */
 	}
+	for (unsigned k = 0; k < TIMERS; k++)
+		weft_timer_fini(&scene->timers[k]);
 }
 
 static void play(struct weft__random *random)
@@ -176,12 +204,16 @@ static void play(struct weft__random *random)
 			      .buffered = stress_one_in(random, 2),
 			      .canceled = stress_one_in(random, 2),
 			      .stream = weft__random_next(random)};
+	weft_timer timers[TIMERS];
 	struct peer peers[ACTORS_MAX];
 	struct actor actors[ACTORS_MAX];
 	struct ledger ledgers[ACTORS_MAX + 1] = {{0}};
 	unsigned all = 2 + weft__random_below(random, ACTORS_MAX - 2), started = 0;
 	bool threads = !stress_alone() && stress_one_in(random, 8);
 
+	scene.timers = timers;
+	for (unsigned k = 0; k < TIMERS; k++)
+		weft_timer_init(&timers[k]);
 	for (unsigned k = 0; k < scene.chan_count; k++) {
 		int rc = weft_chan_create(sizeof(struct parcel),
 					  scene.buffered ? weft__random_below(random, 3) : 0,

@@ -48,5 +48,6 @@ typedef struct weft_coro weft_coro;
 typedef struct weft_runtime weft_runtime;
 /* A task: an incomplete type, behind the handles that weft_spawn() and the like return. */
 typedef struct weft_task weft_task;
+typedef struct weft_timer weft_timer;
 
 #endif

@@ -123,16 +123,21 @@ WEFT_API size_t weft_chan_len(const weft_chan *ch);
 WEFT_API size_t weft_chan_cap(const weft_chan *ch);
 WEFT_API bool weft_chan_closed(const weft_chan *ch);
 
-/* What a case does. Later versions may add others. */
-enum weft_op { WEFT_SEND, WEFT_RECV };
+/* What a case does; WEFT_TIMER: takes the expiry of a timer (timer.h). Later versions may add
+ * others. */
+enum weft_op { WEFT_SEND, WEFT_RECV, WEFT_TIMER };
 
 /* One of the operations that weft_select() chooses from. Members that are not given are 0: later
  * versions may add some. */
 struct weft_case {
 	enum weft_op op;
-	weft_chan *chan; /* NULL: never ready */
-	void *elem;      /* as for weft_chan_send() (not written through) or weft_chan_recv() */
-	int ret_status;  /* of the case taken: 0, or -EPIPE: closed. Else as it was */
+	union {
+		weft_chan *chan;   /* NULL: never ready */
+		weft_timer *timer; /* of WEFT_TIMER; likewise */
+	};
+	void *elem;     /* what weft_chan_send() sends (not written through), or where
+			 * weft_chan_recv() or weft_timer_wait() puts what they receive */
+	int ret_status; /* of the case taken: 0, or -EPIPE: closed. Else as it was */
 };
 
 /* The calls behind weft_select() and weft_select_ordered(). A case has case_size bytes. */

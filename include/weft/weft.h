@@ -15,6 +15,7 @@
 #include <weft/sync.h>
 #include <weft/task.h>
 #include <weft/time.h>
+#include <weft/timer.h>
 #include <weft/version.h>
 
 #endif

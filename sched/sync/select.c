@@ -30,8 +30,10 @@
  */
 #include "chan_parts.h"
 #include "sched/core/patience.h"
+#include "sched/os/clock.h"
 #include "src/alloc.h"
 #include "src/sized.h"
+#include "timer_chan.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -94,7 +96,7 @@ static int choose(const struct weft_case *cases, size_t n, bool ordered)
 }
 
 /*
- * The first look. false: the arguments are invalid.
+ * The first look. false: the arguments are invalid, or there are timers among the cases.
  *
  * @ret_rising  Whether each channel's address is higher than that of the one before.
  */
@@ -147,7 +149,8 @@ static void finish(struct weft_case *c, const struct chan_step *step, void *call
 }
 
 /* Carries out a case that is ready, case i if it is still: its index; -1: none is. */
-static int take_ready(struct weft_case *cases, size_t n, int i, bool ordered, void *call)
+static inline __attribute__((always_inline)) int take_ready(struct weft_case *cases, size_t n,
+							    int i, bool ordered, void *call)
 {
 	/* Ends: one that looked ready and is not was taken by somebody else, or its waiter had
 	 * given up and is gone now. */
@@ -295,19 +298,31 @@ static inline void dequeue_all(const struct weft_case *cases, struct select_node
 		sync_unlock(&locked->lock);
 }
 
-static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes, bool rising,
-			int64_t deadline, bool ordered, void *call)
+/* timers: there are some among the cases, which look like channels (timer_chan.h). -EAGAIN: one was
+ * reset, and all is to be looked at anew. */
+static inline __attribute__((always_inline)) int wait_for_any(struct weft_case *cases, size_t n,
+							      struct select_node *nodes,
+							      bool rising, int64_t deadline,
+							      bool ordered, bool timers, void *call)
 {
+	struct chan_node *handed = NULL;
 	struct chan_wait wait;
 	struct chan_step step;
 	struct choice choice = no_choice(ordered);
 	size_t count = put_in_order(cases, n, rising, deadline > 0 && !ordered, nodes);
 
 	lock_and_look(cases, nodes, count, &choice);
+	int64_t until = deadline;
+	if (timers) {
+		until = weft__timers_fire_locked(cases, n, deadline, &handed);
+		choice.chosen = choose(cases, n, ordered);
+	}
 	if (__builtin_expect(choice.chosen >= 0, 0))
 		choice.chosen = take_locked(cases, n, choice.chosen, ordered, &step);
 	if (choice.chosen >= 0 || deadline <= 0) {
 		unlock_all(cases, nodes, count, NULL);
+		if (timers)
+			weft__timers_wake(handed);
 		if (choice.chosen < 0)
 			return -ETIMEDOUT;
 		finish(&cases[choice.chosen], &step, call);
@@ -315,11 +330,15 @@ static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *n
 	}
 	weft__wait_begin(&wait.waiter, false);
 	unlock_all(cases, nodes, count, &wait);
-	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
+	if (timers)
+		weft__timers_wake(handed);
+	enum wait_outcome outcome = weft__wait(&wait.waiter, until, true);
 	struct chan_node *taken = outcome == WAIT_WOKEN ? wait.taken : NULL;
 	dequeue_all(cases, nodes, count, taken);
 	if (!taken)
 		return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+	if (timers && taken->status == TIMER_RETIMED)
+		return -EAGAIN;
 	unsigned i = ((struct select_node *)taken)->nth;
 	cases[i].ret_status = taken->slot == CHAN_NO_SLOT
 				      ? taken->status
@@ -327,6 +346,21 @@ static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *n
 							    cases[i].elem);
 	announce_access(&cases[i], call);
 	return (int)i;
+}
+
+static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes, bool rising,
+			int64_t deadline, bool ordered, void *call)
+{
+	return wait_for_any(cases, n, nodes, rising, deadline, ordered, false, call);
+}
+
+/* A copy of its own, so that selects without timers do not ask for them. */
+static __attribute__((noinline, cold)) int wait_for_one_or_timer(struct weft_case *cases, size_t n,
+								 struct select_node *nodes,
+								 int64_t deadline, bool ordered,
+								 void *call)
+{
+	return wait_for_any(cases, n, nodes, false, deadline, ordered, true, call);
 }
 
 /* Whether the cases name one channel at most: then one look at it is exact. */
@@ -343,6 +377,90 @@ static bool one_channel(const struct weft_case *cases, size_t n)
 	return true;
 }
 
+/* take_ready() for the caller, who gives way now and then all the same. */
+static inline int take_at_once(struct weft_case *cases, size_t n, int i, int64_t deadline,
+			       bool ordered, void *call)
+{
+	i = take_ready(cases, n, i, ordered, call);
+	if (i >= 0) {
+		struct worker *w = weft__worker();
+
+		if (w && deadline > 0)
+			fast_path(w);
+	}
+	return i;
+}
+
+/* With memory for the nodes. */
+static inline __attribute__((always_inline)) int wait_in_all(struct weft_case *cases, size_t n,
+							     bool rising, int64_t deadline,
+							     bool ordered, bool timers, void *call)
+{
+	struct select_node few[FEW], *nodes = few;
+	int i;
+
+	if (n > FEW) {
+		san_ignore_begin();
+		nodes = weft__malloc(n * sizeof *nodes);
+		san_ignore_end();
+		if (!nodes)
+			return deadline <= 0 ? -ETIMEDOUT : -ENOMEM;
+	}
+	if (timers)
+		i = wait_for_one_or_timer(cases, n, nodes, deadline, ordered, call);
+	else
+		i = wait_for_one(cases, n, nodes, rising, deadline, ordered, call);
+	if (n > FEW) {
+		san_ignore_begin();
+		free(nodes);
+		san_ignore_end();
+	}
+	return i;
+}
+
+/* Whether the cases are valid, and timers are among them. */
+static bool valid_with_timers(const struct weft_case *cases, size_t n)
+{
+	bool timers = false;
+
+	if (n > INT_MAX || (n > 0 && !cases))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const struct weft_case *c = &cases[i];
+
+		if (c->op == WEFT_TIMER)
+			timers = true;
+		else if ((c->op != WEFT_SEND && c->op != WEFT_RECV) ||
+			 (c->chan && !chan_accepts(c->chan, c->op, c->elem)))
+			return false;
+	}
+	return timers;
+}
+
+/* Looks again whenever a timer's deadline has passed, or one was reset. Not inlined: a select without
+ * timers saves no registers for it. */
+__attribute__((noinline, cold)) int weft__select_timers(struct weft_case *cases, size_t n,
+							int64_t deadline, bool ordered, void *call)
+{
+	if (!valid_with_timers(cases, n))
+		return -EINVAL;
+	for (;;) {
+		weft__timers_fire(cases, n);
+		int i = take_at_once(cases, n, choose(cases, n, ordered), deadline, ordered, call);
+		if (i < 0)
+			i = wait_in_all(cases, n, false, deadline, ordered, true, call);
+		if (i >= 0 && cases[i].op == WEFT_TIMER)
+			weft__timer_taken(cases[i].chan);
+		if (i == -ETIMEDOUT && deadline > 0) {
+			/* A last look: what is ready at the deadline is taken. */
+			if (deadline <= weft__clock_now())
+				deadline = 0;
+		} else if (i != -EAGAIN) {
+			return i;
+		}
+	}
+}
+
 static inline int select_case(struct weft_case *cases, size_t n, int64_t deadline, bool ordered,
 			      void *call)
 {
@@ -350,31 +468,13 @@ static inline int select_case(struct weft_case *cases, size_t n, int64_t deadlin
 	bool rising;
 
 	if (!first_look(cases, n, &choice, &rising))
-		return -EINVAL;
-	int i = take_ready(cases, n, choice.chosen, ordered, call);
-	if (i >= 0) {
-		struct worker *w = weft__worker();
-
-		if (w && deadline > 0)
-			fast_path(w);
+		return weft__select_timers(cases, n, deadline, ordered, call);
+	int i = take_at_once(cases, n, choice.chosen, deadline, ordered, call);
+	if (i >= 0)
 		return i;
-	}
 	if (deadline <= 0 && one_channel(cases, n))
 		return -ETIMEDOUT;
-	if (n <= FEW) {
-		struct select_node few[FEW];
-		return wait_for_one(cases, n, few, rising, deadline, ordered, call);
-	}
-	san_ignore_begin();
-	struct select_node *many = weft__malloc(n * sizeof *many);
-	san_ignore_end();
-	if (!many)
-		return deadline <= 0 ? -ETIMEDOUT : -ENOMEM;
-	i = wait_for_one(cases, n, many, rising, deadline, ordered, call);
-	san_ignore_begin();
-	free(many);
-	san_ignore_end();
-	return i;
+	return wait_in_all(cases, n, rising, deadline, ordered, false, call);
 }
 
 /* Cases as another version knows them: carries out copies of them that are as this one does. */

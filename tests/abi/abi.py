@@ -44,7 +44,7 @@ BREAKS = {
     'a parameter is added': ('time.h', r'weft_sleep\(int64_t ns\)', 'weft_sleep(int64_t ns, int how)'),
     'parameters change places': ('task.h', r'void \*\*ret_result, int64_t deadline', 'int64_t deadline, void **ret_result'),
     'a result changes': ('chan.h', r'size_t weft_chan_len', 'unsigned weft_chan_len'),
-    'members change places': ('chan.h', r'(\tweft_chan \*chan;.*\n)(\tvoid \*elem;.*\n)', r'\2\1'),
+    'members change places': ('chan.h', r'(\tunion \{\n(?s:.*?)\t\};\n)((?s:.*?);)', r'\2\1'),
     'a member is removed': ('stats.h', r'\tuint64_t hops;.*\n', ''),
     'a member comes before others': ('task.h', r'(struct weft_task_options \{\n)', r'\1\tint priority;\n'),
     'a member changes its type': ('runtime.h', r'\tunsigned workers;', '\tuint64_t workers;'),
@@ -57,8 +57,8 @@ ADDITIONS = {
     'a function is added': ('runtime.h', r'WEFT_API int weft_trim\(void\);', r'\g<0>\nWEFT_API int weft_trim_all(int n);'),
     'options grow': ('task.h', r'(?<=struct weft_task_options \{)(?s:[^}]*)', r'\g<0>\tuint64_t priority;\n'),
     'counters are added': ('stats.h', r'(?<=struct weft_stats \{)(?s:[^}]*)', r'\g<0>\tuint64_t scopes;\n'),
-    'cases grow': ('chan.h', r'(?<=struct weft_case \{)(?s:[^}]*)', r'\g<0>\tuint64_t priority;\n'),
-    'an enum value comes after others': ('chan.h', r'WEFT_SEND, WEFT_RECV', 'WEFT_SEND, WEFT_RECV, WEFT_TICK'),
+    'cases grow': ('chan.h', r'(?<=struct weft_case \{)(?s:.*?)(?=\n\};)', r'\g<0>\n\tuint64_t priority;'),
+    'an enum value comes after others': ('chan.h', r'WEFT_TIMER \}', 'WEFT_TIMER, WEFT_TICK }'),
     'a parameter is renamed': ('time.h', r'weft_sleep\(int64_t ns\)', 'weft_sleep(int64_t nanoseconds)'),
 }
 

@@ -225,8 +225,12 @@ static void *consume(void *arg)
 {
 	struct pipes *p = arg;
 	unsigned open = CASES, item, sum = 0;
-	struct later_case cases[CASES] = {0};
+	struct later_case cases[CASES + 1] = {0};
+	weft_timer tick;
 
+	weft_timer_init(&tick);
+	weft_timer_reset(&tick, weft_after(SHORTLY), SHORTLY);
+	cases[CASES].known = (struct weft_case){.op = WEFT_TIMER, .timer = &tick};
 	for (unsigned i = 0; i < CASES; i++)
 		cases[i].known =
 			(struct weft_case){.op = WEFT_RECV, .chan = p->chan[i], .elem = &item};
@@ -234,12 +238,14 @@ static void *consume(void *arg)
 		int taken = -1;
 		for (unsigned tries = 0;; tries++) {
 			errno_mark();
-			taken = weft_select_sized(&cases[0].known, sizeof cases[0], CASES,
+			taken = weft_select_sized(&cases[0].known, sizeof cases[0], CASES + 1,
 						  WEFT_FOREVER);
 			if (!refused_at(taken < 0 ? taken : 0, MAY_LACK_MEMORY, tries,
 					"weft_select", __FILE__, __LINE__))
 				break;
 		}
+		if (taken == CASES)
+			continue;
 		if (cases[taken].known.ret_status == 0) {
 			sum += item;
 		} else {
@@ -248,6 +254,7 @@ static void *consume(void *arg)
 			open--;
 		}
 	}
+	weft_timer_fini(&tick);
 	MUST(weft_chan_send(p->results, &sum) == 0);
 	return NULL;
 }

@@ -15,6 +15,7 @@ static struct {
 	weft_rwlock rwlock;
 	weft_sem sem;
 	weft_chan *chan, *big, *closed;
+	weft_timer timer;
 	flag run;
 } stage;
 
@@ -79,10 +80,17 @@ static void use_closed(void)
 static void select_both(void)
 {
 	int value = 1;
-	struct weft_case both[2] = {{WEFT_SEND, stage.chan, &value, 0},
-				    {WEFT_RECV, stage.chan, &value, 0}};
+	struct weft_case both[2] = {{.op = WEFT_SEND, .chan = stage.chan, .elem = &value},
+				    {.op = WEFT_RECV, .chan = stage.chan, .elem = &value}};
 
 	CHECK(weft_select(both, 2, WEFT_FOREVER) >= 0);
+}
+
+static void take_ticks(void)
+{
+	uint64_t ticks;
+
+	CHECK(weft_timer_wait(&stage.timer, &ticks) == 0 && ticks > 0);
 }
 
 static void fork_and_join(void)
@@ -104,7 +112,7 @@ static void spawn_and_join(void)
 static call *const calls[] = {
 	lock,        lock_until,       lock_to_read,         lock_to_write,
 	acquire,     send_and_receive, send_and_receive_big, use_closed,
-	select_both, fork_and_join,    spawn_and_join,
+	select_both, take_ticks,       fork_and_join,        spawn_and_join,
 };
 
 static void set_stage(void)
@@ -116,6 +124,8 @@ static void set_stage(void)
 	assert_int_equal(weft_chan_create(BIG_BYTES, 1, &stage.big), 0);
 	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.closed), 0);
 	weft_chan_close(stage.closed);
+	weft_timer_init(&stage.timer);
+	weft_timer_reset(&stage.timer, 0, 1);
 }
 
 static void clear_stage(void)

@@ -16,6 +16,7 @@ struct stage {
 	weft_barrier barrier;
 	weft_chan *empty, *full;
 	weft_group group;
+	weft_timer timer;
 	weft_task *sleeper;
 	int value;
 };
@@ -59,8 +60,8 @@ static int receive(struct stage *s, int64_t deadline)
 
 static int choose(struct stage *s, int64_t deadline)
 {
-	struct weft_case cases[2] = {{WEFT_SEND, s->full, &s->value, 0},
-				     {WEFT_RECV, s->empty, &s->value, 0}};
+	struct weft_case cases[2] = {{.op = WEFT_SEND, .chan = s->full, .elem = &s->value},
+				     {.op = WEFT_RECV, .chan = s->empty, .elem = &s->value}};
 
 	return weft_select(cases, 2, deadline);
 }
@@ -86,6 +87,19 @@ static int sleep_on(struct stage *s, int64_t deadline)
 	return weft_sleep_until(deadline);
 }
 
+static int wait_timer(struct stage *s, int64_t deadline)
+{
+	return weft_timer_wait_until(&s->timer, NULL, deadline);
+}
+
+static int choose_timer(struct stage *s, int64_t deadline)
+{
+	struct weft_case cases[2] = {{.op = WEFT_TIMER, .timer = &s->timer},
+				     {.op = WEFT_RECV, .chan = s->empty, .elem = &s->value}};
+
+	return weft_select(cases, 2, deadline);
+}
+
 static int lock(struct stage *s, int64_t deadline)
 {
 	return weft_mutex_lock_until(&s->held, deadline);
@@ -101,12 +115,12 @@ static int write_lock(struct stage *s, int64_t deadline)
 	return weft_rwlock_wrlock_until(&s->rwlock, deadline);
 }
 
-static refused *const cancellation_points[] = {wait_cond, acquire,     wait_latch, wait_event,
-					       send,      receive,     choose,     join,
-					       sleep_on,  wait_barrier};
-static refused *const timed_waits[] = {wait_cond, acquire,    wait_latch,  wait_event, send,
-				       receive,   choose,     join,        wait_group, lock,
-				       read_lock, write_lock, wait_barrier};
+static refused *const cancellation_points[] = {wait_cond, acquire,      wait_latch, wait_event,
+					       send,      receive,      choose,     join,
+					       sleep_on,  wait_barrier, wait_timer, choose_timer};
+static refused *const timed_waits[] = {
+	wait_cond,  acquire, wait_latch, wait_event, send,         receive,    choose,      join,
+	wait_group, lock,    read_lock,  write_lock, wait_barrier, wait_timer, choose_timer};
 
 struct loop {
 	struct stage *stage;
@@ -158,6 +172,8 @@ static void run_loop(refused *call, int64_t deadline, int expected)
 	CHECK(weft_chan_create(sizeof(int), 0, &s.empty) == 0);
 	CHECK(weft_chan_create(sizeof(int), 0, &s.full) == 0);
 	weft_group_init(&s.group);
+	weft_timer_init(&s.timer);
+	weft_timer_reset(&s.timer, weft_after(2 * LOST_NS), 0);
 	CHECK(weft_group_spawn(&s.group, member, &s.event) == 0);
 	CHECK(weft_spawn(sleep_for_ever, &s, &s.sleeper) == 0);
 	weft_mutex_lock(&s.held);
