@@ -5,8 +5,8 @@
  * from any thread. Several runtimes may coexist; a task belongs to the one it was spawned in.
  *
  * Lifetimes. A runtime lives from its creation until weft_run() or weft_runtime_destroy() returns.
- * A handle lives until it is joined or detached, and no longer than its runtime: handles that are
- * left then are freed. A thread that is no worker of the runtime may call weft_cancel(),
+ * A handle lives until it is joined or detached, and no longer than its runtime, whose end frees the
+ * handles that are left. A thread that is no worker of the runtime may call weft_cancel(),
  * weft_submit(), weft_join() and the like only while something keeps the runtime alive: a task of
  * it that has not ended, or the fact that weft_runtime_destroy() is yet to be called. That must
  * hold until the call takes effect:
@@ -20,15 +20,19 @@
  * for: let a task wait until the thread is done with its handles. To wake a task by a semaphore, a
  * channel or the like a thread needs to know nothing of its runtime.
  *
- * fork(). In a child that is forked while its parent has a runtime (from its creation until
- * weft_run() or weft_runtime_destroy() has returned) none of the worker threads exists. There
- * _exit(), exec and exit() work, and nothing else is promised; no call waits for what cannot come:
- * weft_run(), weft_runtime_create(), weft_runtime_destroy(), weft_submit(), weft_spawn(),
- * weft_runtime_set_workers() return -EPERM; the forking thread is none of the pool's any more, also if it
- * was in a task (weft_self() is NULL); a wait without a deadline, and the return of the task that
- * forked, abort with one line. A child that is forked at any other time may have runtimes of its
- * own. Coroutines without a runtime (weft/coro.h) work in every child. An object of yours that
- * another thread was using at the fork is in an unknown state in the child, as a pthread mutex is.
+ * fork(). Suppose that a child is forked while its parent has a runtime (from its creation until
+ * weft_run() or weft_runtime_destroy() has returned). None of the worker threads exists in that
+ * child. _exit(), exec and exit() work there, and nothing else is promised. No call waits for a
+ * thread that does not exist:
+ *
+ *   (a) weft_run(), weft_runtime_create(), weft_runtime_destroy(), weft_submit(), weft_spawn() and
+ *       weft_runtime_set_workers() return -EPERM.
+ *   (b) The forking thread is no worker any more, even if it was in a task: weft_self() is NULL.
+ *   (c) A wait without a deadline aborts with one line. So does the return of the task that forked.
+ *
+ * A child that is forked at any other time may have runtimes of its own. Coroutines without a
+ * runtime (weft/coro.h) work in every child. An object of yours that another thread was using at the
+ * fork is in an unknown state in the child, as a pthread mutex is.
  *
  * Threads. All threads of a runtime, also those that are started later, get the CPU mask, the
  * signal mask, the scheduling class and the nice value that its creator's thread had, or, if a task
@@ -36,10 +40,10 @@
  * inherits from the worker instead, which WEFT_PIN=cores binds to one CPU; create it in
  * weft_blocking(), or set its mask.
  *
- * Stack overflow. While there is a runtime, a handler of SIGSEGV looks whether the fault is a
- * task's stack overflow, and if so writes one line to stderr that names the task, its function, its
- * stack's size and WEFT_STACK_SIZE. In any case what the program had installed before is then
- * called, else the default action taken. Workers get an alternative signal stack of 64 KiB if they
+ * Stack overflow. While there is a runtime, a handler of SIGSEGV looks whether the fault is the
+ * overflow of a task's stack. If so it writes one line to stderr that names the task, its function,
+ * its stack's size and WEFT_STACK_SIZE. In any case it then calls the handler that the program had
+ * installed before, or else takes the default action. Workers get an alternative signal stack of 64 KiB if they
  * have none, so a handler that was installed without SA_ONSTACK runs there too. Without guards
  * (WEFT_GUARD=off, or more stacks than guards on kernels before 6.13) an overflow is not noticed: it
  * damages whatever lies below.
@@ -69,8 +73,7 @@ struct weft_runtime_options {
  * From a plain thread. That thread must not be registered with liburcu-memb by itself.
  *
  * 0; -EINVAL: fn is NULL, or a WEFT_ variable holds a bad value (one line on stderr says which);
- * -EDEADLK: called from a task; -ENOMEM, -EAGAIN: memory, a first stack, or threads could not be
- * had; -EPERM: in a child that was forked from a process with a runtime.
+ * -EDEADLK: called from a task; -ENOMEM, -EAGAIN: no memory, no first stack, or no threads; -EPERM: in a child that was forked from a process with a runtime.
  */
 WEFT_API WEFT_MUST_CHECK int weft_run(weft_fn *fn, void *arg, void **ret_result);
 
@@ -101,7 +104,7 @@ WEFT_API WEFT_MUST_CHECK int weft_runtime_create_sized(const struct weft_runtime
  * From any thread or task. Does not suspend.
  *
  * 0; -EINVAL: an option or a WEFT_ variable is out of range (one line on stderr names the
- * variable); -ENOMEM, -EAGAIN: memory, a first stack, or threads could not be had; -EPERM: in a child that was
+ * variable); -ENOMEM, -EAGAIN: no memory, no first stack, or no threads; -EPERM: in a child that was
  * forked from a process with a runtime.
  */
 WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_create(const struct weft_runtime_options *opt,
@@ -118,8 +121,7 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_create(const struct weft_runtime_op
  * From a plain thread, or from a task of another runtime (whose worker it blocks).
  *
  * 0 (also for NULL); -EDEADLK: called from one of its own tasks, or from a blocking call of one;
- * -EPERM: in a child that was forked
- * while there was a runtime.
+ * -EPERM: in a child that was forked while there was a runtime.
  */
 WEFT_API int weft_runtime_destroy(weft_runtime *rt);
 
@@ -155,13 +157,13 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_submit_with(weft_runtime *rt,
 }
 
 /*
- * The runtime that the caller belongs to: in a task its own, in the function of a weft_blocking() the
- * one of the task that called it; NULL elsewhere. From any thread or task.
+ * The caller's runtime: in a task the runtime of the task, in the function of a weft_blocking() the
+ * runtime of the task that made the call; NULL elsewhere. From any thread or task.
  *
- * It may be handed to other threads, which submit to it: that of weft_run() as well, which cannot be
- * had in any other way. It lives until its last task has ended (of weft_run()), or until
- * weft_runtime_destroy(). Each use of it must come before that. It is enough that a task of the
- * runtime waits for the thread that uses it.
+ * You may hand it to other threads, which submit to it. For the runtime of weft_run() there is no
+ * other way. Such a runtime lives until its last task has ended, others until weft_runtime_destroy().
+ * Each use must come before that. It is enough that a task of the runtime waits for the thread that
+ * uses it.
  */
 WEFT_API weft_runtime *weft_runtime_self(void);
 
@@ -174,9 +176,9 @@ WEFT_API unsigned weft_runtime_workers(const weft_runtime *rt);
 WEFT_API int weft_worker_id(void);
 
 /*
- * Changes the number of workers while tasks run. Returns at once. Fewer: the highest numbers go,
- * never 0; one that goes hands over what it holds and lives until the last task pinned to it has
- * ended.
+ * Changes the number of workers while tasks run. Returns at once. If there are to be fewer, the
+ * workers with the highest numbers go, never 0. A worker that goes hands over its tasks, and lives
+ * until the last task that is pinned to it has ended.
  *
  * @rt  NULL: the caller's runtime, see weft_runtime_self().
  * @n   1 to 1024.
@@ -192,13 +194,13 @@ WEFT_API WEFT_MUST_CHECK int weft_runtime_set_workers(weft_runtime *rt, unsigned
 /*
  * Gives back to the system, at once, the memory that Weft keeps for later use in this process.
  *
- * Without this call Weft does so in time. It keeps the stacks of a burst of tasks for a fifth of a
- * second at most, while a runtime is alive; afterwards about 400 KiB for each worker, and a megabyte
- * for each size of stack. When the last runtime has ended no free stack has memory.
+ * Without this call Weft gives it back by time. While a runtime is alive it keeps the stacks of a
+ * burst of tasks for a fifth of a second at most, and afterwards about 400 KiB for each worker, and a
+ * megabyte for each size of stack. When the last runtime has ended no free stack has memory.
  *
- * Workers that sleep are woken for this, and may go on for a moment after the call; those that run
- * tasks follow when they next have nothing to do. Each other thread that uses weft_coro follows at
- * its next weft_coro_create() or weft_coro_destroy().
+ * The call wakes workers that sleep; they may still be at it for a moment after the return. Workers
+ * that run tasks follow when they next have nothing to do. Each other thread that uses weft_coro
+ * follows at its next weft_coro_create() or weft_coro_destroy().
  *
  * From any thread or task; not from a signal handler. Does not suspend.
  *
