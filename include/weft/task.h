@@ -23,7 +23,7 @@
 
 WEFT_BEGIN_DECLS
 
-/* {0} asks for what weft_spawn() does. */
+/* With {0} a task is as weft_spawn() makes it. */
 struct weft_task_options {
 	const char *name;  /* copied, at most 31 bytes of it; for messages and dumps */
 	size_t stack_size; /* usable bytes, 16384 to 1 GiB; 0: the runtime's */
@@ -61,8 +61,8 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_spawn_with(const struct weft_task_options *
  * return.
  *
  * @task        a handle, consumed on success and only then. One caller may join it. A second join
- *              aborts, unless the memory is another task's by then.
- * @ret_result  receives what its function returned; may be NULL.
+ *              aborts, unless another task has the memory by then.
+ * @ret_result  receives the result of its function; may be NULL.
  *
  * From a task (which may suspend and hop) or any thread (which blocks).
  *
@@ -76,17 +76,17 @@ WEFT_API WEFT_MUST_CHECK int weft_join(weft_task *task, void **ret_result);
 WEFT_API WEFT_MUST_CHECK int weft_join_until(weft_task *task, void **ret_result, int64_t deadline);
 
 /*
- * Gives the handle up: the task runs on and frees itself. From any thread or task; does not suspend.
+ * Gives up the handle: the task runs on and frees itself. From any thread or task; does not suspend.
  *
  * 0; -EINVAL: task is NULL.
  */
 WEFT_API int weft_detach(weft_task *task);
 
 /*
- * Puts the caller at the end of its worker's queue of runnable tasks that have run before: each of
- * those has its turn first. A task that has not started yet, or that waits in another worker's
- * queue, need not have one. It has its turn after a bounded number of yields, so a loop of them
- * starves nobody. On a plain thread it is sched_yield(). No cancellation point.
+ * Puts the caller at the end of its worker's queue of runnable tasks that have run before. Each of
+ * them has its turn first. A task that has not started yet, or that waits in another worker's queue,
+ * has its turn after a bounded number of yields. So a loop over weft_yield() starves nobody. On a
+ * plain thread it is sched_yield(). No cancellation point.
  */
 WEFT_API void weft_yield(void);
 
@@ -96,8 +96,8 @@ WEFT_API weft_task *weft_self(void);
 
 /*
  * The task's number (NULL: the caller's own), which no other task of the process has or will have;
- * 0 outside of a task. Messages print it. Numbers are given when they are asked for, so they do not
- * say which task is older.
+ * 0 outside of a task. Messages print it. A task gets its number when somebody asks for it, so the
+ * number does not say which task is older.
  *
  * @task  as for weft_cancel().
  *
@@ -109,16 +109,19 @@ WEFT_API uint64_t weft_task_number(const weft_task *task);
 WEFT_API const char *weft_task_name(const weft_task *task);
 
 /*
- * Asks the task to stop. It always runs; from now on every cancellation point in it that would wait
- * returns -ECANCELED, outside of masked regions. It does not wait then, but lets other tasks have
- * their turn, as weft_yield() does. Its forks and groups, and theirs, are cancelled with it, at once, wherever
- * the task itself is: in a mutex, in a blocking call, in a masked region. Cancellation points:
- * sleep, join, semaphore, condition, barrier, latch, event, wait group, channel, select, and the waits
- * for a group, for a place in it, and for a result of it.
+ * Asks the task to stop. Its function always runs, even if the task has not started yet. From now on
+ * every cancellation point in it that would wait returns -ECANCELED, outside of masked regions. It
+ * lets other tasks have their turn first, as weft_yield() does.
+ *
+ * The task's forks and groups, and theirs, are cancelled with it. They learn of it at once, wherever
+ * the task itself is: in a mutex, in a blocking call, in a masked region.
+ *
+ * Cancellation points are the waits of sleep, join, semaphore, condition, barrier, latch, event, wait
+ * group, channel and select, and those for a group, for a place in it, and for a result of it.
  *
  * @task  a handle, or the caller's own task. The handle must be valid until the task learns of the
- *        request. The task may then end, and be joined, at once: it does not learn of it before
- *        this call is done with the handle.
+ *        request. The task may then end, and be joined, at once: it does not learn of the request
+ *        before this call is done with the handle.
  *
  * From any thread or task. Does not suspend.
  *
@@ -130,8 +133,8 @@ WEFT_API int weft_cancel(weft_task *task);
  * task. */
 WEFT_API bool weft_cancelled(void);
 
-/* A region in which the calling task's waits are no cancellation points. Regions nest; nothing
- * outside of a task. */
+/* Begin and end a masked region, in which the calling task's waits are no cancellation points.
+ * Regions nest. Outside of a task the calls do nothing. */
 WEFT_API void weft_cancel_mask(void);
 WEFT_API void weft_cancel_unmask(void);
 
