@@ -8,6 +8,8 @@
  *   director        starts the others, joins them; there are many at a time
  *   sleeper         sleeps, plainly and in masked regions
  *   joiner, child   the joiner joins the child with a deadline; in the end it has joined it exactly once
+ *   host, guest     the host and its helper spawn guests into a group with a limit, and the host receives
+ *                   their results; no place and no result is lost
  *   canceller       a task, two tasks at once, or a plain thread
  */
 #include "stress.h"
@@ -169,6 +171,123 @@ static void *joiner(void *arg)
 	return arg;
 }
 
+/* A group, and what happens to it. */
+struct party {
+	weft_group group;
+	uint64_t stream;
+	bool canceled;
+	size_t limit;
+	/* relaxed: read when all have ended. */
+	_Atomic unsigned present, invited, left;
+};
+
+static void *guest(void *arg)
+{
+	struct party *party = arg;
+	struct weft__random random;
+	unsigned present = atomic_fetch_add_explicit(&party->present, 1, memory_order_relaxed) + 1;
+
+	stress_check(present <= party->limit, "%u of a group run beyond its limit of %zu", present,
+		     party->limit);
+	weft__random_seed(&random, party->stream + present);
+	dawdle(&random);
+	atomic_fetch_sub_explicit(&party->present, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&party->left, 1, memory_order_relaxed);
+	return party;
+}
+
+static void invite(struct weft__random *random, struct party *party, unsigned guests)
+{
+	for (; guests > 0; guests--) {
+		int64_t deadline = some_deadline(random);
+		uint32_t how = weft__random_below(random, 3);
+		int rc = how == 0   ? weft_group_spawn(&party->group, guest, party)
+			 : how == 1 ? weft_group_try_spawn(&party->group, guest, party)
+				    : weft_group_spawn_until(&party->group, guest, party, deadline);
+		if (rc == 0)
+			atomic_fetch_add_explicit(&party->invited, 1, memory_order_relaxed);
+		else if (rc == -EAGAIN)
+			stress_check(how == 1, "weft_group_try_spawn was not called: %d", rc);
+		else if (rc == -ETIMEDOUT)
+			stress_check(how == 2 && weft_now() >= deadline,
+				     "a spawn timed out before its deadline");
+		else if (rc == -ECANCELED)
+			stress_check(party->canceled && weft_cancelled(),
+				     "a spawn was cancelled by nobody");
+		else
+			stress_check(rc == -ENOMEM, "weft_group_spawn: %s", strerror(-rc));
+	}
+}
+
+static void *helper(void *arg)
+{
+	struct party *party = arg;
+	struct weft__random random;
+
+	weft__random_seed(&random, ~party->stream);
+	invite(&random, party, weft__random_below(&random, 4));
+	return NULL;
+}
+
+/* Receives at most so many results, and no more once it is cancelled. */
+static unsigned receive(struct weft__random *random, struct party *party, unsigned most)
+{
+	unsigned received = 0;
+	void *result = NULL;
+	int rc;
+
+	while (received < most) {
+		int64_t deadline = some_deadline(random);
+		rc = weft_group_next_until(&party->group, &result, deadline);
+		stress_check(rc != 0 || result == party, "a result is %p", result);
+		stress_check(rc != -ETIMEDOUT || weft_now() >= deadline,
+			     "a receive timed out before its deadline");
+		stress_check(rc != -ECANCELED || (party->canceled && weft_cancelled()),
+			     "a receive was cancelled by nobody");
+		if (rc < 0)
+			break;
+		received++;
+	}
+	return received;
+}
+
+static void *host(void *arg)
+{
+	const struct scene *scene = arg;
+	struct party party = {.stream = scene->stream, .canceled = scene->canceled};
+	struct weft__random random;
+	unsigned received = 0;
+	weft_task *task;
+
+	weft__random_seed(&random, scene->stream);
+	bool keeps = stress_one_in(&random, 2);
+	party.limit = 1 + weft__random_below(&random, 3);
+	weft_group_init(&party.group);
+	weft_group_set_limit(&party.group, party.limit);
+	if (keeps)
+		weft_group_keep_results(&party.group);
+	bool helped = weft_spawn(helper, &party, &task) == 0;
+	invite(&random, &party, 1 + weft__random_below(&random, 4));
+	if (keeps)
+		received = receive(&random, &party, weft__random_below(&random, 4));
+	weft_cancel_mask();
+	if (helped)
+		stress_joined(weft_join(task, NULL));
+	while (keeps && weft_group_next(&party.group, NULL) == 0)
+		received++;
+	int rc = weft_group_wait(&party.group);
+	weft_cancel_unmask();
+	stress_check(rc == 0, "weft_group_wait: %s", strerror(-rc));
+	unsigned invited = atomic_load_explicit(&party.invited, memory_order_relaxed);
+	unsigned left = atomic_load_explicit(&party.left, memory_order_relaxed);
+	stress_check(invited == left, "%u of a group were spawned, and %u have run", invited, left);
+	stress_check(!keeps || received == invited, "%u of %u results were received", received,
+		     invited);
+	weft_group_fini(&party.group);
+	stress_did(1);
+	return arg;
+}
+
 static void cancel(weft_task *task)
 {
 	int rc = weft_cancel(task);
@@ -227,7 +346,8 @@ static void play(struct weft__random *random)
 	weft_task *tasks[2];
 
 	scene.canceled = cancellers > 0;
-	if (weft_spawn(stress_one_in(random, 2) ? sleeper : joiner, &scene, &scene.victim) < 0)
+	static weft_fn *const victims[] = {sleeper, joiner, host};
+	if (weft_spawn(victims[weft__random_below(random, 3)], &scene, &scene.victim) < 0)
 		return;
 	unsigned started = 0;
 	bool by_clerk = !stress_alone() && cancellers > 0 && stress_one_in(random, 4) &&

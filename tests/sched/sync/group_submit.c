@@ -249,6 +249,39 @@ static void test_options_from_outside(void **state)
 	assert_true(is_raised(&ran, 3) && !is_raised(&ran, 4));
 }
 
+/* Options of a later version. */
+static void test_what_it_does_not_know_is_refused(void **state)
+{
+	struct {
+		struct weft_task_options known;
+		uint64_t more;
+	} later = {.known = {.name = "later"}, .more = 1};
+	struct weft_task_options *opt = &later.known;
+	weft_runtime *rt = assert_create(1);
+	weft_task *task = NULL;
+	weft_group g;
+
+	(void)state;
+	weft_group_init(&g);
+	assert_int_equal(weft_group_spawn_with_sized(&g, opt, sizeof(later), check_options, opt),
+			 -E2BIG);
+	assert_int_equal(
+		weft_group_submit_with_sized(&g, rt, opt, sizeof(later), check_options, opt),
+		-E2BIG);
+	assert_int_equal(weft_submit_with_sized(rt, opt, sizeof(later), check_options, opt, &task),
+			 -E2BIG);
+	assert_null(task);
+	later.more = 0;
+	assert_int_equal(
+		weft_group_submit_with_sized(&g, rt, opt, sizeof(later), check_options, opt), 0);
+	assert_int_equal(weft_submit_with_sized(rt, opt, sizeof(later), check_options, opt, NULL),
+			 0);
+	assert_int_equal(weft_group_wait(&g), 0);
+	weft_group_fini(&g);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
 static void test_bad_arguments(void **state)
 {
 	weft_group g;
@@ -278,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_in_another_runtime),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_options_from_outside),
+		cmocka_unit_test(test_what_it_does_not_know_is_refused),
 		cmocka_unit_test(test_bad_arguments),
 	};
 
