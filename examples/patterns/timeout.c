@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A time limit for all that a task does. Nothing has to be handed down: the task is cancelled, each
- * of its waits ends, and a group of it is cancelled in turn.
+ * A time limit for all that a function does. Nothing has to be handed down: in a scope each wait ends
+ * at the deadline, and a group that is begun there is cancelled. Afterwards the task goes on.
  *
  * Go:     ctx, cancel := context.WithTimeout(ctx, d); defer cancel(); query(ctx)
  * tokio:  timeout(d, query()).await
@@ -41,21 +41,13 @@ static void *query(void *arg)
 /* fn(arg), but not after the deadline: 0, what it failed with, or -ETIMEDOUT. */
 static int with_deadline(weft_fn *fn, void *arg, int64_t deadline)
 {
-	void *result = NULL;
-	weft_task *task;
-	int err = weft_spawn(fn, arg, &task);
+	weft_scope scope;
 
-	if (err < 0)
-		return err;
-	err = weft_join_until(task, &result, deadline);
-	if (err == 0)
-		return (int)(intptr_t)result;
-	weft_cancel(task);
-	weft_cancel_mask(); /* the task uses arg: we stay until it has ended, cancelled or not */
-	CHECK(weft_join(task, &result) == 0);
-	weft_cancel_unmask();
-	/* It may have been faster than the request to stop. */
-	return result ? err : 0;
+	weft_scope_begin(&scope, deadline);
+	int err = (int)(intptr_t)fn(arg);
+	int cut = weft_scope_end(&scope);
+	/* It may have been done all the same. */
+	return err < 0 && cut == -ETIMEDOUT ? cut : err;
 }
 
 static void *run(void *arg)

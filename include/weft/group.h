@@ -36,6 +36,8 @@ typedef struct weft_group {
  * as by weft_group_cancel(), wherever the task is: in a mutex, in a blocking call, in a masked
  * region. It is for what the task itself spawns into it, or a fork of it; while others alone have
  * spawned, the group does not learn of it. Once the task has ended, the group belongs to nobody.
+ *
+ * A group that is begun in a scope (scope.h) belongs to the scope in the same way.
  */
 WEFT_API void weft_group_init(weft_group *g);
 

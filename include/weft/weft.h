@@ -11,6 +11,7 @@
 #include <weft/group.h>
 #include <weft/local.h>
 #include <weft/runtime.h>
+#include <weft/scope.h>
 #include <weft/stats.h>
 #include <weft/sync.h>
 #include <weft/task.h>

@@ -20,10 +20,10 @@
  * as a call, instead of one for those that are cancelled.)
  */
 #include "family.h"
-#include "identity.h"
 #include "runtime.h"
 #include "sched/os/membarrier.h"
 #include "sched/os/pause.h"
+#include "scope.h"
 #include "src/fatal.h"
 #include "wait.h"
 
@@ -135,28 +135,62 @@ void weft__wake_cancelled(struct waiter *claimed)
 	}
 }
 
-int weft_cancel(weft_task *task)
-{
-	struct task *t = task_of_handle(task);
-	struct waiter *claimed = NULL;
-	struct branch *pinned = NULL;
+/* What a canceller has to do once it is done with the task. */
+struct rest {
+	struct waiter *claimed;
+	struct branch *pinned;
+};
 
-	if (!t)
-		return -EINVAL;
+/* late: t is a scope, whose deadline has passed. */
+static struct rest cancel(struct task *t, bool late)
+{
+	struct rest rest = {0};
 	struct task *root = weft__family_root(t);
+
 	if (root != t)
 		weft__family_lock(root);
-	bool first = request(t);
-	if (first) {
-		request_below(root, t, &pinned);
+	if (request(t)) {
+		/* Published with the end of BUSY, which the scope's end waits for. */
+		if (late)
+			scope_of_task(t)->timed_out = !weft__family_requested_above(t);
+		request_below(root, t, &rest.pinned);
 		weft__fence_heavy();
-		claimed = claim(t, claim_below(root, t, NULL));
+		rest.claimed = claim(t, claim_below(root, t, NULL));
 	}
 	if (root != t)
 		weft__family_unlock(root);
-	weft__wake_cancelled(claimed);
-	weft__reach_branches(pinned);
+	return rest;
+}
+
+static void tell(struct rest rest)
+{
+	weft__wake_cancelled(rest.claimed);
+	weft__reach_branches(rest.pinned);
+}
+
+int weft_cancel(weft_task *task)
+{
+	struct task *t = task_of_handle(task);
+
+	if (!t)
+		return -EINVAL;
+	tell(cancel(t, false));
 	return 0;
+}
+
+void weft_scope_cancel(weft_scope *scope)
+{
+	if (scope)
+		tell(cancel(&((struct scope *)scope)->fork.task, false));
+}
+
+void weft__scope_time_out(struct scope *s)
+{
+	struct rest rest = cancel(&s->fork.task, true);
+
+	/* release: our last look at the scope, for its end (scope.c). */
+	atomic_store_explicit(&s->firing, false, memory_order_release);
+	tell(rest);
 }
 
 struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n, struct branch **pinned)
@@ -184,7 +218,12 @@ bool weft_cancelled(void)
 {
 	struct worker *w = weft__worker();
 
-	return w && weft__family_cancelled(w, w->task);
+	if (!w)
+		return false;
+	/* If every worker computes, nobody else looks. */
+	if (__builtin_expect(is_due(w->rt), 0))
+		weft__scopes_expire(w);
+	return weft__family_cancelled(w, w->task, true);
 }
 
 static _Noreturn __attribute__((cold)) void mask_misuse(struct task *t, const char *call,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "family.h"
 
+#include "runtime.h"
 #include "sched/os/pause.h"
+#include "scope.h"
 #include "wait.h"
 
 /* So many forks above it are looked at by weft_cancelled(). One that has more enters the list, and
@@ -92,10 +94,12 @@ void weft__family_enter(struct worker *w, struct task *t)
 	if (t->home == TASK_NO_HOME)
 		t->home = w->id;
 	weft__family_lock(root);
-	for (struct task *a = family_parent(t); a; a = family_parent(a)) {
-		uint32_t above = cancel_of(a);
-		reached |= above & CANCEL_REQUESTED;
-		if (above & CANCEL_REACHED)
+	for (struct task *a = t; a; a = family_parent(a)) {
+		uint32_t cancel = cancel_of(a);
+		reached |= cancel & CANCEL_REQUESTED;
+		if (__builtin_expect(cancel & CANCEL_TIMED, 0) && weft__scope_keep(w, a))
+			reached |= CANCEL_REQUESTED;
+		if (cancel & CANCEL_REACHED)
 			break;
 	}
 	f->kin.reach = NULL;
@@ -105,11 +109,19 @@ void weft__family_enter(struct worker *w, struct task *t)
 	weft__family_unlock(root);
 }
 
+/* The same by a task that runs on: nobody else tells of the deadlines that it may have armed. */
+static void enter_running(struct worker *w, struct task *t)
+{
+	weft__family_enter(w, t);
+	if (w->timer_armed)
+		weft__announce_timer(w);
+}
+
 void weft__family_branches(struct worker *w, struct task *t)
 {
 	t->flags |= TASK_BRANCHES;
 	if (!(cancel_of(t) & CANCEL_REACHED))
-		weft__family_enter(w, t);
+		enter_running(w, t);
 }
 
 /* Takes b out of the list, whose lock the caller has, as well as b's. */
@@ -201,19 +213,32 @@ void weft__reach_branches(struct branch *pinned)
 	}
 }
 
-bool weft__family_cancelled(struct worker *w, struct task *t)
+bool weft__family_requested_above(struct task *t)
+{
+	for (struct task *a = family_parent(t); a; a = family_parent(a)) {
+		uint32_t cancel = cancel_of(a);
+		if (cancel & (CANCEL_REQUESTED | CANCEL_REACHED))
+			return cancel & CANCEL_REQUESTED;
+	}
+	return false;
+}
+
+bool weft__family_cancelled(struct worker *w, struct task *t, bool looks_at_clock)
 {
 	struct task *above = t;
-
-	uint32_t cancel = cancel_of(t);
+	uint32_t cancel = cancel_of(t), seen = cancel;
 
 	for (unsigned looks = 0; !(cancel & CANCEL_REQUESTED); looks++) {
-		if (cancel & CANCEL_REACHED)
+		bool late = cancel & CANCEL_REACHED && looks_at_clock && seen & CANCEL_TIMED &&
+			    weft__scope_is_late(t);
+		if (cancel & CANCEL_REACHED && !late)
 			return false;
-		if (looks == LOOK_UP)
-			weft__family_enter(w, t);
-		above = looks == LOOK_UP ? t : family_parent(above);
+		bool enters = late || looks == LOOK_UP;
+		if (enters)
+			enter_running(w, t);
+		above = enters ? t : family_parent(above);
 		cancel = cancel_of(above);
+		seen |= cancel;
 	}
 	/* First its own, which is in the word that we have just read. Then its root's, which is the lock
 	 * of all: family.h, invariant 4. The canceller has stored that one before, but alone a look at it

@@ -119,8 +119,15 @@ static inline struct fork *fork_of_kin(struct kin *kin)
 	return (struct fork *)((char *)kin - offsetof(struct fork, kin));
 }
 
-/* Whether t or somebody above it is cancelled, and no canceller is at work any more. By t. */
-bool weft__family_cancelled(struct worker *w, struct task *t);
+/*
+ * Whether t or somebody above it is cancelled, and no canceller is at work any more. By t.
+ *
+ * @looks_at_clock  a scope is cancelled now if its deadline has passed and nobody keeps it.
+ */
+bool weft__family_cancelled(struct worker *w, struct task *t, bool looks_at_clock);
+
+/* Whether somebody above t is cancelled. Under the lock. */
+bool weft__family_requested_above(struct task *t);
 
 /* Enters the list: t, a fork that is not REACHED, and that runs on w. */
 void weft__family_enter(struct worker *w, struct task *t);

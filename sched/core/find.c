@@ -18,6 +18,7 @@
 #include "pick.h"
 #include "sched/os/clock.h"
 #include "sched/os/cpu_relax.h"
+#include "scope.h"
 #include "wait.h"
 #include "watch.h"
 
@@ -91,13 +92,14 @@ static bool run_timers(struct worker *w, bool beside)
 		more = weft__depot_tend(&rt->depot, now, w);
 	}
 	for (unsigned i = 0; i < count; i++) {
-		struct timers *timers = &rt->records[i]->timers;
-		/* relaxed: a hint; weft__expire() looks again. */
-		if (atomic_load_explicit(&timers->earliest, memory_order_relaxed) == WEFT_FOREVER)
+		struct worker *armer = rt->records[i];
+		/* A hint; these look again. */
+		if (worker_earliest(armer) == WEFT_FOREVER)
 			continue;
 		if (now == 0)
 			now = weft__clock_now();
-		weft__expire(w, timers, now, beside);
+		weft__expire(w, &armer->timers, now, beside);
+		weft__scopes_expire_of(w, &armer->scopes, now);
 	}
 	return more;
 }

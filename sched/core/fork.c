@@ -238,6 +238,19 @@ static void await_end(struct task *t)
 		weft__wait_abandon(&waiter);
 }
 
+/* The parent of a fork is the joiner, or what a scope in which it was made is around. If that scope
+ * has ended there is no parent any more. The fast way does not look; the end of a scope keeps the next join off it. */
+static void check_scope(struct worker *w, struct task *t)
+{
+	const struct task *parent = family_parent(t);
+
+	for (struct task *a = w->task; a != parent; a = family_parent(a))
+		if (!(a->flags & TASK_SCOPE))
+			weft__fatal("weft_fork_join: %p was made by another task, or in a scope "
+				    "that has ended",
+				    (void *)t);
+}
+
 /* Joins a fork that cannot simply be run inline. */
 static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task *t, bool taken,
 						   const struct fpwords *fpwords)
@@ -245,6 +258,8 @@ static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task
 	/* Of a fork .rt stays as it is until it is joined. */
 	if (w && !taken && t->rt != w->rt)
 		weft__fatal("weft_fork_join: %p is no fork, or is joined already", (void *)t);
+	if (w)
+		check_scope(w, t);
 	if (taken) {
 		w = is_due(w->rt) ? weft__let_due_run(w) : fast_path(w);
 		allow_inlining_here(w);

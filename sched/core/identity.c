@@ -29,9 +29,14 @@ static uint64_t next_number(struct worker *w)
 	return w->numbers.next++;
 }
 
+uint64_t weft__new_identity(void)
+{
+	return next_number(weft__worker()) << IDENTITY_SHIFT;
+}
+
 uint64_t weft__identify(struct task *t)
 {
-	uint64_t mine = next_number(weft__worker()) << IDENTITY_SHIFT, none = 0;
+	uint64_t mine = weft__new_identity(), none = 0;
 
 	return atomic_compare_exchange_strong_explicit(&t->identity, &none, mine,
 						       memory_order_relaxed, memory_order_relaxed)

@@ -32,6 +32,9 @@
  * thread. */
 uint64_t weft__identify(struct task *t);
 
+/* An identity that nobody has. */
+uint64_t weft__new_identity(void);
+
 /* The calling thread's. Not to be called by a task for itself. */
 uint64_t weft__thread_identity(void);
 

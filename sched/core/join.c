@@ -33,6 +33,7 @@
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/pause.h"
+#include "scope.h"
 #include "src/fatal.h"
 #include "wait.h"
 
@@ -193,7 +194,7 @@ int weft_join_until(weft_task *task, void **ret_result, int64_t deadline)
 
 	if (!t)
 		return -EINVAL;
-	if (w && w->task == t)
+	if (w && task_outside_scopes(w->task) == t)
 		return -EDEADLK;
 	if (w && w->rt == t->rt)
 		return join(t, deadline, ret_result);

@@ -119,9 +119,7 @@ int64_t weft__earliest_timer(struct weft_runtime *rt)
 	int64_t earliest = WEFT_FOREVER;
 
 	for (unsigned i = 0; i < count; i++) {
-		/* relaxed: after the heavy fence, see above. */
-		int64_t e = atomic_load_explicit(&rt->records[i]->timers.earliest,
-						 memory_order_relaxed);
+		int64_t e = worker_earliest(rt->records[i]); /* after the heavy fence, see above */
 		if (e < earliest)
 			earliest = e;
 	}

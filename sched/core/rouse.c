@@ -156,7 +156,7 @@ void weft__announce_timer(struct worker *w)
 	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	int64_t kept = atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed);
-	int64_t timer = atomic_load_explicit(&w->timers.earliest, memory_order_relaxed);
+	int64_t timer = worker_earliest(w);
 	int64_t depot = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
 	if (SLEEPERS(idle) > 0) {
 		if ((timer < depot ? timer : depot) >= kept || weft__wake_to_keep(rt))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tasks as their users see them: spawning, yielding, and what a task can ask about itself. */
 #include "identity.h"
+#include "scope.h"
 #include "spawn.h"
 #include "src/alloc.h"
 #include "src/stack_env.h"
@@ -128,7 +129,7 @@ weft_task *weft_self(void)
 {
 	struct worker *w = weft__worker();
 
-	return w ? task_handle(w->task) : NULL;
+	return w ? task_handle(task_outside_scopes(w->task)) : NULL;
 }
 
 const char *weft_task_name(const weft_task *task)

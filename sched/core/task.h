@@ -52,6 +52,7 @@ enum park {
 #define CANCEL_REQUESTED 1u /* sticky */
 #define CANCEL_BUSY      2u /* the lock under which a canceller may look at .waiting */
 #define CANCEL_REACHED   4u /* a request for a task above it is set here too: family.h */
+#define CANCEL_TIMED     8u /* a scope's: it has a deadline that nobody keeps yet (scope.h) */
 
 /* struct task.flags */
 #define TASK_FORK     1u  /* the memory is the forker's, who joins it and cannot give up */
@@ -59,6 +60,7 @@ enum park {
 #define TASK_BRANCHES 4u  /* may own branches: family.h */
 #define TASK_ENDS     8u  /* has an .end */
 #define TASK_ORPHAN   16u /* has forked the process, and this is the child: process.c */
+#define TASK_SCOPE    32u /* a scope of its parent, which is a fork's as well: scope.h */
 
 /* struct task.family of a task that is no fork has this besides. */
 #define FAMILY_ROOT ((uintptr_t)1)

@@ -158,6 +158,9 @@ static inline bool must_end(struct worker *w, struct task *t, struct waiter *wai
 static __attribute__((noinline)) struct worker *end_unsuspended(struct worker *w, struct task *t)
 {
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+	/* A scope's: weft__family_enter(). */
+	if (w->timer_armed)
+		weft__announce_timer(w);
 	return chaos_at(w, CHAOS_WAIT) ? w : give_way(w);
 }
 

@@ -112,7 +112,8 @@ struct worker {
 	int64_t watched_since;
 	uint32_t watched_picks;
 	struct weft__wfcq inbox; /* for this worker and no other */
-	struct timers timers;
+	struct timers timers;    /* of waits */
+	struct timers scopes;    /* of scopes (scope.h) */
 
 	/* under runtime.idle_lock */
 	struct worker *sleep_next;
@@ -135,5 +136,15 @@ struct worker {
 
 	struct chaos chaos; /* says itself whose it is */
 };
+
+/* The earliest of the deadlines that w has armed. */
+static inline int64_t worker_earliest(struct worker *w)
+{
+	/* relaxed: a hint, or the caller's fence orders it. */
+	int64_t wait = atomic_load_explicit(&w->timers.earliest, memory_order_relaxed);
+	int64_t scope = atomic_load_explicit(&w->scopes.earliest, memory_order_relaxed);
+
+	return wait < scope ? wait : scope;
+}
 
 #endif

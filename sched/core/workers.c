@@ -60,6 +60,7 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 		goto err_ring;
 	weft__wfcq_init(&w->inbox);
 	weft__timers_init(&w->timers);
+	weft__timers_init(&w->scopes);
 	weft__task_pool_init(&w->tasks);
 	return w;
 

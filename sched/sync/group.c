@@ -1,6 +1,6 @@
 #include "group.h"
 
-#include "sched/core/identity.h"
+#include "sched/core/scope.h"
 #include "self.h"
 
 #include <errno.h>
@@ -143,7 +143,7 @@ void weft_group_init(weft_group *group)
 	struct worker *w = weft__worker();
 	if (w) {
 		weft__family_branches(w, w->task);
-		g->owner = task_identity(w->task);
+		g->owner = weft__family_number(w->task);
 	}
 }
 

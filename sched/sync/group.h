@@ -68,9 +68,9 @@ struct group {
 	struct sync_queue receivers; /* who waits for a result (the same) */
 	struct task *results,
 		**result_tail; /* of members that have ended, linked by .next_result */
-	uint64_t owner;        /* immutable: the identity of its task; 0: it has none */
-	struct branch branch;  /* under its own locks */
-} __attribute__((may_alias));  /* the same memory as a caller's weft_group */
+	uint64_t owner; /* immutable: the number of its task or scope (scope.h); 0: it has none */
+	struct branch branch; /* under its own locks */
+} __attribute__((may_alias)); /* the same memory as a caller's weft_group */
 
 static_assert(sizeof(struct group) <= sizeof(weft_group), "a group fits its public storage");
 static_assert(alignof(struct group) <= alignof(weft_group), "a group fits its public storage");

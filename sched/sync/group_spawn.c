@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Spawning into a group, from tasks and from other threads, and the limit: group.h. */
 #include "group.h"
-#include "sched/core/identity.h"
 #include "sched/core/process.h"
+#include "sched/core/scope.h"
 #include "sched/core/spawn.h"
 
 #include <weft/runtime.h>
@@ -16,8 +16,7 @@ static struct task *owner_above(const struct group *g, struct task *caller)
 
 	if (g->owner == 0)
 		return NULL;
-	/* relaxed: a number publishes nothing. */
-	while (t && atomic_load_explicit(&t->identity, memory_order_relaxed) != g->owner)
+	while (t && family_number(t) != g->owner)
 		t = family_parent(t);
 	return t;
 }

@@ -97,6 +97,9 @@ MODELS = {
     'family': (['', 'LISTED'], {
         '': 'NO_LOOK LOOK_FIRST UNLOCKED ONE_UP NO_HEAVY NO_LEAVE POLL_NO_WAIT POLL_NEAR POLL_ROOT UNLOCK_EARLY',
     }),
+    'scope': (['', 'CANCELLED'], {
+        '': 'NO_ARM NO_CLOCK ARM_ONLY NO_DISARM NO_AWAIT FIRING_LATE UNFIRE_EARLY KEEP_UNLOCKED NO_REASON',
+    }),
     'branch': (['', 'CANCELLERS=2'], {
         '': 'NO_PIN_WAIT NO_CUT NO_LOCK NO_CHECK UNPIN_EARLY IN_ORDER LEAVE_UNLOCKED AWAIT_LOCKED',
     }),
@@ -122,6 +125,7 @@ LONG = {
     'wait': ['ROUNDS=3', 'THREAD ROUNDS=4'],
     'family': ['ROUNDS=4', 'LISTED ROUNDS=4'],
     'branch': ['CANCELLERS=3'],
+    'scope': [],
     'join': ['ATTEMPTS=5'],
 }
 

@@ -95,6 +95,7 @@ static const struct field worker_fields[] = {
 	WORKER(picks, SLOT),
 	WORKER(inbox, INBOX),
 	WORKER(timers, TIMERS),
+	WORKER(scopes, TIMERS),
 	WORKER(sleep_next, ROUSERS),
 	WORKER(handed, ROUSERS),
 	WORKER(asleep, ROUSERS),

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scopes: a part of a task that can be cancelled, at a deadline or by hand, without the rest of the
+ * task.
+ *
+ *   weft_scope s;
+ *   weft_scope_begin(&s, weft_after(1000000000));
+ *   rc = answer(request);                    // whatever waits in here is cut short in time
+ *   why = weft_scope_end(&s);                // 0, -ETIMEDOUT or -ECANCELED
+ *
+ * Inside a scope whose deadline has passed, or that was cancelled, each cancellation point returns
+ * -ECANCELED, as in a task that weft_cancel() has cancelled, and weft_cancelled() is true. After the
+ * scope has ended the task is as it was before. Masked regions work as ever.
+ *
+ * Scopes nest. What cancels an outer scope, or the task, cancels the inner ones with it.
+ *
+ * What a scope cancels besides its own task: the forks that are made in it, weft_for() included, and
+ * the members of the groups that are begun in it. They learn of it at once, wherever the task is: in
+ * a mutex, in a barrier, in a blocking call, in a masked region. A task of weft_spawn() may outlive
+ * the scope, and belongs to none.
+ *
+ * A task that computes learns of a deadline by weft_cancelled(), which looks at the clock there.
+ *
+ * A plain thread, which nobody can cancel, cannot begin a scope.
+ */
+#ifndef WEFT_SCOPE_H
+#define WEFT_SCOPE_H
+
+#include <weft/base.h>
+
+WEFT_BEGIN_DECLS
+
+/* A scope: complete, so that the caller can place it anywhere. Its content is Weft's. */
+typedef struct weft_scope {
+	uint64_t weft_opaque_[32];
+} __attribute__((aligned(16))) weft_scope;
+
+/*
+ * Begins a scope in the calling task. Everything that the task does until weft_scope_end() is in it.
+ *
+ * @s         borrowed until the scope has ended; uninitialised is fine.
+ * @deadline  when the scope is cancelled. WEFT_FOREVER: only weft_scope_cancel() does so. One that
+ *            has passed: the scope is cancelled from the start.
+ *
+ * From a task. Does not suspend, and cannot fail.
+ *
+ * Misuse. On a plain thread it aborts with one line, and so does a NULL.
+ */
+WEFT_API void weft_scope_begin(weft_scope *s, int64_t deadline);
+
+/*
+ * Cancels what runs in the scope, as weft_cancel() does for a task. Nothing for NULL.
+ *
+ * From any thread or task, inside the scope or not; does not suspend. The scope must live until the
+ * call has returned, or until its task learns of the request. The task does not learn of it before the
+ * call is done with the scope.
+ */
+WEFT_API void weft_scope_cancel(weft_scope *s);
+
+/*
+ * Ends the scope.
+ *
+ * The task must have joined all forks that it has made in the scope. A group that was begun in it
+ * belongs to nobody from now on; wait for it before.
+ *
+ * From the task that has begun the scope, which must be the innermost one. Does not suspend.
+ *
+ * Misuse. A scope that is not the innermost one of the calling task aborts with one line, and so
+ * does a task, or a fork, that returns from its function inside a scope.
+ *
+ * 0: nothing has cut the scope short; -ETIMEDOUT: its deadline has; -ECANCELED: weft_scope_cancel(),
+ * or the cancellation of an outer scope or of the task. If there are several, it is the first one
+ * that somebody has noticed. A deadline that has passed without anybody noticing has cut nothing
+ * short. So -ETIMEDOUT says that there may be time left outside, and -ECANCELED that the caller should
+ * look at the outer scope, or end.
+ */
+WEFT_API int weft_scope_end(weft_scope *s);
+
+WEFT_END_DECLS
+
+#endif

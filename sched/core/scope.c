@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "scope.h"
+
+#include "runtime.h"
+#include "sched/os/clock.h"
+#include "sched/os/pause.h"
+#include "src/fatal.h"
+
+#include <errno.h>
+
+static _Noreturn __attribute__((cold)) void misuse(const char *call, const void *scope,
+						   const char *what)
+{
+	char caller[WEFT__TASK_TEXT] = "a thread outside of tasks";
+	const struct worker *w = weft__worker();
+
+	if (w)
+		weft__describe_task(w->task, caller);
+	weft__fatal("%s: the scope %p %s (%s)", call, scope, what, caller);
+}
+
+/* The `end` of a task, or of a scope, in which a scope is open. */
+static void end_in_scope(struct task *t)
+{
+	char task[WEFT__TASK_TEXT];
+
+	weft__describe_task(t, task);
+	weft__fatal("weft_scope_begin: %s returns in a scope that has not ended", task);
+}
+
+static struct task_end open_end = {end_in_scope};
+
+void weft_scope_begin(weft_scope *scope, int64_t deadline)
+{
+	struct worker *w = weft__worker();
+	struct scope *s = (struct scope *)scope;
+
+	if (__builtin_expect(!s || !w, 0))
+		misuse("weft_scope_begin", s, s ? "would be a plain thread's" : "is NULL");
+	struct task *parent = w->task, *t = &s->fork.task;
+	/* Where the outer one's comes first, or with it, the inner one's would never be the reason. */
+	if (parent->flags & TASK_SCOPE && scope_of_task(parent)->deadline <= deadline)
+		deadline = WEFT_FOREVER;
+	s->timer.timers = NULL;
+	s->deadline = deadline;
+	/* relaxed, all: who sees the scope got it from its task, or through the family's lock. */
+	atomic_store_explicit(&s->firing, false, memory_order_relaxed);
+	s->timed_out = false;
+	atomic_store_explicit(&s->number, 0, memory_order_relaxed);
+
+	task_init(t, parent->rt, parent->fn, parent->value, JOIN_NOBODY,
+		  TASK_FORK | TASK_SCOPE | (parent->flags & TASK_MEMBER));
+	t->pin = parent->pin;
+	t->mask = parent->mask;
+	t->end = parent->end;
+	t->cold = parent->cold;
+	atomic_store_explicit(&t->identity, task_identity(parent), memory_order_relaxed);
+	atomic_store_explicit(&t->family, (uintptr_t)parent, memory_order_relaxed);
+	if (deadline != WEFT_FOREVER)
+		atomic_store_explicit(&t->cancel, CANCEL_TIMED, memory_order_relaxed);
+	task_set_end(parent, &open_end);
+	w->task = t;
+}
+
+/* Takes the deadline back. After the return nobody looks at the scope for its sake. */
+static void forget_deadline(struct scope *s)
+{
+	weft__timer_disarm(&s->timer);
+	/* acquire: the last look of who has taken it out before, released by weft__scope_time_out()
+	 * (cancel.c). */
+	for (unsigned looks = 0; atomic_load_explicit(&s->firing, memory_order_acquire); looks++)
+		weft__pause(looks);
+}
+
+static _Noreturn __attribute__((cold)) void misuse_at_end(const struct scope *s)
+{
+	const struct worker *w = weft__worker();
+
+	for (struct task *t = w ? w->task : NULL; t && t->flags & TASK_SCOPE; t = family_parent(t))
+		if (scope_of_task(t) == s)
+			misuse("weft_scope_end", s, "has an inner one that has not ended");
+	misuse("weft_scope_end", s, "is none of the caller's, or has ended");
+}
+
+int weft_scope_end(weft_scope *scope)
+{
+	struct worker *w = weft__worker();
+	struct scope *s = (struct scope *)scope;
+	struct task *t = &s->fork.task;
+
+	if (__builtin_expect(!s || !w || w->task != t, 0))
+		misuse_at_end(s);
+	struct task *parent = family_parent(t);
+	if (s->timer.timers)
+		forget_deadline(s);
+	bool cut = weft__family_cancelled(w, t, false);
+	/* Who looks up far enters the list, and arms it. */
+	if (__builtin_expect(s->timer.timers != NULL, 0))
+		forget_deadline(s);
+	if (family_listed(t))
+		weft__family_leave(t);
+
+	parent->end = t->end;
+	parent->flags |= t->flags & TASK_ORPHAN;
+	if (!t->end)
+		parent->flags &= (uint16_t)~TASK_ENDS;
+	parent->mask = t->mask;
+	if (t->home != TASK_NO_HOME)
+		parent->home = t->home;
+	w->task = parent;
+	w->inline_span = 0; /* the next join looks whether its fork was made in here (fork.c) */
+	int rc = !cut ? 0 : s->timed_out ? -ETIMEDOUT : -ECANCELED;
+	san_forget(s, sizeof *s);
+	return rc;
+}
+
+uint64_t weft__family_number(struct task *t)
+{
+	if (!(t->flags & TASK_SCOPE))
+		return task_identity(t);
+	struct scope *s = scope_of_task(t);
+	/* relaxed, both: a number publishes nothing. */
+	uint64_t number = atomic_load_explicit(&s->number, memory_order_relaxed);
+	if (number == 0) {
+		number = weft__new_identity();
+		atomic_store_explicit(&s->number, number, memory_order_relaxed);
+	}
+	return number;
+}
+
+bool weft__scope_is_late(struct task *t)
+{
+	int64_t now = weft__clock_now();
+	uint32_t cancel = 0;
+
+	for (struct task *a = t; a && !(cancel & CANCEL_REACHED); a = family_parent(a)) {
+		/* relaxed: who keeps it takes the mark off under the lock, where we look again. */
+		cancel = atomic_load_explicit(&a->cancel, memory_order_relaxed);
+		if (cancel & CANCEL_TIMED && scope_of_task(a)->deadline <= now)
+			return true;
+	}
+	return false;
+}
+
+bool weft__scope_keep(struct worker *w, struct task *a)
+{
+	struct scope *s = scope_of_task(a);
+	bool late = s->deadline <= weft__clock_now();
+
+	if (late) {
+		/* relaxed: under the lock. */
+		s->timed_out = !(atomic_load_explicit(&a->cancel, memory_order_relaxed) &
+				 CANCEL_REQUESTED) &&
+			       !weft__family_requested_above(a);
+		/* Nobody is listed below it, so nobody waits who would have to be woken. release:
+		 * timed_out, for the acquire in canceller_looks() (wait.h). */
+		atomic_fetch_or_explicit(&a->cancel, CANCEL_REQUESTED, memory_order_release);
+	} else {
+		weft__timer_arm(&w->scopes, &s->timer, s->deadline);
+		w->timer_armed = true;
+	}
+	/* relaxed: the unlock publishes it. */
+	atomic_fetch_and_explicit(&a->cancel, ~CANCEL_TIMED, memory_order_relaxed);
+	return late;
+}
+
+/* The next scope whose deadline has passed, which is firing then. */
+static struct scope *take_late(struct timers *scopes, int64_t now)
+{
+	weft__lock(&scopes->lock);
+	struct timer *timer = weft__timers_pop_locked(scopes, now);
+	struct scope *s =
+		timer ? (struct scope *)((char *)timer - offsetof(struct scope, timer)) : NULL;
+	/* relaxed: the lock publishes it. */
+	if (s)
+		atomic_store_explicit(&s->firing, true, memory_order_relaxed);
+	weft__unlock(&scopes->lock);
+	return s;
+}
+
+void weft__scopes_expire_of(struct worker *w, struct timers *scopes, int64_t now)
+{
+	/* acquire: pairs with publish_earliest() (timer.c); a hint, the lock decides. */
+	while (atomic_load_explicit(&scopes->earliest, memory_order_acquire) <= now) {
+		struct scope *s = take_late(scopes, now);
+		if (!s)
+			break;
+		weft__scope_time_out(s);
+		counter_add(&w->counters.timers, 1);
+	}
+}
+
+void weft__scopes_expire(struct worker *w)
+{
+	struct weft_runtime *rt = w->rt;
+	/* acquire: pairs with the release that published the record. */
+	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	int64_t now = weft__clock_now();
+
+	for (unsigned i = 0; i < count; i++)
+		weft__scopes_expire_of(w, &rt->records[i]->scopes, now);
+}
