@@ -38,6 +38,7 @@ READERS = {
 REVIEWED = {
     'weft__cpus_usable': "the pointer is to functions of sched/os/cpus.c, which switch nothing",
     'on_fault': 'a signal handler: what it calls by pointer is another one, which returns on the same thread',
+    'weft__call_hook': 'during a hook the thread is no worker, so the hook returns on the same thread',
     'weft__config_load': 'link-time optimization puts weft__cpus_usable() into it',
 }
 # Functions that call through a pointer which is never a user's function, and why it does not switch.
@@ -45,6 +46,7 @@ POINTERS_STAY = {
     'weft__fence_insist': "the pointer is to the membarrier call, or to a test's",
     'weft__cpus_usable_within': 'the pointer is to functions of sched/os/cpus.c',
     'weft__depots_each': 'the pointer is to wake_workers() of sched/core/trim.c',
+    'weft__call_hook': 'the pointer is to a hook, in which the thread is no worker',
     'after_fork_in_child': 'the pointer is to in_child() of sched/core/process.c',
 }
 NO_RETURN = ('weft__fatal', 'weft__orphan_refuse', 'abort', '__stack_chk_fail', '__assert_fail')

@@ -376,6 +376,7 @@ struct task *weft__sleep(struct worker *w)
 	if (w->settled)
 		w->timer_armed = false;
 
+	call_hook(w, rt->hooks.sleep);
 	for (;;) {
 		if (!w->watches)
 			cool_down(w);
@@ -411,5 +412,6 @@ struct task *weft__sleep(struct worker *w)
 			}
 		}
 	}
+	call_hook(w, rt->hooks.wake);
 	return found;
 }

@@ -62,6 +62,14 @@ static int runtime_new(const struct weft_runtime_options *opt, bool borrowed, we
 	int rc = weft__config_load(&rt->config, opt);
 	if (rc < 0)
 		goto err_config;
+	if (opt)
+		rt->hooks = (struct hooks){
+			.start = opt->worker_start,
+			.stop = opt->worker_stop,
+			.sleep = opt->worker_sleep,
+			.wake = opt->worker_wake,
+			.arg = opt->worker_arg,
+		};
 	weft__stack_guard_insist(rt->config.guard_always);
 	rc = weft__process_enter();
 	if (rc < 0)

@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "early.h"
+#include "hooks.h"
 #include "reserve.h"
 #include "sched/os/cacheline.h"
 #include "sched/os/membarrier.h"
@@ -72,6 +73,7 @@ struct weft_runtime {
 	/* Every worker there ever was, by id: the first record_count (under admin). */
 	struct worker *records[WORKERS_MAX];
 	struct weft__thread_traits traits; /* immutable: of its threads, and its creator's */
+	struct hooks hooks;                /* immutable */
 
 	/* Written by workers that begin or cease to search or to sleep: see park.c. Read by every
 	 * fork and wake. */
@@ -484,6 +486,9 @@ int weft__workers_init(struct weft_runtime *rt);
 
 /* Makes the runtime have n workers; undone on failure. 0, -EAGAIN or -ENOMEM. */
 int weft__workers_set(struct weft_runtime *rt, unsigned n);
+
+/* Makes w the calling thread's worker, whose leader that is. */
+void weft__worker_appear(struct worker *w);
 
 /* A leader's life: runs tasks until the runtime stops or the worker is to go. */
 void weft__worker_loop(struct worker *w);

@@ -146,6 +146,11 @@ static void *worker_thread(void *arg)
 /* Read only: there is no C++ runtime that could write to it. */
 static struct eh_globals no_exceptions;
 
+void weft__worker_appear(struct worker *w)
+{
+	weft__worker_set(w, w->thread_state->plain && weft__fence_light_is_free());
+}
+
 void weft__worker_loop(struct worker *w)
 {
 	void *signal_stack = weft__overflow_thread_begin();
@@ -157,8 +162,9 @@ void weft__worker_loop(struct worker *w)
 	w->leader = w->thread_state->current;
 	w->errno_location = w->thread_state->errno_location;
 	w->eh_globals = w->thread_state->eh_globals ? w->thread_state->eh_globals : &no_exceptions;
+	call_hook(w, w->rt->hooks.start);
 	weft__rcu_register();
-	weft__worker_set(w, w->thread_state->plain && weft__fence_light_is_free());
+	weft__worker_appear(w);
 	if (w->rt->config.chaos.virtual_time)
 		weft__clock_begin_virtual();
 	while ((t = weft__find(w))) {
@@ -171,6 +177,7 @@ void weft__worker_loop(struct worker *w)
 	weft__drop_idle_coros(w);
 	weft__worker_set(NULL, false);
 	weft__rcu_unregister();
+	call_hook(w, w->rt->hooks.stop);
 	weft__overflow_thread_end(signal_stack);
 }
 

@@ -345,9 +345,29 @@ static void *pin_a_few(void *arg)
 	return arg;
 }
 
+/* How many workers have started and not stopped, also those of a runtime that was not created. */
+static _Atomic int workers_there;
+
+static void one_more(int worker, void *arg)
+{
+	MUST(worker < 6 && arg == &workers_there);
+	atomic_fetch_add_explicit(&workers_there, 1, memory_order_relaxed);
+}
+
+static void one_less(int worker, void *arg)
+{
+	MUST(worker < 6 && arg == &workers_there);
+	atomic_fetch_sub_explicit(&workers_there, 1, memory_order_relaxed);
+}
+
 void workload_runtime(void)
 {
-	struct weft_runtime_options options = {.workers = 2};
+	struct weft_runtime_options options = {
+		.workers = 2,
+		.worker_start = one_more,
+		.worker_stop = one_less,
+		.worker_arg = &workers_there,
+	};
 	struct weft_task_options large = {.name = "large", .stack_size = 512 << 10};
 	weft_runtime *rt, *other;
 	weft_task *task;
@@ -372,6 +392,7 @@ void workload_runtime(void)
 	/* One that nobody joins. */
 	CALL_FOR(task, MAY_LACK_MEMORY, weft_submit(rt, give_back, NULL, &task));
 	MUST(weft_runtime_destroy(rt) == 0);
+	MUST(atomic_load_explicit(&workers_there, memory_order_relaxed) == 0);
 }
 
 /* --- start: as many workers as there are processors

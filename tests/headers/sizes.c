@@ -42,7 +42,7 @@ SIZE(weft_forked, 160, 16);
 SIZE(weft_local, 8, 8);
 
 /* These travel with their size. */
-SIZE(struct weft_runtime_options, 16, 8);
+SIZE(struct weft_runtime_options, 56, 8);
 PLACE(struct weft_runtime_options, workers, 0);
 PLACE(struct weft_runtime_options, stack_size, 8);
 

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+#include "hooks.h"
+
+#include "runtime.h"
+#include "unwind.h"
+
+__attribute__((cold, noinline)) void weft__call_hook(struct worker *w, weft_worker_fn *fn)
+{
+	/* A thread that runs weft_run() may serve another runtime, by a blocking call. */
+	struct weft_runtime *served = weft__served_runtime();
+	bool is_worker = weft__worker() == w; /* not before its start, nor after its end */
+	int saved_errno = *w->errno_location;
+
+	weft__worker_set(NULL, false);
+	weft__serve(w->rt);
+	WEFT__NO_EXCEPTION_LEAVES();
+	fn(w->id, w->rt->hooks.arg);
+	weft__serve(served);
+	if (is_worker)
+		weft__worker_appear(w);
+	*w->errno_location = saved_errno;
+}
