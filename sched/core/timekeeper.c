@@ -35,9 +35,13 @@
  * At most one look in REST_NS: if deadlines follow each other closely, those are late by that much.
  *
  * Only a leader starts the thread: others may be on a short stack, in the middle of a switch. Where
- * a task finds that it is needed it sets DUE, which sends a worker to its leader. If the thread
+ * a task finds that it is needed it sets DUE, which sends a worker to its leader. While the thread
  * cannot be started, the picks of find.c that the leaders make serve the deadlines. With virtual
  * time, which has one worker and no other threads, they do as well.
+ *
+ * A thread that was refused is tried again when it is next needed, at most once in
+ * WEFT__TIMEKEEPER_RETRY_NS. Meanwhile `until` is INT64_MIN, so nobody engages it. It is so until the
+ * thread has begun: its first look is at once, and finds what was armed before.
  */
 #include "timekeeper.h"
 
@@ -147,36 +151,58 @@ static void *timekeeper_main(void *arg)
 }
 
 /* By a leader. */
-static void start(struct weft_runtime *rt)
+static void start(struct weft_runtime *rt, uint32_t before)
 {
 	struct timekeeper *tk = &rt->timekeeper;
-	uint32_t none = TIMEKEEPER_NONE;
 
 	/* relaxed, both: who is first starts it; the thread's start publishes the rest. */
-	if (!atomic_compare_exchange_strong_explicit(&tk->state, &none, TIMEKEEPER_RUNS,
+	if (!atomic_compare_exchange_strong_explicit(&tk->state, &before, TIMEKEEPER_RUNS,
 						     memory_order_relaxed, memory_order_relaxed) ||
 	    weft__thread_start(&tk->thread, timekeeper_main, rt) == 0)
 		return;
-	atomic_store_explicit(&tk->state, TIMEKEEPER_ENDS, memory_order_relaxed);
 	atomic_store_explicit(&tk->until, INT64_MIN, memory_order_relaxed);
+	atomic_store_explicit(&tk->retry_at, weft__clock_now() + WEFT__TIMEKEEPER_RETRY_NS,
+			      memory_order_relaxed);
+	/* relaxed: who sees it with an old .retry_at tries once too often. */
+	atomic_store_explicit(&tk->state, TIMEKEEPER_REFUSED, memory_order_relaxed);
+}
+
+/* Sees to it that a leader starts it, if it is what it was before. */
+static void have_it_started(struct worker *w, uint32_t before)
+{
+	if (w->task)
+		/* store-load race with weft__clear_due(): earliest, then DUE; full, as the server's
+		 * fence is */
+		call_worker(w->rt);
+	else
+		start(w->rt, before);
+}
+
+/* Where there is none: tries again, if it was refused, and not just now. */
+static __attribute__((noinline)) void try_again(struct worker *w)
+{
+	struct timekeeper *tk = &w->rt->timekeeper;
+
+	/* relaxed, both: see start(). */
+	if (atomic_load_explicit(&tk->state, memory_order_relaxed) == TIMEKEEPER_REFUSED &&
+	    weft__clock_now() >= atomic_load_explicit(&tk->retry_at, memory_order_relaxed))
+		have_it_started(w, TIMEKEEPER_REFUSED);
 }
 
 void weft__timekeeper_engage(struct worker *w, int64_t deadline)
 {
-	struct weft_runtime *rt = w->rt;
-	struct timekeeper *tk = &rt->timekeeper;
+	struct timekeeper *tk = &w->rt->timekeeper;
 
 	/* relaxed, both: see lower_until(). */
-	if (deadline >= atomic_load_explicit(&tk->until, memory_order_relaxed))
+	int64_t until = atomic_load_explicit(&tk->until, memory_order_relaxed);
+	if (until == INT64_MIN)
+		try_again(w);
+	if (deadline >= until)
 		return;
 	if (atomic_load_explicit(&tk->state, memory_order_relaxed) == TIMEKEEPER_NONE) {
-		if (w->task) {
-			/* store-load race with weft__clear_due(): earliest, then DUE; full, as the
-			 * server's fence is */
-			call_worker(rt);
+		have_it_started(w, TIMEKEEPER_NONE);
+		if (w->task)
 			return;
-		}
-		start(rt);
 	}
 	if (lower_until(tk, deadline))
 		tell(tk);

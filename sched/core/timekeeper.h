@@ -12,16 +12,21 @@
 struct weft_runtime;
 struct worker;
 
+/* How long a refused thread is not tried again. */
+#define WEFT__TIMEKEEPER_RETRY_NS ((int64_t)100000000)
+
 enum timekeeper_state {
-	TIMEKEEPER_NONE, /* not needed so far */
-	TIMEKEEPER_RUNS, /* or is being started */
-	TIMEKEEPER_ENDS, /* is to end, or there will be none */
+	TIMEKEEPER_NONE,    /* not needed so far */
+	TIMEKEEPER_RUNS,    /* or is being started */
+	TIMEKEEPER_REFUSED, /* could not be started; it is tried again */
+	TIMEKEEPER_ENDS,    /* is to end, or there will be none */
 };
 
 struct timekeeper {
-	/* When it looks at the deadlines next; WEFT_FOREVER: once it is engaged; INT64_MIN: there
-	 * will be no timekeeper. (any worker lowers it; the timekeeper raises it) */
+	/* When it looks at the deadlines next; WEFT_FOREVER: once it is engaged; INT64_MIN: there is
+	 * no timekeeper, or it is about to look. (any worker lowers it; the timekeeper raises it) */
 	_Atomic int64_t until;
+	_Atomic int64_t retry_at; /* REFUSED: not before that (a leader; any worker reads) */
 	_Atomic uint32_t told;  /* counts what it is told (futex) */
 	_Atomic uint32_t state; /* enum timekeeper_state (a leader; the runtime's end) */
 	pthread_t thread;       /* of the leader that starts it; then of the runtime's end */
