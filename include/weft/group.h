@@ -178,6 +178,15 @@ WEFT_API WEFT_MUST_CHECK int weft_group_wait(weft_group *g);
 WEFT_API WEFT_MUST_CHECK int weft_group_wait_until(weft_group *g, int64_t deadline);
 
 /*
+ * As weft_group_wait(), but cancels the group at the deadline, and waits on until its tasks have
+ * ended. So nothing of the group runs after the return.
+ *
+ * As weft_group_wait(), and -ETIMEDOUT: the deadline has passed before any task had failed. It comes
+ * before the errors of tasks that failed because they were cancelled then.
+ */
+WEFT_API WEFT_MUST_CHECK int weft_group_wait_or_cancel_until(weft_group *g, int64_t deadline);
+
+/*
  * Cancels all tasks of the group, as weft_cancel() does, and those that will be spawned into it.
  * From any thread or task; does not suspend. The caller sees to it that the group is still there.
  */

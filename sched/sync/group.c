@@ -164,11 +164,6 @@ void weft_group_fini(weft_group *group)
 	san_forget(g, sizeof(weft_group));
 }
 
-int weft_group_wait(weft_group *g)
-{
-	return weft_group_wait_until(g, WEFT_FOREVER);
-}
-
 /* Waits for a moment at which nothing of the group runs. */
 static enum wait_outcome await_end_locked(struct group *g, int64_t deadline, bool cancellable)
 {
@@ -184,11 +179,12 @@ static enum wait_outcome await_end_locked(struct group *g, int64_t deadline, boo
 	return outcome;
 }
 
-int weft_group_wait_until(weft_group *group, int64_t deadline)
+/* cancels: at the deadline the group is cancelled, and the wait goes on. */
+static int wait_until(weft_group *group, int64_t deadline, bool cancels)
 {
 	struct group *g = (struct group *)group;
 	enum wait_outcome outcome = WAIT_WOKEN;
-	bool cancelled = false;
+	bool cancelled = false, late = false;
 
 	if (!g)
 		return -EINVAL;
@@ -196,14 +192,17 @@ int weft_group_wait_until(weft_group *group, int64_t deadline)
 		return -EDEADLK;
 	group_lock(g);
 	while (g->running > 0) {
-		if (deadline <= 0) {
-			outcome = WAIT_TIMEDOUT;
+		outcome = WAIT_TIMEDOUT;
+		if (deadline > 0)
+			outcome = await_end_locked(g, deadline, !cancelled && !late);
+		if (outcome == WAIT_WOKEN || (outcome == WAIT_TIMEDOUT && !cancels))
 			break;
+		if (outcome == WAIT_CANCELLED) {
+			cancelled = true;
+		} else {
+			late = !cancelled && !g->error; /* else it was cancelled before */
+			deadline = WEFT_FOREVER;
 		}
-		outcome = await_end_locked(g, deadline, !cancelled);
-		if (outcome != WAIT_CANCELLED)
-			break;
-		cancelled = true;
 		group_unlock(g);
 		weft__group_cancel_all(g);
 		group_lock(g);
@@ -215,12 +214,29 @@ int weft_group_wait_until(weft_group *group, int64_t deadline)
 	group_unlock(g);
 	if (over)
 		weft__branch_await(&g->branch);
-	if (outcome == WAIT_TIMEDOUT)
+	if (outcome == WAIT_TIMEDOUT && !cancels)
 		return -ETIMEDOUT;
 	san_acquire(g);
+	if (late)
+		return -ETIMEDOUT;
 	if (error)
 		return error;
 	return cancelled ? -ECANCELED : 0;
+}
+
+int weft_group_wait(weft_group *g)
+{
+	return wait_until(g, WEFT_FOREVER, false);
+}
+
+int weft_group_wait_until(weft_group *g, int64_t deadline)
+{
+	return wait_until(g, deadline, false);
+}
+
+int weft_group_wait_or_cancel_until(weft_group *g, int64_t deadline)
+{
+	return wait_until(g, deadline, true);
 }
 
 void weft_group_cancel(weft_group *g)

@@ -38,6 +38,7 @@ SIZE(weft_latch, 48, 8);
 SIZE(weft_event, 48, 8);
 SIZE(weft_waitgroup, 48, 8);
 SIZE(weft_group, 256, 8);
+SIZE(weft_scope, 256, 16);
 SIZE(weft_forked, 160, 16);
 SIZE(weft_local, 8, 8);
 
