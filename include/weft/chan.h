@@ -45,6 +45,23 @@ typedef struct weft_chan weft_chan;
 WEFT_API WEFT_MUST_CHECK int weft_chan_create(size_t elem_size, size_t capacity,
 					      weft_chan **ret_chan);
 
+/* How many bytes weft_chan_create_in() needs for such a channel, which may differ from version to
+ * version; 0: too large a number. Any context. Does not suspend. */
+WEFT_API size_t weft_chan_size(size_t elem_size, size_t capacity);
+
+/*
+ * As weft_chan_create(), but the channel lies in memory of the caller's. Nothing is allocated.
+ *
+ * @memory  at least weft_chan_size() bytes, aligned as malloc() does it. They are the channel's
+ *          until it is destroyed, by weft_chan_destroy() or the last weft_chan_unref(), which do
+ *          not free them. A call on the channel that is over no longer touches them.
+ *
+ * 0; -EINVAL: memory or ret_chan is NULL, or memory is too small or not aligned. (-ENOMEM: under
+ * ThreadSanitizer only, which needs memory besides.)
+ */
+WEFT_API WEFT_MUST_CHECK int weft_chan_create_in(void *memory, size_t memory_size, size_t elem_size,
+						 size_t capacity, weft_chan **ret_chan);
+
 /*
  * Frees the channel, closed or not, with the elements in it. NULL is ignored. If somebody waits in
  * the channel the call aborts. No call on the channel may run any more:
@@ -65,10 +82,13 @@ WEFT_API void weft_chan_destroy(weft_chan *ch);
  * weft_chan_destroy(), which is misuse while there are more. An unref does not close the channel.
  * NULL is ignored.
  *
+ * weft_chan_unref() returns whether it destroyed the channel. Then memory of the caller's, in which
+ * the channel lay, is the caller's again.
+ *
  * Do not suspend. Everything before an unref happens before the channel is freed.
  */
 WEFT_API void weft_chan_ref(weft_chan *ch);
-WEFT_API void weft_chan_unref(weft_chan *ch);
+WEFT_API bool weft_chan_unref(weft_chan *ch);
 
 /*
  * Closes the channel: later sends fail. The waits in it end with -EPIPE. Elements in it can still be

@@ -69,6 +69,7 @@ struct weft_chan {
 	/* under lock; peeked at without it */
 	_Atomic bool closed;
 	bool big;             /* immutable: chan_big.c has its steps */
+	bool lent;            /* immutable: the memory is the caller's */
 	_Atomic size_t count; /* elements in the buffer */
 	struct chan_queue senders, receivers;
 
