@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A time limit for all that a function does. Nothing has to be handed down: in a scope each wait ends
- * at the deadline, and a group that is begun there is cancelled. Afterwards the task goes on.
+ * at the deadline, and a group that is begun there is cancelled. Afterwards the task goes on. (A
+ * single wait has a deadline of its own: after.c.)
  *
  * Go:     ctx, cancel := context.WithTimeout(ctx, d); defer cancel(); query(ctx)
  * tokio:  timeout(d, query()).await
@@ -12,56 +13,50 @@
 
 #include <string.h>
 
-#define MILLISECOND INT64_C(1000000)
-
 /* Waits for an answer: one that is there, or one that never comes. */
-static void *ask(void *arg)
+static void *ask(void *answer)
 {
-	weft_event *answer = arg;
-
 	return (void *)(intptr_t)weft_event_wait(answer);
 }
 
 /* Asks twice at once. Knows of no timeout, but reports what its waits say. */
-static void *query(void *arg)
+static int query(weft_event *answer)
 {
 	weft_group both;
-	int err = 0;
 
 	weft_group_init(&both);
-	for (int i = 0; i < 2 && err == 0; i++)
-		err = weft_group_spawn(&both, ask, arg);
-	if (err < 0)
-		weft_group_cancel(&both);
-	int failed = weft_group_wait(&both);
+	for (int i = 0; i < 2; i++)
+		CHECK(weft_group_spawn(&both, ask, answer) == 0);
+	int err = weft_group_wait(&both);
 	weft_group_fini(&both);
-	return (void *)(intptr_t)(err ? err : failed);
+	return err;
 }
 
-/* fn(arg), but not after the deadline: 0, what it failed with, or -ETIMEDOUT. */
-static int with_deadline(weft_fn *fn, void *arg, int64_t deadline)
+/* 0, the error of the query, or -ETIMEDOUT. */
+static int query_until(weft_event *answer, int64_t deadline)
 {
 	weft_scope scope;
 
 	weft_scope_begin(&scope, deadline);
-	int err = (int)(intptr_t)fn(arg);
-	int cut = weft_scope_end(&scope);
-	/* It may have been done all the same. */
-	return err < 0 && cut == -ETIMEDOUT ? cut : err;
+	int err = query(answer);
+	int why = weft_scope_end(&scope);
+	return err < 0 && why < 0 ? why : err; /* it may be done though the deadline has passed */
 }
 
 static void *run(void *arg)
 {
 	weft_event there, never;
-	int err;
 
 	weft_event_init(&there);
 	weft_event_init(&never);
 	weft_event_set(&there);
-	CHECK(with_deadline(query, &there, WEFT_FOREVER) == 0);
-	err = with_deadline(query, &never, weft_after(20 * MILLISECOND));
-	printf("the one that is not: %s\n", strerror(-err));
-	CHECK(err == -ETIMEDOUT);
+	CHECK(query_until(&there, WEFT_FOREVER) == 0);
+
+	int64_t deadline = weft_after(20000000);
+	int err = query_until(&never, deadline);
+	printf("the one without an answer: %s\n", strerror(-err));
+	CHECK(err == -ETIMEDOUT && weft_now() >= deadline);
+	CHECK(weft_sleep(1000) == 0); /* outside of the scope */
 	return arg;
 }
 
