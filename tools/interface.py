@@ -31,7 +31,10 @@ PARAMETER = re.compile(r'(?:(.*?)\(\*(\w+)\)\((.*)\)|(.*?)(\w+))$')
 # type and name of each parameter; a pointer to a function has the type 'function'
 # They return no failure to a correct program, or one that leaves nothing to be done.
 MAY_BE_IGNORED = {'weft_blocking', 'weft_cancel', 'weft_coro_enter', 'weft_detach', 'weft_for', 'weft_local_delete',
-                  'weft_runtime_destroy', 'weft_sleep', 'weft_sleep_until', 'weft_trim', 'weft_version', 'weft_worker_id'}
+                  'weft_runtime_destroy', 'weft_scope_end', 'weft_sleep', 'weft_sleep_until', 'weft_trim', 'weft_version', 'weft_worker_id'}
+
+# Without a deadline it would be this.
+PLAIN = {'weft_group_wait_or_cancel': 'weft_group_wait'}
 
 Function = collections.namedtuple('Function', 'name result parameters prototype header must_check inline')
 Parameter = collections.namedtuple('Parameter', 'type name')
@@ -118,6 +121,7 @@ def check_family(function, known):
         plain, common = name.replace('_try_', '_'), p
     else:
         return
+    plain = PLAIN.get(plain, plain)
     if plain not in known:
         yield 'there is no %s()' % plain
     # The deadline stands in place of a duration.

@@ -29,6 +29,11 @@
 #define WEFT_INLINE static inline
 #endif
 
+/* The size with which a struct travels. */
+#ifndef WEFT_SIZE
+#define WEFT_SIZE(name) sizeof(struct name)
+#endif
+
 #ifdef __cplusplus
 #define WEFT_BEGIN_DECLS extern "C" {
 #define WEFT_END_DECLS   }

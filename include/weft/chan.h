@@ -184,7 +184,7 @@ WEFT_API WEFT_MUST_CHECK int weft_select_ordered_sized(struct weft_case *cases, 
  */
 WEFT_INLINE WEFT_MUST_CHECK int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
 {
-	return weft_select_sized(cases, sizeof(struct weft_case), n, deadline);
+	return weft_select_sized(cases, WEFT_SIZE(weft_case), n, deadline);
 }
 
 /*
@@ -194,7 +194,7 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_select(struct weft_case *cases, size_t n, i
 WEFT_INLINE WEFT_MUST_CHECK int weft_select_ordered(struct weft_case *cases, size_t n,
 						    int64_t deadline)
 {
-	return weft_select_ordered_sized(cases, sizeof(struct weft_case), n, deadline);
+	return weft_select_ordered_sized(cases, WEFT_SIZE(weft_case), n, deadline);
 }
 
 WEFT_END_DECLS

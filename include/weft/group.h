@@ -92,7 +92,7 @@ WEFT_API WEFT_MUST_CHECK int weft_group_spawn_with_sized(weft_group *g,
 WEFT_INLINE WEFT_MUST_CHECK int
 weft_group_spawn_with(weft_group *g, const struct weft_task_options *opt, weft_fn *fn, void *arg)
 {
-	return weft_group_spawn_with_sized(g, opt, sizeof(struct weft_task_options), fn, arg);
+	return weft_group_spawn_with_sized(g, opt, WEFT_SIZE(weft_task_options), fn, arg);
 }
 
 /*
@@ -124,7 +124,7 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_group_submit_with(weft_group *g, weft_runti
 						       const struct weft_task_options *opt,
 						       weft_fn *fn, void *arg)
 {
-	return weft_group_submit_with_sized(g, rt, opt, sizeof(struct weft_task_options), fn, arg);
+	return weft_group_submit_with_sized(g, rt, opt, WEFT_SIZE(weft_task_options), fn, arg);
 }
 
 /*

@@ -110,7 +110,7 @@ WEFT_API WEFT_MUST_CHECK int weft_run_with_sized(const struct weft_runtime_optio
 WEFT_INLINE WEFT_MUST_CHECK int weft_run_with(const struct weft_runtime_options *opt, weft_fn *fn,
 					      void *arg, void **ret_result)
 {
-	return weft_run_with_sized(opt, sizeof(struct weft_runtime_options), fn, arg, ret_result);
+	return weft_run_with_sized(opt, WEFT_SIZE(weft_runtime_options), fn, arg, ret_result);
 }
 
 /* The call behind weft_runtime_create(): opt_size lets the struct grow without breaking compiled
@@ -133,7 +133,7 @@ WEFT_API WEFT_MUST_CHECK int weft_runtime_create_sized(const struct weft_runtime
 WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_create(const struct weft_runtime_options *opt,
 						    weft_runtime **ret_rt)
 {
-	return weft_runtime_create_sized(opt, sizeof(struct weft_runtime_options), ret_rt);
+	return weft_runtime_create_sized(opt, WEFT_SIZE(weft_runtime_options), ret_rt);
 }
 
 /*
@@ -176,7 +176,7 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_submit_with(weft_runtime *rt,
 						 const struct weft_task_options *opt, weft_fn *fn,
 						 void *arg, weft_task **ret_task)
 {
-	return weft_submit_with_sized(rt, opt, sizeof(struct weft_task_options), fn, arg, ret_task);
+	return weft_submit_with_sized(rt, opt, WEFT_SIZE(weft_task_options), fn, arg, ret_task);
 }
 
 /*

@@ -48,7 +48,7 @@ WEFT_API WEFT_MUST_CHECK int weft_worker_stats_sized(weft_runtime *rt, unsigned 
  */
 WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_stats(weft_runtime *rt, struct weft_stats *ret_stats)
 {
-	return weft_runtime_stats_sized(rt, ret_stats, sizeof(struct weft_stats));
+	return weft_runtime_stats_sized(rt, ret_stats, WEFT_SIZE(weft_stats));
 }
 
 /* As weft_runtime_stats(), of one worker; live is 0. -EINVAL also: the runtime has never had such a
@@ -56,7 +56,7 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_stats(weft_runtime *rt, struct weft
 WEFT_INLINE WEFT_MUST_CHECK int weft_worker_stats(weft_runtime *rt, unsigned worker,
 						  struct weft_stats *ret_stats)
 {
-	return weft_worker_stats_sized(rt, worker, ret_stats, sizeof(struct weft_stats));
+	return weft_worker_stats_sized(rt, worker, ret_stats, WEFT_SIZE(weft_stats));
 }
 
 WEFT_END_DECLS

@@ -53,7 +53,7 @@ WEFT_API WEFT_MUST_CHECK int weft_spawn_with_sized(const struct weft_task_option
 WEFT_INLINE WEFT_MUST_CHECK int weft_spawn_with(const struct weft_task_options *opt, weft_fn *fn,
 						void *arg, weft_task **ret_task)
 {
-	return weft_spawn_with_sized(opt, sizeof(struct weft_task_options), fn, arg, ret_task);
+	return weft_spawn_with_sized(opt, WEFT_SIZE(weft_task_options), fn, arg, ret_task);
 }
 
 /*

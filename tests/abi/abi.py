@@ -12,6 +12,7 @@ abidiff reads debugging information. A release build of the library has none, an
 compiles a library of the headers alone: it defines each function that they declare, and none does anything. The headers bind
 the true library's sources as well, and tests/symbols.py compares the names that it exports with theirs.
 """
+import ctypes
 import os
 import platform
 import re
@@ -38,8 +39,8 @@ BREAKS = {
     'a type grows': ('sync.h', r'(?<=typedef struct weft_mutex \{\n\tuint64_t weft_opaque_\[)6', '7'),
     'a type shrinks': ('fork.h', r'(?<=typedef struct weft_forked \{\n\tuint64_t weft_opaque_\[)20', '16'),
     'a type is aligned otherwise': ('fork.h', r'aligned\(16\)', 'aligned(64)'),
-    'an enum value changes': ('chan.h', r'WEFT_SEND, WEFT_RECV', 'WEFT_RECV, WEFT_SEND'),
-    'an enum value comes before others': ('chan.h', r'WEFT_SEND, WEFT_RECV', 'WEFT_TICK, WEFT_SEND, WEFT_RECV'),
+    'an enum value changes': ('chan.h', r'(enum weft_op \{ )(\w+), (\w+)', r'\1\3, \2'),
+    'an enum value comes before others': ('chan.h', r'(enum weft_op \{)', r'\1 WEFT_TICK,'),
     'a parameter is wider': ('sync.h', r'weft_sem_init\(weft_sem \*sem, unsigned count', 'weft_sem_init(weft_sem *sem, size_t count'),
     'a parameter is added': ('time.h', r'weft_sleep\(int64_t ns\)', 'weft_sleep(int64_t ns, int how)'),
     'parameters change places': ('task.h', r'void \*\*ret_result, int64_t deadline', 'int64_t deadline, void **ret_result'),
@@ -56,9 +57,10 @@ ADDITIONS = {
     'nothing': ('time.h', r'', ''),
     'a function is added': ('runtime.h', r'WEFT_API int weft_trim\(void\);', r'\g<0>\nWEFT_API int weft_trim_all(int n);'),
     'options grow': ('task.h', r'(?<=struct weft_task_options \{)(?s:[^}]*)', r'\g<0>\tuint64_t priority;\n'),
+    'a runtime\'s options grow': ('runtime.h', r'(?<=struct weft_runtime_options \{)(?s:[^}]*)', r'\g<0>\tuint64_t priority;\n'),
     'counters are added': ('stats.h', r'(?<=struct weft_stats \{)(?s:[^}]*)', r'\g<0>\tuint64_t scopes;\n'),
     'cases grow': ('chan.h', r'(?<=struct weft_case \{)(?s:.*?)(?=\n\};)', r'\g<0>\n\tuint64_t priority;'),
-    'an enum value comes after others': ('chan.h', r'WEFT_TIMER \}', 'WEFT_TIMER, WEFT_TICK }'),
+    'an enum value comes after others': ('chan.h', r'(enum weft_op \{[^}]*\w) ', r'\1, WEFT_TICK '),
     'a parameter is renamed': ('time.h', r'weft_sleep\(int64_t ns\)', 'weft_sleep(int64_t nanoseconds)'),
 }
 
@@ -115,13 +117,30 @@ def compare(library):
     return done.returncode, done.stdout
 
 
-def planted(include, compiler, directory, plant):
-    """abidiff's answer to the headers with that change."""
-    header, pattern, replacement = plant
-    copy, library = os.path.join(directory, 'include'), os.path.join(directory, 'planted.so')
+def grown(include, compiler, directory):
+    """What is wrong with the library's own copies of the inline functions, once structs have grown: whoever calls them by name
+    has structs of the first version."""
+    copy, library = os.path.join(directory, 'include'), os.path.join(directory, 'inline.so')
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(include, copy)
-    path = os.path.join(copy, 'weft', header)
+    for what in ('options grow', 'a runtime\'s options grow', 'counters are added', 'cases grow'):
+        plant(copy, *ADDITIONS[what])
+    text = '#include "%s"\n' % os.path.join(HERE, '..', '..', 'sched', 'edge', 'inline.c')
+    for function in interface.functions(include).values():
+        if function.name.endswith('_sized'):
+            size = [p.name for i, p in enumerate(function.parameters) if interface.is_size(function.parameters, i)]
+            text += '%s\n{\n\treturn (int)%s;\n}\n' % (function.prototype, size[0])
+    must(compiler + ['-x', 'c', '-std=gnu11', '-w', '-fPIC', '-shared', '-I', copy, '-', '-o', library], input=text)
+    inline = ctypes.CDLL(library)
+    for name, size in (('weft_select', 32), ('weft_select_ordered', 32), ('weft_spawn_with', 24), ('weft_runtime_stats', 144),
+                       ('weft_runtime_create', 56)):
+        got = getattr(inline, name)(None, None, None, None, None)
+        if got != size:
+            yield '%s takes structs to have %d bytes, not %d, if it is called by name' % (name, got, size)
+
+
+def plant(include, header, pattern, replacement):
+    path = os.path.join(include, 'weft', header)
     with open(path, encoding='utf-8') as file:
         text = file.read()
     changed, count = re.subn(pattern, replacement, text, count=1)
@@ -129,6 +148,14 @@ def planted(include, compiler, directory, plant):
         sys.exit('%s: there is no %s to plant a change in' % (header, pattern))
     with open(path, 'w', encoding='utf-8') as file:
         file.write(changed)
+
+
+def planted(include, compiler, directory, change):
+    """abidiff's answer to the headers with that change."""
+    copy, library = os.path.join(directory, 'include'), os.path.join(directory, 'planted.so')
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(include, copy)
+    plant(copy, *change)
     compile_library(copy, compiler, library)
     return compare(library)
 
@@ -152,11 +179,12 @@ def main():
         if status != 0:
             wrong.append('the headers break compiled programs (CONTRIBUTING.md says what is promised):\n' + output)
         else:
-            for what, plant in BREAKS.items():
-                if planted(include, compiler, directory, plant)[0] == 0:
+            wrong += grown(include, compiler, directory)
+            for what, change in BREAKS.items():
+                if planted(include, compiler, directory, change)[0] == 0:
                     wrong.append('abidiff does not see that ' + what)
-            for what, plant in ADDITIONS.items():
-                status, output = planted(include, compiler, directory, plant)
+            for what, change in ADDITIONS.items():
+                status, output = planted(include, compiler, directory, change)
                 if status != 0:
                     wrong.append('abidiff says that it breaks programs that %s:\n%s' % (what, output))
     print('\n'.join(wrong + ['%d breaks and %d additions planted' % (len(BREAKS), len(ADDITIONS))]))

@@ -37,15 +37,18 @@ SIZE(weft_once, 48, 8);
 SIZE(weft_latch, 48, 8);
 SIZE(weft_event, 48, 8);
 SIZE(weft_waitgroup, 48, 8);
+SIZE(weft_timer, 192, 8);
 SIZE(weft_group, 256, 8);
 SIZE(weft_scope, 256, 16);
 SIZE(weft_forked, 160, 16);
 SIZE(weft_local, 8, 8);
 
-/* These travel with their size. */
+/* These travel with their size, and may grow. (sched/edge/inline.c keeps their first sizes.) */
 SIZE(struct weft_runtime_options, 56, 8);
 PLACE(struct weft_runtime_options, workers, 0);
 PLACE(struct weft_runtime_options, stack_size, 8);
+PLACE(struct weft_runtime_options, worker_start, 16);
+PLACE(struct weft_runtime_options, worker_arg, 48);
 
 SIZE(struct weft_task_options, 24, 8);
 PLACE(struct weft_task_options, name, 0);
@@ -63,6 +66,7 @@ PLACE(struct weft_stats, blocking_waits, 136);
 SIZE(struct weft_case, 32, 8);
 PLACE(struct weft_case, op, 0);
 PLACE(struct weft_case, chan, 8);
+PLACE(struct weft_case, timer, 8);
 PLACE(struct weft_case, elem, 16);
 PLACE(struct weft_case, ret_status, 24);
 
@@ -71,5 +75,6 @@ PLACE(struct weft_case, ret_status, 24);
 SIZE(enum weft_op, sizeof(int), _Alignof(int));
 VALUE(WEFT_SEND, 0);
 VALUE(WEFT_RECV, 1);
+VALUE(WEFT_TIMER, 2);
 VALUE(WEFT_FOREVER, LLONG_MAX);
 VALUE(WEFT_LOCAL_MAX, 1024);
