@@ -346,6 +346,36 @@ static void test_a_cancelled_group_lets_spawners_in(void **state)
 	assert_run(3, cancel_at_the_limit, NULL);
 }
 
+/* A scope ends the wait for a place. The group was begun outside of it, so its members stay. */
+static void *spawn_in_a_scope(void *arg)
+{
+	struct crew crew;
+	weft_scope scope;
+
+	crew_init(&crew, 1);
+	CHECK(weft_group_spawn(&crew.group, wait_for_go, &crew) == 0);
+	weft_scope_begin(&scope, weft_after(100000));
+	CHECK(weft_group_spawn(&crew.group, wait_for_go, &crew) == -ECANCELED);
+	CHECK(weft_group_spawn_until(&crew.group, wait_for_go, &crew, weft_after(LOST_NS)) ==
+	      -ECANCELED);
+	CHECK(weft_group_try_spawn(&crew.group, wait_for_go, &crew) == -EAGAIN);
+	CHECK(weft_scope_end(&scope) == -ETIMEDOUT);
+	CHECK(waiting(&crew.group) == 0);
+	raise_flag(&crew.go);
+	CHECK(weft_group_spawn(&crew.group, wait_for_go, &crew) == 0);
+	CHECK(weft_group_wait(&crew.group) == 0);
+	CHECK(is_raised(&crew.ended, 2) && !is_raised(&crew.ended, 3));
+	weft_group_fini(&crew.group);
+	return arg;
+}
+
+static void test_a_scope_ends_the_wait_for_a_place(void **state)
+{
+	(void)state;
+	assert_run(1, spawn_in_a_scope, NULL);
+	assert_run(3, spawn_in_a_scope, NULL);
+}
+
 /*
  * Places are neither lost nor given twice, whatever comes in between: tasks and threads that spawn
  * with short deadlines, or are cancelled, while members end and the limit changes.
@@ -425,6 +455,7 @@ int main(void)
 		cmocka_unit_test(test_the_limit_changes),
 		cmocka_unit_test(test_members_try_to_spawn),
 		cmocka_unit_test(test_a_cancelled_group_lets_spawners_in),
+		cmocka_unit_test(test_a_scope_ends_the_wait_for_a_place),
 		cmocka_unit_test(test_no_place_is_lost),
 	};
 

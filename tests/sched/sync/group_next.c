@@ -287,6 +287,46 @@ static void test_who_gives_up_takes_nothing(void **state)
 		assert_run(workers, give_up, NULL);
 }
 
+/* A scope ends the wait for a result, and the result comes later all the same. In a scope a member is a
+ * member as well. */
+static void *receive_in_a_scope_of_a_member(void *arg)
+{
+	struct shared *s = arg;
+	weft_scope scope;
+
+	weft_scope_begin(&scope, WEFT_FOREVER);
+	CHECK(weft_group_next(&s->group, NULL) == -EDEADLK);
+	CHECK(weft_group_wait(&s->group) == -EDEADLK);
+	CHECK(weft_scope_end(&scope) == 0);
+	return end_when_told(arg);
+}
+
+static void *receive_in_a_scope(void *arg)
+{
+	struct shared s = {.received = 0};
+	void *result = &s;
+	weft_scope scope;
+
+	init(&s.group);
+	CHECK(weft_group_spawn(&s.group, receive_in_a_scope_of_a_member, &s) == 0);
+	weft_scope_begin(&scope, weft_after(100000));
+	CHECK(weft_group_next(&s.group, &result) == -ECANCELED);
+	CHECK(weft_scope_end(&scope) == -ETIMEDOUT);
+	CHECK(result == &s);
+	raise_flag(&s.go);
+	CHECK(weft_group_next(&s.group, &result) == 0);
+	CHECK((uintptr_t)result == 7);
+	weft_group_fini(&s.group);
+	return arg;
+}
+
+static void test_a_scope_ends_the_wait_for_a_result(void **state)
+{
+	(void)state;
+	assert_run(1, receive_in_a_scope, NULL);
+	assert_run(3, receive_in_a_scope, NULL);
+}
+
 /* Results that nobody receives are dropped with the group, and their memory is used again. */
 static void *leave_results(void *arg)
 {
@@ -454,6 +494,7 @@ int main(void)
 		cmocka_unit_test(test_several_receive),
 		cmocka_unit_test(test_errors_are_results),
 		cmocka_unit_test(test_who_gives_up_takes_nothing),
+		cmocka_unit_test(test_a_scope_ends_the_wait_for_a_result),
 		cmocka_unit_test(test_results_that_are_left_are_dropped),
 		cmocka_unit_test(test_results_are_kept_when_that_is_wanted),
 		cmocka_unit_test(test_misuse),
