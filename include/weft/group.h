@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Groups: tasks that begin and end together (structured concurrency). What is spawned into a group
- * is waited for as a whole; the first of its tasks that fails has the others cancelled.
+ * Groups: tasks that begin and end together (structured concurrency). One call waits for all tasks
+ * of a group. When one of them fails the others are cancelled.
  *
  *   weft_group g;
  *   weft_group_init(&g);
@@ -14,8 +14,8 @@
  * result, NULL or not, is success. Results are dropped, unless the group is told to keep them
  * (weft_group_keep_results()).
  *
- * A limit on the tasks that run at a time makes a group a pool for work of any length: whoever spawns
- * beyond the limit waits (weft_group_set_limit()).
+ * A limit on the tasks that run at a time makes a group a pool for any number of jobs: a spawn beyond
+ * the limit waits (weft_group_set_limit()).
  */
 #ifndef WEFT_GROUP_H
 #define WEFT_GROUP_H
@@ -32,28 +32,28 @@ typedef struct weft_group {
 /*
  * Makes g an empty group. From any thread or task.
  *
- * The group belongs to the task that calls this. When that task is cancelled the group is, at once,
- * as by weft_group_cancel(), wherever the task is: in a mutex, in a blocking call, in a masked
- * region. It is for what the task itself spawns into it, or a fork of it; while others alone have
- * spawned, the group does not learn of it. Once the task has ended, the group belongs to nobody.
- *
- * A group that is begun in a scope (scope.h) belongs to the scope in the same way.
+ * The group belongs to the calling task, and to the scope that it is in (scope.h). When these are
+ * cancelled the group is cancelled too, as by weft_group_cancel(). Its tasks learn of it at once,
+ * wherever the calling task is: in a mutex, in a blocking call, in a masked region. This begins when
+ * the calling task, or a fork of it, first spawns into the group: a group into which only others have
+ * spawned does not learn of it. Once the scope or the task has ended, the group belongs to nobody.
  */
 WEFT_API void weft_group_init(weft_group *g);
 
 /*
- * Ends the life of g. Nothing of it may be running (that aborts): weft_group_wait() first. Results
- * that nobody has received are dropped; then the runtimes of those tasks must still be there. Any
- * context.
+ * Ends the life of g. No task of it may run (that aborts): call weft_group_wait() first. Results that
+ * nobody has received are dropped; in that case the runtimes of their tasks must still be there. From
+ * any thread or task.
  */
 WEFT_API void weft_group_fini(weft_group *g);
 
 /*
- * Sets how many tasks of the group run at a time; 0: as many as there are, which is how a group begins.
- * Whoever spawns beyond the limit waits until a task of the group has ended, first come, first
- * served. A task counts from its spawn on, whether it has started or not.
+ * Limits how many tasks of the group run at a time. 0, the value at first, is no limit. A spawn beyond
+ * the limit waits until a task of the group has ended, first come, first served. A task counts from
+ * its spawn on, whether it has started or not.
  *
- * A lower limit than tasks are running ends none of them. A higher one lets those who wait go on.
+ * A limit below the number of running tasks ends none of them. A higher limit lets spawns that wait
+ * go on.
  *
  * From any thread or task, at any time; does not suspend.
  */
@@ -64,10 +64,10 @@ WEFT_API void weft_group_set_limit(weft_group *g, size_t n);
  * waited for. If the group has been cancelled, or a task of it has failed, the new one starts
  * cancelled.
  *
- * From a task, perhaps one of the group. Suspends (and may hop) only where the group has a limit and
- * has reached it: then it is a cancellation point. Everything before the call happens before fn
- * starts; and so does everything in the task whose end has made room. Tasks of a group that all wait
- * to spawn into it wait for ever; they take weft_group_try_spawn().
+ * From a task, perhaps one of the group. Suspends (and may hop) only if the group has a limit and has
+ * reached it; then it is a cancellation point. Everything before the call happens before fn starts.
+ * So does everything in the task whose end has made room. If all running tasks of a group wait to
+ * spawn into it, they wait for ever; such tasks should use weft_group_try_spawn().
  *
  * 0; -EINVAL: g or fn is NULL; -EPERM: not in a task; -ENOMEM: no memory, or tasks are already
  * waiting for stacks (task.h); -ECANCELED: the caller was cancelled while it would have waited. On
@@ -101,8 +101,7 @@ weft_group_spawn_with(weft_group *g, const struct weft_task_options *opt, weft_f
  * @rt  NULL: the caller's own, see weft_runtime_self(). As for weft_submit() something must keep it
  *      alive until fn starts, also while the call waits because of the limit, which blocks a thread.
  *
- * The group belongs to whoever has initialised it all the same. It becomes a part of what is
- * cancelled with that task only if that task, or a fork of it, is the caller.
+ * This does not change the task that the group belongs to (weft_group_init()).
  *
  * As weft_group_spawn(), except -EPERM: rt is NULL and the caller has none, or the process was forked
  * from one with a runtime.
@@ -128,29 +127,29 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_group_submit_with(weft_group *g, weft_runti
 }
 
 /*
- * Has the group keep the results of tasks that end from now on, for weft_group_next(). Call it before
- * the first spawn. Results need no memory besides the control blocks of the tasks, which are kept
- * until the result is received, or dropped by weft_group_fini(). Such a result lives no longer than
- * the runtime of its task.
+ * Makes the group keep the results of tasks that end from now on, for weft_group_next(). Call it
+ * before the first spawn. A result needs no memory of its own: it stays in the control block of its
+ * task until weft_group_next() receives it or weft_group_fini() drops it. It lives no longer than the
+ * runtime of its task.
  *
  * From any thread or task; does not suspend.
  */
 WEFT_API void weft_group_keep_results(weft_group *g);
 
 /*
- * Receives the result of a task of the group: of the one that ended first, among those whose results
- * nobody has received. Waits if there is none yet. Everything that task did, the destructors of its
- * local values included, happens before the return.
+ * Receives the result of a task of the group, in the order in which the tasks end. Waits if no task
+ * has ended since the last call. Everything that task did, the destructors of its local values
+ * included, happens before the return.
  *
- * A result that is a negative errno value is received like every other one; the group has failed all
- * the same, see weft_group_wait(), which waits for all tasks and leaves the results where they are.
+ * A negative errno value is received like every other result. The group has failed all the same:
+ * see weft_group_wait(), which waits for all tasks and leaves the results where they are.
  *
- * @ret_result  receives what the task's function returned; may be NULL.
+ * @ret_result  receives the result of the task's function; may be NULL.
  *
  * From a task that is not of the group (which may suspend and hop), or any thread (which blocks). A
  * cancellation point.
  *
- * 0; -ECHILD: no result is left, and nothing of the group is running; -EINVAL: g is NULL, or keeps no
+ * 0; -ECHILD: no result is left, and no task of the group is running; -EINVAL: g is NULL, or keeps no
  * results; -EDEADLK: the caller is a task of the group; -ECANCELED: the caller was cancelled while it
  * would have waited.
  */
@@ -181,14 +180,16 @@ WEFT_API WEFT_MUST_CHECK int weft_group_wait_until(weft_group *g, int64_t deadli
  * As weft_group_wait(), but cancels the group at the deadline, and waits on until its tasks have
  * ended. So nothing of the group runs after the return.
  *
- * As weft_group_wait(), and -ETIMEDOUT: the deadline has passed before any task had failed. It comes
- * before the errors of tasks that failed because they were cancelled then.
+ * As weft_group_wait(), and -ETIMEDOUT: the deadline has passed, and no task had failed before. Tasks
+ * that fail because the deadline has cancelled them do not change that.
  */
 WEFT_API WEFT_MUST_CHECK int weft_group_wait_or_cancel_until(weft_group *g, int64_t deadline);
 
 /*
- * Cancels all tasks of the group, as weft_cancel() does, and those that will be spawned into it.
- * From any thread or task; does not suspend. The caller sees to it that the group is still there.
+ * Cancels all tasks of the group, as weft_cancel() does, and those that will be spawned into it. A
+ * task that then returns -ECANCELED fails as with any other error: weft_group_wait() returns it,
+ * unless another task had failed before. From any thread or task; does not suspend. The caller must
+ * know that the group is still there.
  */
 WEFT_API void weft_group_cancel(weft_group *g);
 

@@ -5,23 +5,23 @@
  *
  *   weft_scope s;
  *   weft_scope_begin(&s, weft_after(1000000000));
- *   rc = answer(request);                    // whatever waits in here is cut short in time
+ *   rc = answer(request);                    // its waits are cut short at the deadline
  *   why = weft_scope_end(&s);                // 0, -ETIMEDOUT or -ECANCELED
  *
  * Inside a scope whose deadline has passed, or that was cancelled, each cancellation point returns
  * -ECANCELED, as in a task that weft_cancel() has cancelled, and weft_cancelled() is true. After the
  * scope has ended the task is as it was before. Masked regions work as ever.
  *
- * Scopes nest. What cancels an outer scope, or the task, cancels the inner ones with it.
+ * Scopes nest. A cancellation of an outer scope, or of the task, cancels the inner ones too.
  *
- * What a scope cancels besides its own task: the forks that are made in it, weft_for() included, and
- * the members of the groups that are begun in it. They learn of it at once, wherever the task is: in
+ * A scope also cancels the forks that are made in it, weft_for() included, and the members of the
+ * groups that are begun in it (weft_group_init()). They learn of it at once, wherever the task is: in
  * a mutex, in a barrier, in a blocking call, in a masked region. A task of weft_spawn() may outlive
- * the scope, and belongs to none.
+ * the scope, and belongs to no scope.
  *
- * A task that computes learns of a deadline by weft_cancelled(), which looks at the clock there.
+ * A task that computes learns of a deadline by weft_cancelled(), which looks at the clock in a scope.
  *
- * A plain thread, which nobody can cancel, cannot begin a scope.
+ * A plain thread cannot be cancelled, and cannot begin a scope.
  */
 #ifndef WEFT_SCOPE_H
 #define WEFT_SCOPE_H
@@ -39,17 +39,17 @@ typedef struct weft_scope {
  * Begins a scope in the calling task. Everything that the task does until weft_scope_end() is in it.
  *
  * @s         borrowed until the scope has ended; uninitialised is fine.
- * @deadline  when the scope is cancelled. WEFT_FOREVER: only weft_scope_cancel() does so. One that
- *            has passed: the scope is cancelled from the start.
+ * @deadline  when the scope is cancelled. WEFT_FOREVER: only weft_scope_cancel() cancels it. If the
+ *            deadline has passed already, the scope is cancelled from the start.
  *
  * From a task. Does not suspend, and cannot fail.
  *
- * Misuse. On a plain thread it aborts with one line, and so does a NULL.
+ * Misuse. On a plain thread, and with NULL, the call aborts with one line.
  */
 WEFT_API void weft_scope_begin(weft_scope *s, int64_t deadline);
 
 /*
- * Cancels what runs in the scope, as weft_cancel() does for a task. Nothing for NULL.
+ * Cancels the scope, as weft_cancel() cancels a task. NULL is ignored.
  *
  * From any thread or task, inside the scope or not; does not suspend. The scope must live until the
  * call has returned, or until its task learns of the request. The task does not learn of it before the
@@ -68,11 +68,11 @@ WEFT_API void weft_scope_cancel(weft_scope *s);
  * Misuse. A scope that is not the innermost one of the calling task aborts with one line, and so
  * does a task, or a fork, that returns from its function inside a scope.
  *
- * 0: nothing has cut the scope short; -ETIMEDOUT: its deadline has; -ECANCELED: weft_scope_cancel(),
- * or the cancellation of an outer scope or of the task. If there are several, it is the first one
- * that somebody has noticed. A deadline that has passed without anybody noticing has cut nothing
- * short. So -ETIMEDOUT says that there may be time left outside, and -ECANCELED that the caller should
- * look at the outer scope, or end.
+ * 0: nothing has cut the scope short; -ETIMEDOUT: its deadline has; -ECANCELED: weft_scope_cancel()
+ * has, or the cancellation of an outer scope or of the task. If there are several reasons, it is the
+ * first one that a call in the scope has noticed. A deadline that no call has noticed has cut nothing
+ * short. After -ETIMEDOUT there may be time left outside. After -ECANCELED the caller should look at
+ * the outer scope, or end.
  */
 WEFT_API int weft_scope_end(weft_scope *s);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers and tickers: something to wait for that becomes ready at a point in time, alone or as a
+ * Timers and tickers. A timer becomes ready at a point in time. A caller waits for it alone, or as a
  * case of weft_select() beside channels.
  *
  *   weft_timer tick;
@@ -11,17 +11,17 @@
  *   while (weft_select(cases, 2, WEFT_FOREVER) >= 0)
  *           ...
  *
- * A timer is like a channel that holds one element, into which the clock sends. A receive of it, a
- * wait or a select, takes the expiry: one caller has it, the one that has waited longest. The
- * element is a count: how often the timer has expired since it was last taken. A ticker whose ticks
- * nobody took in time drops them, and a count of 3 says that two were missed.
+ * A timer is like a channel that holds one element, into which the clock sends. One caller takes an
+ * expiry, by a wait or a select: the one that has waited longest. The element is a count: how often
+ * the timer has expired since it was last taken. A ticker drops the ticks that nobody took in time,
+ * and a count of 3 says that two were missed.
  *
- * A timer that nobody waits for costs nothing: it is armed nowhere, and no thread keeps it. So it
- * needs no runtime, and may be forgotten. All calls are made from any thread or task. Tasks that wait
+ * A timer that nobody waits for costs nothing: no thread keeps watch over it. So it needs no runtime,
+ * and you may forget it. All calls are made from any thread or task. Tasks that wait
  * suspend, and may hop; plain threads block. Tasks of a runtime with virtual time (time.h) and
  * threads outside of it have different clocks, and should not share a timer.
  *
- * If several callers wait for one timer, its expiry wakes them all, and all but one wait again.
+ * If several callers wait for one timer, its expiry wakes all of them, and all except one wait again.
  *
  * The objects lie in the caller's memory, under the rules of sync.h.
  */
@@ -46,27 +46,26 @@ WEFT_API void weft_timer_fini(weft_timer *timer);
 /*
  * Arms the timer anew, whatever it was before.
  *
- * @expiry  the deadline at which it expires. 0: now. One that has passed: at once. WEFT_FOREVER:
- *          never.
- * @period  not positive: it expires once. Else it is a ticker, and expires again each time that so
- *          many ns have passed since. Late waiters do not delay later ticks.
+ * @expiry  the deadline at which it expires; at once, if that is 0 or has passed. WEFT_FOREVER: never.
+ * @period  not positive: it expires once. Positive: it is a ticker, and expires again after every
+ *          `period` ns. A tick that is taken late does not delay later ones.
  *
  * From any thread or task, also while others wait for the timer: they go on waiting, for the new
  * expiry. Does not suspend. After the return nobody takes an expiry of before, though a call that
  * took one before the reset may return later. Everything before the reset happens before the return
  * of each call that takes an expiry of it.
  *
- * Whether the timer was armed, or had expired and nobody had taken that. false: it was stopped, or
- * somebody has taken its only expiry.
+ * Returns whether the timer was armed, or had an expiry that nobody had taken. false: it was stopped,
+ * or its only expiry was taken.
  */
 WEFT_API bool weft_timer_reset(weft_timer *timer, int64_t expiry, int64_t period);
 
-/* Stops the timer: as weft_timer_reset(), but it does not expire until it is reset. Those who wait
- * for it go on waiting. */
+/* Stops the timer: as weft_timer_reset(), except that it does not expire until it is reset. Waits for
+ * it go on. */
 WEFT_API bool weft_timer_stop(weft_timer *timer);
 
 /*
- * Waits until the timer expires, and takes that.
+ * Waits until the timer expires, and takes the expiry.
  *
  * @ret_ticks  receives how often it has expired since it was last taken: 1 if it is no ticker. May
  *             be NULL.
