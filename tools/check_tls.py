@@ -47,6 +47,7 @@ POINTERS_STAY = {
     'weft__cpus_usable_within': 'the pointer is to functions of sched/os/cpus.c',
     'weft__depots_each': 'the pointer is to wake_workers() of sched/core/trim.c',
     'weft__call_hook': 'the pointer is to a hook, in which the thread is no worker',
+    'weft__reach_branches': 'the pointer is to reach() of sched/sync/group.c',
     'after_fork_in_child': 'the pointer is to in_child() of sched/core/process.c',
 }
 NO_RETURN = ('weft__fatal', 'weft__orphan_refuse', 'abort', '__stack_chk_fail', '__assert_fail')
