@@ -5,8 +5,8 @@
  *
  * Mirrors: sched/core/family.c weft__branch_enter(), weft__branch_leave(), weft__branch_await(),
  * try_cut(), try_lock(), weft__family_leave(), cut_all_locked(), weft__reach_branches();
- * sched/core/cancel.c weft_cancel(), request_below(), pin(); sched/sync/group.c weft_group_spawn(),
- * leave_family_locked(), weft_group_wait_until(), cancel_members().
+ * sched/core/cancel.c weft_cancel(), request_below(), pin(); sched/sync/group_spawn.c spawn();
+ * sched/sync/group.c weft__group_leave_family_locked(), wait_until(), cancel_members().
  *
  * Invariants: nobody touches the owner or the group after its end; a group is not put into the list
  * while it is in; one whose owner is cancelled is reached, or was taken out before.
@@ -110,7 +110,7 @@ inline cut()
 	od
 }
 
-/* The end of weft_group_wait_until(). */
+/* The end of wait_until(). */
 inline take_out()
 {
 	lock_group();
@@ -136,7 +136,7 @@ inline take_out()
 	fi
 }
 
-/* weft_group_spawn() by the owner. The group's task runs until `running` is false. */
+/* spawn() by the owner. The group's task runs until `running` is false. */
 inline spawn()
 {
 	bool enters;
