@@ -240,7 +240,7 @@ MUTANTS = [
            unit('sched-core-scope')),
     Mutant('scope-not-disarmed', 'the deadline of a scope that has ended stays armed',
            'sched/core/scope.c',
-           'if (s->timer.timers) forget_deadline(s);',
+           'weft__timer_disarm(&s->timer);',
            '',
            unit('sched-core-scope')),
     Mutant('scope-clock-ignored', 'who computes in a scope does not look at the clock',

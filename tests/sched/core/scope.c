@@ -512,6 +512,38 @@ static void test_a_deadline_that_passes_at_the_end(void **state)
 	assert_run(3, race_in_several_tasks, NULL);
 }
 
+/* Nobody looks at the memory of a scope that has ended, when its deadline passes. */
+static void *look_at_the_rest(void *arg)
+{
+	weft_scope scopes[8], rest;
+
+	memset(&rest, 0xff, sizeof rest);
+	for (unsigned round = 0; round < weft_test_scale(5); round++) {
+		int64_t deadline = weft_after(20 * SOON);
+
+		for (unsigned i = 0; i < 8; i++) {
+			weft_scope_begin(&scopes[i], deadline - i);
+			weft_sleep(1000);
+		}
+		for (unsigned i = 8; i-- > 0;) {
+			int why = weft_scope_end(&scopes[i]);
+			CHECK(why == 0 || weft_now() > deadline - i);
+			memset(&scopes[i], 0xff, sizeof scopes[i]);
+		}
+		CHECK(weft_sleep_until(deadline + 1000) == 0);
+		for (unsigned i = 0; i < 8; i++)
+			CHECK(memcmp(&scopes[i], &rest, sizeof rest) == 0);
+	}
+	return arg;
+}
+
+static void test_nothing_is_left_of_a_scope(void **state)
+{
+	(void)state;
+	assert_run(1, look_at_the_rest, NULL);
+	assert_run(3, look_at_the_rest, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +557,7 @@ int main(void)
 		cmocka_unit_test(test_scopes_and_forks_that_hop),
 		cmocka_unit_test(test_at_every_moment),
 		cmocka_unit_test(test_a_deadline_that_passes_at_the_end),
+		cmocka_unit_test(test_nothing_is_left_of_a_scope),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
