@@ -240,7 +240,7 @@ static inline __attribute__((always_inline)) int acquire_until(struct sem *s, un
 	if (deadline <= 0)
 		return -ETIMEDOUT;
 #ifdef WEFT_TSAN_USER
-	int rc = wait_for_many(s, n, deadline);
+	int rc = n == 1 ? wait_for_one(s, deadline) : wait_for_many(s, n, deadline);
 	if (rc == 0)
 		san_acquire(s);
 	return rc;
