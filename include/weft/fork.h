@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork and join: parallel recursion at the price of a function call. A fork's storage is the
- * caller's (usually on its own stack), so it cannot fail; it must be joined by the task that forked
- * it, before the storage's life and the task end. A fork that nobody stole is run as a call on the
- * parent's stack when it is joined, so joining in the reverse order of forking is fast. Outside of
- * a runtime a fork runs at once, serially.
+ * Fork and join: parallel recursion at the price of a function call. The caller provides the storage
+ * of a fork, usually on its own stack, so a fork cannot fail. The task that forked it must join it,
+ * before the storage's life and the task end. If no worker has stolen the fork by then, it runs as a
+ * call on the parent's stack. So joins in the reverse order of the forks are fast. Outside of a
+ * runtime a fork runs at once, serially.
  *
  * Stack. A fork runs on its parent's stack only if at least three quarters of the runtime's stack
  * size are left there when it is joined. Else, and if it was stolen, it has a stack of its own. So a
  * fork and all that it calls may use three quarters of WEFT_STACK_SIZE, 141 KiB by default, whatever
- * its parent has used. What needs more must not be forked, nor be the body of a loop: spawn it,
- * or set WEFT_STACK_SIZE to four thirds of what it needs.
+ * its parent has used. Do not fork a function that needs more, nor make it the body of a loop: spawn
+ * it, or set WEFT_STACK_SIZE to four thirds of its need.
  *
  * Wherever it runs, a fork starts as any task does: with errno 0, the default rounding mode, and no
- * C++ exception in flight. What it leaves of these its caller does not see.
+ * C++ exception in flight. Its caller does not see the values that it leaves.
  *
- * A fork has task-local values and a masked region of its own, and begins with none. It is cancelled
+ * A fork has task-local values and masked regions of its own, and begins without any. It is cancelled
  * when its parent is: weft_cancel() reaches all forks below the task, also those that are made
  * later.
  */
@@ -46,19 +46,19 @@ WEFT_API void weft_fork(weft_forked *storage, weft_fn *fn, void *arg);
  * Waits until the fork has ended and returns its result. May run it right here, on the caller's
  * stack. May suspend and hop. No cancellation point.
  *
- * Misuse. A second join aborts with one line, and so does the join of memory that is no fork, where
- * that can be told. A fork that is never joined is noticed, and aborts, only if nobody had taken it
- * when the task that forked it ended. Otherwise it runs on in memory that may be used for something
- * else by then.
+ * Misuse. A second join aborts with one line. So does the join of memory that holds no fork, where
+ * Weft can see that. If a fork is never joined, the end of the task that forked it aborts, unless
+ * another worker has taken the fork. In that case the fork runs on, in memory that may be in use for
+ * something else.
  */
 WEFT_API void *weft_fork_join(weft_forked *storage);
 
 /*
  * Calls body(lo, hi, arg) for disjoint ranges that together are [begin, end), in parallel. Returns
- * when all have.
+ * when all calls have returned.
  *
- * Each range runs in a fork. What the body finds in its task does not depend on how the ranges were
- * split: it is cancelled if the caller is, and has no task-local values.
+ * Each range runs in a fork, however the range was split: the body is cancelled if the caller is, and
+ * begins without task-local values.
  *
  * @grain  a range of at most this many indices is not split; 0: chosen from the size and the worker
  * count.
@@ -75,23 +75,21 @@ WEFT_API int weft_for(size_t begin, size_t end, size_t grain,
  *
  * The range is split as by weft_for(). Each part has an accumulator of its own. It begins as a copy
  * of the identity, and body(lo, hi, acc, arg) adds the part to it. Then join(acc, right, arg) adds
- * `right` to acc, again and again, until one is left; `right` is always that of the part just behind
- * acc's. So join() must be associative, and need not be commutative.
+ * `right` to acc, again and again, until one is left. `right` is always the accumulator of the part
+ * just behind the part of acc. So join() must be associative, and need not be commutative.
  *
  * The parts, and the order in which they are joined, follow from the range and the grain alone; for
  * grain 0 also from the number of workers. So with a grain of your own a sum of floating-point
  * numbers is the same bit for bit, whatever ran where.
  *
- * The accumulators lie on the stacks of the forks, aligned to 64 bytes; nothing is allocated. A
- * large one is better a pointer: NULL as the identity, allocated by the body, joined and freed by
- * join().
+ * The accumulators lie on the stacks of the forks, aligned to 64 bytes; nothing is allocated. If an
+ * accumulator is large, use a pointer to it: NULL is the identity, body() allocates, join() frees.
  *
  * body() and join() run in forks, as the body of weft_for() does, and may suspend. A cancellation
- * does not cut the loop short: they see it by weft_cancelled(), and all of them are called all the
- * same.
+ * does not cut the loop short: all of the calls are made, and can see it by weft_cancelled().
  *
- * @identity  what leaves any other accumulator as it is when it is joined, of `size` bytes. Borrowed
- *            for the call. NULL: all bytes are 0.
+ * @identity  the accumulator of an empty range, of `size` bytes: joined to any other one it leaves
+ *            that as it is. Borrowed for the call. NULL: all bytes are 0.
  * @size      of an accumulator. All of them are copied as bytes.
  * @ret_acc   receives the result: of an empty range the identity. It may be where the identity is.
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The version: of the headers, which a program was compiled with, and of the library that it runs
- * with. The second may be the later one (weft(7)).
+ * Versions. A program is compiled with the headers of one version and may run with the library of a
+ * later one (weft(7)).
  */
 #ifndef WEFT_VERSION_H
 #define WEFT_VERSION_H
@@ -10,7 +10,7 @@
 
 WEFT_BEGIN_DECLS
 
-/* The headers' version. This is where it is kept: meson.build reads these three lines. */
+/* The headers' version. This is its only place: meson.build reads these three lines. */
 #define WEFT_VERSION_MAJOR 0
 #define WEFT_VERSION_MINOR 1
 #define WEFT_VERSION_PATCH 0
