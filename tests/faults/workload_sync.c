@@ -110,26 +110,37 @@ static void *give_back(void *arg)
 	return arg;
 }
 
-/* A group with a limit, whose results are received: as many as were spawned, and no place is lost where
- * a spawn fails. */
+/* A group with a limit, into which two spawn at a time: where a spawn fails, its place goes to the other
+ * one, who perhaps waits for it. As many results are received as were spawned. */
+#define SPAWNS 6
+
+static void *spawn_some(void *arg)
+{
+	static const struct weft_task_options named = {.name = "member"};
+
+	for (uintptr_t i = 1; i <= SPAWNS; i++) {
+		const struct weft_task_options *opt = i % 2 ? &named : NULL;
+		CALL(MAY_LACK_MEMORY, weft_group_spawn_with(arg, opt, give_back, (void *)i));
+	}
+	return NULL;
+}
+
 static void pass_results(void)
 {
-	struct weft_task_options named = {.name = "member"};
+	uintptr_t received = 0;
 	void *result = NULL;
-	uintptr_t spawned = 0, received = 0;
+	weft_task *other;
 	weft_group g;
 
 	weft_group_init(&g);
 	weft_group_keep_results(&g);
-	weft_group_set_limit(&g, 2);
-	for (uintptr_t i = 1; i <= 8; i++) {
-		const struct weft_task_options *opt = i % 2 ? &named : NULL;
-		CALL(MAY_LACK_MEMORY, weft_group_spawn_with(&g, opt, give_back, (void *)i));
-		spawned += i;
-	}
+	weft_group_set_limit(&g, 1);
+	CALL_FOR(other, MAY_LACK_MEMORY, weft_spawn(spawn_some, &g, &other));
+	spawn_some(&g);
+	MUST(weft_join(other, NULL) == 0);
 	while (weft_group_next(&g, &result) == 0)
 		received += (uintptr_t)result;
-	MUST(received == spawned);
+	MUST(received == (uintptr_t)SPAWNS * (SPAWNS + 1));
 	MUST(weft_group_wait(&g) == 0);
 	weft_group_fini(&g);
 }

@@ -141,7 +141,8 @@ static void *spawn_in_turn(void *arg)
 	int rc = weft_group_spawn(&s->crew->group, be_counted, s->crew);
 
 	s->crew->rc[s->number] = rc;
-	s->order = (int)atomic_fetch_add_explicit(&s->crew->returned, 1, memory_order_relaxed);
+	/* release: pairs with the acquire in is_raised(). */
+	s->order = (int)atomic_fetch_add_explicit(&s->crew->returned, 1, memory_order_release);
 	return NULL;
 }
 
@@ -346,6 +347,51 @@ static void test_a_cancelled_group_lets_spawners_in(void **state)
 	assert_run(3, cancel_at_the_limit, NULL);
 }
 
+/* A spawn that gets a place and fails then leaves it to the next one. */
+static void *spawn_what_cannot_be(void *arg)
+{
+	struct crew *crew = arg;
+	struct weft_task_options bad = {.stack_size = 1};
+
+	CHECK(weft_group_spawn_with(&crew->group, &bad, be_counted, crew) == -EINVAL);
+	raise_flag(&crew->tried);
+	return NULL;
+}
+
+static void *pass_places_on(void *arg)
+{
+	struct crew crew;
+	struct spawner last = {&crew, 0, -1};
+	weft_task *tasks[3];
+
+	crew_init(&crew, 1);
+	CHECK(weft_group_spawn(&crew.group, wait_for_go, &crew) == 0);
+	for (unsigned i = 0; i < 3; i++) {
+		if (i < 2)
+			CHECK(weft_spawn(spawn_what_cannot_be, &crew, &tasks[i]) == 0);
+		else
+			CHECK(weft_spawn(spawn_in_turn, &last, &tasks[i]) == 0);
+		CHECK(yield_until_waiting(&crew.group, i + 1));
+	}
+	raise_flag(&crew.go);
+	if (!CHECK(yield_for(&crew.returned, 1))) /* instead of a hang */
+		weft_group_set_limit(&crew.group, 0);
+	for (unsigned i = 0; i < 3; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	CHECK(crew.rc[0] == 0 && is_raised(&crew.tried, 2));
+	CHECK(weft_group_wait(&crew.group) == 0);
+	CHECK(is_raised(&crew.ended, 2));
+	weft_group_fini(&crew.group);
+	return arg;
+}
+
+static void test_a_place_that_is_not_used_is_left_to_the_next(void **state)
+{
+	(void)state;
+	assert_run(1, pass_places_on, NULL);
+	assert_run(3, pass_places_on, NULL);
+}
+
 /* A scope ends the wait for a place. The group was begun outside of it, so its members stay. */
 static void *spawn_in_a_scope(void *arg)
 {
@@ -455,6 +501,7 @@ int main(void)
 		cmocka_unit_test(test_the_limit_changes),
 		cmocka_unit_test(test_members_try_to_spawn),
 		cmocka_unit_test(test_a_cancelled_group_lets_spawners_in),
+		cmocka_unit_test(test_a_place_that_is_not_used_is_left_to_the_next),
 		cmocka_unit_test(test_a_scope_ends_the_wait_for_a_place),
 		cmocka_unit_test(test_no_place_is_lost),
 	};
