@@ -40,7 +40,8 @@ WEFT_API int weft_blocking(weft_fn *fn, void *arg, void **ret_result);
  * A cancellation point. A plain thread runs fn itself unless the deadline has passed.
  *
  * 0; -EINVAL: fn is NULL; -ETIMEDOUT: the deadline has passed; -ECANCELED: the caller is cancelled
- * (which wins, if both hold when the call is made). On failure fn will not run.
+ * (which wins, if both hold when the call is made, unless the deadline is 0). On failure fn will not
+ * run.
  */
 WEFT_API WEFT_MUST_CHECK int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result,
 						 int64_t deadline);

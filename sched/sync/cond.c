@@ -161,7 +161,7 @@ static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const c
 	if (!mutex_unlock_fast(m, self) && weft__mutex_unlock_slow(m, self, call))
 		weft__wait_abandon(&node.n.waiter);
 	else
-		outcome = weft__wait(&node.n.waiter, deadline, true);
+		outcome = weft__wait(&node.n.waiter, deadline, deadline > 0);
 	if (outcome != WAIT_WOKEN)
 		leave(c, &node.n);
 	else

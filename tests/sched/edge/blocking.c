@@ -422,9 +422,11 @@ static void *call_too_late(void *arg)
 	}
 	CHECK(weft_blocking_until(NULL, &q, &result, WEFT_FOREVER) == -EINVAL);
 	CHECK(weft_cancel(weft_self()) == 0);
-	for (unsigned i = 0; i < 100; i++)
-		CHECK(weft_blocking_until(note_run, &q, &result, i % 2 ? WEFT_FOREVER : 0) ==
+	for (unsigned i = 0; i < 100; i++) {
+		CHECK(weft_blocking_until(note_run, &q, &result, i % 2 ? WEFT_FOREVER : 1) ==
 		      -ECANCELED);
+		CHECK(weft_blocking_until(note_run, &q, &result, 0) == -ETIMEDOUT);
+	}
 	CHECK(result == &q && !is_raised(&q.ran, 1));
 	weft_cancel_mask();
 	CHECK(weft_blocking_until(note_run, &q, &result, WEFT_FOREVER) == 0);
