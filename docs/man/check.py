@@ -5,7 +5,10 @@ Holds the manual pages against the headers: each public function stands in the s
 header's prototype, and in that page's NAME (so that `man weft_join` finds it); no page has others. If there is a mandoc, it
 has nothing to complain about either.
 
-Usage: check.py INCLUDE_DIR PAGE...
+The table of weft-waits(7) says the same as the one in the test that tries each of its cells, and has a line for each call with
+a deadline.
+
+Usage: check.py INCLUDE_DIR TEST_OF_RETURNS PAGE...
 """
 import os
 import re
@@ -19,6 +22,7 @@ import interface  # noqa: E402
 
 # What inline functions are made of; not for users.
 HIDDEN = re.compile(r'_sized$')
+COMMENT = re.compile(r'/\*.*?\*/', re.S)
 
 
 def read(path):
@@ -58,8 +62,35 @@ def documented(page):
     return functions, names
 
 
+def table_of_test(test):
+    """Call to cells, of the rows of the test: {"weft_call", function, function or NULL, cell, ...}."""
+    text = ' '.join(COMMENT.sub('', read(test)).split())
+    rows = re.findall(r'\{ ?"(weft_\w+)", \w+, \w+((?:, (?:"[^"]*"|NONE))+) ?\}', text)
+    return {name: [c.strip('"').replace('NONE', '-') for c in cells.split(', ')[1:]] for name, cells in rows}
+
+
+def table_of_page(page):
+    """The same, of the page's column list."""
+    rows = {}
+    for line in read(page).splitlines():
+        match = re.match(r'\.It Fn (weft_\w+) Ta (.*)', line)
+        if match:
+            rows[match[1]] = [re.sub(r'^Er ', '', cell) for cell in match[2].split(' Ta ')]
+    return rows
+
+
+def check_waits(headers, test, page):
+    """What is wrong with the table of waiting calls."""
+    tried, said = table_of_test(test), table_of_page(page)
+    wrong = ['%s: %s\n  page: %s\n  test: %s' % (page, name, said.get(name), tried.get(name))
+             for name in sorted(set(tried) | set(said)) if tried.get(name) != said.get(name)]
+    wrong += ['%s: %s is in no line' % (page, name)
+              for name in sorted(headers) if name.endswith('_until') and name not in said]
+    return wrong + ['%s: %s is no function' % (page, name) for name in sorted(set(said) - set(headers))]
+
+
 def main():
-    include, pages = sys.argv[1], sys.argv[2:]
+    include, test, pages = sys.argv[1], sys.argv[2], sys.argv[3:]
     headers, where, wrong = declared(include), {}, []
     for page in pages:
         functions, names = documented(page)
@@ -72,6 +103,9 @@ def main():
         if functions and set(functions) != names:
             wrong.append('%s: NAME and SYNOPSIS differ: %s' % (page, ' '.join(sorted(names ^ set(functions)))))
     wrong += ['%s is in no page' % name for name in sorted(set(headers) - set(where))]
+    for page in pages:
+        if os.path.basename(page) == 'weft-waits.7':
+            wrong += check_waits(headers, test, page)
     mandoc = shutil.which('mandoc')
     if mandoc:
         lint = subprocess.run([mandoc, '-Tlint', '-Wwarning'] + pages, capture_output=True, text=True)
