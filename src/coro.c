@@ -204,13 +204,15 @@ WEFT__REREAD void *weft__coro_leave(struct weft__thread *th, struct coro *to, vo
 
 #endif
 
-void weft__coro_reset_environment(void)
+void weft__coro_reset_environment(struct weft__thread *th)
 {
-	struct fpwords fresh;
+	struct fpwords scratch;
 
-	*weft__thread()->errno_location = 0;
-	fpwords_default(&fresh);
-	fpwords_restore(&fresh);
+	*th->errno_location = 0;
+	if (__builtin_expect(th->plain, 1))
+		fpwords_reset_plainly(&scratch);
+	else
+		fpwords_reset(&scratch);
 }
 
 struct coro *weft__coro_boundary_begin(void)

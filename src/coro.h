@@ -136,8 +136,8 @@ static inline bool eh_in_flight(const struct eh_globals *eh)
 }
 
 /* errno 0 and the default floating-point environment: what a task starts with on a stack that
- * another one used. */
-void weft__coro_reset_environment(void);
+ * another one used. th: the thread's own. */
+void weft__coro_reset_environment(struct weft__thread *th);
 
 /* Makes the calling thread's leader usable (errno's address, sanitizer state). Idempotent and
  * cheap. */

@@ -232,6 +232,28 @@ static inline void fpwords_load_default_plainly(const struct fpwords *now)
 }
 #endif
 
+/* fpwords_restore_by() of what fpwords_default() says; and where mxcsr is not compared. */
+static inline void fpwords_reset(struct fpwords *scratch)
+{
+#if defined(__x86_64__)
+	fpwords_restore_by(&weft__fpwords_fresh, scratch);
+#else
+	struct fpwords fresh;
+
+	fpwords_default(&fresh);
+	fpwords_restore_by(&fresh, scratch);
+#endif
+}
+
+static inline void fpwords_reset_plainly(struct fpwords *scratch)
+{
+#if defined(__x86_64__)
+	fpwords_restore_plainly(&weft__fpwords_fresh, scratch);
+#else
+	fpwords_reset(scratch);
+#endif
+}
+
 static inline void fpwords_restore(const struct fpwords *to)
 {
 	struct fpwords scratch;

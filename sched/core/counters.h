@@ -26,4 +26,17 @@ static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
 #endif
 }
 
+/* The same for a counter whose reader is to see what came before. */
+static inline void counter_add_release(_Atomic uint64_t *c, uint64_t n)
+{
+#if defined(__x86_64__) && !WEFT__TSAN
+	/* A release, as all stores are here, for the compiler as well. */
+	__asm__ volatile("addq %1, %0" : "+m"(*(uint64_t *)c) : "re"(n) : "memory", "cc");
+#else
+	/* relaxed, release: as the caller says. */
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
+			      memory_order_release);
+#endif
+}
+
 #endif

@@ -244,6 +244,15 @@ static inline struct coro *step_down(struct worker *w)
 	return w->leader;
 }
 
+/* The same at their end, by w. */
+static __attribute__((noinline)) void end_flagged(struct worker *w, struct task *t)
+{
+	if (family_listed(t))
+		weft__family_leave(t);
+	if (t->flags & TASK_PINNED)
+		w->pinned--;
+}
+
 /*
  * Ends t, which has run on w. Returns its joiner, if that is to run next.
  *
@@ -254,23 +263,18 @@ static inline struct coro *step_down(struct worker *w)
 static struct task *end_task(struct worker *w, struct task *t, void *result)
 {
 	struct wakeup wakeup;
+	uint16_t flags = t->flags;
 
-	if (__builtin_expect(family_listed(t), 0))
-		weft__family_leave(t);
+	if (__builtin_expect(flags != 0, 0))
+		end_flagged(w, t);
 	t->value = result;
-	if (t->pin != TASK_UNPINNED)
-		w->pinned--;
 	/* Everything happens before the runtime's end, which may come once this end is counted. */
 	san_release(t);
 	san_release(w->rt);
-	if (!(t->flags & TASK_FORK)) {
-		/* release: whoever counts this end has seen the task's spawn, and those that it
-		 * spawned (weft__all_ended()). */
-		atomic_store_explicit(
-			&w->counters.completed,
-			atomic_load_explicit(&w->counters.completed, memory_order_relaxed) + 1,
-			memory_order_release);
-	}
+	/* release: whoever counts this end has seen the task's spawn, and those that it spawned
+	 * (weft__all_ended()). */
+	if (!(flags & TASK_FORK))
+		counter_add_release(&w->counters.completed, 1);
 	/* relaxed: the fences order. */
 	atomic_store_explicit(&t->ending, true, memory_order_relaxed);
 	weft__fence_light();
@@ -292,6 +296,14 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 	return wake ? weft__wait_wake_next(w, wakeup) : NULL;
 }
 
+/* What few tasks leave to be done after their function: by t, which may hop. */
+static __attribute__((noinline)) void finish_flagged(struct task *t)
+{
+	if (t->flags & TASK_ORPHAN)
+		weft__orphan_check(); /* it has forked the process (process.c) */
+	task_run_end(t);
+}
+
 /* Runs the worker's task to its end, on the current stack. Returns the worker on which it ended;
  * *ret_next: what that is to run next, or NULL. */
 static struct worker *run_task(struct worker *w, struct task **ret_next)
@@ -302,8 +314,8 @@ static struct worker *run_task(struct worker *w, struct task **ret_next)
 	san_acquire(t);
 	WEFT__NO_EXCEPTION_LEAVES();
 	void *result = t->fn(t->value);
-	weft__orphan_check(); /* it may have forked (process.c) */
-	task_run_end(t);
+	if (__builtin_expect(t->flags != 0, 0))
+		finish_flagged(t);
 	w = weft__worker(); /* anew: it may have hopped */
 	*ret_next = end_task(w, t, result);
 	w->over = t;
@@ -330,7 +342,7 @@ void weft__task_main(void *value)
 				check_fork(next, w->thread_state->current);
 			w->task = next;
 			counter_add(&w->counters.switches, 1);
-			weft__coro_reset_environment();
+			weft__coro_reset_environment(w->thread_state);
 		}
 		w->leave = common ? LEAVE_IDLE : LEAVE_FREE;
 		w->leaving_coro = w->thread_state->current;

@@ -278,7 +278,7 @@ static int run(const struct weft_runtime_options *opt, weft_fn *fn, void *arg, v
 	}
 	cold->reserve = main_reserve(rt);
 	task_init(t, rt, run_main, &call, JOIN_NOBODY, 0);
-	t->cold = cold;
+	task_set_cold(t, cold);
 	rt->first = t;
 	san_release(t);
 	atomic_fetch_add_explicit(&rt->injected_spawned, 1, memory_order_relaxed);

@@ -19,16 +19,13 @@ static _Noreturn __attribute__((cold)) void misuse(const char *call, const void 
 	weft__fatal("%s: the scope %p %s (%s)", call, scope, what, caller);
 }
 
-/* The `end` of a task, or of a scope, in which a scope is open. */
-static void end_in_scope(struct task *t)
+void weft__end_in_scope(struct task *t)
 {
 	char task[WEFT__TASK_TEXT];
 
 	weft__describe_task(t, task);
 	weft__fatal("weft_scope_begin: %s returns in a scope that has not ended", task);
 }
-
-static struct task_end open_end = {end_in_scope};
 
 void weft_scope_begin(weft_scope *scope, int64_t deadline)
 {
@@ -52,13 +49,12 @@ void weft_scope_begin(weft_scope *scope, int64_t deadline)
 		  TASK_FORK | TASK_SCOPE | (parent->flags & TASK_MEMBER));
 	t->pin = parent->pin;
 	t->mask = parent->mask;
-	t->end = parent->end;
-	t->cold = parent->cold;
+	task_pass_extra(parent, t);
 	atomic_store_explicit(&t->identity, task_identity(parent), memory_order_relaxed);
 	atomic_store_explicit(&t->family, (uintptr_t)parent, memory_order_relaxed);
 	if (deadline != WEFT_FOREVER)
 		atomic_store_explicit(&t->cancel, CANCEL_TIMED, memory_order_relaxed);
-	task_set_end(parent, &open_end);
+	parent->flags |= TASK_IN_SCOPE;
 	w->task = t;
 }
 
@@ -100,10 +96,9 @@ int weft_scope_end(weft_scope *scope)
 	if (family_listed(t))
 		weft__family_leave(t);
 
-	parent->end = t->end;
+	task_pass_extra(t, parent);
+	parent->flags &= (uint16_t)~TASK_IN_SCOPE;
 	parent->flags |= t->flags & TASK_ORPHAN;
-	if (!t->end)
-		parent->flags &= (uint16_t)~TASK_ENDS;
 	parent->mask = t->mask;
 	if (t->home != TASK_NO_HOME)
 		parent->home = t->home;

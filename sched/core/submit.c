@@ -34,7 +34,7 @@ static int submit(struct weft_runtime *rt, const struct weft_task_options *opt, 
 		return weft__note_shortage(rt);
 	}
 	task_init(t, rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
-	t->cold = cold;
+	task_set_cold(t, cold);
 	if (member)
 		member_put(t, member);
 	san_release(t);

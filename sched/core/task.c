@@ -70,11 +70,13 @@ spawn(struct worker *w, const struct weft_task_options *opt, weft_fn *fn, void *
 		return weft__note_shortage(w->rt);
 	}
 	task_init(t, w->rt, fn, arg, ret_task ? JOIN_NOBODY : JOIN_DETACHED, 0);
-	t->cold = cold;
+	if (cold)
+		task_set_cold(t, cold);
 	if (member)
 		member_put(t, member);
 	if (opt && opt->pinned) {
 		t->pin = (int16_t)w->id;
+		t->flags |= TASK_PINNED;
 		w->pinned++;
 	}
 	san_release(t);
@@ -84,7 +86,10 @@ spawn(struct worker *w, const struct weft_task_options *opt, weft_fn *fn, void *
 	if (__builtin_expect(w->rt->config.chaos.on, 0) && t->pin == TASK_UNPINNED &&
 	    weft__chaos_send_away(w, t, CHAOS_SPAWN))
 		return 0;
-	weft__start_later(w, t);
+	if (opt)
+		weft__start_later(w, t);
+	else
+		weft__start_later_unpinned(w, t, false);
 	return 0;
 }
 

@@ -55,12 +55,14 @@ enum park {
 #define CANCEL_TIMED     8u /* a scope's: it has a deadline that nobody keeps yet (scope.h) */
 
 /* struct task.flags */
-#define TASK_FORK     1u  /* the memory is the forker's, who joins it and cannot give up */
-#define TASK_MEMBER   2u  /* runs as a task of a group, which is .value until it ends */
-#define TASK_BRANCHES 4u  /* may own branches: family.h */
-#define TASK_ENDS     8u  /* has an .end */
-#define TASK_ORPHAN   16u /* has forked the process, and this is the child: process.c */
-#define TASK_SCOPE    32u /* a scope of its parent, which is a fork's as well: scope.h */
+#define TASK_FORK     1u   /* the memory is the forker's, who joins it and cannot give up */
+#define TASK_MEMBER   2u   /* runs as a task of a group, which is .value until it ends */
+#define TASK_BRANCHES 4u   /* may own branches: family.h */
+#define TASK_ENDS     8u   /* keeps something to be done at its end: task_end() */
+#define TASK_ORPHAN   16u  /* has forked the process, and this is the child: process.c */
+#define TASK_SCOPE    32u  /* a scope of its parent, which is a fork's as well: scope.h */
+#define TASK_PINNED   128u /* was spawned to run on one worker: counted in its .pinned */
+#define TASK_IN_SCOPE 64u  /* a scope of its is open, which keeps meanwhile what it kept */
 
 /* struct task.family of a task that is no fork has this besides. */
 #define FAMILY_ROOT ((uintptr_t)1)
@@ -68,10 +70,11 @@ enum park {
 #define TASK_UNPINNED ((int16_t)-1)
 #define TASK_NO_HOME  UINT16_MAX
 
-/* What few tasks have. Immutable once the task is published. */
+/* What few tasks have. */
 struct task_cold {
-	struct reserve *reserve; /* of its stack size; NULL: the runtime's common size */
-	char name[32];
+	struct reserve *reserve; /* of its stack size; NULL: the runtime's common size. Immutable */
+	struct task_end *end;    /* what the task keeps: task_end() */
+	char name[32];           /* immutable once the task is published */
 };
 
 struct task;
@@ -88,7 +91,8 @@ struct membership {
 
 /* What a higher layer keeps with a task and wants to end with it. */
 struct task_end {
-	void (*run)(struct task *t); /* in t, on its stack, after its function; may hop */
+	/* In t, on its stack, after its function; may hop. Calls task_set_end(t, NULL). */
+	void (*run)(struct task *t);
 };
 
 struct task {
@@ -110,13 +114,13 @@ struct task {
 	uint16_t home; /* where it was suspended last, or got an uncommon stack; or TASK_NO_HOME */
 	uint16_t flags;
 
-	/* From here to .family all is 0 in a new task, except that a root is CANCEL_REACHED. */
+	/* From here to .family all is 0 in a new task, except that a root is CANCEL_REACHED. What a
+	 * short life needs comes first. */
 	struct coro *coro; /* where to resume it; NULL: not started */
-	union {
-		struct task_end *end; /* may be NULL */
-		void *group;          /* of a member that has not started (struct membership) */
-	};
-	struct task_cold *cold; /* may be NULL */
+	/* Its struct task_cold, immutable once the task is published. Of a task without one: what it
+	 * keeps, tagged, or 0 (the task; anyone who has a handle reads). */
+	_Atomic(uintptr_t) extra;
+	_Atomic(uintptr_t) join; /* JOIN_ or its waiter (the joiner; the task's end) */
 
 	_Atomic uint8_t park;    /* enum park (the task, its thread's next, one waker) */
 	_Atomic bool ending;     /* its end may look at its waiter (the end; a joiner) */
@@ -126,10 +130,11 @@ struct task {
 		_Atomic(struct waiter *) waiting;
 		weft_fn *member_fn; /* of a member that has not started */
 	};
-	_Atomic(uintptr_t) join;   /* JOIN_ or its waiter (the joiner; the task's end) */
 	_Atomic uint64_t identity; /* 0: nobody has asked yet (any; identity.h) */
-	_Atomic(uintptr_t) family; /* its parent, or the forks that a canceller wakes (family.h) */
-} __attribute__((may_alias));      /* a fork's is the caller's weft_forked */
+	/* its parent, or the forks that a canceller wakes (family.h). Of a member that has not
+	 * started: its group */
+	_Atomic(uintptr_t) family;
+} __attribute__((may_alias)); /* a fork's is the caller's weft_forked */
 
 static inline struct task *task_of_link(struct weft__wfcq_node *link)
 {
@@ -170,7 +175,9 @@ static inline __attribute__((always_inline)) void task_prefetch(const void *t, u
 /* Puts the membership in. By who makes the task, after task_init(). */
 static inline void member_put(struct task *t, const struct membership *member)
 {
-	t->group = member->group;
+	/* relaxed, here and below: no canceller knows the task yet. */
+	atomic_store_explicit(&t->family, (uintptr_t)member->group | FAMILY_ROOT,
+			      memory_order_relaxed);
 	t->member_fn = member->fn;
 }
 
@@ -178,25 +185,75 @@ static inline void member_put(struct task *t, const struct membership *member)
  * function. */
 static inline struct membership member_begin(struct task *t)
 {
-	struct membership member = {t->group, t->member_fn};
+	uintptr_t group = atomic_load_explicit(&t->family, memory_order_relaxed) & ~FAMILY_ROOT;
+	struct membership member = {(void *)group, t->member_fn};
 
 	t->fn = member.fn;
-	t->end = NULL;
-	/* relaxed: no canceller knows the task yet. */
+	atomic_store_explicit(&t->family, FAMILY_ROOT, memory_order_relaxed);
 	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
 	return member;
 }
 
-/* Gives the task something to be done at its end. By t. */
+/* struct task.extra of a task that has no cold part, but something to be done at its end. */
+#define EXTRA_END ((uintptr_t)1)
+
+/* NULL: it has none. Anyone who may touch the task. */
+static inline struct task_cold *task_cold(const struct task *t)
+{
+	/* relaxed: a cold part was there when the task was published. */
+	uintptr_t extra = atomic_load_explicit(&t->extra, memory_order_relaxed);
+
+	return extra & EXTRA_END ? NULL : (struct task_cold *)extra;
+}
+
+/* Of a task that nobody else sees. */
+static inline void task_set_cold(struct task *t, struct task_cold *cold)
+{
+	/* relaxed: published with the task. */
+	atomic_store_explicit(&t->extra, (uintptr_t)cold, memory_order_relaxed);
+}
+
+/* What t keeps, or NULL. By t. */
+static inline struct task_end *task_end(const struct task *t)
+{
+	if (!(t->flags & TASK_ENDS))
+		return NULL;
+	/* relaxed: our own. */
+	uintptr_t extra = atomic_load_explicit(&t->extra, memory_order_relaxed);
+	return extra & EXTRA_END ? (struct task_end *)(extra - EXTRA_END)
+				 : ((struct task_cold *)extra)->end;
+}
+
+/* Keeps that in its place. By t. */
 static inline void task_set_end(struct task *t, struct task_end *end)
 {
-	t->end = end;
-	t->flags |= TASK_ENDS;
+	struct task_cold *cold = task_cold(t);
+
+	/* relaxed: only we look into it. */
+	if (cold)
+		cold->end = end;
+	else
+		atomic_store_explicit(&t->extra, end ? (uintptr_t)end | EXTRA_END : 0,
+				      memory_order_relaxed);
+	t->flags = (uint16_t)((t->flags & ~TASK_ENDS) | (end ? TASK_ENDS : 0));
 }
+
+/* Hands what a task has on to one that stands for it from now on. By `from`. */
+static inline void task_pass_extra(struct task *from, struct task *to)
+{
+	/* relaxed, both: our own. */
+	atomic_store_explicit(&to->extra, atomic_load_explicit(&from->extra, memory_order_relaxed),
+			      memory_order_relaxed);
+	to->flags = (uint16_t)((to->flags & ~TASK_ENDS) | (from->flags & TASK_ENDS));
+}
+
+/* scope.c: t's function has returned in an open scope. */
+_Noreturn void weft__end_in_scope(struct task *t);
 
 static_assert(offsetof(struct task, flags) == offsetof(struct task, home) + 2 &&
 		      offsetof(struct task, home) % 4 == 0,
 	      "the two are one word");
+static_assert(sizeof(void *) != 8 || sizeof(struct task) == 96, "one line and a half");
 
 /* Whether a fork that has run as a call has never left its worker, and has no end, branches or the
  * like: one comparison for all. */
@@ -213,19 +270,27 @@ static inline bool task_is_plain_fork(const struct task *t)
 /* After the task's function, in the task. The caller may be on another worker afterwards. */
 static inline void task_run_end(struct task *t)
 {
-	if (__builtin_expect(t->end != NULL, 0))
-		t->end->run(t);
+	if (__builtin_expect(t->flags & TASK_IN_SCOPE, 0))
+		weft__end_in_scope(t);
+	if (__builtin_expect(t->flags & TASK_ENDS, 0))
+		task_end(t)->run(t);
 }
 
-/* The reserve of the stack size that it asked for; NULL: the common size. */
+/* The reserve of the stack size that it asked for; NULL: the common size. Of a task that has not
+ * begun its function. */
 static inline struct reserve *task_reserve(const struct task *t)
 {
-	return t->cold ? t->cold->reserve : NULL;
+	/* relaxed: it came with the task, through a queue. */
+	uintptr_t extra = atomic_load_explicit(&t->extra, memory_order_relaxed);
+
+	return extra ? ((struct task_cold *)extra)->reserve : NULL;
 }
 
 static inline const char *task_name(const struct task *t)
 {
-	return t->cold ? t->cold->name : "";
+	const struct task_cold *cold = task_cold(t);
+
+	return cold ? cold->name : "";
 }
 
 /* Fills in a task that is visible to nobody yet. Who forks sets .family, too. */

@@ -100,7 +100,7 @@ static bool add_slab(struct task_pool *pool)
 
 	for (size_t i = SLAB_BLOCKS; i-- > 0;) {
 		struct task *t = slab_block(slab, i);
-		t->cold = NULL;
+		task_set_cold(t, NULL);
 		t->value = pool->local;
 		pool->local = t;
 	}
@@ -123,7 +123,7 @@ void weft__task_pool_fini(struct task_pool *pool)
 		struct task_slab *slab = pool->slabs;
 		pool->slabs = slab->next;
 		for (size_t i = 0; i < SLAB_BLOCKS; i++)
-			free(slab_block(slab, i)->cold);
+			free(task_cold(slab_block(slab, i)));
 		/* A chunk's first slab comes last: the later ones were put before it. */
 		if (slab->chunk == CHUNK_FIRST)
 			munmap(slab, CHUNK_SIZE);

@@ -76,9 +76,10 @@ static inline void weft__task_pool_free(struct task_pool *mine, struct task *t)
 
 	/* Whoever detaches a task that has ended is not ordered after it. */
 	san_ignore_begin();
-	if (__builtin_expect(t->cold != NULL, 0)) {
-		free(t->cold);
-		t->cold = NULL;
+	/* relaxed: its end has been done, so this is a cold part, and ours. */
+	if (__builtin_expect(atomic_load_explicit(&t->extra, memory_order_relaxed) != 0, 0)) {
+		free(task_cold(t));
+		task_set_cold(t, NULL);
 	}
 	san_ignore_end();
 	/* relaxed: for misuse only. */

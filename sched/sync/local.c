@@ -59,6 +59,12 @@ struct locals {
 	struct value values[]; /* key 0: free */
 };
 
+/* The table of a task; NULL: it has none. */
+static inline struct locals *locals_of(const struct task *t)
+{
+	return (struct locals *)task_end(t);
+}
+
 static inline weft_local key_of(size_t slot, uint64_t generation)
 {
 	return generation << SLOT_BITS | slot;
@@ -115,10 +121,10 @@ static void run_destructors(struct task *t)
 	t->mask = 1;
 	for (unsigned round = 0; round < ROUNDS && again;) {
 		again = false;
-		((struct locals *)t->end)->moved = false;
+		locals_of(t)->moved = false;
 		/* t->end anew each time: a destructor that sets a value may move the table. */
-		for (size_t i = 0; i <= ((struct locals *)t->end)->mask; i++) {
-			struct value *v = &((struct locals *)t->end)->values[i];
+		for (size_t i = 0; i <= locals_of(t)->mask; i++) {
+			struct value *v = &locals_of(t)->values[i];
 			void *value = v->value;
 			if (!value)
 				continue;
@@ -131,18 +137,19 @@ static void run_destructors(struct task *t)
 		}
 		/* Where the table has moved a value may have been passed over, and the round does
 		 * not count. It moves a few times at most. */
-		if (!((struct locals *)t->end)->moved)
+		if (!locals_of(t)->moved)
 			round++;
 	}
 	t->mask = mask;
-	free(t->end);
-	t->end = NULL;
+	struct task_end *end = task_end(t);
+	task_set_end(t, NULL);
+	free(end);
 }
 
 /* Makes room for one more value of the task. false: no memory. */
 static bool grow(struct task *t)
 {
-	struct locals *old = (struct locals *)t->end;
+	struct locals *old = locals_of(t);
 	size_t places = FIRST_PLACES, live = 1;
 
 	for (size_t i = 0; old && i <= old->mask; i++)
@@ -163,8 +170,8 @@ static bool grow(struct task *t)
 		*place_of(new, v->key) = *v;
 		new->taken++;
 	}
-	free(old);
 	task_set_end(t, &new->end);
+	free(old);
 	return true;
 }
 
@@ -209,7 +216,7 @@ int weft_local_delete(weft_local key)
 void *weft_local_get(weft_local key)
 {
 	struct worker *w = weft__worker();
-	struct value *v = w && is_key(key) ? find((struct locals *)w->task->end, key) : NULL;
+	struct value *v = w && is_key(key) ? find(locals_of(w->task), key) : NULL;
 
 	return v ? v->value : NULL;
 }
@@ -223,7 +230,7 @@ int weft_local_set(weft_local key, void *value)
 	if (!is_key(key))
 		return -EINVAL;
 	struct task *t = w->task;
-	struct locals *locals = (struct locals *)t->end;
+	struct locals *locals = locals_of(t);
 	struct value *v = locals ? place_of(locals, key) : NULL;
 	if (!v || v->key == 0) {
 		if (!value)
@@ -231,7 +238,7 @@ int weft_local_set(weft_local key, void *value)
 		if (!locals || locals->taken >= (locals->mask + 1) / 4 * 3) {
 			if (!grow(t))
 				return -ENOMEM;
-			locals = (struct locals *)t->end;
+			locals = locals_of(t);
 			v = place_of(locals, key);
 		}
 		locals->taken++;

@@ -149,7 +149,7 @@ static void test_reset_gives_defaults(void **state)
 	weft__coro_thread_init();
 	fesetround(FE_UPWARD);
 	errno = 9;
-	weft__coro_reset_environment();
+	weft__coro_reset_environment(weft__thread());
 	assert_int_equal(errno, 0);
 	assert_int_equal(rounding(), 0);
 }

@@ -24,7 +24,7 @@ static void test_blocks_are_distinct_and_reused(void **state)
 		for (uintptr_t i = 0; i < BLOCKS; i++) {
 			blocks[i] = weft__task_pool_alloc(&pool);
 			assert_non_null(blocks[i]);
-			assert_null(blocks[i]->cold);
+			assert_null(task_cold(blocks[i]));
 			assert_int_equal((uintptr_t)blocks[i] % _Alignof(struct task), 0);
 			memset(blocks[i], 0, sizeof(*blocks[i]));
 			blocks[i]->value = (void *)(i + 1);
@@ -33,7 +33,7 @@ static void test_blocks_are_distinct_and_reused(void **state)
 			assert_ptr_equal(blocks[i]->value, (void *)(i + 1));
 		/* Half as the owner, half as a stranger. */
 		for (unsigned i = 0; i < BLOCKS; i++) {
-			blocks[i]->cold = i % 3 ? NULL : malloc(sizeof(struct task_cold));
+			task_set_cold(blocks[i], i % 3 ? NULL : malloc(sizeof(struct task_cold)));
 			weft__task_pool_free(i % 2 ? &pool : NULL, blocks[i]);
 		}
 		static struct task_slab *slabs;
@@ -43,7 +43,7 @@ static void test_blocks_are_distinct_and_reused(void **state)
 	}
 	/* Blocks in use are freed with the pool, their cold parts too. */
 	blocks[0] = weft__task_pool_alloc(&pool);
-	blocks[0]->cold = malloc(sizeof(struct task_cold));
+	task_set_cold(blocks[0], malloc(sizeof(struct task_cold)));
 	weft__task_pool_fini(&pool);
 }
 
@@ -112,7 +112,7 @@ static struct task *take_blocks(struct task_pool *pool, uintptr_t count)
 	for (uintptr_t i = 0; i < count; i++) {
 		struct task *t = weft__task_pool_alloc(pool);
 		assert_non_null(t);
-		assert_null(t->cold);
+		assert_null(task_cold(t));
 		memset(t, 0, sizeof(*t));
 		t->value = taken;
 		t->fn = (weft_fn *)i;
@@ -137,7 +137,7 @@ static void test_many_blocks_come_in_chunks(void **state)
 #if !WEFT__ASAN
 	assert_non_null(pool.chunk);
 #endif
-	taken->cold = malloc(sizeof(struct task_cold));
+	task_set_cold(taken, malloc(sizeof(struct task_cold)));
 	struct task_slab *newest = pool.slabs;
 	while (taken) {
 		struct task *next = taken->value;

@@ -3,7 +3,9 @@
 #include "tests/sched/core/harness.h"
 
 #include <malloc.h>
+#include <string.h>
 
+#include <weft/scope.h>
 #include <weft/sync.h>
 
 #define TASKS 40
@@ -458,6 +460,59 @@ static void test_destructors_may_make_the_table_grow(void **state)
 	assert_run(1, grow_at_the_end, NULL);
 }
 
+/* What a task was spawned with is still there while it has values, in scopes, and at its end. */
+static void check_name(void *unused)
+{
+	(void)unused;
+	CHECK(strcmp(weft_task_name(NULL), "named") == 0);
+}
+
+static void *keep_the_name(void *arg)
+{
+	weft_scope scope;
+	weft_local late = 0;
+
+	check_name(NULL);
+	weft_scope_begin(&scope, WEFT_FOREVER);
+	check_name(NULL);
+	for (unsigned i = 0; i < KEYS; i++)
+		CHECK(weft_local_set(keys[i], arg) == 0);
+	check_name(NULL);
+	CHECK(weft_scope_end(&scope) == 0);
+	check_name(NULL);
+	CHECK(weft_local_get(keys[KEYS - 1]) == arg);
+	weft_scope_begin(&scope, WEFT_FOREVER);
+	CHECK(weft_local_get(keys[0]) == arg);
+	CHECK(weft_scope_end(&scope) == 0);
+	CHECK(weft_local_create(check_name, &late) == 0 && weft_local_set(late, arg) == 0);
+	return (void *)late;
+}
+
+static void *spawn_named(void *arg)
+{
+	const struct weft_task_options opt = {.name = "named", .stack_size = 256 << 10};
+	weft_task *task;
+	void *late;
+
+	for (unsigned i = 0; i < KEYS; i++)
+		CHECK(weft_local_create(NULL, &keys[i]) == 0);
+	for (unsigned round = 0; round < 3; round++) {
+		if (!CHECK(weft_spawn_with(&opt, keep_the_name, &task, &task) == 0))
+			break;
+		CHECK(weft_join(task, &late) == 0 && late != NULL);
+		CHECK(weft_local_delete((weft_local)late) == 0);
+	}
+	for (unsigned i = 0; i < KEYS; i++)
+		CHECK(weft_local_delete(keys[i]) == 0);
+	return arg;
+}
+
+static void test_values_and_scopes_leave_the_name(void **state)
+{
+	(void)state;
+	assert_run(2, spawn_named, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -469,6 +524,7 @@ int main(void)
 		cmocka_unit_test(test_destructors_that_set),
 		cmocka_unit_test(test_destructors_of_a_cancelled_task_may_wait),
 		cmocka_unit_test(test_deleted_keys),
+		cmocka_unit_test(test_values_and_scopes_leave_the_name),
 		cmocka_unit_test(test_outside_of_tasks_and_limits),
 	};
 
