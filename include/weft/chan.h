@@ -47,12 +47,12 @@ WEFT_API WEFT_MUST_CHECK int weft_chan_create(size_t elem_size, size_t capacity,
 
 /* How many bytes weft_chan_create_in() needs for such a channel, which may differ from version to
  * version; 0: too large a number. Any context. Does not suspend. */
-WEFT_API size_t weft_chan_size(size_t elem_size, size_t capacity);
+WEFT_API size_t weft_chan_memory_size(size_t elem_size, size_t capacity);
 
 /*
  * As weft_chan_create(), but the channel lies in memory of the caller's. Nothing is allocated.
  *
- * @memory  at least weft_chan_size() bytes, aligned as malloc() does it. They are the channel's
+ * @memory  at least weft_chan_memory_size() bytes, aligned as malloc() does it. They are the channel's
  *          until it is destroyed, by weft_chan_destroy() or the last weft_chan_unref(), which do
  *          not free them. A call on the channel that is over no longer touches them.
  *

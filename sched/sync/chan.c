@@ -374,7 +374,7 @@ int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan)
 	return 0;
 }
 
-size_t weft_chan_size(size_t elem_size, size_t capacity)
+size_t weft_chan_memory_size(size_t elem_size, size_t capacity)
 {
 	size_t size;
 

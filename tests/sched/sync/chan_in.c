@@ -19,20 +19,20 @@ static const struct kind kinds[] = {{0, 0}, {0, 3},   {1, 1},    {8, 0},
 static void test_size_grows_with_the_channel(void **state)
 {
 	(void)state;
-	assert_true(weft_chan_size(0, 0) > 0);
+	assert_true(weft_chan_memory_size(0, 0) > 0);
 	for (unsigned i = 0; i < KINDS; i++)
-		assert_true(weft_chan_size(kinds[i].elem_size, kinds[i].capacity) >=
-			    weft_chan_size(0, 0) + kinds[i].elem_size * kinds[i].capacity);
-	assert_int_equal(weft_chan_size(SIZE_MAX, 2), 0);
-	assert_int_equal(weft_chan_size(SIZE_MAX, 1), 0);
-	assert_int_equal(weft_chan_size(1, SIZE_MAX - 8), 0);
-	assert_int_equal(weft_chan_size(8192, SIZE_MAX / 8192), 0);
+		assert_true(weft_chan_memory_size(kinds[i].elem_size, kinds[i].capacity) >=
+			    weft_chan_memory_size(0, 0) + kinds[i].elem_size * kinds[i].capacity);
+	assert_int_equal(weft_chan_memory_size(SIZE_MAX, 2), 0);
+	assert_int_equal(weft_chan_memory_size(SIZE_MAX, 1), 0);
+	assert_int_equal(weft_chan_memory_size(1, SIZE_MAX - 8), 0);
+	assert_int_equal(weft_chan_memory_size(8192, SIZE_MAX / 8192), 0);
 }
 
 static void test_bad_memory_is_refused(void **state)
 {
 	alignas(max_align_t) char memory[1024];
-	size_t size = weft_chan_size(8, 4);
+	size_t size = weft_chan_memory_size(8, 4);
 	weft_chan *untouched = (weft_chan *)(void *)memory, *ch = untouched;
 
 	(void)state;
@@ -63,11 +63,11 @@ static void *send_some(void *arg)
 static void *use_each_kind(void *arg)
 {
 	/* The same memory for all, one after the other. */
-	size_t most = weft_chan_size(5000, 3) + FENCE;
+	size_t most = weft_chan_memory_size(5000, 3) + FENCE;
 	char *memory = malloc(most);
 
 	for (unsigned i = 0; i < KINDS; i++) {
-		size_t size = weft_chan_size(kinds[i].elem_size, kinds[i].capacity);
+		size_t size = weft_chan_memory_size(kinds[i].elem_size, kinds[i].capacity);
 		size_t elem_size = kinds[i].elem_size;
 		weft_chan *ch = NULL;
 		weft_task *task;
@@ -133,7 +133,7 @@ static void *use_and_give_up(void *arg)
 
 static void *share_memory(void *arg)
 {
-	struct share s = {.size = weft_chan_size(sizeof(int), 2)};
+	struct share s = {.size = weft_chan_memory_size(sizeof(int), 2)};
 
 	s.memory = malloc(s.size);
 	for (unsigned round = 0; round < weft_test_scale(2000); round++) {
