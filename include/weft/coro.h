@@ -53,8 +53,8 @@ WEFT_API WEFT_MUST_CHECK int weft_coro_create(weft_fn *fn, size_t stack_size, we
 WEFT_API int weft_coro_enter(weft_coro *co, void *in, void **ret_out);
 
 /*
- * Suspends the current coroutine and returns to whoever entered it, with `out`. Returns the `in` of
- * the next enter, possibly on another thread. Only where weft_coro_inside() is true.
+ * Suspends the current coroutine: the weft_coro_enter() that runs it returns, with `out`. Returns the
+ * `in` of the next enter, possibly on another thread. Only where weft_coro_inside() is true.
  */
 WEFT_API void *weft_coro_yield(void *out);
 

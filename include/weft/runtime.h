@@ -59,22 +59,22 @@ WEFT_BEGIN_DECLS
 typedef void weft_worker_fn(int worker, void *arg);
 
 /*
- * All members may be 0: the environment decides, else the default.
+ * A member that is 0 takes its value from the environment, or else the default.
  *
  * Hooks. Each worker's thread calls worker_start() before its first task, and worker_stop() after
  * its last one. It calls worker_sleep() when it has found nothing to do and is about to sleep, and
- * worker_wake() after each sleep. They set up and take down what libraries keep for a thread: the
- * current GPU, an allocator's arena, a NUMA policy. Worker 0 of weft_run() is the calling thread, and
+ * worker_wake() after each sleep. They set up and take down the state that libraries keep for a
+ * thread: the current GPU, an allocator's arena, a NUMA policy. Worker 0 of weft_run() is the calling thread, and
  * calls them too; the threads of weft_blocking() do not. A worker that was removed by
  * weft_runtime_set_workers() and added again has a new thread. A runtime that could not be created
  * may have started and stopped some workers.
  *
- * A hook runs on the thread's own stack, in no task, and no lock is held. It may call what a plain
- * thread may, and is treated as one: weft_self() is NULL, weft_worker_id() -1, and a wait blocks the
- * worker. But it must not call weft_run(), and worker_stop() must not hand tasks to its runtime, which
- * weft_runtime_self() tells. No C++ exception may leave it. While it runs, tasks wait for the worker
- * unless another one takes them, so it should be short. errno is restored after it, and what it
- * leaves of the floating-point modes tasks do not see.
+ * A hook runs on the thread's own stack, outside of all tasks, and no lock is held. It counts as a
+ * plain thread, and may make the same calls: weft_self() is NULL, weft_worker_id() is -1, and a wait
+ * blocks the worker. weft_runtime_self() is its runtime. There are three exceptions: a hook must not
+ * call weft_run(), worker_stop() must not hand tasks to its runtime, and no C++ exception may leave a
+ * hook. While it runs, tasks wait for the worker unless another one takes them, so it should be short.
+ * errno is restored after it, and tasks do not see changes that it makes to the floating-point modes.
  */
 struct weft_runtime_options {
 	/* 1 to 1024 threads (WEFT_WORKERS; default: the CPUs this process may use) */
