@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A shutdown that ends. Everything that a server runs is a task of one group, or belongs to such a
- * task. To end it the group is cancelled: all waits end, and what is submitted from then on starts
- * cancelled. The wait for the group has a deadline for those who would rather finish first.
+ * task. Requests have some time to finish. Then the group is cancelled: all waits end, and tasks that
+ * are submitted later start cancelled.
  *
- * Go:     ctx, stop := signal.NotifyContext(...); ...; g.Wait()
- * tokio:  token.cancel(); tracker.close(); tracker.wait().await
+ * Go:     server.Shutdown(ctx), with context.WithTimeout
+ * tokio:  timeout(d, tracker.wait()).await; token.cancel(); tracker.wait().await
  */
 #include "../example.h"
 
@@ -17,27 +17,25 @@
 
 enum { CLIENTS = 5 };
 
-static _Atomic int served, refused;
+static atomic_int served, cut_short;
 
-/* Talks to a client, who says nothing for ever. Its own helpers end with it. */
+/* Serves one client, by a helper, which is cancelled with it. */
 static void *serve(void *arg)
 {
 	weft_group helpers;
 
 	weft_group_init(&helpers);
 	CHECK(weft_group_spawn(&helpers, (weft_fn *)arg, NULL) == 0);
-	int err = weft_group_wait(&helpers); /* cancelled: the helpers are, too */
+	int err = weft_group_wait(&helpers);
 	weft_group_fini(&helpers);
-	if (err < 0)
-		refused++;
-	else
-		served++;
+	atomic_fetch_add(err < 0 ? &cut_short : &served, 1);
 	return NULL;
 }
 
 static void *listen_for_ever(void *arg)
 {
-	return weft_sleep_until(WEFT_FOREVER) < 0 ? (void *)(intptr_t)-ECANCELED : arg;
+	(void)arg;
+	return (void *)(intptr_t)weft_sleep_until(WEFT_FOREVER);
 }
 
 static void *answer_at_once(void *arg)
@@ -57,15 +55,15 @@ int main(void)
 		CHECK(weft_group_submit(&all, rt, serve, (void *)answer_at_once) == 0);
 	}
 
-	/* Who is done within 20 ms is; the others are told to end. */
+	/* Clients have 20 ms to be done. */
 	CHECK(weft_group_wait_or_cancel_until(&all, weft_after(20 * MILLISECOND)) == -ETIMEDOUT);
-	printf("served %d, cut short %d\n", served, refused);
-	CHECK(served + refused == 2 * CLIENTS && refused >= CLIENTS);
+	printf("%d clients served or cut short\n", served + cut_short);
+	CHECK(served + cut_short == 2 * CLIENTS && cut_short >= CLIENTS);
 
-	/* Who comes late is told at once. */
+	/* A client that comes later is cut short at once. */
 	CHECK(weft_group_submit(&all, rt, serve, (void *)listen_for_ever) == 0);
 	CHECK(weft_group_wait(&all) == 0);
-	CHECK(served + refused == 2 * CLIENTS + 1);
+	CHECK(served + cut_short == 2 * CLIENTS + 1);
 
 	weft_group_fini(&all);
 	CHECK(weft_runtime_destroy(rt) == 0); /* nothing is left to wait for */
