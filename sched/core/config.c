@@ -3,7 +3,7 @@
  * The settings of a runtime. The table below is all there is to know about a setting: its variable,
  * what is accepted (the words of the error message), how it is read and how it is shown. A new
  * setting is a row there, a member of struct weft__config, and, if it is a member of struct
- * weft_options too, a check in apply_options().
+ * weft_runtime_options too, a check in apply_options().
  *
  * WEFT_STACK_SIZE and WEFT_GUARD are also read by src/stack_env.c, for coroutines outside of a
  * runtime; the bounds and the default are the same.
@@ -268,7 +268,7 @@ static int apply_options(struct weft__config *config, const struct weft_runtime_
 {
 	if (opt->workers) {
 		if (opt->workers > WEFT__WORKERS_MAX) {
-			weft__warn("weft_options.workers=%u: expected " ACCEPTS_WORKERS,
+			weft__warn("weft_runtime_options.workers=%u: expected " ACCEPTS_WORKERS,
 				   opt->workers);
 			return -EINVAL;
 		}
@@ -277,7 +277,8 @@ static int apply_options(struct weft__config *config, const struct weft_runtime_
 	}
 	if (opt->stack_size) {
 		if (opt->stack_size < WEFT__STACK_MIN || opt->stack_size > WEFT__STACK_MAX) {
-			weft__warn("weft_options.stack_size=%zu: expected bytes from %zu to %zu",
+			weft__warn("weft_runtime_options.stack_size=%zu: expected bytes from %zu "
+				   "to %zu",
 				   opt->stack_size, (size_t)WEFT__STACK_MIN,
 				   (size_t)WEFT__STACK_MAX);
 			return -EINVAL;
@@ -302,7 +303,7 @@ static int apply_virtual_time(struct weft__config *config)
 	if (config->workers == 1)
 		return 0;
 	weft__warn("%s=%u: expected 1: " WHY_ONE_WORKER,
-		   from_code ? "weft_options.workers" : "WEFT_WORKERS", config->workers);
+		   from_code ? "weft_runtime_options.workers" : "WEFT_WORKERS", config->workers);
 	return -EINVAL;
 }
 

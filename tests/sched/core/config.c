@@ -356,8 +356,9 @@ static void test_config_virtual_time_is_one_workers(void **state)
 	assert_string_equal(config.workers_why, "");
 
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 2}), -EINVAL);
-	assert_string_equal(said, "weft: weft_options.workers=2: expected 1: the virtual time of "
-				  "WEFT_CHAOS is one worker's\n");
+	assert_string_equal(said,
+			    "weft: weft_runtime_options.workers=2: expected 1: the virtual time of "
+			    "WEFT_CHAOS is one worker's\n");
 	setenv("WEFT_WORKERS", "4", 1);
 	assert_int_equal(load(&config, NULL), -EINVAL);
 	assert_string_equal(said, "weft: WEFT_WORKERS=4: expected 1: the virtual time of "
@@ -376,14 +377,15 @@ static void test_config_refuses_options_out_of_range(void **state)
 
 	(void)state;
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 1025}), -EINVAL);
-	assert_string_equal(said,
-			    "weft: weft_options.workers=1025: expected a number from 1 to 1024\n");
+	assert_string_equal(
+		said,
+		"weft: weft_runtime_options.workers=1025: expected a number from 1 to 1024\n");
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 1024}), 0);
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.stack_size = 16383}),
 			 -EINVAL);
-	assert_string_equal(said,
-			    "weft: weft_options.stack_size=16383: expected bytes from 16384 to "
-			    "1073741824\n");
+	assert_string_equal(
+		said, "weft: weft_runtime_options.stack_size=16383: expected bytes from 16384 to "
+		      "1073741824\n");
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.stack_size = SIZE_MAX}),
 			 -EINVAL);
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.stack_size = 1 << 30}), 0);
