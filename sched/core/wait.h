@@ -53,8 +53,8 @@
  * meanwhile, or have lost its processor. The pick of what runs next is never slow there (pick.c).
  *
  * A condition's waiter unlocks its mutex after its wait has begun, and so may wake itself: another
- * thread has signalled it meanwhile, without the mutex, and put it into the mutex's queue. It is
- * told so instead (weft__mutex_unlock_slow()).
+ * thread has signalled it meanwhile, without the mutex, and put it into the mutex's queue. That is
+ * a wake which comes too early, like others.
  */
 #ifndef WEFT_CORE_WAIT_H
 #define WEFT_CORE_WAIT_H

@@ -157,11 +157,9 @@ static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const c
 	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
 	enter(c, m, &node.n, call);
 	san_release(m);
-	enum wait_outcome outcome = WAIT_WOKEN;
-	if (!mutex_unlock_fast(m, self) && weft__mutex_unlock_slow(m, self, call))
-		weft__wait_abandon(&node.n.waiter);
-	else
-		outcome = weft__wait(&node.n.waiter, deadline, deadline > 0);
+	if (!mutex_unlock_fast(m, self))
+		weft__mutex_unlock_slow(m, self, call);
+	enum wait_outcome outcome = weft__wait(&node.n.waiter, deadline, deadline > 0);
 	if (outcome != WAIT_WOKEN)
 		leave(c, &node.n);
 	else

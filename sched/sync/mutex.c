@@ -189,7 +189,7 @@ static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret
 	return true;
 }
 
-bool weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call)
+void weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call)
 {
 	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
 
@@ -205,13 +205,10 @@ bool weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call)
 			sync_lock(&m->queue.lock);
 			bool done = pass_on_locked(m, &wakeup, &wake);
 			sync_unlock(&m->queue.lock);
-			/* Ourselves: we need not suspend. */
-			if (wake && wakeup.task && task_identity(wakeup.task) == self)
-				return true;
 			if (wake)
 				weft__wait_wake(wakeup);
 			if (done)
-				return false;
+				return;
 			word = atomic_load_explicit(&m->word, memory_order_relaxed);
 		}
 		/* release: as in mutex_unlock_fast(). */
@@ -219,7 +216,7 @@ bool weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call)
 			if (atomic_compare_exchange_weak_explicit(
 				    &m->word, &word, word & MUTEX_FLAGS, memory_order_release,
 				    memory_order_relaxed))
-				return false;
+				return;
 		}
 	}
 }

@@ -132,9 +132,7 @@ static inline bool mutex_unlock_fast(struct mutex *m, uint64_t self)
 /* What is left to do where the fast ones fail. */
 int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uint64_t self, int64_t deadline,
 			  const char *call);
-/* true: the next one in the queue was the caller itself, a task that waits for a condition, which
- * its signal has moved over here meanwhile. It has been claimed and must not suspend. */
-bool weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call);
+void weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call);
 
 /*
  * For a node in the mutex's queue, after a wait that had the outcome: gets the mutex, or gives up
