@@ -9,9 +9,9 @@ First each command is run with the real library, once: it has to pass. Then with
 fails, crashes or hangs: then it is caught. One that has passed so many times has survived. A twin of a model has to be
 rejected by SPIN.
 
-The clock decides nothing, since others may keep the machine busy. What takes much longer than the real one is ended, and the
-real one is then run with the same limit beside whatever else runs now: if it passes, the mutant hangs; if it takes too
-long as well, the limit was too short, and the mutant is run once more with twice as much.
+The clock decides nothing, since others may keep the machine busy. Beside a mutant that takes much longer than the real one did,
+the real one is run again, several times. The mutant hangs if it still runs after that: it has had all of that time, on the
+same machine and at the same moment, and did not get as far.
 
 Exit status: 0 if all are caught; 1 if one has survived or the real library fails.
 """
@@ -34,8 +34,9 @@ from table import Twin, all_mutants
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REAL_LIMIT = 1800  # seconds: only for what hangs
-LIMIT_LEAST = 10
-LIMIT_TIMES = 5  # what the real one took
+PATIENCE_LEAST = 3  # seconds before the real one is run beside a mutant
+PATIENCE_TIMES = 2  # what the real one took
+BESIDE = 3  # how often the real one passes before a mutant is said to hang
 OUTPUT_MAX = 1 << 20
 
 # What a program says of its failure, the first that it says, and how that is called.
@@ -52,13 +53,16 @@ RUNNING = set()  # process groups
 
 
 class Run:
-    """One run of a program: how it went (None: it passed), and for how long."""
+    """
+    One run of a program: how it went (None: it passed), and for how long.
 
-    def __init__(self, path, command, limit):
+    hangs()  looks at a program that still runs after `patience` seconds. If it says so, the program is ended.
+    """
+
+    def __init__(self, path, command, patience=REAL_LIMIT, hangs=lambda program: True):
         self.path = path
         self.how = None
         self.wrong = False  # it says nothing: not even started
-        self.ended = False  # it took longer than the limit
         environment = {name: value for name, value in os.environ.items() if not name.startswith('WEFT_')}
         environment.update(assignment.split('=', 1) for assignment in command.environment)
         begin = time.monotonic()
@@ -67,12 +71,12 @@ class Run:
                                   env=environment, start_new_session=True, preexec_fn=limit_output) as program:
                 RUNNING.add(program.pid)
                 try:
-                    status = program.wait(limit)
+                    status = program.wait(patience)
                 except subprocess.TimeoutExpired:
-                    status = None
-                    self.ended = True
-                end_group(program.pid)
-                RUNNING.discard(program.pid)
+                    status = None if hangs(program) else program.wait()
+                finally:
+                    end_group(program.pid)
+                    RUNNING.discard(program.pid)
             self.seconds = time.monotonic() - begin
             out.seek(0)
             self.output = out.read().decode(errors='replace')
@@ -130,24 +134,31 @@ def mutant_paths(build, mutant):
     return [os.path.join(build, 'stress', 'mutants', name) for name in names]
 
 
-def run_until_judged(build, mutant, path, limit):
-    """A run that has passed, failed, or hangs where the real one does not."""
-    while True:
-        run = Run(path, mutant.caught_by, limit)
-        if not run.ended or limit >= REAL_LIMIT:
-            return run
-        if not Run(real_path(build, mutant), mutant.caught_by, limit).ended:
-            return run
-        limit *= 2
+class RealFails(Exception):
+    """The real program has failed beside a mutant's: what says how."""
+
+
+def outlasts(build, mutant, program):
+    """Whether a mutant's program, which takes long, still runs after the real one has passed so many times."""
+    for _ in range(BESIDE):
+        real = Run(real_path(build, mutant), mutant.caught_by)
+        if real.how:
+            raise RealFails(real.how)
+        if program.poll() is not None:
+            return False
+    return True
 
 
 def try_mutant(build, mutant, real, runs):
     """Until one of its programs fails, or each has passed so many times."""
-    limit = max(LIMIT_LEAST, LIMIT_TIMES * real.seconds)
+    patience = max(PATIENCE_LEAST, PATIENCE_TIMES * real.seconds)
     begin = time.monotonic()
     for _ in range(runs):
         for path in mutant_paths(build, mutant):
-            run = run_until_judged(build, mutant, path, limit)
+            try:
+                run = Run(path, mutant.caught_by, patience, lambda program: outlasts(build, mutant, program))
+            except RealFails as failure:
+                return Result(mutant, 'without a bug: %s' % failure, time.monotonic() - begin, False)
             if run.how:
                 return Result(mutant, run.how, time.monotonic() - begin, not run.wrong)
     return Result(mutant, 'SURVIVED %d runs' % runs, time.monotonic() - begin, False)
@@ -197,12 +208,15 @@ def run_all(build, mutants, jobs, runs):
             commands[real_path(build, m), m.caught_by] = None
     with ThreadPoolExecutor(jobs) as pool:
         print('%d commands with the real library' % len(commands), flush=True)
-        for key, run in zip(commands, pool.map(lambda key: Run(*key, REAL_LIMIT), commands)):
+        for key, run in zip(commands, pool.map(lambda key: Run(*key), commands)):
             commands[key] = run
             if run.how:
                 print('%s: %s: without a bug, %s\n%s' % (*key, run.how, run.output[-4000:]), flush=True)
         if any(run.how for run in commands.values()):
             return None
+
+        def seconds(m):
+            return 0 if isinstance(m.caught_by, Twin) else commands[real_path(build, m), m.caught_by].seconds
 
         def one(m):
             if isinstance(m.caught_by, Twin):
@@ -211,7 +225,10 @@ def run_all(build, mutants, jobs, runs):
                 result = try_mutant(build, m, commands[real_path(build, m), m.caught_by], runs)
             print('%s: %s, %.1f s' % (m.name, result.how, result.seconds), flush=True)
             return result
-        return list(pool.map(one, mutants))
+        # What takes longest begins first, so that no processor idles at the end.
+        in_order = sorted(mutants, key=lambda m: -seconds(m))
+        results = dict(zip(in_order, pool.map(one, in_order)))
+        return [results[m] for m in mutants]
 
 
 def main():
