@@ -26,6 +26,11 @@ import time
 MEMORY_MIB = 900
 DEPTH = 200000
 
+# A twin is rejected at the first state that shows its bug. These have the search take steps, or actors, in the opposite order,
+# where the bug then shows sooner.
+STEPS_BACK = ' -DT_REVERSE'
+ALL_BACK = ' -DT_REVERSE -DREVERSE'
+
 # Per model: the bounds in which it must be verified, then those in which its twins must be rejected (in which --long verifies it,
 # where they are others).
 PARK = {
@@ -36,12 +41,15 @@ PARK = {
 }
 MODELS = {
     'park': (PARK.values(), {
-        PARK['ring']: 'NO_HEAVY NO_RECHECK NO_RECHECK_INBOX LOOK_FIRST ANNOUNCE_FIRST NO_LOOK_AROUND NO_LOOK_FENCE '
-                      'LEAVE_LATE HAND_COUNTED HAND_UNSETTLED',
-        'PUT=1': 'KEEP_WATCHING HAND_WATCHES BETWEEN_FOR_GOOD',
+        PARK['ring']: 'NO_HEAVY ANNOUNCE_FIRST NO_LOOK_AROUND NO_LOOK_FENCE HAND_COUNTED HAND_UNSETTLED',
+        PARK['ring'] + STEPS_BACK: 'NO_RECHECK LOOK_FIRST LEAVE_LATE',
+        PARK['ring'] + ALL_BACK: 'NO_RECHECK_INBOX',
+        'PUT=1': 'BETWEEN_FOR_GOOD',
+        'PUT=1' + STEPS_BACK: 'KEEP_WATCHING',
+        'PUT=1' + ALL_BACK: 'HAND_WATCHES',
         'PUT=2': 'HAND_DROPPED',
         PARK['again']: 'NO_WATCH WATCH_NO_LOOK',
-        'PUT=3': 'WATCH_STOPS_LATE',
+        'PUT=3' + STEPS_BACK: 'WATCH_STOPS_LATE',
         'OUTSIDE=0 SEARCHERS=2 PINNED': 'NUDGE_FIRST',
         PARK['closing']: 'NOT_OVER',
         PARK['idle']: 'OUTSIDE_LIGHT',
@@ -174,17 +182,22 @@ def call(command, folder):
 
 
 def check(name, bounds, twin, optimise, cc, folder):
-    """Runs SPIN once. Returns the verdict, whether it is the one wanted, and the number of states."""
+    """
+    Runs SPIN once. Returns the verdict, whether it is the one wanted, and the number of states.
+
+    bounds  Definitions for the model, and options for the compiler of its verifier.
+    """
     for entry in os.listdir(HERE):
         if entry.endswith(('.pml', '.h')):
             shutil.copy(os.path.join(HERE, entry), folder)
-    defines = ['-D' + d for d in bounds.split()] + (['-DBROKEN_' + twin] if twin else [])
+    search = [b for b in bounds.split() if b.startswith('-D')]
+    defines = ['-D' + b for b in bounds.split() if b not in search] + (['-DBROKEN_' + twin] if twin else [])
 
     code, output = call(['spin', '-a'] + defines + [name + '.pml'], folder)
     if code != 0 or 'Error' in output:
         return 'spin: ' + output.strip(), False, 0
     # SAFETY: assertions and invalid end states. COLLAPSE: lossless compression of states; no hashing in their place.
-    code, output = call(cc + [optimise, '-w', '-DSAFETY', '-DCOLLAPSE', '-DMEMLIM=%d' % MEMORY_MIB, '-o', 'pan', 'pan.c'],
+    code, output = call(cc + search + [optimise, '-w', '-DSAFETY', '-DCOLLAPSE', '-DMEMLIM=%d' % MEMORY_MIB, '-o', 'pan', 'pan.c'],
                         folder)
     if code != 0:
         return 'cc: ' + output.strip(), False, 0
