@@ -180,6 +180,48 @@ static __attribute__((noinline)) int recv_locked_until(weft_chan *ch, void *ret_
 	return wait_locked_until(ch, WEFT_RECV, ret_elem, deadline);
 }
 
+/* Without a buffer: with one who waits, and was claimed; after the unlock, the caller's element
+ * being of another size than usual. */
+static __attribute__((noinline)) int meet(struct chan_node *peer, void *to, const void *from,
+					  size_t size)
+{
+	copy(to, from, size);
+	weft__wait_wake(weft__wakeup_of(&peer->wait->waiter));
+	return 0;
+}
+
+/* A step without a buffer, where somebody seems to wait for it, as send_locked_until() and
+ * recv_locked_until(). It saves no registers either. */
+static inline __attribute__((always_inline)) int meet_locked(weft_chan *ch, enum weft_op op,
+							     void *elem, int64_t deadline)
+{
+	struct chan_node *peer = claim_first(op == WEFT_SEND ? &ch->receivers : &ch->senders, 0);
+
+	if (__builtin_expect(!peer, 0))
+		return wait_locked_until(ch, op, elem, deadline);
+	edges_meet(&peer->edges);
+	size_t size = ch->elem_size;
+	sync_unlock(&ch->lock);
+	void *to = op == WEFT_SEND ? peer->elem : elem;
+	const void *from = op == WEFT_SEND ? elem : peer->elem;
+	if (__builtin_expect(!copy_usual(to, from, size), 0))
+		return meet(peer, to, from, size);
+	weft__wait_wake(weft__wakeup_of(&peer->wait->waiter));
+	return 0;
+}
+
+static __attribute__((noinline)) int send_meeting_locked(weft_chan *ch, const void *elem,
+							 int64_t deadline)
+{
+	return meet_locked(ch, WEFT_SEND, (void *)elem, deadline);
+}
+
+static __attribute__((noinline)) int recv_meeting_locked(weft_chan *ch, void *ret_elem,
+							 int64_t deadline)
+{
+	return meet_locked(ch, WEFT_RECV, ret_elem, deadline);
+}
+
 static inline int step_locked_until(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
 {
 	return op == WEFT_SEND ? send_locked_until(ch, elem, deadline)
@@ -238,7 +280,8 @@ static inline __attribute__((always_inline)) int send_until(weft_chan *ch, const
 	if (!is_plain_locked(ch))
 		return step_seldom(ch, WEFT_SEND, (void *)elem, deadline);
 	if (queue_first(&ch->receivers))
-		return send_locked_until(ch, elem, deadline);
+		return ch->capacity == 0 ? send_meeting_locked(ch, elem, deadline)
+					 : send_locked_until(ch, elem, deadline);
 	size_t count = chan_count(ch);
 	if (count == ch->capacity)
 		return wait_locked_until(ch, WEFT_SEND, (void *)elem, deadline);
@@ -260,7 +303,8 @@ static inline __attribute__((always_inline)) int recv_plainly_until(weft_chan *c
 		return step_seldom(ch, WEFT_RECV, ret_elem, deadline);
 	size_t count = chan_count(ch);
 	if (queue_first(&ch->senders))
-		return recv_locked_until(ch, ret_elem, deadline);
+		return ch->capacity == 0 ? recv_meeting_locked(ch, ret_elem, deadline)
+					 : recv_locked_until(ch, ret_elem, deadline);
 	if (count == 0)
 		return wait_locked_until(ch, WEFT_RECV, ret_elem, deadline);
 	size_t slot = ch->order.first;
