@@ -11,7 +11,7 @@ begins with /* NAME.h */ is a header for the others. A comment before a block sa
 
 The tables "If you know ..." are compared with examples/patterns/: each line names a program there, each program is named in a
 line, is built and run by examples/meson.build, opens with the forms that it stands for, and is short. Every other link of the
-page leads to a file as well.
+page leads to a file as well, and every name weft_... of the page, of the README and of the examples is in a header.
 
 Usage: guide.py GUIDE INCLUDE_DIR LIBRARY SANITIZE COMPILER...
 """
@@ -118,6 +118,25 @@ def tables(guide):
     return wrong
 
 
+def old_names(guide, include):
+    """The names weft_... that no header has: a list of lines. weft__... and weft_dep are not for C programs."""
+    name = re.compile(r'\b(?:weft_(?!_|dep\b)|WEFT_(?=FOREVER|SEND|RECV|TIMER))\w+\b')
+    root = os.path.join(os.path.dirname(os.path.abspath(guide)), '..')
+    headers = [os.path.join(include, 'weft', f) for f in os.listdir(os.path.join(include, 'weft')) if f.endswith('.h')]
+    pages = [guide, os.path.join(root, 'README.md')]
+    for folder in 'examples', 'examples/patterns':
+        pages += [os.path.join(root, folder, f) for f in os.listdir(os.path.join(root, folder)) if f.endswith('.c')]
+    known, wrong = set(), []
+    for path in headers:
+        with open(path, encoding='utf-8') as file:
+            known.update(name.findall(file.read()))
+    for path in pages:
+        with open(path, encoding='utf-8') as file:
+            wrong += ['%s names %s, which no header has' % (os.path.relpath(path, root), old)
+                      for old in sorted(set(name.findall(file.read())) - known)]
+    return wrong
+
+
 def main():
     guide, include, library, sanitize = sys.argv[1:5]
     library = os.path.abspath(library)
@@ -128,7 +147,7 @@ def main():
         flags.append('-fsanitize=' + sanitize)
     environment = dict(os.environ, LC_ALL='C')
     ran, failed = 0, 0
-    wrong_tables = tables(guide)
+    wrong_tables = tables(guide) + old_names(guide, include)
     for line in wrong_tables:
         print('%s: %s' % (guide, line))
     with tempfile.TemporaryDirectory() as work:
