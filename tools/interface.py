@@ -18,6 +18,7 @@ deadline. A script cannot tell an object from another value. What it checks:
     call that returns an int, except for those of MAY_BE_IGNORED.
 (6) weft_x_until() has the parameters of weft_x() and a deadline, weft_x_sized() and sizes, weft_x_with() and options;
     weft_x_try_y() has those of weft_x_y().
+(7) weft.h includes each header, and meson.build installs it.
 """
 import collections
 import os
@@ -129,6 +130,20 @@ def check_family(function, known):
         yield 'its parameters are not those of %s(), with what the name adds' % plain
 
 
+def check_headers(include):
+    """weft.h includes each header, and meson.build installs it."""
+    directory = os.path.join(include, 'weft')
+    headers = {name for name in os.listdir(directory) if name.endswith('.h')}
+    with open(os.path.join(directory, 'weft.h'), encoding='utf-8') as file:
+        included = set(re.findall(r'^#include <weft/(\S+)>', file.read(), re.M)) | {'weft.h'}
+    with open(os.path.join(directory, 'meson.build'), encoding='utf-8') as file:
+        installed = set(re.findall(r"'(\w+\.h)'", file.read()))
+    for name in sorted(headers - included):
+        yield '%s: weft.h does not include it' % name
+    for name in sorted(headers - installed):
+        yield '%s: meson.build does not install it' % name
+
+
 def main():
     include = sys.argv[-1]
     known, wrong = functions(include), []
@@ -141,6 +156,7 @@ def main():
     for function in known.values():
         for complaint in [*check_order(function), *check_marks(function), *check_family(function, known)]:
             wrong.append('%s: %s: %s' % (function.header, function.prototype, complaint))
+    wrong += check_headers(include)
     for line in wrong:
         print(line)
     print('%d functions' % len(known))

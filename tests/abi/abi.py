@@ -26,13 +26,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, '..', '..', 'tools'))
 import interface  # noqa: E402
 
+MAP = os.path.join(HERE, '..', '..', 'weft.map')
 DUMP = os.path.join(HERE, 'weft.abi')
 # These structs travel with their size, so they may grow at the end.
 GROWING = {'weft_runtime_options', 'weft_task_options', 'weft_stats', 'weft_case'}
 DUMP_ARGUMENTS = ['--no-show-locs', '--no-corpus-path', '--no-comp-dir-path', '--no-write-default-sizes',
                   '--no-parameter-names', '--type-id-style', 'hash']
 
-# What is planted: a header, a text that stands there once, and what takes its place. A change breaks compiled programs.
+# What is planted: a header, or the linker's map, a text that stands there once, and what takes its place. A change breaks compiled programs.
 BREAKS = {
     'a function is removed': ('runtime.h', r'WEFT_API int weft_trim\(void\);', ''),
     'a function is renamed': ('task.h', r'\bweft_task_name\(', 'weft_task_title('),
@@ -49,6 +50,8 @@ BREAKS = {
     'a member is removed': ('stats.h', r'\tuint64_t hops;.*\n', ''),
     'a member comes before others': ('task.h', r'(struct weft_task_options \{\n)', r'\1\tint priority;\n'),
     'a member changes its type': ('runtime.h', r'\tunsigned workers;', '\tuint64_t workers;'),
+    'symbols change their version': ('weft.map', r'WEFT_0\.1', 'WEFT_0.2'),
+    'a symbol is not exported': ('weft.map', r'local:', 'local:\n\tweft_trim;'),
     'a typedef changes': ('local.h', r'typedef uint64_t weft_local', 'typedef uint32_t weft_local'),
 }
 
@@ -61,6 +64,8 @@ ADDITIONS = {
     'counters are added': ('stats.h', r'(?<=struct weft_stats \{)(?s:[^}]*)', r'\g<0>\tuint64_t scopes;\n'),
     'cases grow': ('chan.h', r'(?<=struct weft_case \{)(?s:.*?)(?=\n\};)', r'\g<0>\n\tuint64_t priority;'),
     'an enum value comes after others': ('chan.h', r'(enum weft_op \{[^}]*\w) ', r'\1, WEFT_TICK '),
+    'a function is added in a version of its own': (
+        'weft.map', r'\Z', 'WEFT_0.2 {\nglobal:\n\tweft_later;\n} WEFT_0.1;\n'),
     'a parameter is renamed': ('time.h', r'weft_sleep\(int64_t ns\)', 'weft_sleep(int64_t nanoseconds)'),
 }
 
@@ -82,11 +87,12 @@ def must(command, **more):
 
 def compile_library(include, compiler, library):
     """Each function that the headers declare, defined; inline ones as they are."""
-    known = interface.functions(include).values()
+    known, copy = interface.functions(include).values(), os.path.join(include, 'weft', 'weft.map')
     text = '#define WEFT_INLINE extern inline __attribute__((visibility("default")))\n#include <weft/weft.h>\n'
     text += '\n'.join('%s\n{\n\t__builtin_trap();\n}' % f.prototype for f in known if not f.inline)
     must(compiler + ['-x', 'c', '-std=gnu11', '-g', '-O0', '-w', '-fPIC', '-shared', '-I', include, '-', '-o', library,
-                     '-Wl,-soname,libweft.so.0'], input=text)
+                     '-Wl,-soname,libweft.so.0', '-Wl,--version-script=' + (copy if os.path.exists(copy) else MAP)],
+         input=text)
 
 
 def structs(tree):
@@ -155,6 +161,7 @@ def planted(include, compiler, directory, change):
     copy, library = os.path.join(directory, 'include'), os.path.join(directory, 'planted.so')
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(include, copy)
+    shutil.copy(MAP, os.path.join(copy, 'weft'))
     plant(copy, *change)
     compile_library(copy, compiler, library)
     return compare(library)
