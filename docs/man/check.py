@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """
 Holds the manual pages against the headers: each public function stands in the synopsis of exactly one page, with the
-header's prototype, and in that page's NAME (so that `man weft_join` finds it); no page has others. If there is a mandoc, it
-has nothing to complain about either.
+header's prototype, and in that page's NAME (so that `man weft_join` finds it); no page has others. No page, no header's
+comment, and neither README nor guide nor design names a function that does not exist. If there is a mandoc, it has nothing to
+complain about either.
 
 The table of weft-waits(7) says the same as the one in the test that tries each of its cells, and has a line for each call with
 a deadline.
@@ -22,7 +23,6 @@ import interface  # noqa: E402
 
 # What inline functions are made of; not for users.
 HIDDEN = re.compile(r'_sized$')
-COMMENT = re.compile(r'/\*.*?\*/', re.S)
 
 
 def read(path):
@@ -33,6 +33,18 @@ def read(path):
 def declared(include):
     """Function to prototype, of all headers."""
     return {name: function.prototype for name, function in interface.functions(include).items() if not HIDDEN.search(name)}
+
+
+def stale(include, texts):
+    """Names that a text uses and no header declares."""
+    headers = [os.path.join(include, 'weft', name) for name in os.listdir(os.path.join(include, 'weft')) if name.endswith('.h')]
+    known = {'weft_dep'}  # meson's
+    for path in headers:
+        known.update(re.findall(r'\bweft_\w+', interface.COMMENT.sub('', read(path))))
+    for path in headers + texts:
+        for name in sorted(set(re.findall(r'(?<![\w/.-])weft_[a-z0-9]\w*', read(path))) - known):
+            if not name.startswith('weft_noun_'):  # stands for any
+                yield '%s: there is no %s' % (path, name)
 
 
 def documented(page):
@@ -64,7 +76,7 @@ def documented(page):
 
 def table_of_test(test):
     """Call to cells, of the rows of the test: {"weft_call", function, function or NULL, cell, ...}."""
-    text = ' '.join(COMMENT.sub('', read(test)).split())
+    text = ' '.join(interface.COMMENT.sub('', read(test)).split())
     rows = re.findall(r'\{ ?"(weft_\w+)", \w+, \w+((?:, (?:"[^"]*"|NONE))+) ?\}', text)
     return {name: [c.strip('"').replace('NONE', '-') for c in cells.split(', ')[1:]] for name, cells in rows}
 
@@ -106,6 +118,8 @@ def main():
     for page in pages:
         if os.path.basename(page) == 'weft-waits.7':
             wrong += check_waits(headers, test, page)
+    root = os.path.join(include, '..')
+    wrong += stale(include, pages + [os.path.join(root, name) for name in ('README.md', 'docs/guide.md', 'docs/design.md')])
     mandoc = shutil.which('mandoc')
     if mandoc:
         lint = subprocess.run([mandoc, '-Tlint', '-Wwarning'] + pages, capture_output=True, text=True)
