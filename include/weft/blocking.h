@@ -29,7 +29,7 @@ WEFT_BEGIN_DECLS
  * must return the errno that the caller needs, and leave the others as it found them. If there is no
  * such thread and none can be started, fn runs on the caller's worker, as part of the task.
  *
- * 0; -EINVAL: fn is NULL.
+ * Returns 0, or -EINVAL if fn is NULL.
  */
 WEFT_API int weft_blocking(weft_fn *fn, void *arg, void **ret_result);
 
@@ -39,9 +39,12 @@ WEFT_API int weft_blocking(weft_fn *fn, void *arg, void **ret_result);
  *
  * A cancellation point. A plain thread runs fn itself unless the deadline has passed.
  *
- * 0; -EINVAL: fn is NULL; -ETIMEDOUT: the deadline has passed; -ECANCELED: the caller is cancelled
- * (which wins, if both hold when the call is made, unless the deadline is 0). On failure fn will not
- * run.
+ * Returns 0, or:
+ *   -EINVAL     fn is NULL
+ *   -ETIMEDOUT  the deadline has passed
+ *   -ECANCELED  the caller is cancelled (which wins, if both hold when the call is made, unless the
+ *               deadline is 0)
+ * On failure fn will not run.
  */
 WEFT_API WEFT_MUST_CHECK int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result,
 						 int64_t deadline);

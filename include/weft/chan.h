@@ -39,8 +39,9 @@ typedef struct weft_chan weft_chan;
  *
  * From any thread or task. Does not suspend.
  *
- * 0; -EINVAL: ret_chan is NULL; -ENOMEM: no memory, or elem_size times capacity is too large a
- * number.
+ * Returns 0, or:
+ *   -EINVAL  ret_chan is NULL
+ *   -ENOMEM  no memory, or elem_size times capacity is too large a number
  */
 WEFT_API WEFT_MUST_CHECK int weft_chan_create(size_t elem_size, size_t capacity,
 					      weft_chan **ret_chan);
@@ -56,8 +57,9 @@ WEFT_API size_t weft_chan_memory_size(size_t elem_size, size_t capacity);
  *          until it is destroyed, by weft_chan_destroy() or the last weft_chan_unref(), which do
  *          not free them. A call on the channel that is over no longer touches them.
  *
- * 0; -EINVAL: memory or ret_chan is NULL, or memory is too small or not aligned. (-ENOMEM: under
- * ThreadSanitizer only, which needs memory besides.)
+ * Returns 0, or:
+ *   -EINVAL  memory or ret_chan is NULL, or memory is too small or not aligned
+ *   -ENOMEM  under ThreadSanitizer only, which needs memory of its own
  */
 WEFT_API WEFT_MUST_CHECK int weft_chan_create_in(void *memory, size_t memory_size, size_t elem_size,
 						 size_t capacity, weft_chan **ret_chan);
@@ -103,8 +105,10 @@ WEFT_API void weft_chan_close(weft_chan *ch);
  *
  * @elem  elem_size bytes, copied before return; borrowed for the call. NULL only with elem_size 0.
  *
- * 0; -EINVAL: ch or elem is NULL; -EPIPE: the channel is or becomes closed, nothing was sent;
- * -ECANCELED: the task was cancelled while it waited, nothing was sent.
+ * Returns 0, or:
+ *   -EINVAL     ch or elem is NULL
+ *   -EPIPE      the channel is or becomes closed, nothing was sent
+ *   -ECANCELED  the task was cancelled while it waited, nothing was sent
  */
 WEFT_API WEFT_MUST_CHECK int weft_chan_send(weft_chan *ch, const void *elem);
 
@@ -121,8 +125,10 @@ WEFT_API WEFT_MUST_CHECK int weft_chan_try_send(weft_chan *ch, const void *elem)
  *
  * @ret_elem  receives elem_size bytes; NULL: the element is dropped.
  *
- * 0; -EINVAL: ch is NULL; -EPIPE: the channel is closed and empty; -ECANCELED: the task was
- * cancelled while it waited, nothing was taken.
+ * Returns 0, or:
+ *   -EINVAL     ch is NULL
+ *   -EPIPE      the channel is closed and empty
+ *   -ECANCELED  the task was cancelled while it waited, nothing was taken
  */
 WEFT_API WEFT_MUST_CHECK int weft_chan_recv(weft_chan *ch, void *ret_elem);
 
@@ -177,10 +183,12 @@ WEFT_API WEFT_MUST_CHECK int weft_select_ordered_sized(struct weft_case *cases, 
  * @deadline  0: does not wait or suspend. -ETIMEDOUT then means that there was a moment during the
  *            call at which none of the cases could go on.
  *
- * The index of the case taken; -ETIMEDOUT: no case could go on before the deadline; -ECANCELED: the
- * task was cancelled while it waited; in both cases nothing was sent or taken; -EINVAL: an op is unknown, a
- * send's elem is NULL (and elem_size is not 0), cases is NULL (and n is not 0), or n is more than
- * INT_MAX; -ENOMEM: no memory to wait for more than 16 cases.
+ * Returns the index of the case taken, or, if nothing was sent or taken:
+ *   -ETIMEDOUT  no case could go on before the deadline
+ *   -ECANCELED  the task was cancelled while it waited
+ *   -EINVAL     an op is unknown, a send's elem is NULL (and elem_size is not 0), cases is NULL (and
+ *               n is not 0), or n is more than INT_MAX
+ *   -ENOMEM     no memory to wait for more than 16 cases
  */
 WEFT_INLINE WEFT_MUST_CHECK int weft_select(struct weft_case *cases, size_t n, int64_t deadline)
 {

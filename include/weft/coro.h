@@ -34,8 +34,10 @@ WEFT_BEGIN_DECLS
  *
  * From any thread or task. Does not suspend.
  *
- * 0; -EINVAL: fn or ret_coro is NULL, stack_size is below 16 KiB or above 1 GiB, or WEFT_STACK_SIZE
- * or WEFT_GUARD holds a bad value; -ENOMEM: no stack could be had.
+ * Returns 0, or:
+ *   -EINVAL  fn or ret_coro is NULL, stack_size is below 16 KiB or above 1 GiB, or WEFT_STACK_SIZE
+ *            or WEFT_GUARD holds a bad value
+ *   -ENOMEM  no stack could be had
  */
 WEFT_API WEFT_MUST_CHECK int weft_coro_create(weft_fn *fn, size_t stack_size, weft_coro **ret_coro);
 
@@ -48,7 +50,7 @@ WEFT_API WEFT_MUST_CHECK int weft_coro_create(weft_fn *fn, size_t stack_size, we
  *
  * From any thread or task. Inside a task the call may return on another thread than it was made on.
  *
- * 0, both when it yielded and when it ended (see weft_coro_done()).
+ * Returns 0, both when it yielded and when it ended (see weft_coro_done()).
  */
 WEFT_API int weft_coro_enter(weft_coro *co, void *in, void **ret_out);
 

@@ -65,7 +65,7 @@ WEFT_API void *weft_fork_join(weft_forked *storage);
  *
  * From any thread or task; serial outside of a runtime. May suspend and hop.
  *
- * 0; -EINVAL: body is NULL or end < begin.
+ * Returns 0, or -EINVAL if body is NULL or end < begin.
  */
 WEFT_API int weft_for(size_t begin, size_t end, size_t grain,
 		      void (*body)(size_t lo, size_t hi, void *arg), void *arg);
@@ -95,10 +95,12 @@ WEFT_API int weft_for(size_t begin, size_t end, size_t grain,
  *
  * From any thread or task; serial outside of a runtime. May suspend and hop.
  *
- * 0; -EINVAL: body, join or ret_acc is NULL, size is 0 or end < begin; -E2BIG: the accumulators of
- * one stack would take more than half of the runtime's stack size (94 KiB by default, and outside of a
- * runtime). There is one, rounded up to 64 bytes, for each time that the range is halved, and one
- * more.
+ * Returns 0, or:
+ *   -EINVAL  body, join or ret_acc is NULL, size is 0 or end < begin
+ *   -E2BIG   the accumulators of one stack would take more than half of the runtime's stack size
+ *            (94 KiB by default, and outside of a runtime)
+ * A stack holds one accumulator, rounded up to 64 bytes, for each time that the range is halved, and
+ * one more.
  */
 WEFT_API WEFT_MUST_CHECK int weft_reduce(size_t begin, size_t end, size_t grain,
 					 void (*body)(size_t lo, size_t hi, void *acc, void *arg),

@@ -69,9 +69,12 @@ WEFT_API void weft_group_set_limit(weft_group *g, size_t n);
  * So does everything in the task whose end has made room. If all running tasks of a group wait to
  * spawn into it, they wait for ever; such tasks should use weft_group_try_spawn().
  *
- * 0; -EINVAL: g or fn is NULL; -EPERM: not in a task; -ENOMEM: no memory, or tasks are already
- * waiting for stacks (task.h); -ECANCELED: the caller was cancelled while it would have waited. On
- * failure fn will not run.
+ * Returns 0, or:
+ *   -EINVAL     g or fn is NULL
+ *   -EPERM      not in a task
+ *   -ENOMEM     no memory, or tasks are already waiting for stacks (task.h)
+ *   -ECANCELED  the caller was cancelled while it would have waited
+ * On failure fn will not run.
  */
 WEFT_API WEFT_MUST_CHECK int weft_group_spawn(weft_group *g, weft_fn *fn, void *arg);
 
@@ -149,9 +152,11 @@ WEFT_API void weft_group_keep_results(weft_group *g);
  * From a task that is not of the group (which may suspend and hop), or any thread (which blocks). A
  * cancellation point.
  *
- * 0; -ECHILD: no result is left, and no task of the group is running; -EINVAL: g is NULL, or keeps no
- * results; -EDEADLK: the caller is a task of the group; -ECANCELED: the caller was cancelled while it
- * would have waited.
+ * Returns 0, or:
+ *   -ECHILD     no result is left, and no task of the group is running
+ *   -EINVAL     g is NULL, or keeps no results
+ *   -EDEADLK    the caller is a task of the group
+ *   -ECANCELED  the caller was cancelled while it would have waited
  */
 WEFT_API WEFT_MUST_CHECK int weft_group_next(weft_group *g, void **ret_result);
 
@@ -166,9 +171,10 @@ WEFT_API WEFT_MUST_CHECK int weft_group_next_until(weft_group *g, void **ret_res
  * From a task that is not of the group (which may suspend and hop), or any thread (which blocks).
  * In a task that is cancelled while it waits, the group is cancelled too, and the wait goes on.
  *
- * 0; the error of the first task that failed, since weft_group_init(); -EINVAL: g is NULL;
- * -EDEADLK: the caller is a task of the group; -ECANCELED, if there is no such error: the caller
- * was cancelled while it waited.
+ * Returns 0, the error of the first task that has failed since weft_group_init(), or:
+ *   -EINVAL     g is NULL
+ *   -EDEADLK    the caller is a task of the group
+ *   -ECANCELED  the caller was cancelled while it waited, and no task has failed
  */
 WEFT_API WEFT_MUST_CHECK int weft_group_wait(weft_group *g);
 

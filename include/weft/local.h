@@ -30,7 +30,9 @@ typedef uint64_t weft_local;
  *
  * From any thread or task. Does not suspend.
  *
- * 0; -EINVAL: ret_key is NULL; -EAGAIN: there are WEFT_LOCAL_MAX keys.
+ * Returns 0, or:
+ *   -EINVAL  ret_key is NULL
+ *   -EAGAIN  there are WEFT_LOCAL_MAX keys
  */
 WEFT_API WEFT_MUST_CHECK int weft_local_create(void (*destructor)(void *value),
 					       weft_local *ret_key);
@@ -39,7 +41,7 @@ WEFT_API WEFT_MUST_CHECK int weft_local_create(void (*destructor)(void *value),
  * Deletes a key. The values that it still has in tasks are dropped without a call of the destructor.
  * From any thread or task.
  *
- * 0; -EINVAL: the key is invalid or was deleted.
+ * Returns 0, or -EINVAL if the key is invalid or was deleted.
  */
 WEFT_API int weft_local_delete(weft_local key);
 
@@ -52,8 +54,11 @@ WEFT_API void *weft_local_get(weft_local key);
  * Each value of a task takes 16 to 64 bytes of heap memory, and all of them at least 152, whatever
  * their keys are.
  *
- * 0; -EPERM: outside of a task; -EINVAL: the key is invalid; -ENOMEM: no memory for one value more. On
- * failure the value stays what it was.
+ * Returns 0, or:
+ *   -EPERM   outside of a task
+ *   -EINVAL  the key is invalid
+ *   -ENOMEM  no memory for one value more
+ * On failure the value stays what it was.
  */
 WEFT_API WEFT_MUST_CHECK int weft_local_set(weft_local key, void *value);
 

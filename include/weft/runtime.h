@@ -95,8 +95,12 @@ struct weft_runtime_options {
  *
  * From a plain thread. That thread must not be registered with liburcu-memb by itself.
  *
- * 0; -EINVAL: fn is NULL, or a WEFT_ variable holds a bad value (one line on stderr says which);
- * -EDEADLK: called from a task; -ENOMEM, -EAGAIN: no memory, no first stack, or no threads; -EPERM: in a child that was forked from a process with a runtime.
+ * Returns 0, or:
+ *   -EINVAL           fn is NULL, or a WEFT_ variable holds a bad value (one line on stderr says
+ *                     which)
+ *   -EDEADLK          called from a task
+ *   -ENOMEM, -EAGAIN  no memory, no first stack, or no threads
+ *   -EPERM            in a child that was forked from a process with a runtime
  */
 WEFT_API WEFT_MUST_CHECK int weft_run(weft_fn *fn, void *arg, void **ret_result);
 
@@ -126,9 +130,11 @@ WEFT_API WEFT_MUST_CHECK int weft_runtime_create_sized(const struct weft_runtime
  *
  * From any thread or task. Does not suspend.
  *
- * 0; -EINVAL: an option or a WEFT_ variable is out of range (one line on stderr names the
- * variable); -ENOMEM, -EAGAIN: no memory, no first stack, or no threads; -EPERM: in a child that was
- * forked from a process with a runtime.
+ * Returns 0, or:
+ *   -EINVAL           an option or a WEFT_ variable is out of range (one line on stderr names the
+ *                     variable)
+ *   -ENOMEM, -EAGAIN  no memory, no first stack, or no threads
+ *   -EPERM            in a child that was forked from a process with a runtime
  */
 WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_create(const struct weft_runtime_options *opt,
 						    weft_runtime **ret_rt)
@@ -143,8 +149,9 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_create(const struct weft_runtime_op
  *
  * From a plain thread, or from a task of another runtime (whose worker it blocks).
  *
- * 0 (also for NULL); -EDEADLK: called from one of its own tasks, or from a blocking call of one;
- * -EPERM: in a child that was forked while there was a runtime.
+ * Returns 0 (also for NULL), or:
+ *   -EDEADLK  called from one of its own tasks, or from a blocking call of one
+ *   -EPERM    in a child that was forked while there was a runtime
  */
 WEFT_API int weft_runtime_destroy(weft_runtime *rt);
 
@@ -157,9 +164,11 @@ WEFT_API int weft_runtime_destroy(weft_runtime *rt);
  *
  * From any thread or task. Does not suspend. Everything before the call happens before fn starts.
  *
- * 0; -EINVAL: fn is NULL; -EPERM: rt is NULL and the caller has none, or the process was forked
- * from one with a runtime; -ENOMEM: no memory, or tasks are already waiting for stacks (task.h). On
- * failure fn will not run.
+ * Returns 0, or:
+ *   -EINVAL  fn is NULL
+ *   -EPERM   rt is NULL and the caller has none, or the process was forked from one with a runtime
+ *   -ENOMEM  no memory, or tasks are already waiting for stacks (task.h)
+ * On failure fn will not run.
  */
 WEFT_API WEFT_MUST_CHECK int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg,
 					 weft_task **ret_task);
@@ -208,9 +217,11 @@ WEFT_API int weft_worker_id(void);
  *
  * From any thread or task; concurrent calls are carried out one after the other.
  *
- * 0; -EINVAL: n is out of range, or not 1 with the virtual time of WEFT_CHAOS; -EPERM: rt is NULL
- * and the caller has none, or the process was forked from one with a runtime; -EAGAIN, -ENOMEM: not all
- * threads could be started, the count is what it was before the call.
+ * Returns 0, or:
+ *   -EINVAL           n is out of range, or not 1 with the virtual time of WEFT_CHAOS
+ *   -EPERM            rt is NULL and the caller has none, or the process was forked from one with a
+ *                     runtime
+ *   -EAGAIN, -ENOMEM  not all threads could be started, the count is what it was before the call
  */
 WEFT_API WEFT_MUST_CHECK int weft_runtime_set_workers(weft_runtime *rt, unsigned n);
 

@@ -68,11 +68,12 @@ WEFT_API void weft_scope_cancel(weft_scope *s);
  * Misuse. A scope that is not the innermost one of the calling task aborts with one line, and so
  * does a task, or a fork, that returns from its function inside a scope.
  *
- * 0: nothing has cut the scope short; -ETIMEDOUT: its deadline has; -ECANCELED: weft_scope_cancel()
- * has, or the cancellation of an outer scope or of the task. If there are several reasons, it is the
- * first one that a call in the scope has noticed. A deadline that no call has noticed has cut nothing
- * short. After -ETIMEDOUT there may be time left outside. After -ECANCELED the caller should look at
- * the outer scope, or end.
+ * Returns 0 (nothing has cut the scope short), or:
+ *   -ETIMEDOUT  its deadline has cut it short
+ *   -ECANCELED  weft_scope_cancel() has, or the cancellation of an outer scope or of the task
+ * If there are several reasons, it is the first one that a call in the scope has noticed. A
+ * deadline that no call has noticed has cut nothing short. After -ETIMEDOUT there may be time left
+ * outside. After -ECANCELED the caller should look at the outer scope, or end.
  */
 WEFT_API int weft_scope_end(weft_scope *s);
 

@@ -43,8 +43,9 @@ WEFT_API WEFT_MUST_CHECK int weft_worker_stats_sized(weft_runtime *rt, unsigned 
 /*
  * Reads the counters of a runtime (NULL: the caller's). From any thread or task.
  *
- * 0; -EINVAL: ret_stats is NULL; -EPERM: rt is NULL and the caller belongs to no
- * runtime.
+ * Returns 0, or:
+ *   -EINVAL  ret_stats is NULL
+ *   -EPERM   rt is NULL and the caller belongs to no runtime
  */
 WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_stats(weft_runtime *rt, struct weft_stats *ret_stats)
 {

@@ -123,14 +123,14 @@ WEFT_API void weft_mutex_lock(weft_mutex *mutex);
 /*
  * As weft_mutex_lock(), but gives up at the deadline.
  *
- * 0; -ETIMEDOUT: another task or thread holds it.
+ * Returns 0, or -ETIMEDOUT if another task or thread holds it.
  */
 WEFT_API WEFT_MUST_CHECK int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline);
 
 /*
  * Locks the mutex if it is free. From any thread or task. Does not suspend.
  *
- * 0; -EBUSY: it is held, perhaps by the caller.
+ * Returns 0, or -EBUSY if it is held, perhaps by the caller.
  */
 WEFT_API WEFT_MUST_CHECK int weft_mutex_try_lock(weft_mutex *mutex);
 
@@ -171,8 +171,8 @@ WEFT_API void weft_cond_fini(weft_cond *cond);
  * From a task (which may suspend and hop) or any thread (which blocks). Everything before a signal
  * happens before the return of the wait that it woke.
  *
- * 0: signalled, or for no reason; -ECANCELED: the calling task was cancelled, and has used up no
- * signal.
+ * Returns 0 (signalled, or for no reason), or:
+ *   -ECANCELED  the calling task was cancelled, and has used up no signal
  *
  * Misuse: the caller does not hold the mutex; others wait with another mutex.
  */
@@ -182,7 +182,9 @@ WEFT_API WEFT_MUST_CHECK int weft_cond_wait(weft_cond *cond, weft_mutex *mutex);
  * As weft_cond_wait(), but stops waiting for a signal at the deadline. It still waits for the
  * mutex.
  *
- * 0; -ECANCELED; -ETIMEDOUT: no signal came in time.
+ * Returns 0, or:
+ *   -ECANCELED  as weft_cond_wait()
+ *   -ETIMEDOUT  no signal came in time
  */
 WEFT_API WEFT_MUST_CHECK int weft_cond_wait_until(weft_cond *cond, weft_mutex *mutex,
 						  int64_t deadline);
@@ -220,7 +222,7 @@ WEFT_API void weft_rwlock_wrlock(weft_rwlock *rwlock);
 /*
  * As weft_rwlock_rdlock() and weft_rwlock_wrlock(), but give up at the deadline.
  *
- * 0; -ETIMEDOUT: it could not be had in time.
+ * Returns 0, or -ETIMEDOUT if it could not be had in time.
  */
 WEFT_API WEFT_MUST_CHECK int weft_rwlock_rdlock_until(weft_rwlock *rwlock, int64_t deadline);
 WEFT_API WEFT_MUST_CHECK int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64_t deadline);
@@ -228,7 +230,7 @@ WEFT_API WEFT_MUST_CHECK int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64
 /*
  * Lock it if that takes no waiting. From any thread or task. Do not suspend.
  *
- * 0; -EBUSY: it is held, or (for reading) a writer waits.
+ * Returns 0, or -EBUSY if it is held, or (for reading) a writer waits.
  */
 WEFT_API WEFT_MUST_CHECK int weft_rwlock_try_rdlock(weft_rwlock *rwlock);
 WEFT_API WEFT_MUST_CHECK int weft_rwlock_try_wrlock(weft_rwlock *rwlock);
@@ -255,9 +257,11 @@ WEFT_API void weft_rwlock_downgrade(weft_rwlock *rwlock);
  *
  * From a task (which may suspend and hop) or any thread (which blocks). No cancellation point.
  *
- * 0: the caller holds it for writing. -EDEADLK: the caller still holds it for reading, because another
- * reader waits for an upgrade and each would wait for the other. The caller must unlock before the
- * other one can go on. The data may have changed when the caller has locked it again.
+ * Returns 0 (the caller holds it for writing), or:
+ *   -EDEADLK  the caller still holds it for reading: another reader waits for an upgrade, and each
+ *             would wait for the other
+ * After -EDEADLK the caller must unlock before the other one can go on. The data may have changed
+ * when the caller has locked it again.
  *
  * Misuse: nobody holds it for reading. The lock does not know its readers, so it cannot see that the
  * caller is none of them.
@@ -281,7 +285,8 @@ WEFT_API void weft_sem_fini(weft_sem *sem);
  * From a task (which may suspend and hop) or any thread (which blocks). Everything before a release
  * happens before the return of each acquire that takes from what it added.
  *
- * 0; -ECANCELED: the calling task was cancelled while it would have waited, nothing was taken.
+ * Returns 0, or:
+ *   -ECANCELED  the calling task was cancelled while it would have waited, nothing was taken
  */
 WEFT_API WEFT_MUST_CHECK int weft_sem_acquire(weft_sem *sem);
 
@@ -304,7 +309,7 @@ WEFT_API unsigned weft_sem_value(const weft_sem *sem);
 /*
  * Takes one from the count if it is not 0. From any thread or task. Does not suspend.
  *
- * 0; -EAGAIN: the count is 0, or others wait.
+ * Returns 0, or -EAGAIN if the count is 0, or others wait.
  */
 WEFT_API WEFT_MUST_CHECK int weft_sem_try_acquire(weft_sem *sem);
 
@@ -328,9 +333,10 @@ WEFT_API void weft_barrier_fini(weft_barrier *barrier);
  * From a task (which may suspend and hop) or any thread (which blocks). Everything before any of a
  * round's calls happens before the return of each of them.
  *
- * 1 for one of the n, 0 for the others. -ECANCELED: the calling task was cancelled while it would
- * have waited. It has left the round, which then needs another caller in its place. -EPIPE: the
- * barrier is broken.
+ * Returns 1 to one of the n, 0 to the others, or:
+ *   -ECANCELED  the calling task was cancelled while it would have waited; it has left the round,
+ *               which then needs another caller in its place
+ *   -EPIPE      the barrier is broken
  */
 WEFT_API WEFT_MUST_CHECK int weft_barrier_wait(weft_barrier *barrier);
 
@@ -374,8 +380,8 @@ WEFT_API void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg);
  * fn may be cancelled: it runs in no masked region. The wait for another caller's fn is no
  * cancellation point.
  *
- * 0: the object is done, by this call or by another one. Otherwise the value that fn returned to
- * this call.
+ * Returns 0 if the object is done, by this call or by another one. Otherwise it returns the value
+ * that fn returned to this call.
  *
  * Misuse: as for weft_once_call().
  */
@@ -401,7 +407,7 @@ WEFT_API void weft_latch_count_down(weft_latch *latch, unsigned n);
  * From a task (which may suspend and hop) or any thread (which blocks). Everything before each
  * count down happens before the return.
  *
- * 0; -ECANCELED: the calling task was cancelled while it would have waited.
+ * Returns 0, or -ECANCELED if the calling task was cancelled while it would have waited.
  */
 WEFT_API WEFT_MUST_CHECK int weft_latch_wait(weft_latch *latch);
 
@@ -434,8 +440,8 @@ WEFT_API void weft_event_reset(weft_event *event);
  * From a task (which may suspend and hop) or any thread (which blocks). Everything before a set
  * happens before the return of each wait that sees it or was woken by it.
  *
- * 0: it was set, though perhaps it has been reset since; -ECANCELED: the calling task was cancelled
- * while it would have waited.
+ * Returns 0 (it was set, though perhaps it has been reset since), or:
+ *   -ECANCELED  the calling task was cancelled while it would have waited
  */
 WEFT_API WEFT_MUST_CHECK int weft_event_wait(weft_event *event);
 
@@ -471,8 +477,8 @@ WEFT_API void weft_waitgroup_done(weft_waitgroup *wg);
  * From a task (which may suspend and hop) or any thread (which blocks). Everything before each done
  * that made the count fall to that 0 happens before the return.
  *
- * 0: it was 0, though perhaps it has risen since; -ECANCELED: the calling task was cancelled while
- * it would have waited.
+ * Returns 0 (it was 0, though perhaps it has risen since), or:
+ *   -ECANCELED  the calling task was cancelled while it would have waited
  */
 WEFT_API WEFT_MUST_CHECK int weft_waitgroup_wait(weft_waitgroup *wg);
 

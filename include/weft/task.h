@@ -38,8 +38,10 @@ struct weft_task_options {
  *
  * From a task. Does not suspend. Everything before the call happens before fn starts.
  *
- * 0; -EINVAL: fn is NULL; -EPERM: not in a task; -ENOMEM: no memory, or tasks are already waiting
- * for stacks.
+ * Returns 0, or:
+ *   -EINVAL  fn is NULL
+ *   -EPERM   not in a task
+ *   -ENOMEM  no memory, or tasks are already waiting for stacks
  */
 WEFT_API WEFT_MUST_CHECK int weft_spawn(weft_fn *fn, void *arg, weft_task **ret_task);
 
@@ -66,8 +68,10 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_spawn_with(const struct weft_task_options *
  *
  * From a task (which may suspend and hop) or any thread (which blocks).
  *
- * 0; -EINVAL: task is NULL; -EDEADLK: it is the caller's own; -ECANCELED: the caller was cancelled
- * while it would have waited, the handle is still valid.
+ * Returns 0, or:
+ *   -EINVAL     task is NULL
+ *   -EDEADLK    it is the caller's own
+ *   -ECANCELED  the caller was cancelled while it would have waited, the handle is still valid
  */
 WEFT_API WEFT_MUST_CHECK int weft_join(weft_task *task, void **ret_result);
 
@@ -78,7 +82,7 @@ WEFT_API WEFT_MUST_CHECK int weft_join_until(weft_task *task, void **ret_result,
 /*
  * Gives up the handle: the task runs on and frees itself. From any thread or task; does not suspend.
  *
- * 0; -EINVAL: task is NULL.
+ * Returns 0, or -EINVAL if task is NULL.
  */
 WEFT_API int weft_detach(weft_task *task);
 
@@ -125,7 +129,8 @@ WEFT_API const char *weft_task_name(const weft_task *task);
  *
  * From any thread or task. Does not suspend.
  *
- * 0, also if it was cancelled before or has ended; -EINVAL: task is NULL.
+ * Returns 0 (also if it was cancelled before or has ended), or:
+ *   -EINVAL  task is NULL
  */
 WEFT_API int weft_cancel(weft_task *task);
 

@@ -22,7 +22,7 @@ WEFT_API int64_t weft_after(int64_t ns);
  * Sleeps for ns. If ns is not positive it returns at once. From a task (which suspends, and may hop)
  * or any thread (which blocks).
  *
- * 0; -ECANCELED: the calling task was cancelled before the time was over.
+ * Returns 0, or -ECANCELED if the calling task was cancelled before the time was over.
  */
 WEFT_API int weft_sleep(int64_t ns);
 

@@ -73,8 +73,9 @@ WEFT_API bool weft_timer_stop(weft_timer *timer);
  * From a task (which may suspend and hop) or any thread (which blocks). A cancellation point. A
  * timer that is stopped is waited for until somebody resets it.
  *
- * 0; -EINVAL: timer is NULL; -ECANCELED: the calling task was cancelled while it would have waited,
- * nothing was taken.
+ * Returns 0, or:
+ *   -EINVAL     timer is NULL
+ *   -ECANCELED  the calling task was cancelled while it would have waited, nothing was taken
  */
 WEFT_API WEFT_MUST_CHECK int weft_timer_wait(weft_timer *timer, uint64_t *ret_ticks);
 
