@@ -40,13 +40,17 @@ static void *yield_on(void *arg)
 	return arg;
 }
 
+/* Long enough that it has not passed before the task waits. If it has, that is no harm: all sleeps
+ * are repeated. */
+#define NAP_NS ((int64_t)200000)
+
 /* Arms the earliest deadline, again and again, beside a task that keeps the worker busy. */
 static bool sleep_until_so(_Atomic unsigned *count, unsigned enough)
 {
 	int64_t lost = weft_after(LOST_NS);
 
 	while (GET(*count) < enough && weft_now() < lost)
-		CHECK(weft_sleep(1000) == 0);
+		CHECK(weft_sleep(NAP_NS) == 0);
 	return GET(*count) >= enough;
 }
 
@@ -89,8 +93,8 @@ static void *refuse_for_a_while(void *arg)
 	weft_yield();
 	fork_until_it_has_slept();
 	CHECK(weft_join(task, NULL) == 0);
-	for (unsigned i = 0; i < 100; i++)
-		CHECK(weft_sleep(1000) == 0);
+	for (unsigned i = 0; i < 20; i++)
+		CHECK(weft_sleep(NAP_NS) == 0);
 	CHECK(GET(started) == 1);
 	return arg;
 }
