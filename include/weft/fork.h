@@ -26,9 +26,9 @@
 
 WEFT_BEGIN_DECLS
 
-/* The storage of a fork. It is complete, so that the caller can place it anywhere. Its content is
- * Weft's, with room for a later version. (It is aligned as malloc() and stack frames are: a frame that must be aligned more
- * strictly costs fork and join 3 %.) */
+/* The storage of a fork: 160 bytes. It is complete, so that the caller can place it anywhere. Its
+ * content is Weft's, with room for a later version. It is aligned to 16 bytes, as what malloc()
+ * returns and stack frames are. (A frame that must be aligned to 64 costs fork and join 3 %.) */
 typedef struct weft_forked {
 	uint64_t weft_opaque_[20];
 } __attribute__((aligned(16))) weft_forked;
