@@ -230,7 +230,8 @@ WEFT_API WEFT_MUST_CHECK int weft_runtime_set_workers(weft_runtime *rt, unsigned
  *
  * Without this call Weft gives it back by time. While a runtime is alive it keeps the stacks of a
  * burst of tasks for a fifth of a second at most, and afterwards about 400 KiB for each worker, and a
- * megabyte for each size of stack. When the last runtime has ended no free stack has memory.
+ * megabyte for each size of stack. When the last runtime has ended no free stack has memory. The
+ * control blocks of tasks, about 100 bytes each, are kept until this call or the runtime's end.
  *
  * The call wakes workers that sleep; they may still be at it for a moment after the return. Workers
  * that run tasks follow when they next have nothing to do. Each other thread that uses weft_coro

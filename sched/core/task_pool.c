@@ -132,6 +132,90 @@ void weft__task_pool_fini(struct task_pool *pool)
 	}
 }
 
+static struct task_slab *slab_of(const struct task *t)
+{
+	return (struct task_slab *)((uintptr_t)t & ~(SLAB_SIZE - 1));
+}
+
+/* The first slab of the slab's chunk. */
+static struct task_slab *chunk_of(const struct task_slab *slab)
+{
+	return (struct task_slab *)((uintptr_t)slab & ~(CHUNK_SIZE - 1));
+}
+
+/* Counts each slab's free blocks, and says of each chunk whether one is in use there. */
+static void count_free(struct task_pool *pool, struct task *const lists[2])
+{
+	for (struct task_slab *slab = pool->slabs; slab; slab = slab->next) {
+		slab->free = 0;
+		slab->chunk_stays = false;
+	}
+	for (int i = 0; i < 2; i++) {
+		for (struct task *t = lists[i]; t; t = t->value)
+			slab_of(t)->free++;
+	}
+	for (struct task_slab *slab = pool->slabs; slab; slab = slab->next) {
+		if (slab->chunk != CHUNK_NONE && slab->free < SLAB_BLOCKS)
+			chunk_of(slab)->chunk_stays = true;
+	}
+}
+
+static bool slab_goes(const struct task_slab *slab)
+{
+	return slab->chunk == CHUNK_NONE ? slab->free == SLAB_BLOCKS : !chunk_of(slab)->chunk_stays;
+}
+
+static void free_slab(struct task_pool *pool, struct task_slab *slab)
+{
+	if (slab->chunk == CHUNK_NONE) {
+		pool->heap_slabs--;
+		free(slab);
+	} else if (slab->chunk == CHUNK_FIRST) {
+		/* The others there were put before it into the list, and are out of it by now. */
+		if (pool->chunk && pool->chunk - 1 >= (char *)slab &&
+		    pool->chunk - 1 < (char *)slab + CHUNK_SIZE) {
+			pool->chunk = NULL;
+			pool->chunk_left = 0;
+		}
+		munmap(slab, CHUNK_SIZE);
+	}
+}
+
+void weft__task_pool_trim(struct task_pool *pool)
+{
+	/* acquire: as in refill. */
+	struct task *lists[2] = {
+		pool->local, atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire)};
+
+	san_ignore_begin();
+	count_free(pool, lists);
+	struct task *last = NULL;
+	pool->local = NULL;
+	for (int i = 0; i < 2; i++) {
+		for (struct task *t = lists[i]; t; t = t->value) {
+			if (slab_goes(slab_of(t)))
+				continue;
+			if (last)
+				last->value = t;
+			else
+				pool->local = t;
+			last = t;
+		}
+	}
+	if (last)
+		last->value = NULL;
+	for (struct task_slab **at = &pool->slabs; *at;) {
+		struct task_slab *slab = *at;
+		if (slab_goes(slab)) {
+			*at = slab->next;
+			free_slab(pool, slab);
+		} else {
+			at = &slab->next;
+		}
+	}
+	san_ignore_end();
+}
+
 static size_t list_length(const struct task *t)
 {
 	size_t length = 0;

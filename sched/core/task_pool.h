@@ -8,8 +8,8 @@
  *   weft__task_pool_alloc    yes       no
  *   weft__task_pool_free     yes      yes     (wait-free for the owner, lock-free for others)
  *
- * Blocks are cut from aligned slabs whose first bytes name the pool; slabs live as long as the
- * pool. The first 2 MiB come from the heap, the others from chunks of that size, each of which may
+ * Blocks are cut from aligned slabs whose first bytes name the pool. Slabs live as long as the pool,
+ * or until weft__task_pool_trim(). The first 2 MiB come from the heap, the others from chunks of that size, each of which may
  * be one huge page: for a million tasks, page faults are most of what spawning costs (24000 of
  * them, and while other threads run each takes a microsecond).
  */
@@ -25,11 +25,14 @@
 
 enum slab_chunk { CHUNK_NONE, CHUNK_FIRST, CHUNK_OTHER };
 
-/* Immutable. Of such a size that no block behind it is in three cache lines. */
+/* Of such a size that no block behind it is in three cache lines. */
 struct task_slab {
-	_Alignas(32) struct task_pool *pool;
-	struct task_slab *next;
-	enum slab_chunk chunk; /* of the heap; or of a chunk: the first slab there, a later one */
+	_Alignas(32) struct task_pool *pool; /* immutable */
+	struct task_slab *next;              /* of the owner */
+	enum slab_chunk chunk;               /* immutable; of the heap; or of a chunk: the first
+					      * slab there, a later one */
+	uint16_t free;                       /* of the owner, as it trims: its free blocks */
+	bool chunk_stays;                    /* of a chunk's first slab; as .free */
 };
 
 struct task_pool {
@@ -48,6 +51,16 @@ void weft__task_pool_init(struct task_pool *pool);
 
 /* Frees every block, in use or not. */
 void weft__task_pool_fini(struct task_pool *pool);
+
+/*
+ * Gives back to the system what holds no block in use: slabs of the heap, and whole chunks. By the
+ * owner. It goes through all free blocks, which takes some nanoseconds for each that the cache holds
+ * and a hundred for each other one.
+ *
+ * Nobody else knows a block that is free: who frees one touches it for the last time before it is in
+ * a list, and a slab with a block that is not in a list stays.
+ */
+void weft__task_pool_trim(struct task_pool *pool);
 
 /* How many blocks are in use. While nobody uses the pool. */
 size_t weft__task_pool_used(struct task_pool *pool);

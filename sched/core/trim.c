@@ -30,6 +30,10 @@ void weft__trim_worker(struct worker *w)
 		return;
 	w->trims = trims;
 	weft__drop_idle_coros(w);
+	weft__task_pool_trim(&w->tasks);
+	weft__lock(&w->rt->outside_lock);
+	weft__task_pool_trim(&w->rt->outside_tasks);
+	weft__unlock(&w->rt->outside_lock);
 	/* It may have passed a chain on since the caller emptied the depot. */
 	weft__depot_empty(&w->rt->depot);
 	weft__stack_discard_all();
@@ -39,8 +43,10 @@ int weft_trim(void)
 {
 	struct worker *w = weft__worker();
 
-	if (w)
+	if (w) {
 		weft__drop_idle_coros(w);
+		weft__task_pool_trim(&w->tasks);
+	}
 	weft__stack_trim();
 	/* relaxed: see weft__trim_worker(). */
 	atomic_fetch_add_explicit(&weft__trims, 1, memory_order_relaxed);

@@ -51,6 +51,8 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 			     .short_idles = 0xff,
 			     .patience = WEFT__PATIENCE,
 			     .served_at = UINT32_MAX};
+	/* relaxed: it keeps nothing yet. */
+	w->trims = atomic_load_explicit(&weft__trims, memory_order_relaxed);
 	weft__random_seed(&w->random, rt->config.chaos.seed + id);
 	unsigned capacity = rt->config.chaos.on ? weft__chaos_capacity(w) : QUEUE_CAPACITY;
 	if (weft__deque_init(&w->deque, capacity) < 0)

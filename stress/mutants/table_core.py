@@ -169,6 +169,11 @@ MUTANTS = [
            'if (pool == mine) {',
            'if (1) {',
            unit('sched-core-task-pool')),
+    Mutant('control-block-trimmed', 'trimming takes a slab in which a control block is in use',
+           'sched/core/task_pool.c',
+           'if (slab->chunk != CHUNK_NONE && slab->free < SLAB_BLOCKS)',
+           'if (slab->chunk != CHUNK_NONE && slab->free == 0)',
+           unit('sched-core-task-pool')),
 
     # --- waiting, joining, cancelling ---
     Mutant('two-winners', 'timeout and wake both win',

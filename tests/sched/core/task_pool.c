@@ -64,6 +64,8 @@ static void *pass_blocks_on(void *arg)
 	for (unsigned i = 0; i < weft_test_scale(400000); i++) {
 		unsigned box = weft__random_below(&random, MAILBOXES);
 		unsigned to = weft__random_below(&random, THREADS);
+		if (weft__random_below(&random, 1024) == 0)
+			weft__task_pool_trim(&pools[id]);
 		struct task *t = weft__task_pool_alloc(&pools[id]);
 		if (!CHECK(t != NULL))
 			break;
@@ -149,6 +151,86 @@ static void test_many_blocks_come_in_chunks(void **state)
 	weft__task_pool_fini(&pool);
 }
 
+static unsigned slab_count(const struct task_pool *pool)
+{
+	unsigned count = 0;
+
+	for (const struct task_slab *slab = pool->slabs; slab; slab = slab->next)
+		count++;
+	return count;
+}
+
+/* Every nth block stays in use; the others are freed, by the owner and by strangers. */
+static void free_but(struct task_pool *pool, struct task *taken, size_t nth)
+{
+	for (size_t i = 0; taken; i++) {
+		struct task *t = taken;
+		taken = t->value;
+		if (i % nth == nth - 1)
+			t->fn = give_back;
+		else
+			weft__task_pool_free(i % 2 ? pool : NULL, t);
+	}
+}
+
+static void trim_and_use(size_t count, size_t nth)
+{
+	struct task_pool pool;
+
+	weft__task_pool_init(&pool);
+	weft__task_pool_trim(&pool); /* of nothing */
+	struct task *taken = take_blocks(&pool, count);
+	unsigned slabs = slab_count(&pool), kept = 0;
+
+	struct task **used = calloc(count / nth + 1, sizeof(struct task *));
+	assert_non_null(used);
+	size_t i = 0, in_use = 0;
+	for (struct task *t = taken; t; t = t->value) {
+		if (i++ % nth == nth - 1)
+			used[in_use++] = t;
+	}
+	free_but(&pool, taken, nth);
+	assert_int_equal(weft__task_pool_used(&pool), in_use);
+	weft__task_pool_trim(&pool);
+
+	kept = slab_count(&pool);
+	assert_int_equal(weft__task_pool_used(&pool), in_use);
+	for (i = 0; i < in_use; i++)
+		assert_ptr_equal(used[i]->fn, give_back);
+	if (in_use == 0) {
+		assert_int_equal(kept, 0);
+		assert_null(pool.local);
+		assert_null(pool.chunk);
+		assert_int_equal(pool.heap_slabs, 0);
+	} else {
+		assert_true(kept < slabs);
+		assert_true(kept <= in_use * ((2 << 20) / WEFT__TASK_SLAB_SIZE));
+	}
+	/* It is as good as before. */
+	taken = take_blocks(&pool, count);
+	for (i = 0; i < in_use; i++)
+		assert_ptr_equal(used[i]->fn, give_back);
+	free_but(&pool, taken, count + 1);
+	for (i = 0; i < in_use; i++)
+		weft__task_pool_free(&pool, used[i]);
+	assert_int_equal(weft__task_pool_used(&pool), 0);
+	weft__task_pool_trim(&pool);
+	assert_int_equal(slab_count(&pool), 0);
+	take_blocks(&pool, 10);
+	weft__task_pool_fini(&pool);
+	free(used);
+}
+
+static void test_trimming_gives_back_what_holds_no_block_in_use(void **state)
+{
+	(void)state;
+	trim_and_use(100, 1000);
+	trim_and_use(5000, 4000);
+	trim_and_use(60000, 100000);
+	trim_and_use(60000, 59999);
+	trim_and_use(60000, 25000);
+}
+
 /* Where there is no address space for a chunk, slabs of the heap do. */
 static void test_no_room_for_a_chunk(void **state)
 {
@@ -184,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_blocks_are_distinct_and_reused),
 		cmocka_unit_test(test_blocks_are_freed_by_other_threads),
 		cmocka_unit_test(test_many_blocks_come_in_chunks),
+		cmocka_unit_test(test_trimming_gives_back_what_holds_no_block_in_use),
 		cmocka_unit_test(test_no_room_for_a_chunk),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* weft_trim() gives back what is free, at once: stacks of pools and depots, what workers keep, and
- * what the calling thread keeps. */
+ * what the calling thread keeps, control blocks. */
 #include "harness.h"
 #include "sched/core/runtime.h"
 #include "tests/src/depot_peek.h"
@@ -101,6 +101,120 @@ static void test_a_task_may_trim(void **state)
 	assert_run(3, trim_in_a_task, NULL);
 }
 
+/* --- control blocks --- */
+
+#define BLOCKS 5000
+
+static size_t slabs_of(const struct task_pool *pool)
+{
+	size_t count = 0;
+
+	for (const struct task_slab *slab = pool->slabs; slab; slab = slab->next)
+		count++;
+	return count;
+}
+
+static void *spawn_many(void *arg)
+{
+	static weft_task *tasks[BLOCKS];
+	unsigned count = weft_test_scale(BLOCKS);
+	const struct task_pool *pool = &weft__worker()->tasks;
+
+	for (unsigned i = 0; i < count; i++)
+		CHECK(weft_spawn(give_back, NULL, &tasks[i]) == 0);
+	size_t slabs = slabs_of(pool);
+	for (unsigned i = 1; i < count; i++)
+		CHECK(weft_join(tasks[i], NULL) == 0);
+	CHECK(weft_trim() == 0);
+	CHECK(slabs_of(pool) == 1); /* which the first one is in, whose handle is not joined */
+	CHECK(slabs > 1 || count < BLOCKS);
+	CHECK(weft_join(tasks[0], NULL) == 0);
+	CHECK(weft_trim() == 0);
+	CHECK(slabs_of(pool) == 0);
+	return arg;
+}
+
+static void test_control_blocks_are_given_back(void **state)
+{
+	(void)state;
+	assert_run(1, spawn_many, NULL); /* so that it does not hop */
+}
+
+static void *spawn_a_few(void *arg)
+{
+	weft_task *task;
+
+	for (unsigned i = 0; i < 10; i++) {
+		CHECK(weft_spawn(give_back, NULL, &task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+	}
+	return arg;
+}
+
+static void *count_slabs(void *arg)
+{
+	*(size_t *)arg = slabs_of(&weft__worker()->tasks);
+	return arg;
+}
+
+static size_t slabs_of_the_worker(weft_runtime *rt)
+{
+	size_t slabs = SIZE_MAX;
+	weft_task *task;
+
+	assert_int_equal(weft_submit(rt, count_slabs, &slabs, &task), 0);
+	assert_int_equal(weft_join(task, NULL), 0);
+	return slabs;
+}
+
+static void test_control_blocks_of_a_sleeping_worker_are_given_back(void **state)
+{
+	weft_runtime *rt = assert_create(1);
+	int64_t lost = weft_after(LOST_NS);
+	weft_task *task;
+
+	(void)state;
+	assert_int_equal(weft_submit(rt, spawn_a_few, NULL, &task), 0);
+	assert_int_equal(weft_join(task, NULL), 0);
+	assert_true(slabs_of_the_worker(rt) > 0);
+	assert_int_equal(weft_trim(), 0);
+	while (slabs_of_the_worker(rt) > 0 && weft_now() < lost)
+		sched_yield();
+	assert_int_equal(slabs_of_the_worker(rt), 0);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+	assert_int_equal(checks_failed(), 0);
+}
+
+static size_t outside_slabs(weft_runtime *rt)
+{
+	weft__lock(&rt->outside_lock);
+	size_t slabs = slabs_of(&rt->outside_tasks);
+	weft__unlock(&rt->outside_lock);
+	return slabs;
+}
+
+static void test_control_blocks_of_submitted_tasks_are_given_back(void **state)
+{
+	weft_runtime *rt = assert_create(2);
+	int64_t lost = weft_after(LOST_NS);
+	weft_task *task;
+
+	(void)state;
+	for (unsigned i = 0; i < 50; i++) {
+		assert_int_equal(weft_submit(rt, give_back, NULL, &task), 0);
+		assert_int_equal(weft_join(task, NULL), 0);
+	}
+	assert_true(outside_slabs(rt) > 0);
+	assert_int_equal(weft_trim(), 0);
+	/* A worker that was busy does it at its next sleep. */
+	while (outside_slabs(rt) > 0 && weft_now() < lost)
+		sched_yield();
+	assert_int_equal(outside_slabs(rt), 0);
+	assert_int_equal(weft_submit(rt, give_back, NULL, &task), 0);
+	assert_int_equal(weft_join(task, NULL), 0);
+	assert_int_equal(weft_runtime_destroy(rt), 0);
+}
+
 static void test_coroutines_of_the_thread_are_given_back(void **state)
 {
 	weft_coro *coros[20];
@@ -121,6 +235,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_workers_give_back_what_they_keep),
 		cmocka_unit_test(test_a_task_may_trim),
+		cmocka_unit_test(test_control_blocks_are_given_back),
+		cmocka_unit_test(test_control_blocks_of_a_sleeping_worker_are_given_back),
+		cmocka_unit_test(test_control_blocks_of_submitted_tasks_are_given_back),
 		cmocka_unit_test(test_coroutines_of_the_thread_are_given_back),
 	};
 
