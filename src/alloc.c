@@ -6,38 +6,34 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* clang takes errno for what malloc() and its kin do not touch, and drops a store that restores it
- * after them. */
-#define MAY_HAVE_SET_ERRNO() __asm__ volatile("" : : : "memory")
+/* What an allocation has returned, with errno as it was before. clang takes errno for what malloc()
+ * and its kin do not touch, and without the barrier drops the store that restores it. */
+static inline void *restore_errno(int before, void *memory)
+{
+	__asm__ volatile("" : : : "memory");
+	errno = before;
+	return memory;
+}
 
 WEFT__NEVER_INLINE void *weft__malloc(size_t size)
 {
-	int saved = errno;
-	void *memory = malloc(size);
+	int before = errno;
 
-	MAY_HAVE_SET_ERRNO();
-	errno = saved;
-	return memory;
+	return restore_errno(before, malloc(size));
 }
 
 WEFT__NEVER_INLINE void *weft__calloc(size_t count, size_t size)
 {
-	int saved = errno;
-	void *memory = calloc(count, size);
+	int before = errno;
 
-	MAY_HAVE_SET_ERRNO();
-	errno = saved;
-	return memory;
+	return restore_errno(before, calloc(count, size));
 }
 
 WEFT__NEVER_INLINE void *weft__aligned_alloc(size_t alignment, size_t size)
 {
-	int saved = errno;
-	void *memory = aligned_alloc(alignment, size);
+	int before = errno;
 
-	MAY_HAVE_SET_ERRNO();
-	errno = saved;
-	return memory;
+	return restore_errno(before, aligned_alloc(alignment, size));
 }
 
 WEFT__NEVER_INLINE int weft__errno(void)
