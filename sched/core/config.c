@@ -12,6 +12,7 @@
 
 #include "runtime.h"
 #include "sched/os/cpus.h"
+#include "sched/os/digits.h"
 #include "src/fatal.h"
 #include "src/stack.h"
 #include "src/stack_env.h"
@@ -76,32 +77,13 @@ static const struct setting {
 	/* clang-format on */
 };
 
-/* --- readers: strict, since strtoull() takes blanks, signs and, silently, numbers that are too
- * large ------------- */
-
-/* The digits at *text as a number; *text is moved behind them. */
-static bool read_digits(const char **text, uint64_t *ret)
-{
-	const char *p = *text;
-	uint64_t n = 0;
-
-	if (*p < '0' || *p > '9')
-		return false;
-	for (; *p >= '0' && *p <= '9'; p++) {
-		if (__builtin_mul_overflow(n, 10, &n) ||
-		    __builtin_add_overflow(n, (unsigned)(*p - '0'), &n))
-			return false;
-	}
-	*text = p;
-	*ret = n;
-	return true;
-}
+/* --- readers --- */
 
 static bool read_number(const char *text, unsigned min, unsigned max, unsigned *ret)
 {
 	uint64_t n;
 
-	if (!read_digits(&text, &n) || *text != '\0' || n < min || n > max)
+	if (!weft__read_digits(&text, &n) || *text != '\0' || n < min || n > max)
 		return false;
 	*ret = (unsigned)n;
 	return true;
@@ -161,7 +143,7 @@ static bool read_chaos(const char *text, struct weft__config *ret)
 {
 	uint64_t seed;
 
-	if (!read_digits(&text, &seed))
+	if (!weft__read_digits(&text, &seed))
 		return false;
 	ret->chaos = (struct weft__chaos){
 		.on = true,

@@ -27,6 +27,7 @@
  */
 #include "cpus.h"
 
+#include "digits.h"
 #include "src/alloc.h"
 
 #include <errno.h>
@@ -58,24 +59,6 @@ struct flavour {
 	bool (*read_quota)(const char *dir, unsigned *ret_cpus);
 	bool needs_cpu_option; /* one mount for each set of controllers */
 };
-
-/* The decimal number at *at, and moves *at behind it. No sign, no blanks. */
-static bool parse_number(const char **at, uint64_t *ret)
-{
-	const char *p = *at;
-	uint64_t n = 0;
-
-	if (*p < '0' || *p > '9')
-		return false;
-	for (; *p >= '0' && *p <= '9'; p++) {
-		if (__builtin_mul_overflow(n, 10, &n) ||
-		    __builtin_add_overflow(n, (unsigned)(*p - '0'), &n))
-			return false;
-	}
-	*at = p;
-	*ret = n;
-	return true;
-}
 
 static bool at_end(const char *p)
 {
@@ -124,8 +107,8 @@ static bool read_quota_v2(const char *dir, unsigned *ret_cpus)
 	uint64_t quota;
 	uint64_t period;
 
-	if (!read_small(dir, "cpu.max", text, sizeof(text)) || !parse_number(&at, &quota) ||
-	    *at++ != ' ' || !parse_number(&at, &period) || !at_end(at))
+	if (!read_small(dir, "cpu.max", text, sizeof(text)) || !weft__read_digits(&at, &quota) ||
+	    *at++ != ' ' || !weft__read_digits(&at, &period) || !at_end(at))
 		return false;
 	return whole_cpus(quota, period, ret_cpus);
 }
@@ -141,9 +124,9 @@ static bool read_quota_v1(const char *dir, unsigned *ret_cpus)
 	uint64_t period;
 
 	if (!read_small(dir, "cpu.cfs_quota_us", quota_text, sizeof(quota_text)) ||
-	    !parse_number(&quota_at, &quota) || !at_end(quota_at) ||
+	    !weft__read_digits(&quota_at, &quota) || !at_end(quota_at) ||
 	    !read_small(dir, "cpu.cfs_period_us", period_text, sizeof(period_text)) ||
-	    !parse_number(&period_at, &period) || !at_end(period_at))
+	    !weft__read_digits(&period_at, &period) || !at_end(period_at))
 		return false;
 	return whole_cpus(quota, period, ret_cpus);
 }
