@@ -94,7 +94,7 @@ static int wait_for_end(struct task *t, int64_t deadline)
 	}
 	enum wait_outcome outcome = weft__wait(&waiter, deadline, true);
 	if (outcome != WAIT_WOKEN && give_up(t, &waiter))
-		return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+		return wait_errno(outcome);
 	await_done(t);
 	return 0;
 }

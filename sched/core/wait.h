@@ -64,6 +64,8 @@
 #include "timer.h"
 #include "worker.h"
 
+#include <errno.h>
+
 enum wait_outcome { WAIT_PENDING, WAIT_WOKEN, WAIT_TIMEDOUT, WAIT_CANCELLED };
 
 struct waiter {
@@ -229,6 +231,12 @@ static inline enum wait_outcome wait_outcome(const struct waiter *waiter)
 {
 	/* relaxed: the wake has published it, or the task has claimed itself. */
 	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
+}
+
+/* The same as the waiting call returns it. */
+static inline int wait_errno(enum wait_outcome outcome)
+{
+	return outcome == WAIT_WOKEN ? 0 : outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
 }
 
 /*

@@ -325,11 +325,6 @@ static bool carry_out_here(struct pool *pool, struct job *job)
 	}
 }
 
-static int result_of(enum wait_outcome outcome)
-{
-	return outcome == WAIT_WOKEN ? 0 : outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
-}
-
 /* The call waits until a thread is free. */
 static __attribute__((noinline, cold)) void note_full(struct pool *pool, bool tells)
 {
@@ -379,7 +374,7 @@ static int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, int64_t deadli
 	san_forget(&job.edge, sizeof job.edge);
 	if (outcome == WAIT_WOKEN && ret_result)
 		*ret_result = job.result;
-	return result_of(outcome);
+	return wait_errno(outcome);
 }
 
 static int call(struct worker *w, weft_fn *fn, void *arg, int64_t deadline, bool cancellable,

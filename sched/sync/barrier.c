@@ -92,7 +92,7 @@ static int leave_round(struct barrier *b, struct barrier_node *node, enum wait_o
 	if (!node->ended) {
 		sync_remove_locked(&b->queue, &node->n);
 		b->queue.spare--;
-		node->rc = sync_errno(outcome);
+		node->rc = wait_errno(outcome);
 	}
 	sync_unlock(&b->queue.lock);
 	return node->rc;

@@ -127,19 +127,8 @@ static __attribute__((noinline)) int wait_locked(weft_chan *ch, enum weft_op op,
 
 	node.wait = &wait;
 	node.elem = elem;
-	weft__wait_begin(&wait.waiter, deadline == WEFT_FOREVER);
-	chan_enqueue_locked(ch, op, &node);
-	sync_unlock(&ch->lock);
-	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
-	if (outcome != WAIT_WOKEN) {
-		sync_lock(&ch->lock);
-		chan_dequeue_locked(ch, op, &node);
-		sync_unlock(&ch->lock);
-	}
-	edges_waited(&node.edges, outcome == WAIT_WOKEN);
-	if (outcome == WAIT_WOKEN)
-		return node.status;
-	return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+	enum wait_outcome outcome = chan_wait_locked(ch, op, &node, deadline);
+	return outcome == WAIT_WOKEN ? node.status : wait_errno(outcome);
 }
 
 static inline int wait_locked_until(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)

@@ -224,18 +224,9 @@ int weft__chan_big_do(weft_chan *ch, enum weft_op op, void *elem, int64_t deadli
 		sync_unlock(&ch->lock);
 		return -ETIMEDOUT;
 	}
-	weft__wait_begin(&wait.waiter, deadline == WEFT_FOREVER);
-	chan_enqueue_locked(ch, op, &node);
-	sync_unlock(&ch->lock);
-	enum wait_outcome outcome = weft__wait(&wait.waiter, deadline, true);
-	if (outcome != WAIT_WOKEN) {
-		sync_lock(&ch->lock);
-		chan_dequeue_locked(ch, op, &node);
-		sync_unlock(&ch->lock);
-	}
-	edges_waited(&node.edges, outcome == WAIT_WOKEN);
+	enum wait_outcome outcome = chan_wait_locked(ch, op, &node, deadline);
 	if (outcome != WAIT_WOKEN)
-		return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+		return wait_errno(outcome);
 	/* Without a slot the channel may be gone. */
 	return node.slot == CHAN_NO_SLOT ? node.status
 					 : weft__chan_big_copy(ch, op, node.slot, elem);

@@ -117,6 +117,26 @@ static inline void chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct ch
 		queue_remove(queue_of(ch, op), node);
 }
 
+/* Waits with the node, which has .wait and .elem, in the channel. The caller holds the lock, which is
+ * released here. */
+static inline __attribute__((always_inline)) enum wait_outcome
+chan_wait_locked(weft_chan *ch, enum weft_op op, struct chan_node *node, int64_t deadline)
+{
+	struct waiter *waiter = &node->wait->waiter;
+
+	weft__wait_begin(waiter, deadline == WEFT_FOREVER);
+	chan_enqueue_locked(ch, op, node);
+	sync_unlock(&ch->lock);
+	enum wait_outcome outcome = weft__wait(waiter, deadline, true);
+	if (outcome != WAIT_WOKEN) {
+		sync_lock(&ch->lock);
+		chan_dequeue_locked(ch, op, node);
+		sync_unlock(&ch->lock);
+	}
+	edges_waited(&node->edges, outcome == WAIT_WOKEN);
+	return outcome;
+}
+
 /* Takes out and claims the one that waits longest; those that have given up are passed over. */
 static inline struct chan_node *claim_first(struct chan_queue *queue, int status)
 {

@@ -176,7 +176,7 @@ static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const c
 	}
 	san_acquire(m);
 	san_forget(&node, sizeof(node));
-	return sync_errno(outcome);
+	return wait_errno(outcome);
 }
 
 int weft_cond_wait(weft_cond *cond, weft_mutex *mutex)

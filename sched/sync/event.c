@@ -98,7 +98,7 @@ static int wait_for_set(struct event *e, int64_t deadline)
 		weft__wait_abandon(&node.waiter);
 		return set ? 0 : -ETIMEDOUT;
 	}
-	return sync_errno(sync_wait_unlock(&e->queue, &node, deadline, true));
+	return wait_errno(sync_wait_unlock(&e->queue, &node, deadline, true));
 }
 
 int weft_event_wait(weft_event *event)

@@ -85,7 +85,7 @@ static int await_result_unlock(struct group *g, void **ret_result, int64_t deadl
 	enum wait_outcome outcome = group_wait_unlock(g, &g->receivers, &r.node, deadline);
 
 	if (outcome != WAIT_WOKEN)
-		return sync_errno(outcome);
+		return wait_errno(outcome);
 	if (!r.got)
 		return -ECHILD;
 	san_acquire(&r.result);

@@ -55,7 +55,7 @@ static __attribute__((noinline)) int await_place_unlock(struct group *g, int64_t
 		group_unlock(g);
 		return -ETIMEDOUT;
 	}
-	return sync_errno(group_wait_unlock(g, &g->spawners, &node, deadline));
+	return wait_errno(group_wait_unlock(g, &g->spawners, &node, deadline));
 }
 
 /* w: the caller's, or NULL. rt: that of the caller's task, or another one. opt: NULL: none. */

@@ -91,7 +91,7 @@ static int wait_until_open(struct latch *l, int64_t deadline)
 		weft__wait_abandon(&node.waiter);
 		return 0;
 	}
-	return sync_errno(sync_wait_unlock(&l->queue, &node, deadline, true));
+	return wait_errno(sync_wait_unlock(&l->queue, &node, deadline, true));
 }
 
 int weft_latch_wait(weft_latch *latch)

@@ -18,8 +18,6 @@
 #include "sched/core/wait.h"
 #include "sync_lock.h"
 
-#include <errno.h>
-
 struct sync_node {
 	struct waiter waiter;
 
@@ -170,12 +168,6 @@ static inline void sync_settle(struct sync_queue *q)
 		sync_lock(&q->lock);
 		sync_unlock(&q->lock);
 	}
-}
-
-/* What an interrupted wait's caller is told. */
-static inline int sync_errno(enum wait_outcome outcome)
-{
-	return outcome == WAIT_WOKEN ? 0 : outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
 }
 
 #endif

@@ -184,7 +184,7 @@ static int enter_slow(struct rwlock *rw, bool write, uint64_t self, int64_t dead
 		sync_unlock(&rw->queue.lock);
 		sync_wake_all(list);
 	}
-	return sync_errno(outcome);
+	return wait_errno(outcome);
 }
 
 static inline int lock_until(weft_rwlock *rwlock, bool write, int64_t deadline, const char *call)
@@ -461,7 +461,7 @@ static int upgrade_until(struct rwlock *rw, int64_t deadline, const char *call)
 			sync_unlock(&rw->queue.lock);
 			sync_wake_all(list);
 		}
-		rc = sync_errno(outcome);
+		rc = wait_errno(outcome);
 	}
 	if (rc == 0)
 		edges_enter(rw, true);

@@ -336,7 +336,7 @@ static inline __attribute__((always_inline)) int wait_for_any(struct weft_case *
 	struct chan_node *taken = outcome == WAIT_WOKEN ? wait.taken : NULL;
 	dequeue_all(cases, nodes, count, taken);
 	if (!taken)
-		return outcome == WAIT_TIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+		return wait_errno(outcome);
 	if (timers && taken->status == TIMER_RETIMED)
 		return -EAGAIN;
 	unsigned i = ((struct select_node *)taken)->nth;

@@ -202,7 +202,7 @@ static inline __attribute__((always_inline)) int wait_for_counts(struct sem *s, 
 	enum wait_outcome outcome = weft__wait(&node.n.waiter, deadline, true);
 	if (outcome != WAIT_WOKEN)
 		leave_queue(s, &node.n);
-	return sync_errno(outcome);
+	return wait_errno(outcome);
 }
 
 static __attribute__((noinline)) int wait_for_one(struct sem *s, int64_t deadline)

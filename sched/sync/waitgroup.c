@@ -106,7 +106,7 @@ static int wait_until_empty(struct waitgroup *g, int64_t deadline)
 		weft__wait_abandon(&node.waiter);
 		return 0;
 	}
-	return sync_errno(sync_wait_unlock(&g->queue, &node, deadline, true));
+	return wait_errno(sync_wait_unlock(&g->queue, &node, deadline, true));
 }
 
 int weft_waitgroup_wait(weft_waitgroup *wg)
