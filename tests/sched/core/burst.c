@@ -3,7 +3,7 @@
  * After a burst: its stacks are given back, by whoever has nothing else to do, and then nobody does
  * anything any more. So is memory of every kind, as the kernel counts it.
  */
-#include "harness.h"
+#include "crowd.h"
 #include "sched/core/runtime.h"
 #include "tests/src/depot_peek.h"
 
@@ -12,31 +12,12 @@
 #include <malloc.h>
 #include <time.h>
 
-#define BURST 4000
-
-static weft_event gate;
-static weft_latch arrived;
-
-static void *wait_at_the_gate(void *arg)
-{
-	weft_latch_count_down(&arrived, 1);
-	CHECK(weft_event_wait(&gate) == 0);
-	return arg;
-}
-
 static void *burst(void *arg)
 {
-	static weft_task *tasks[BURST];
-	unsigned count = weft_test_scale(BURST);
+	unsigned count = weft_test_scale(CROWD_MAX);
 
-	weft_event_init(&gate);
-	weft_latch_init(&arrived, count);
-	for (unsigned i = 0; i < count; i++)
-		CHECK(weft_spawn(wait_at_the_gate, NULL, &tasks[i]) == 0);
-	CHECK(weft_latch_wait(&arrived) == 0);
-	weft_event_set(&gate);
-	for (unsigned i = 0; i < count; i++)
-		CHECK(weft_join(tasks[i], NULL) == 0);
+	crowd_gather(count, crowd_wait, NULL, NULL);
+	crowd_disperse(count);
 	return arg;
 }
 
@@ -151,27 +132,18 @@ static __attribute__((noinline)) void use_stack(void)
 static void *use_stack_and_wait(void *arg)
 {
 	use_stack();
-	weft_latch_count_down(&arrived, 1);
-	CHECK(weft_event_wait(&gate) == 0);
-	return arg;
+	return crowd_wait(arg);
 }
 
 static void *deep_burst(void *arg)
 {
-	static weft_task *tasks[BURST];
 	struct deep *deep = arg;
 	struct weft_task_options options = {.stack_size = deep->stack_size};
 
 	depth = deep->used;
-	weft_event_init(&gate);
-	weft_latch_init(&arrived, deep->count);
-	for (unsigned i = 0; i < deep->count; i++)
-		CHECK(weft_spawn_with(&options, use_stack_and_wait, NULL, &tasks[i]) == 0);
-	CHECK(weft_latch_wait(&arrived) == 0);
+	crowd_gather(deep->count, use_stack_and_wait, &options, &options);
 	deep->peak = resident();
-	weft_event_set(&gate);
-	for (unsigned i = 0; i < deep->count; i++)
-		CHECK(weft_join(tasks[i], NULL) == 0);
+	crowd_disperse(deep->count);
 	return arg;
 }
 
@@ -197,11 +169,9 @@ static void await_resident(size_t most)
 static void test_memory_of_every_kind_is_given_back(void **state)
 {
 	static struct deep bursts[] = {
-		{1000, 0, 150 << 10, 0},
-		{600, 256 << 10, 200 << 10, 0},
-		{300, 512 << 10, 450 << 10, 0},
-		{150, 1 << 20, 900 << 10, 0},
-		{BURST, 0, 64, 0},
+		{1000, 0, 150 << 10, 0},        {600, 256 << 10, 200 << 10, 0},
+		{300, 512 << 10, 450 << 10, 0}, {150, 1 << 20, 900 << 10, 0},
+		{CROWD_MAX, 0, 64, 0},
 	};
 	weft_task *task;
 

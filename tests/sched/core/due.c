@@ -72,33 +72,11 @@ static void chain(void)
 	CHECK(weft_spawn(spawn_a_successor, NULL, NULL) == 0);
 }
 
-static struct parker ping, pong;
-
-static void *play_ping(void *arg)
-{
-	while (go_on()) {
-		unpark(&pong);
-		park(&ping);
-	}
-	unpark(&pong);
-	return arg;
-}
-
-static void *play_pong(void *arg)
-{
-	while (go_on()) {
-		park(&pong);
-		unpark(&ping);
-	}
-	unpark(&ping);
-	return arg;
-}
-
 static void pair(void)
 {
-	ping = pong = (struct parker)PARKER_INIT;
-	CHECK(weft_spawn(play_ping, NULL, NULL) == 0);
-	CHECK(weft_spawn(play_pong, NULL, NULL) == 0);
+	static struct pair pair;
+
+	CHECK(pair_spawn(&pair, go_on));
 }
 
 static void *spawn_and_join(void *arg)

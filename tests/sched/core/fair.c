@@ -78,35 +78,13 @@ static void *yield_on(void *arg)
 	return arg;
 }
 
-static struct parker ping, pong;
-
-static void *play_ping(void *arg)
-{
-	while (go_on()) {
-		unpark(&pong);
-		park(&ping);
-	}
-	unpark(&pong);
-	return arg;
-}
-
-static void *play_pong(void *arg)
-{
-	while (go_on()) {
-		park(&pong);
-		unpark(&ping);
-	}
-	unpark(&ping);
-	return arg;
-}
+static struct pair pair;
 
 static void *yield_beside_a_pair(void *arg)
 {
 	shift(arg);
-	ping = pong = (struct parker)PARKER_INIT;
 	SET(busy, true);
-	CHECK(weft_spawn(play_ping, NULL, NULL) == 0);
-	CHECK(weft_spawn(play_pong, NULL, NULL) == 0);
+	CHECK(pair_spawn(&pair, go_on));
 	weft_yield();
 	weft_yield();
 	become_runnable();
@@ -124,10 +102,8 @@ static void test_a_pair_that_talks_leaves_turns_to_the_ring(void **state)
 static void *spawn_beside_a_pair(void *arg)
 {
 	shift(arg);
-	ping = pong = (struct parker)PARKER_INIT;
 	SET(busy, true);
-	CHECK(weft_spawn(play_ping, NULL, NULL) == 0);
-	CHECK(weft_spawn(play_pong, NULL, NULL) == 0);
+	CHECK(pair_spawn(&pair, go_on));
 	weft_yield();
 	weft_yield();
 	become_runnable();

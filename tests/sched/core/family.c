@@ -3,9 +3,8 @@
  * Cancellation reaches forks: those that wait, those that look, those that are forked later; at once,
  * wherever the cancelled task itself is; and nobody else.
  */
-#include "harness.h"
+#include "moments.h"
 
-#include <pthread.h>
 #include <weft/blocking.h>
 #include <weft/sync.h>
 
@@ -280,41 +279,10 @@ static void *wait_now_and_then(void *arg)
 	return NULL;
 }
 
-static void *cancel_soon(void *arg)
-{
-	weft_runtime *rt = arg;
-
-	for (unsigned round = 0; round < weft_test_scale(400); round++) {
-		weft_task *tasks[4];
-
-		for (unsigned i = 0; i < 4; i++)
-			if (!CHECK(weft_submit(rt, wait_now_and_then, (void *)3, &tasks[i]) == 0))
-				return NULL;
-		for (unsigned i = 0; i < 4; i++) {
-			if (round % 4 > 0)
-				weft_sleep(round % 4 * 7000);
-			CHECK(weft_cancel(tasks[i]) == 0);
-		}
-		for (unsigned i = 0; i < 4; i++)
-			CHECK(weft_join(tasks[i], NULL) == 0);
-	}
-	return NULL;
-}
-
 static void test_at_every_moment(void **state)
 {
 	(void)state;
-	for (unsigned workers = 1; workers <= 3; workers++) {
-		weft_runtime *rt = assert_create(workers);
-		pthread_t threads[2];
-
-		for (unsigned i = 0; i < 2; i++)
-			assert_int_equal(pthread_create(&threads[i], NULL, cancel_soon, rt), 0);
-		for (unsigned i = 0; i < 2; i++)
-			pthread_join(threads[i], NULL);
-		assert_int_equal(weft_runtime_destroy(rt), 0);
-		assert_int_equal(checks_failed(), 0);
-	}
+	assert_they_end_at_every_moment(wait_now_and_then, weft_test_scale(400), 1);
 }
 
 int main(void)

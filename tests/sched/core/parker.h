@@ -9,6 +9,7 @@
 #include "src/sanitizer.h"
 
 #include <weft/base.h>
+#include <weft/task.h>
 
 struct parker {
 	struct weft__lock lock;
@@ -79,6 +80,43 @@ static inline void unpark(struct parker *p)
 	parker_unlock(p);
 	if (wake)
 		weft__wait_wake(wakeup);
+}
+
+/* Two tasks that wake each other as long as `goes_on` says so. */
+struct pair {
+	struct parker ping, pong;
+	bool (*goes_on)(void);
+};
+
+static inline void *pair_ping(void *arg)
+{
+	struct pair *pair = arg;
+
+	while (pair->goes_on()) {
+		unpark(&pair->pong);
+		park(&pair->ping);
+	}
+	unpark(&pair->pong);
+	return arg;
+}
+
+static inline void *pair_pong(void *arg)
+{
+	struct pair *pair = arg;
+
+	while (pair->goes_on()) {
+		park(&pair->pong);
+		unpark(&pair->ping);
+	}
+	unpark(&pair->ping);
+	return arg;
+}
+
+/* Spawns them, detached. false: they could not be. */
+static inline bool pair_spawn(struct pair *pair, bool (*goes_on)(void))
+{
+	*pair = (struct pair){PARKER_INIT, PARKER_INIT, goes_on};
+	return weft_spawn(pair_ping, pair, NULL) == 0 && weft_spawn(pair_pong, pair, NULL) == 0;
 }
 
 #endif

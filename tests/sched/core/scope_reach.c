@@ -3,9 +3,8 @@
  * What a scope cancels besides its own task: the forks, ranges and groups that belong to it, those
  * that wait and those that compute, at once, wherever the task is. And nobody else.
  */
-#include "harness.h"
+#include "moments.h"
 
-#include <pthread.h>
 #include <weft/blocking.h>
 #include <weft/scope.h>
 #include <weft/sync.h>
@@ -398,41 +397,10 @@ static void *live_in_scopes(void *arg)
 	return NULL;
 }
 
-static void *cancel_soon(void *arg)
-{
-	weft_runtime *rt = arg;
-
-	for (unsigned round = 0; round < weft_test_scale(300); round++) {
-		weft_task *tasks[4];
-
-		for (unsigned i = 0; i < 4; i++)
-			if (!CHECK(weft_submit(rt, live_in_scopes, (void *)3, &tasks[i]) == 0))
-				return NULL;
-		for (unsigned i = 0; i < 4; i++) {
-			if (round % 4 > 0)
-				weft_sleep(round % 4 * 7000);
-			CHECK(round % 2 || weft_cancel(tasks[i]) == 0);
-		}
-		for (unsigned i = 0; i < 4; i++)
-			CHECK(weft_join(tasks[i], NULL) == 0);
-	}
-	return NULL;
-}
-
 static void test_at_every_moment(void **state)
 {
 	(void)state;
-	for (unsigned workers = 1; workers <= 3; workers++) {
-		weft_runtime *rt = assert_create(workers);
-		pthread_t threads[2];
-
-		for (unsigned i = 0; i < 2; i++)
-			assert_int_equal(pthread_create(&threads[i], NULL, cancel_soon, rt), 0);
-		for (unsigned i = 0; i < 2; i++)
-			pthread_join(threads[i], NULL);
-		assert_int_equal(weft_runtime_destroy(rt), 0);
-		assert_int_equal(checks_failed(), 0);
-	}
+	assert_they_end_at_every_moment(live_in_scopes, weft_test_scale(300), 2);
 }
 
 int main(void)

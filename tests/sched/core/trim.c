@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* weft_trim() gives back what is free, at once: stacks of pools and depots, what workers keep, and
  * what the calling thread keeps, control blocks. */
-#include "harness.h"
+#include "crowd.h"
 #include "sched/core/runtime.h"
 #include "tests/src/depot_peek.h"
 
@@ -9,32 +9,14 @@
 
 #define BURST 500
 
-static weft_event gate;
-static weft_latch arrived;
-
-static void *wait_at_the_gate(void *arg)
-{
-	weft_latch_count_down(&arrived, 1);
-	CHECK(weft_event_wait(&gate) == 0);
-	return arg;
-}
-
 /* Half of them with stacks of uncommon size. */
 static void *burst(void *arg)
 {
-	static weft_task *tasks[BURST];
 	struct weft_task_options large = {.stack_size = (size_t)400 << 10};
 	unsigned count = weft_test_scale(BURST);
 
-	weft_event_init(&gate);
-	weft_latch_init(&arrived, count);
-	for (unsigned i = 0; i < count; i++)
-		CHECK(weft_spawn_with(i % 2 ? &large : NULL, wait_at_the_gate, NULL, &tasks[i]) ==
-		      0);
-	CHECK(weft_latch_wait(&arrived) == 0);
-	weft_event_set(&gate);
-	for (unsigned i = 0; i < count; i++)
-		CHECK(weft_join(tasks[i], NULL) == 0);
+	crowd_gather(count, crowd_wait, NULL, &large);
+	crowd_disperse(count);
 	return arg;
 }
 
@@ -73,7 +55,7 @@ static void test_workers_give_back_what_they_keep(void **state)
 		assert_int_equal(weft_trim(), 0);
 		await_nothing_free(1);
 		/* They sleep, and keep nothing: one that is woken takes a new stack. */
-		assert_int_equal(weft_submit(rt, give_back, &gate, &task), 0);
+		assert_int_equal(weft_submit(rt, give_back, &crowd_gate, &task), 0);
 		assert_int_equal(weft_join(task, NULL), 0);
 		assert_int_equal(weft_trim(), 0);
 		await_nothing_free(1);

@@ -5,6 +5,7 @@
 #include "sched/queue/deque.h"
 
 #include "crew.h"
+#include "resident.h"
 #include "tests/scale.h"
 
 #include <errno.h>
@@ -384,17 +385,10 @@ static void test_deque_pop_if_and_thieves_take_each_fork_once(void **state)
 static size_t resident_pages(struct weft__deque *d)
 {
 	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_relaxed);
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+	size_t count = 0;
 
-	for (; buffer; buffer = buffer->older) {
-		uintptr_t begin = ((uintptr_t)buffer->slots + page - 1) & ~(page - 1);
-		uintptr_t end = (uintptr_t)&buffer->slots[buffer->mask + 1] & ~(page - 1);
-		for (; begin < end; begin += page) {
-			unsigned char is = 0;
-			mincore((void *)begin, page, &is);
-			count += is & 1;
-		}
-	}
+	for (; buffer; buffer = buffer->older)
+		count += resident_pages_of(buffer->slots, &buffer->slots[buffer->mask + 1]);
 	return count;
 }
 

@@ -6,6 +6,7 @@
 #include "sched/queue/ring.h"
 
 #include "crew.h"
+#include "resident.h"
 #include "sched/os/cpu_relax.h"
 #include "tests/scale.h"
 
@@ -336,17 +337,10 @@ static void test_ring_elements_are_taken_once_with_symmetric_fences(void **state
 static size_t resident_pages(struct weft__ring *r)
 {
 	struct weft__ring_buffer *buffer = atomic_load_explicit(&r->buffer, memory_order_relaxed);
-	size_t page = (size_t)sysconf(_SC_PAGESIZE), count = 0;
+	size_t count = 0;
 
-	for (; buffer; buffer = buffer->older) {
-		uintptr_t begin = ((uintptr_t)buffer->slots + page - 1) & ~(page - 1);
-		uintptr_t end = (uintptr_t)&buffer->slots[buffer->mask + 1] & ~(page - 1);
-		for (; begin < end; begin += page) {
-			unsigned char is = 0;
-			mincore((void *)begin, page, &is);
-			count += is & 1;
-		}
-	}
+	for (; buffer; buffer = buffer->older)
+		count += resident_pages_of(buffer->slots, &buffer->slots[buffer->mask + 1]);
 	return count;
 }
 

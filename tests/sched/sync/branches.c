@@ -3,7 +3,7 @@
  * Cancellation reaches the groups that a task has begun, at once, wherever the task is; those that
  * the members have begun, and so on; and no others.
  */
-#include "tests/sched/core/harness.h"
+#include "tests/sched/core/moments.h"
 
 #include "sched/core/family.h"
 
@@ -350,41 +350,10 @@ static void *live(void *arg)
 	return NULL; /* without weft_group_fini(): it has waited */
 }
 
-static void *cancel_soon(void *arg)
-{
-	weft_runtime *rt = arg;
-
-	for (unsigned round = 0; round < weft_test_scale(400); round++) {
-		weft_task *tasks[4];
-
-		for (unsigned i = 0; i < 4; i++)
-			if (!CHECK(weft_submit(rt, live, (void *)3, &tasks[i]) == 0))
-				return NULL;
-		for (unsigned i = 0; i < 4; i++) {
-			if (round % 4 > 0)
-				weft_sleep(round % 4 * 7000);
-			CHECK(weft_cancel(tasks[i]) == 0);
-		}
-		for (unsigned i = 0; i < 4; i++)
-			CHECK(weft_join(tasks[i], NULL) == 0);
-	}
-	return NULL;
-}
-
 static void test_at_every_moment(void **state)
 {
 	(void)state;
-	for (unsigned workers = 1; workers <= 3; workers++) {
-		weft_runtime *rt = assert_create(workers);
-		pthread_t threads[2];
-
-		for (unsigned i = 0; i < 2; i++)
-			assert_int_equal(pthread_create(&threads[i], NULL, cancel_soon, rt), 0);
-		for (unsigned i = 0; i < 2; i++)
-			pthread_join(threads[i], NULL);
-		assert_int_equal(weft_runtime_destroy(rt), 0);
-		assert_int_equal(checks_failed(), 0);
-	}
+	assert_they_end_at_every_moment(live, weft_test_scale(400), 1);
 }
 
 int main(void)
