@@ -117,7 +117,7 @@ static inline bool take_child(struct worker *w, struct task *t)
 	/* relaxed: for misuse only. */
 	return weft__next_pick(w) % WEFT__LEADER_EVERY != 0 && !is_due(w->rt) &&
 	       !chaos_at(w, CHAOS_ORDER) && weft__nothing_ready(w) && w->idle_coros &&
-	       !task_reserve(t) &&
+	       !task_reserve_at_any_time(t) &&
 	       atomic_load_explicit(&t->join, memory_order_relaxed) == JOIN_NOBODY &&
 	       weft__deque_pop_if(&w->deque, t);
 }

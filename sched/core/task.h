@@ -286,6 +286,15 @@ static inline struct reserve *task_reserve(const struct task *t)
 	return extra ? ((struct task_cold *)extra)->reserve : NULL;
 }
 
+/* The same of a task that may have begun, and then keeps something where others have the cold part. By
+ * who has its handle. */
+static inline struct reserve *task_reserve_at_any_time(const struct task *t)
+{
+	const struct task_cold *cold = task_cold(t);
+
+	return cold ? cold->reserve : NULL;
+}
+
 static inline const char *task_name(const struct task *t)
 {
 	const struct task_cold *cold = task_cold(t);

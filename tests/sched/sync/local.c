@@ -513,6 +513,50 @@ static void test_values_and_scopes_leave_the_name(void **state)
 	assert_run(2, spawn_named, NULL);
 }
 
+/* Holds a value, and ends once it is joined, or nearly. */
+static void *hold_a_value(void *arg)
+{
+	weft_local key;
+
+	CHECK(weft_local_create(NULL, &key) == 0);
+	CHECK(weft_local_set(key, &key) == 0);
+	CHECK(weft_event_wait(arg) == 0);
+	CHECK(weft_local_get(key) == &key);
+	CHECK(weft_local_delete(key) == 0);
+	return NULL;
+}
+
+static void *set_event(void *event)
+{
+	weft_event_set(event);
+	return NULL;
+}
+
+/* The join looks whether the task has yet to start. What a task keeps while it runs is no business of
+ * the joiner's: the sanitizers see it where it looks. */
+static void *join_a_holder(void *arg)
+{
+	const struct weft_task_options named = {.name = "holder"};
+	weft_event event;
+	weft_task *task;
+
+	for (unsigned round = 0; round < 4; round++) { /* with stacks at hand */
+		weft_event_init(&event);
+		CHECK(weft_spawn_with(round % 2 ? &named : NULL, hold_a_value, &event, &task) == 0);
+		weft_yield(); /* it starts, and waits */
+		CHECK(weft_spawn(set_event, &event, NULL) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+		weft_event_fini(&event);
+	}
+	return arg;
+}
+
+static void test_a_join_looks_at_no_values(void **state)
+{
+	(void)state;
+	assert_run(1, join_a_holder, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -525,6 +569,7 @@ int main(void)
 		cmocka_unit_test(test_destructors_of_a_cancelled_task_may_wait),
 		cmocka_unit_test(test_deleted_keys),
 		cmocka_unit_test(test_values_and_scopes_leave_the_name),
+		cmocka_unit_test(test_a_join_looks_at_no_values),
 		cmocka_unit_test(test_outside_of_tasks_and_limits),
 	};
 
