@@ -64,8 +64,8 @@ typedef void weft_worker_fn(int worker, void *arg);
  * Hooks. Each worker's thread calls worker_start() before its first task, and worker_stop() after
  * its last one. It calls worker_sleep() when it has found nothing to do and is about to sleep, and
  * worker_wake() after each sleep. They set up and take down the state that libraries keep for a
- * thread: the current GPU, an allocator's arena, a NUMA policy. Worker 0 of weft_run() is the calling thread, and
- * calls them too; the threads of weft_blocking() do not. A worker that was removed by
+ * thread: the current GPU, an allocator's arena, a NUMA policy. Worker 0 of weft_run() is the calling
+ * thread, and calls them too; the threads of weft_blocking() do not. A worker that was removed by
  * weft_runtime_set_workers() and added again has a new thread. A runtime that could not be created
  * may have started and stopped some workers.
  *
@@ -75,6 +75,9 @@ typedef void weft_worker_fn(int worker, void *arg);
  * call weft_run(), worker_stop() must not hand tasks to its runtime, and no C++ exception may leave a
  * hook. While it runs, tasks wait for the worker unless another one takes them, so it should be short.
  * errno is restored after it, and tasks do not see changes that it makes to the floating-point modes.
+ *
+ * Everything before the creation of the runtime happens before each hook, and everything in the hooks
+ * before the return of weft_run() or weft_runtime_destroy().
  */
 struct weft_runtime_options {
 	/* 1 to 1024 threads (WEFT_WORKERS; default: the CPUs this process may use) */

@@ -2,6 +2,7 @@
 #include "hooks.h"
 
 #include "runtime.h"
+#include "src/sanitizer.h"
 #include "unwind.h"
 
 __attribute__((cold, noinline)) void weft__call_hook(struct worker *w, weft_worker_fn *fn)
@@ -14,7 +15,9 @@ __attribute__((cold, noinline)) void weft__call_hook(struct worker *w, weft_work
 	weft__worker_set(NULL, false);
 	weft__serve(w->rt);
 	WEFT__NO_EXCEPTION_LEAVES();
+	san_acquire(&w->rt->hooks.start);
 	fn(w->id, w->rt->hooks.arg);
+	san_release(&w->rt->hooks.stop);
 	weft__serve(served);
 	if (is_worker)
 		weft__worker_appear(w);

@@ -18,7 +18,13 @@
 
 struct worker;
 
-/* Immutable. Those that are NULL are not called. */
+/*
+ * Everything before the creation of the runtime happens before each hook, and each hook before the
+ * return of weft_run() or weft_runtime_destroy(). (To ThreadSanitizer the addresses of `start` and
+ * `stop` stand for the two edges. There is none between hooks of different workers.)
+ *
+ * Immutable. Those that are NULL are not called.
+ */
 struct hooks {
 	weft_worker_fn *start, *stop, *sleep, *wake;
 	void *arg;

@@ -34,6 +34,9 @@ static void runtime_free(struct weft_runtime *rt)
 	}
 	san_ignore_begin(); /* all of it is ours; the threads' ends order nobody */
 	weft__workers_join(rt);
+	san_ignore_end();
+	san_acquire(&rt->hooks.stop);
+	san_ignore_begin();
 	weft__depot_fini(&rt->depot);
 	weft__reserve_fini(rt);
 	weft__task_pool_fini(&rt->outside_tasks);
@@ -70,6 +73,7 @@ static int runtime_new(const struct weft_runtime_options *opt, bool borrowed, we
 			.wake = opt->worker_wake,
 			.arg = opt->worker_arg,
 		};
+	san_release(&rt->hooks.start);
 	weft__stack_guard_insist(rt->config.guard_always);
 	rc = weft__process_enter();
 	if (rc < 0)
