@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Something that each worker's thread needs once, such as a library's state for a thread. Code that
- * uses it takes its address anew after each call that may suspend.
+ * Something to do in each worker's thread when it starts and when it ends: here counters without
+ * contention, one for each worker, which are added up at the end.
  *
- * Go:     has none (runtime.LockOSThread in a goroutine for each thread)
+ * Go:     has none (a goroutine for each thread, with runtime.LockOSThread)
  * tokio:  Builder::on_thread_start(...), on_thread_stop(...), on_thread_park(...)
  */
 #include "../example.h"
@@ -12,40 +12,38 @@
 
 #include <stdatomic.h>
 
-enum { WORKERS = 3, TASKS = 100 };
+enum { WORKERS = 3, TASKS = 100, ROUNDS = 10 };
 
-static _Thread_local char *scratch; /* of this thread */
-static atomic_int started, stopped;
+struct totals {
+	atomic_int started, stopped, counted;
+};
 
-static void start(int worker, void *size)
+static struct {
+	_Alignas(64) atomic_int count; /* a cache line for each worker */
+} counters[WORKERS];
+
+static void start(int worker, void *arg)
 {
-	(void)worker;
-	scratch = malloc(*(size_t *)size);
-	CHECK(scratch != NULL);
-	atomic_fetch_add(&started, 1);
+	struct totals *totals = arg;
+
+	CHECK(worker >= 0 && worker < WORKERS);
+	atomic_store(&counters[worker].count, 0);
+	atomic_fetch_add(&totals->started, 1);
 }
 
-static void stop(int worker, void *size)
+static void stop(int worker, void *arg)
 {
-	(void)worker;
-	(void)size;
-	free(scratch);
-	scratch = NULL;
-	atomic_fetch_add(&stopped, 1);
-}
+	struct totals *totals = arg;
 
-/* Its own function, never inlined, and without a call that may suspend: so the thread cannot change
- * while it runs. */
-__attribute__((noinline)) static size_t use_scratch(int n)
-{
-	return (size_t)snprintf(scratch, 16, "%d", n);
+	atomic_fetch_add(&totals->counted, atomic_load(&counters[worker].count));
+	atomic_fetch_add(&totals->stopped, 1);
 }
 
 static void *work(void *arg)
 {
-	for (int i = 0; i < 10; i++) {
-		CHECK(use_scratch(100 + i) == 3);
-		weft_yield(); /* perhaps another thread from here on */
+	for (int i = 0; i < ROUNDS; i++) {
+		atomic_fetch_add(&counters[weft_worker_id()].count, 1);
+		weft_yield(); /* perhaps another worker from here on */
 	}
 	return arg;
 }
@@ -59,14 +57,15 @@ static void *run(void *arg)
 
 int main(void)
 {
-	size_t size = 1024;
+	struct totals totals = {0};
 	struct weft_runtime_options options = {.workers = WORKERS,
 					       .worker_start = start,
 					       .worker_stop = stop,
-					       .worker_arg = &size};
+					       .worker_arg = &totals};
 
 	CHECK(weft_run_with(&options, run, NULL, NULL) == 0);
-	printf("%d workers started and stopped\n", atomic_load(&started));
-	CHECK(atomic_load(&started) == WORKERS && atomic_load(&stopped) == WORKERS);
+	CHECK(totals.started == WORKERS && totals.stopped == WORKERS);
+	CHECK(totals.counted == TASKS * ROUNDS);
+	printf("%d rounds on %d workers\n", totals.counted, WORKERS);
 	return EXIT_SUCCESS;
 }
