@@ -145,6 +145,26 @@ static void pass_results(void)
 	weft_group_fini(&g);
 }
 
+/* The deadline of a scope is kept whatever is refused: it reaches a wait, a fork and a group. */
+static void cut_short(void)
+{
+	weft_forked fork;
+	weft_group g;
+	weft_scope s;
+
+	weft_scope_begin(&s, weft_after(SHORTLY));
+	weft_group_init(&g);
+	CALL(MAY_LACK_MEMORY, weft_group_spawn(&g, sleep_until_cancelled, NULL));
+	weft_fork(&fork, sleep_until_cancelled, NULL);
+	MUST(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	weft_fork_join(&fork);
+	int rc = weft_group_wait(&g);
+	MUST(rc == 0 || rc == -ECANCELED);
+	weft_group_fini(&g);
+	MUST(weft_scope_end(&s) == -ETIMEDOUT);
+	MUST(!weft_cancelled());
+}
+
 static void *sync_main(void *arg)
 {
 	struct shared *s = arg;
@@ -161,6 +181,7 @@ static void *sync_main(void *arg)
 	MUST(weft_group_wait(&failing) == -EIO);
 	weft_group_fini(&failing);
 	pass_results();
+	cut_short();
 	MUST(weft_latch_wait(&s->latch) == 0);
 	weft_event_set(&s->event);
 	MUST(weft_group_wait(&crew) == 0);
