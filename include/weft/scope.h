@@ -21,7 +21,9 @@
  *
  * A task that computes learns of a deadline by weft_cancelled(), which looks at the clock in a scope.
  *
- * A plain thread cannot be cancelled, and cannot begin a scope.
+ * A plain thread may have scopes as well. They cut its own waits short. What it forks in a scope runs at
+ * once, in the scope. A group is cancelled while the thread waits for it. If the thread calls weft_run()
+ * in a scope, the tasks of that runtime are not in the scope.
  */
 #ifndef WEFT_SCOPE_H
 #define WEFT_SCOPE_H
@@ -42,9 +44,10 @@ typedef struct weft_scope {
  * @deadline  when the scope is cancelled. WEFT_FOREVER: only weft_scope_cancel() cancels it. If the
  *            deadline has passed already, the scope is cancelled from the start.
  *
- * From a task. Does not suspend, and cannot fail.
+ * From any thread or task. Does not suspend, and cannot fail.
  *
- * Misuse. On a plain thread, and with NULL, the call aborts with one line.
+ * Misuse. With NULL the call aborts with one line. A generator (coro.h) must not yield in a scope that it
+ * has begun, which is not noticed.
  */
 WEFT_API void weft_scope_begin(weft_scope *s, int64_t deadline);
 
@@ -63,10 +66,11 @@ WEFT_API void weft_scope_cancel(weft_scope *s);
  * The task must have joined all forks that it has made in the scope. A group that was begun in it
  * belongs to nobody from now on; wait for it before.
  *
- * From the task that has begun the scope, which must be the innermost one. Does not suspend.
+ * From the task or thread that has begun the scope, which must be the innermost one. Does not suspend.
  *
- * Misuse. A scope that is not the innermost one of the calling task aborts with one line, and so
- * does a task, or a fork, that returns from its function inside a scope.
+ * Misuse. A scope that is not the innermost one of the caller aborts with one line, and so does a
+ * task, a fork or a blocking call that returns from its function inside a scope. A thread that ends
+ * inside a scope is not noticed.
  *
  * Returns 0 (nothing has cut the scope short), or:
  *   -ETIMEDOUT  its deadline has cut it short

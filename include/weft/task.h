@@ -134,12 +134,12 @@ WEFT_API const char *weft_task_name(const weft_task *task);
  */
 WEFT_API int weft_cancel(weft_task *task);
 
-/* Whether the calling task has been asked to stop, in masked regions too. false outside of a
- * task. */
+/* Whether the calling task has been asked to stop, or the scope in which it is (scope.h), in masked
+ * regions too. false outside of a task, except in a scope. */
 WEFT_API bool weft_cancelled(void);
 
 /* Begin and end a masked region, in which the calling task's waits are no cancellation points.
- * Regions nest. Outside of a task the calls do nothing. */
+ * Regions nest. On a plain thread they matter in a scope only (scope.h). */
 WEFT_API void weft_cancel_mask(void);
 WEFT_API void weft_cancel_unmask(void);
 

@@ -219,7 +219,7 @@ bool weft_cancelled(void)
 	struct worker *w = weft__worker();
 
 	if (!w)
-		return false;
+		return weft__thread_cancelled();
 	/* If every worker computes, nobody else looks. */
 	if (__builtin_expect(is_due(w->rt), 0))
 		weft__scopes_expire(w);
@@ -239,8 +239,10 @@ void weft_cancel_mask(void)
 {
 	struct worker *w = weft__worker();
 
-	if (!w)
+	if (!w) {
+		weft__thread_scopes()->mask++;
 		return;
+	}
 	if (w->task->mask == UINT16_MAX)
 		mask_misuse(w->task, "weft_cancel_mask", "nests regions too deep");
 	w->task->mask++;
@@ -250,8 +252,10 @@ void weft_cancel_unmask(void)
 {
 	struct worker *w = weft__worker();
 
-	if (!w)
+	if (!w) {
+		weft__thread_scopes()->mask -= weft__thread_scopes()->mask > 0;
 		return;
+	}
 	if (w->task->mask == 0)
 		mask_misuse(w->task, "weft_cancel_unmask", "is in no masked region");
 	w->task->mask--;

@@ -91,7 +91,7 @@ void weft__family_enter(struct worker *w, struct task *t)
 	uint32_t reached = CANCEL_REACHED;
 
 	/* By this its end, if it runs as a call, finds that it has to leave. */
-	if (t->home == TASK_NO_HOME)
+	if (w && t->home == TASK_NO_HOME)
 		t->home = w->id;
 	weft__family_lock(root);
 	for (struct task *a = t; a; a = family_parent(a)) {
@@ -113,7 +113,7 @@ void weft__family_enter(struct worker *w, struct task *t)
 static void enter_running(struct worker *w, struct task *t)
 {
 	weft__family_enter(w, t);
-	if (w->timer_armed)
+	if (w && w->timer_armed)
 		weft__announce_timer(w);
 }
 

@@ -8,8 +8,8 @@
 
 #include <errno.h>
 
-static _Noreturn __attribute__((cold)) void misuse(const char *call, const void *scope,
-						   const char *what)
+__attribute__((cold)) _Noreturn void weft__scope_misuse(const char *call, const void *scope,
+							const char *what)
 {
 	char caller[WEFT__TASK_TEXT] = "a thread outside of tasks";
 	const struct worker *w = weft__worker();
@@ -27,24 +27,38 @@ void weft__end_in_scope(struct task *t)
 	weft__fatal("weft_scope_begin: %s returns in a scope that has not ended", task);
 }
 
-void weft_scope_begin(weft_scope *scope, int64_t deadline)
+static inline void scope_init(struct scope *s, int64_t deadline)
 {
-	struct worker *w = weft__worker();
-	struct scope *s = (struct scope *)scope;
-
-	if (__builtin_expect(!s || !w, 0))
-		misuse("weft_scope_begin", s, s ? "would be a plain thread's" : "is NULL");
-	struct task *parent = w->task, *t = &s->fork.task;
-	/* Where the outer one's comes first, or with it, the inner one's would never be the reason. */
-	if (parent->flags & TASK_SCOPE && scope_of_task(parent)->deadline <= deadline)
-		deadline = WEFT_FOREVER;
 	s->timer.timers = NULL;
 	s->deadline = deadline;
 	/* relaxed, all: who sees the scope got it from its task, or through the family's lock. */
 	atomic_store_explicit(&s->firing, false, memory_order_relaxed);
 	s->timed_out = false;
 	atomic_store_explicit(&s->number, 0, memory_order_relaxed);
+}
 
+/* Why the waits were cut short, if they were. */
+static inline int reason(const struct scope *s, bool cut)
+{
+	return !cut ? 0 : s->timed_out ? -ETIMEDOUT : -ECANCELED;
+}
+
+void weft_scope_begin(weft_scope *scope, int64_t deadline)
+{
+	struct worker *w = weft__worker();
+	struct scope *s = (struct scope *)scope;
+
+	if (__builtin_expect(!s, 0))
+		weft__scope_misuse("weft_scope_begin", s, "is NULL");
+	if (__builtin_expect(!w, 0)) {
+		weft__thread_scope_begin(s, deadline);
+		return;
+	}
+	struct task *parent = w->task, *t = &s->fork.task;
+	/* Where the outer one's comes first, or with it, the inner one's would never be the reason. */
+	if (parent->flags & TASK_SCOPE && scope_of_task(parent)->deadline <= deadline)
+		deadline = WEFT_FOREVER;
+	scope_init(s, deadline);
 	task_init(t, parent->rt, parent->fn, parent->value, JOIN_NOBODY,
 		  TASK_FORK | TASK_SCOPE | (parent->flags & TASK_MEMBER));
 	t->pin = parent->pin;
@@ -68,14 +82,15 @@ static void forget_deadline(struct scope *s)
 		weft__pause(looks);
 }
 
-static _Noreturn __attribute__((cold)) void misuse_at_end(const struct scope *s)
+/* innermost: what the caller runs. */
+static _Noreturn __attribute__((cold)) void misuse_at_end(struct task *innermost,
+							  const struct scope *s)
 {
-	const struct worker *w = weft__worker();
-
-	for (struct task *t = w ? w->task : NULL; t && t->flags & TASK_SCOPE; t = family_parent(t))
+	for (struct task *t = innermost; t && t->flags & TASK_SCOPE; t = family_parent(t))
 		if (scope_of_task(t) == s)
-			misuse("weft_scope_end", s, "has an inner one that has not ended");
-	misuse("weft_scope_end", s, "is none of the caller's, or has ended");
+			weft__scope_misuse("weft_scope_end", s,
+					   "has an inner one that has not ended");
+	weft__scope_misuse("weft_scope_end", s, "is none of the caller's, or has ended");
 }
 
 int weft_scope_end(weft_scope *scope)
@@ -84,8 +99,10 @@ int weft_scope_end(weft_scope *scope)
 	struct scope *s = (struct scope *)scope;
 	struct task *t = &s->fork.task;
 
-	if (__builtin_expect(!s || !w || w->task != t, 0))
-		misuse_at_end(s);
+	if (__builtin_expect(!w, 0))
+		return weft__thread_scope_end(s);
+	if (__builtin_expect(!s || w->task != t, 0))
+		misuse_at_end(w->task, s);
 	struct task *parent = family_parent(t);
 	if (s->timer.timers)
 		forget_deadline(s);
@@ -104,7 +121,7 @@ int weft_scope_end(weft_scope *scope)
 		parent->home = t->home;
 	w->task = parent;
 	w->inline_span = 0; /* the next join looks whether its fork was made in here (fork.c) */
-	int rc = !cut ? 0 : s->timed_out ? -ETIMEDOUT : -ECANCELED;
+	int rc = reason(s, cut);
 	san_forget(s, sizeof *s);
 	return rc;
 }
@@ -194,4 +211,77 @@ void weft__scopes_expire(struct worker *w)
 
 	for (unsigned i = 0; i < count; i++)
 		weft__scopes_expire_of(w, &rt->records[i]->scopes, now);
+}
+
+/* On threads that are no workers. */
+
+void weft__thread_scope_begin(struct scope *s, int64_t deadline)
+{
+	struct thread_scopes *scopes = weft__thread_scopes();
+	struct scope *outer = scopes->innermost;
+	struct task *t = &s->fork.task;
+
+	if (outer && outer->deadline <= deadline)
+		deadline = WEFT_FOREVER;
+	scope_init(s, deadline);
+	/* The outermost one is a root. */
+	task_init(t, NULL, NULL, NULL, JOIN_NOBODY, TASK_SCOPE | (outer ? TASK_FORK : 0));
+	/* relaxed: as in scope_init(). */
+	if (outer)
+		atomic_store_explicit(&t->family, (uintptr_t)&outer->fork.task,
+				      memory_order_relaxed);
+	scopes->innermost = s;
+}
+
+int weft__thread_scope_end(struct scope *s)
+{
+	struct thread_scopes *scopes = weft__thread_scopes();
+	struct scope *innermost = scopes->innermost;
+	struct task *t = &s->fork.task;
+
+	if (!s || innermost != s)
+		misuse_at_end(innermost ? &innermost->fork.task : NULL, s);
+	struct task *outer = family_parent(t);
+	bool cut = weft__family_cancelled(NULL, t, false);
+	if (family_listed(t))
+		weft__family_leave(t);
+	scopes->innermost = outer ? scope_of_task(outer) : NULL;
+	int rc = reason(s, cut);
+	san_forget(s, sizeof *s);
+	return rc;
+}
+
+struct scope *weft__thread_scope_to_end(void)
+{
+	struct scope *first = NULL;
+
+	for (struct scope *s = weft__thread_scopes()->innermost; s;) {
+		struct task *outer = family_parent(&s->fork.task);
+		if (s->deadline != WEFT_FOREVER && (!first || s->deadline <= first->deadline))
+			first = s;
+		s = outer ? scope_of_task(outer) : NULL;
+	}
+	return first;
+}
+
+bool weft__thread_cancelled(void)
+{
+	struct scope *innermost = weft__thread_scopes()->innermost;
+
+	if (!innermost)
+		return false;
+	struct scope *first = weft__thread_scope_to_end();
+	if (first && first->deadline <= weft__clock_now())
+		weft__scope_time_out(first);
+	return weft__family_cancelled(NULL, &innermost->fork.task, false);
+}
+
+void weft__thread_scope_check(void)
+{
+	struct thread_scopes *scopes = weft__thread_scopes();
+
+	if (scopes->innermost)
+		weft__scope_misuse("weft_scope_begin", scopes->innermost,
+				   "has not ended, but the function in which it was begun has");
+	scopes->mask = 0;
 }

@@ -56,6 +56,12 @@
  *     firing = false                           family's lock: leave the list, if it is in
  *     wake
  *
+ * Plain threads. There is no task, so the outermost scope is a root, and the innermost one is in a
+ * thread-local variable. A thread's wait is watched by that scope as a task's is by its own (wait.c). The
+ * deadline is the futex's: nothing is armed, and the thread cancels its own scope. A thread's waits
+ * are never lone, so their wakers claim them, which costs little beside the futex. What is forked on
+ * a thread runs there, at once.
+ *
  * (Rejected: a pointer to the innermost scope in each task, which a fork takes over. That is a load
  * and a store for each fork. Rejected: a list of scopes in the task. A canceller from above would
  * need to hold it still.)
@@ -84,6 +90,31 @@ static inline struct scope *scope_of_task(struct task *t)
 {
 	return (struct scope *)t;
 }
+
+/* The innermost scope of the calling thread, which is no worker, unless that has masked its waits;
+ * else NULL. */
+static inline struct scope *thread_scope(void)
+{
+	const struct thread_scopes *scopes = weft__thread_scopes();
+
+	return scopes->mask == 0 ? scopes->innermost : NULL;
+}
+
+/* Of the calling thread's open scopes the one whose deadline comes first; NULL: none has one. */
+struct scope *weft__thread_scope_to_end(void);
+
+/* Whether the calling thread is in a scope that is cancelled. Looks at the clock. */
+bool weft__thread_cancelled(void);
+
+/* weft_scope_begin() and weft_scope_end() on a thread that is no worker. */
+void weft__thread_scope_begin(struct scope *s, int64_t deadline);
+int weft__thread_scope_end(struct scope *s);
+
+/* Aborts: the scope is not what the call needs. */
+_Noreturn void weft__scope_misuse(const char *call, const void *scope, const char *what);
+
+/* By a thread of ours that has run a function of the program: no scope is open, and nothing masked. */
+void weft__thread_scope_check(void);
 
 /* The task in whose scope t is; t itself if it is no scope. */
 static inline struct task *task_outside_scopes(struct task *t)

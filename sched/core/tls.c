@@ -61,6 +61,14 @@ WEFT__REREAD void weft__serve(struct weft_runtime *rt)
 	served = rt;
 }
 
+static _Thread_local struct thread_scopes this_scopes WEFT__TLS_MODEL;
+
+WEFT__REREAD struct thread_scopes *weft__thread_scopes(void)
+{
+	WEFT__READ_ANEW();
+	return &this_scopes;
+}
+
 WEFT__REREAD void weft_fork(weft_forked *storage, weft_fn *fn, void *arg)
 {
 	WEFT__READ_ANEW();

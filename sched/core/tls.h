@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+struct scope;
 struct weft_runtime;
 struct worker;
 
@@ -30,6 +31,15 @@ uint64_t weft__new_thread_identity(void);
 struct weft_runtime *weft__served_runtime(void);
 
 void weft__serve(struct weft_runtime *rt);
+
+/* What can be cancelled of a thread that is no worker: scope.h. */
+struct thread_scopes {
+	struct scope *innermost; /* NULL: none is open */
+	unsigned mask;           /* depth of weft_cancel_mask() */
+};
+
+/* The calling thread's. A pointer for the function that asks, which must not switch. */
+struct thread_scopes *weft__thread_scopes(void);
 
 /* fork.c: weft_fork() and weft_fork_join(), on the thread whose worker w is. */
 void weft__fork(weft_forked *storage, weft_fn *fn, void *arg, struct worker *w);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "wait.h"
 
-#include "family.h"
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
 #include "sched/os/pause.h"
+#include "scope.h"
 #include "src/orphan.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ static inline bool is_parked(struct task *t)
 void weft__wait_wake(struct wakeup wakeup)
 {
 	if (!wakeup.task) {
-		/* release: pairs with the acquire load in wait_thread(). */
+		/* release: pairs with the acquire load in await_signal(). */
 		atomic_store_explicit(wakeup.signal, 1, memory_order_release);
 		weft__futex_wake(wakeup.signal, 1);
 		return;
@@ -232,21 +232,47 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 	return w;
 }
 
-static __attribute__((noinline)) enum wait_outcome wait_thread(struct waiter *waiter,
-							       int64_t deadline)
+/*
+ * Until the waiter is signalled, or has claimed itself.
+ *
+ * @late  of the scopes that the wait is watched by the one with the earliest deadline, or NULL.
+ */
+static void await_signal(struct waiter *waiter, int64_t deadline, struct scope *late)
 {
 	/* No wake is lost: the futex call sleeps only while signal is 0, and the waker stores 1
 	 * before it wakes. */
 	/* acquire: what the waker did before weft__wait_wake(). */
 	while (!atomic_load_explicit(&waiter->signal, memory_order_acquire)) {
-		if (deadline == WEFT_FOREVER)
+		bool scopes = late && late->deadline <= deadline;
+		int64_t until = scopes ? late->deadline : deadline;
+		if (until == WEFT_FOREVER)
 			weft__orphan_check();
-		if (weft__futex_wait(&waiter->signal, 0, deadline) == -ETIMEDOUT) {
-			if (wait_claim_contended(waiter, WAIT_TIMEDOUT))
-				break;
-			deadline = WEFT_FOREVER; /* claimed by somebody, who will signal */
-		}
+		if (weft__futex_wait(&waiter->signal, 0, until) != -ETIMEDOUT)
+			continue;
+		/* The canceller, who is we now, claims the wait of the scope, or somebody else has. */
+		if (scopes)
+			weft__scope_time_out(late);
+		else if (wait_claim_contended(waiter, WAIT_TIMEDOUT))
+			break;
+		/* claimed by somebody, who will signal */
+		deadline = WEFT_FOREVER;
+		late = NULL;
 	}
+}
+
+static __attribute__((noinline)) enum wait_outcome wait_thread(struct waiter *waiter,
+							       int64_t deadline, bool cancellable)
+{
+	struct scope *s = cancellable ? thread_scope() : NULL;
+
+	if (!s) {
+		await_signal(waiter, deadline, NULL);
+		return wait_outcome(waiter);
+	}
+	struct task *t = &s->fork.task;
+	if (!must_end(NULL, t, waiter))
+		await_signal(waiter, deadline, weft__thread_scope_to_end());
+	cancel_unwatch(t);
 	return wait_outcome(waiter);
 }
 
@@ -255,7 +281,7 @@ enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cance
 	struct task *t = waiter->task;
 
 	if (__builtin_expect(!t, 0))
-		return wait_thread(waiter, deadline);
+		return wait_thread(waiter, deadline, cancellable);
 	bool watched = cancellable && t->mask == 0;
 	if (__builtin_expect(deadline != WEFT_FOREVER || (watched && !cancel_watch(t, waiter)), 0))
 		return wait_task(waiter, deadline, watched);

@@ -28,7 +28,7 @@
  *     touched. A FUTEX_WAKE on a dead frame's address is a stray wake for somebody else, and every
  *     futex wait here tolerates those.
  *
- * A lone waiter is in one queue and has no deadline. The holder of that queue's lock and a
+ * A lone waiter is a task's, is in one queue and has no deadline. The holder of that queue's lock and a
  * canceller are then the only ones that may want it, and the waker, who comes often, needs no
  * read-modify-write:
  *
@@ -72,7 +72,7 @@ struct waiter {
 	struct task *task;        /* immutable; NULL: a plain thread */
 	_Atomic uint32_t outcome; /* enum wait_outcome: the claim */
 	_Atomic uint32_t signal; /* of a thread, and set for one only: 1 once it is woken (futex) */
-	bool lone;               /* immutable: in one queue, without a deadline */
+	bool lone;               /* immutable: a task's, in one queue, without a deadline */
 	_Atomic bool given;      /* lone: its queue's waker wants it, or has it */
 	struct timer timer;      /* set once there is a deadline */
 	struct waiter *next;     /* a canceller's, which has claimed it */
@@ -91,6 +91,8 @@ static inline void wait_begin_by(struct task *t, struct waiter *waiter, bool lon
 	atomic_store_explicit(&waiter->outcome, WAIT_PENDING, memory_order_relaxed);
 	atomic_store_explicit(&waiter->given, false, memory_order_relaxed);
 	if (!t) {
+		/* It may be in a scope, where its deadline is the futex's. */
+		lone = false;
 		atomic_store_explicit(&waiter->signal, 0, memory_order_relaxed);
 	} else {
 		/* relaxed: only spares a fence to come, see cancel_watch(). */
@@ -143,16 +145,13 @@ static inline bool weft__wait_take(struct waiter *waiter)
 
 	if (!waiter->lone)
 		return wait_claim_contended(waiter, WAIT_WOKEN);
-	if (t) {
-		/* Store-load race with weft__wait_claim_cancelled(): see above. relaxed, all: the
-		 * lock or the canceller's fence orders. */
-		atomic_store_explicit(&waiter->given, true, memory_order_relaxed);
-		weft__fence_light();
-		if (__builtin_expect(atomic_load_explicit(&t->cancel, memory_order_relaxed) &
-					     CANCEL_REQUESTED,
-				     0))
-			return wait_claim_contended(waiter, WAIT_WOKEN);
-	}
+	/* Store-load race with weft__wait_claim_cancelled(): see above. relaxed, all: the lock or
+	 * the canceller's fence orders. */
+	atomic_store_explicit(&waiter->given, true, memory_order_relaxed);
+	weft__fence_light();
+	if (__builtin_expect(
+		    atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED, 0))
+		return wait_claim_contended(waiter, WAIT_WOKEN);
 	atomic_store_explicit(&waiter->outcome, WAIT_WOKEN, memory_order_relaxed);
 	return true;
 }

@@ -24,6 +24,7 @@
 #include "blocking.h"
 
 #include "sched/core/runtime.h"
+#include "sched/core/scope.h"
 #include "sched/core/wait.h"
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
@@ -220,6 +221,7 @@ static void *blocker_main(void *arg)
 			pool->busy++;
 			weft__unlock(&pool->lock);
 			carry_out(job);
+			weft__thread_scope_check();
 			weft__lock(&pool->lock);
 			pool->busy--;
 			weft__unlock(&pool->lock);

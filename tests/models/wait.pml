@@ -5,7 +5,7 @@
  *
  * Mirrors: sched/core/wait.h weft__wait_begin(), weft__wait_take(), wait_claim_contended(), weft__parked();
  * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), weft__wait(),
- * weft__wait_running(), wait_task(), arm(), wait_thread(), cancel_watch(), cancel_itself(),
+ * weft__wait_running(), wait_task(), arm(), wait_thread(), await_signal(), cancel_watch(), cancel_itself(),
  * cancel_unwatch(), suspend_until_woken(), weft__expire(), await_parked(); sched/core/execute.c
  * settle(), park_leaving(); sched/core/early.c weft__early_leave(), weft__early_parked(), collect();
  * sched/core/cancel.c weft_cancel(), request(), claim(); sched/core/timer.c weft__timer_arm(),
@@ -18,8 +18,8 @@
  *
  * Bounds: one waiter that waits ROUNDS times, with the same task; each time with or without
  * deadline and cancellation, and lone or not where it may be lone. `sure` is the one source that is
- * certain to come; the others may. With THREAD the waiter is a plain thread: no switch, no
- * cancellation, a futex.
+ * certain to come; the others may. With THREAD the waiter is a plain thread: no switch, a futex, and never
+ * lone; cancelled is the scope that it is in.
  *
  * The task's stores of `waiting` go through its thread's store buffer, and so does the store of
  * PARKED after the switch, the round's number here: the task may go on elsewhere. So does the
@@ -113,9 +113,6 @@ inline claim_to_wake(round)
 {
 	if
 	:: !lone -> claim(round, WOKEN)
-#ifdef THREAD
-	:: lone -> take(round)
-#else
 	:: lone ->
 #ifdef BROKEN_GIVEN_LATE
 		asked = requested;
@@ -132,7 +129,6 @@ inline claim_to_wake(round)
 		:: else -> take(round)
 		fi;
 		asked = false
-#endif
 	fi
 }
 
@@ -241,7 +237,8 @@ end:	do
 #define MAY_TIME (!lone)
 #endif
 
-inline wait_task()
+/* must_end(), of a wait that is cancellable. */
+inline watch()
 {
 	if
 	:: true -> watched = true
@@ -273,7 +270,29 @@ inline wait_task()
 		:: else
 		fi
 	:: else
-	fi;
+	fi
+}
+
+/* cancel_unwatch() */
+inline unwatch()
+{
+	if
+	:: watched ->
+#ifndef BROKEN_NO_UNWATCH
+		STORE(TASK, WAITING, 0);
+#endif
+		LIGHT_FENCE;
+#ifndef BROKEN_UNWATCH_NO_WAIT
+		!busy;
+#endif
+		watched = false
+	:: else
+	fi
+}
+
+inline wait_task()
+{
+	watch();
 	if
 	:: MAY_TIME && !alone -> claim(round, TIMEDOUT); alone = claimed; claimed = false /* it has passed */
 	:: MAY_TIME && !alone -> timed = true; atomic { !heap_lock -> armed = round }
@@ -296,18 +315,7 @@ inline wait_task()
 		timed = false
 	:: else
 	fi;
-	if
-	:: watched ->
-#ifndef BROKEN_NO_UNWATCH
-		STORE(TASK, WAITING, 0);
-#endif
-		LIGHT_FENCE;
-#ifndef BROKEN_UNWATCH_NO_WAIT
-		!busy;
-#endif
-		watched = false
-	:: else
-	fi;
+	unwatch();
 	alone = false
 }
 
@@ -317,15 +325,18 @@ inline wait_thread()
 	:: sure != DEADLINE -> timed = true /* there is none */
 	:: MAY_TIME
 	fi;
+	watch();
 	do
-	:: signalled -> break
-	:: !timed ->
+	:: signalled || alone -> break
+	:: !timed && !alone ->
 		claim(round, TIMEDOUT);
 		if
 		:: claimed -> claimed = false; break
 		:: else -> timed = true
 		fi
 	od;
+	unwatch();
+	alone = false;
 	timed = false
 }
 
@@ -337,9 +348,7 @@ active proctype waiter()
 	if
 	:: sure = WAKE
 	:: sure = DEADLINE
-#ifndef THREAD
 	:: sure = CANCEL
-#endif
 	fi;
 	do
 	:: round < ROUNDS ->
@@ -351,7 +360,9 @@ active proctype waiter()
 			lone = false
 		};
 		if
+#ifndef THREAD
 		:: sure != DEADLINE && !requested -> lone = true
+#endif
 		:: true
 		fi;
 		/* Its thread's locked instruction. */
@@ -422,6 +433,7 @@ end:	do
 	:: sure && sure != DEADLINE -> break
 	od
 }
+#endif
 
 active proctype canceller()
 {
@@ -447,4 +459,3 @@ active proctype canceller()
 	:: sure && sure != CANCEL
 	fi
 }
-#endif

@@ -2,6 +2,7 @@
 /* Scopes that are begun where none can be, or ended out of order, by somebody else, or never. */
 #include "harness.h"
 
+#include <weft/blocking.h>
 #include <weft/scope.h>
 
 static void run_in_child(weft_fn *fn)
@@ -136,13 +137,33 @@ static void *end_null(void *arg)
 }
 MISUSE(end_null)
 
-static void begin_on_a_thread(void *arg)
+/* On a thread that is no worker. */
+static void end_on_a_thread(void *arg)
 {
 	weft_scope s;
 
 	(void)arg;
 	weft_scope_begin(&s, WEFT_FOREVER);
+	weft_scope_end(&s);
+	weft_scope_end(&s);
 }
+
+static void end_out_of_order_on_a_thread(void *arg)
+{
+	weft_scope outer, inner;
+
+	(void)arg;
+	weft_scope_begin(&outer, WEFT_FOREVER);
+	weft_scope_begin(&inner, WEFT_FOREVER);
+	weft_scope_end(&outer);
+}
+
+static void *blocking_never_ends(void *arg)
+{
+	CHECK(weft_blocking(never_end, NULL, NULL) == 0);
+	return arg;
+}
+MISUSE(blocking_never_ends)
 
 static void test_misuse_aborts_with_a_line(void **state)
 {
@@ -158,7 +179,9 @@ static void test_misuse_aborts_with_a_line(void **state)
 	assert_aborts(join_outside_in_child, "weft_fork_join", "scope that has ended");
 	assert_aborts(begin_null_in_child, "weft_scope_begin", "is NULL");
 	assert_aborts(end_null_in_child, "weft_scope_end", "none of the caller's");
-	assert_aborts(begin_on_a_thread, "weft_scope_begin", "plain thread");
+	assert_aborts(end_on_a_thread, "weft_scope_end", "none of the caller's");
+	assert_aborts(end_out_of_order_on_a_thread, "weft_scope_end", "inner one");
+	assert_aborts(blocking_never_ends_in_child, "weft_scope_begin", "has not ended");
 }
 
 int main(void)
