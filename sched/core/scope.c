@@ -27,10 +27,15 @@ void weft__end_in_scope(struct task *t)
 	weft__fatal("weft_scope_begin: %s returns in a scope that has not ended", task);
 }
 
-static inline void scope_init(struct scope *s, int64_t deadline)
+/* outer: the scope around it, of the same task or thread, or NULL. Where an outer one's deadline comes
+ * first, or with it, the inner one's would never be the reason. */
+static inline void scope_init(struct scope *s, const struct scope *outer, int64_t deadline)
 {
+	bool later = outer && outer->limit <= deadline;
+
 	s->timer.timers = NULL;
-	s->deadline = deadline;
+	s->deadline = later ? WEFT_FOREVER : deadline;
+	s->limit = later ? outer->limit : deadline;
 	/* relaxed, all: who sees the scope got it from its task, or through the family's lock. */
 	atomic_store_explicit(&s->firing, false, memory_order_relaxed);
 	s->timed_out = false;
@@ -55,10 +60,7 @@ void weft_scope_begin(weft_scope *scope, int64_t deadline)
 		return;
 	}
 	struct task *parent = w->task, *t = &s->fork.task;
-	/* Where the outer one's comes first, or with it, the inner one's would never be the reason. */
-	if (parent->flags & TASK_SCOPE && scope_of_task(parent)->deadline <= deadline)
-		deadline = WEFT_FOREVER;
-	scope_init(s, deadline);
+	scope_init(s, parent->flags & TASK_SCOPE ? scope_of_task(parent) : NULL, deadline);
 	task_init(t, parent->rt, parent->fn, parent->value, JOIN_NOBODY,
 		  TASK_FORK | TASK_SCOPE | (parent->flags & TASK_MEMBER));
 	t->pin = parent->pin;
@@ -66,7 +68,7 @@ void weft_scope_begin(weft_scope *scope, int64_t deadline)
 	task_pass_extra(parent, t);
 	atomic_store_explicit(&t->identity, task_identity(parent), memory_order_relaxed);
 	atomic_store_explicit(&t->family, (uintptr_t)parent, memory_order_relaxed);
-	if (deadline != WEFT_FOREVER)
+	if (s->deadline != WEFT_FOREVER)
 		atomic_store_explicit(&t->cancel, CANCEL_TIMED, memory_order_relaxed);
 	parent->flags |= TASK_IN_SCOPE;
 	w->task = t;
@@ -221,9 +223,7 @@ void weft__thread_scope_begin(struct scope *s, int64_t deadline)
 	struct scope *outer = scopes->innermost;
 	struct task *t = &s->fork.task;
 
-	if (outer && outer->deadline <= deadline)
-		deadline = WEFT_FOREVER;
-	scope_init(s, deadline);
+	scope_init(s, outer, deadline);
 	/* The outermost one is a root. */
 	task_init(t, NULL, NULL, NULL, JOIN_NOBODY, TASK_SCOPE | (outer ? TASK_FORK : 0));
 	/* relaxed: as in scope_init(). */

@@ -26,8 +26,8 @@
  *   its own     cancel, waiting, park, coro, link: what a queue or a canceller looks at
  *   the task's  join: the handle is the task's, and weft_self() looks for it
  *
- * While the scope is open the task's own `end` says so. A task that returns in it runs that, and
- * aborts; no end of a task looks for scopes.
+ * While the scope is open the task's flags say so, at which its end looks anyway. A task that returns in
+ * it aborts.
  *
  * Deadlines. To arm one takes a lock, to begin a scope must not. So a deadline is kept only from when
  * somebody waits who could be cancelled by it: the first that enters the family's list at or below
@@ -78,6 +78,7 @@ struct scope {
 	struct fork fork;    /* first: a scope is in the list of its family as a fork is */
 	struct timer timer;  /* armed under the family's lock, once; .timers NULL: not armed */
 	int64_t deadline;    /* immutable */
+	int64_t limit;       /* immutable: the earliest one of it and the scopes around it */
 	_Atomic bool firing; /* somebody who has taken .timer out of its tree looks at the scope */
 	bool timed_out;      /* before the request: its deadline has made it (invariant 3) */
 	_Atomic uint64_t number; /* 0: no group was begun in it (its task; those below it read) */

@@ -227,6 +227,20 @@ static void nest(bool wait)
 		check_free();
 	}
 
+	/* Of three the outermost one's, if the others come with it or later. */
+	weft_scope middle;
+	soon = weft_after(SOON);
+	weft_scope_begin(&outer, soon);
+	weft_scope_begin(&middle, soon + 2);
+	weft_scope_begin(&inner, soon + 1);
+	while (weft_now() <= soon + 2)
+		;
+	CHECK(CUT());
+	CHECK(weft_scope_end(&inner) == -ECANCELED);
+	CHECK(weft_scope_end(&middle) == -ECANCELED);
+	CHECK(weft_scope_end(&outer) == -ETIMEDOUT);
+	check_free();
+
 	/* By hand the outer one; then the inner one's deadline is not noticed first. */
 	weft_scope_begin(&outer, weft_after(LOST_NS));
 	weft_scope_begin(&inner, 1);
