@@ -118,6 +118,15 @@ def life_row():
     }, scaling=False)
 
 
+def scope_row():
+    return Row('scope', [
+        Metric('scope', 'begin, end', 'ns'),
+        Metric('scope_deadline', 'with a deadline', 'ns'),
+        Metric('scope_look', 'with a deadline, and weft_cancelled()', 'ns'),
+        Metric('scope_fork', 'with a deadline, and a fork that is joined', 'ns'),
+    ], {'weft': 'weft-scope {lives}'}, scaling=False)
+
+
 def yield_row(tasks):
     commands = {'weft': f'weft-yield {{w}} {tasks} {{yields}}', 'go': f'go yield {{w}} {tasks} {{yields}}',
                 'boost-fiber': f'boost-fiber yield {{w}} {tasks} {{yields}}',
@@ -130,7 +139,7 @@ def yield_row(tasks):
 
 
 def all_rows():
-    rows = [switch_row(), life_row(), yield_row(2), yield_row(1000), yield_row(100000)]
+    rows = [switch_row(), life_row(), scope_row(), yield_row(2), yield_row(1000), yield_row(100000)]
     rows.append(row('spawn', 'spawn and join, one at a time', 'ns', {
         'weft': 'weft-spawn {w} {spawns}', 'onetbb': 'onetbb spawn {w} {spawns}', 'go': 'go spawn {w} {spawns}',
         'tokio': 'tokio spawn {w} {spawns}', 'openmp': 'openmp spawn {w} {spawns}',
