@@ -119,24 +119,37 @@ void weft_timer_fini(weft_timer *timer)
 	san_forget(timer, sizeof *timer);
 }
 
+/* The deadline was moved to before `old`: those who wait would look too late. One of them has the
+ * expiry if there is one already, the others are to wait anew where that is not late enough. Returns
+ * those that are to be woken, the longest waiting first. */
+static struct chan_node *retime_locked(weft_chan *ch, int64_t old)
+{
+	struct chan_node *claimed = NULL, **tail = &claimed;
+
+	fire_locked(ch, weft__clock_now(), &claimed);
+	if (claimed)
+		tail = &claimed->next;
+	if (clock_slot(ch)->deadline < old)
+		while ((*tail = claim_first(&ch->receivers, TIMER_RETIMED)))
+			tail = &(*tail)->next;
+	*tail = NULL;
+	return claimed;
+}
+
 static bool set(weft_chan *ch, int64_t deadline, int64_t period)
 {
 	struct clock_slot *slot = clock_slot(ch);
-	struct chan_node *claimed = NULL, *node;
+	struct chan_node *claimed = NULL;
 
 	san_release(&slot->armed);
 	sync_lock(&ch->lock);
-	bool was_armed = slot->deadline != WEFT_FOREVER || chan_count(ch) > 0;
+	int64_t old = slot->deadline;
+	bool was_armed = old != WEFT_FOREVER || chan_count(ch) > 0;
 	chan_set_count(ch, 0);
-	/* The waiters would look too late. */
-	if (deadline < slot->deadline) {
-		while ((node = claim_first(&ch->receivers, TIMER_RETIMED))) {
-			node->next = claimed;
-			claimed = node;
-		}
-	}
 	slot->deadline = deadline;
 	slot->period = period;
+	if (deadline < old && queue_first(&ch->receivers))
+		claimed = retime_locked(ch, old);
 	sync_unlock(&ch->lock);
 	weft__timers_wake(claimed);
 	return was_armed;

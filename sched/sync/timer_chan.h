@@ -23,7 +23,9 @@
  * Interleavings.
  *  - reset to an earlier deadline, against a select that is about to wait: the reset comes first
  *    under the lock, and the select reads the new deadline; or it finds the select enqueued, claims
- *    it with TIMER_RETIMED, and the select starts anew. No wake is lost.
+ *    it with TIMER_RETIMED, and the select starts anew. No wake is lost. If the new deadline has
+ *    passed, the one that has waited longest has the expiry at once. The others stay where they are
+ *    unless a tick is due before they look again.
  *  - reset to a later deadline, or stop: nobody is woken. The waiters' deadlines are too early then,
  *    which invariant 2 allows. They look, find nothing, and wait again. A timeout that is put off all
  *    the time wakes no waiter each time.

@@ -129,9 +129,41 @@ static void *come_after_another(void *arg)
 	return arg;
 }
 
+/* A reset hands what has expired by then to the first, and wakes nobody else in vain. */
+static void *reset_to_now(void *arg)
+{
+	weft_timer timer;
+	struct wait waits[3];
+	struct hand hands[3];
+
+	weft_timer_init(&timer);
+	for (unsigned i = 0; i < 3; i++) {
+		begin_wait(&waits[i], &hands[i], &timer, NULL, 0);
+		CHECK(await_timer_waiters(&timer, i + 1));
+	}
+	weft_timer_reset(&timer, 0, 0);
+	CHECK(timer_waiters(&timer) == 2);
+	finish(&hands[0]);
+	CHECK(waits[0].rc == 0 && waits[0].ticks == 1);
+	CHECK(!is_raised(&waits[1].done, 1) && !is_raised(&waits[2].done, 1));
+
+	/* A ticker's next tick is one that the other must come to know of. */
+	weft_timer_reset(&timer, 1, INT64_MAX / 2);
+	CHECK(timer_waiters(&timer) == 0);
+	finish(&hands[1]);
+	CHECK(waits[1].rc == 0 && waits[1].ticks == 1);
+	CHECK(await_timer_waiters(&timer, 1) && !is_raised(&waits[2].done, 1));
+	weft_timer_reset(&timer, 1, 0);
+	finish(&hands[2]);
+	CHECK(waits[2].rc == 0 && waits[2].ticks == 1);
+	weft_timer_fini(&timer);
+	return arg;
+}
+
 static void test_expiry_goes_to_the_one_that_waits_longest(void **state)
 {
 	(void)state;
+	assert_run(1, reset_to_now, NULL);
 	assert_run(1, come_after_another, NULL);
 	assert_run(1, come_after_another, &state);
 }
