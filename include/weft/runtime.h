@@ -236,9 +236,10 @@ WEFT_API WEFT_MUST_CHECK int weft_runtime_set_workers(weft_runtime *rt, unsigned
  * megabyte for each size of stack. When the last runtime has ended no free stack has memory. The
  * control blocks of tasks, about 100 bytes each, are kept until this call or the runtime's end.
  *
- * The call wakes workers that sleep; they may still be at it for a moment after the return. Workers
- * that run tasks follow when they next have nothing to do. Each other thread that uses weft_coro
- * follows at its next weft_coro_create() or weft_coro_destroy().
+ * The call wakes workers that sleep; they may still be at it for a moment after the return, and one
+ * that then looks for work once more takes a stack for it. Workers that run tasks follow when they
+ * next have nothing to do. Each other thread that uses weft_coro follows at its next
+ * weft_coro_create() or weft_coro_destroy().
  *
  * From any thread or task; not from a signal handler. Does not suspend.
  *
