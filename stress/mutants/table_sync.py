@@ -87,8 +87,9 @@ MUTANTS = [
            unit('sched-sync-group')),
     Mutant('cancel-loses-value', 'a receive that got its value just before it was cancelled says so and drops it',
            'sched/sync/chan.c',
-           'if (outcome == WAIT_WOKEN) return node.status;',
-           'if (outcome == WAIT_WOKEN && !weft_cancelled()) return node.status;',
+           'return outcome == WAIT_WOKEN ? node.status : wait_errno(outcome);',
+           '''if (outcome == WAIT_WOKEN && weft_cancelled()) return -ECANCELED;
+           return outcome == WAIT_WOKEN ? node.status : wait_errno(outcome);''',
            unit('sched-sync-chan-give-up')),
     Mutant('close-forgets-senders', 'closing a channel leaves those who wait to send',
            'sched/sync/chan.c',

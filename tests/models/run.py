@@ -162,7 +162,7 @@ def stale_comment(name):
             path = word
             with open(os.path.join(ROOT, path), encoding='utf-8') as file:
                 source = file.read()
-        elif not re.search(r'^\w.*\b' + re.escape(word[:-1]), source, re.MULTILINE):
+        elif not re.search(r'^(\w.*\b)?' + re.escape(word[:-1]), source, re.MULTILINE):
             yield '%s: there is no %s in %s' % (name, word, path)
         else:
             named += 1

@@ -3,7 +3,7 @@
  * Selects that face each other on two channels, beside others who come to one of them: each finds
  * one partner, and no element is lost.
  *
- * Mirrors: sched/sync/select.c weft_select(), choose(), take_ready(), lock_and_look(),
+ * Mirrors: sched/sync/select.c weft_select_sized(), choose(), take_ready(), lock_and_look(),
  * take_locked(), unlock_all(), wait_for_one(), dequeue_all(); sched/sync/chan_parts.h claim_first(),
  * chan_enqueue_locked(), chan_dequeue_locked(); sched/sync/chan.c send_locked(), recv_locked(),
  * wait_locked(), weft__chan_step_locked(), weft__chan_finish(); sched/sync/chan.h chan_looks_ready();
