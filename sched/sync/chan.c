@@ -226,11 +226,9 @@ static __attribute__((noinline, cold)) int step_seldom(weft_chan *ch, enum weft_
 						       int64_t deadline)
 {
 	bool big = ch->big, plain = !big && !chan_closed(ch);
-	bool look = plain || ch->plain < -WEFT__PATIENCE;
 
-	if (look)
+	if (deadline > 0 && (plain || ch->plain < -WEFT__PATIENCE)) {
 		ch->plain = plain ? WEFT__PATIENCE : 0;
-	if (look && deadline > 0) {
 		/* The task perhaps never waits. It looks at the others, without the lock. */
 		sync_unlock(&ch->lock);
 		weft__fast_path_in_object();
@@ -242,16 +240,18 @@ static __attribute__((noinline, cold)) int step_seldom(weft_chan *ch, enum weft_
 	return weft__chan_big_do(ch, op, elem, deadline);
 }
 
-static inline bool is_plain_locked(weft_chan *ch)
+/* Counts a call that may wait, and is to give way now and then. (All calls counted: those that may
+ * wait could come in step with the count, and never be the one that looks.) */
+static inline __attribute__((always_inline)) bool is_plain_locked(weft_chan *ch, int64_t deadline)
 {
-	return __builtin_expect(--ch->plain >= 0, 1);
+	return __builtin_expect(deadline > 0 ? --ch->plain >= 0 : ch->plain > 0, 1);
 }
 
 static int step_contended(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
 {
 	weft__sync_lock_slow(&ch->lock);
-	return is_plain_locked(ch) ? step_locked_until(ch, op, elem, deadline)
-				   : step_seldom(ch, op, elem, deadline);
+	return is_plain_locked(ch, deadline) ? step_locked_until(ch, op, elem, deadline)
+					     : step_seldom(ch, op, elem, deadline);
 }
 
 /*
@@ -266,7 +266,7 @@ static inline __attribute__((always_inline)) int send_until(weft_chan *ch, const
 	san_reads(elem, ch->elem_size, call);
 	if (__builtin_expect(!sync_trylock(&ch->lock), 0))
 		return step_contended(ch, WEFT_SEND, (void *)elem, deadline);
-	if (!is_plain_locked(ch))
+	if (!is_plain_locked(ch, deadline))
 		return step_seldom(ch, WEFT_SEND, (void *)elem, deadline);
 	if (queue_first(&ch->receivers))
 		return ch->capacity == 0 ? send_meeting_locked(ch, elem, deadline)
@@ -288,7 +288,7 @@ static inline __attribute__((always_inline)) int recv_plainly_until(weft_chan *c
 {
 	if (__builtin_expect(!sync_trylock(&ch->lock), 0))
 		return step_contended(ch, WEFT_RECV, ret_elem, deadline);
-	if (!is_plain_locked(ch))
+	if (!is_plain_locked(ch, deadline))
 		return step_seldom(ch, WEFT_RECV, ret_elem, deadline);
 	size_t count = chan_count(ch);
 	if (queue_first(&ch->senders))

@@ -77,9 +77,9 @@ struct weft_chan {
 		size_t first;           /* under lock: the slot of the oldest element */
 		struct chan_big *slots; /* immutable: of big elements */
 	} order;
-	/* Under lock. Counts sends and receives down. Below 0 they look closer: in an open channel each
-	 * WEFT__PATIENCE of them (patience.c), in one that is closed or .big always. So the plain
-	 * way has one test for all three. */
+	/* Under lock. Counts sends and receives that may wait down. Below 0 they look
+	 * closer: in an open channel each WEFT__PATIENCE of them (patience.c), in one that is closed
+	 * or .big always. So the plain way has one test for all three. */
 	int32_t plain;
 
 	/* immutable */

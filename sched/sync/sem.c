@@ -215,14 +215,14 @@ static __attribute__((noinline)) int wait_for_many(struct sem *s, unsigned n, in
 	return wait_for_counts(s, n, deadline);
 }
 
-/* Counts what need not wait, before it is taken: afterwards the semaphore may be gone. */
-static inline void count_call(struct sem *s, int64_t deadline)
+/* Counts a call that may wait and need not, before it takes: afterwards the semaphore may be gone. */
+static inline void count_call(struct sem *s)
 {
 	/* relaxed, both: only how often the caller looks at other tasks follows from it. */
 	uint32_t call = atomic_load_explicit(&s->calls, memory_order_relaxed) + 1;
 
 	atomic_store_explicit(&s->calls, call, memory_order_relaxed);
-	if (__builtin_expect(call % WEFT__PATIENCE == 0, 0) && deadline > 0)
+	if (__builtin_expect(call % WEFT__PATIENCE == 0, 0))
 		weft__fast_path_in_object();
 }
 
@@ -231,7 +231,9 @@ static inline __attribute__((always_inline)) int acquire_until(struct sem *s, un
 {
 	/* relaxed: a hint. */
 	if (has(atomic_load_explicit(&s->word, memory_order_relaxed), n)) {
-		count_call(s, deadline);
+		/* The others do not look, and those that do could come in step with a count of all. */
+		if (deadline > 0)
+			count_call(s);
 		if (__builtin_expect(take(s, n), 1)) {
 			san_acquire(s);
 			return 0;

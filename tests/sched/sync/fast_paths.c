@@ -13,8 +13,8 @@
 static struct {
 	weft_mutex mutex;
 	weft_rwlock rwlock;
-	weft_sem sem;
-	weft_chan *chan, *big, *closed;
+	weft_sem sem, two;
+	weft_chan *chan, *big, *closed, *five;
 	weft_timer timer;
 	flag run;
 } stage;
@@ -59,6 +59,26 @@ static void send_and_receive(void)
 
 	CHECK(weft_chan_send(stage.chan, &value) == 0);
 	CHECK(weft_chan_recv(stage.chan, &value) == 0);
+}
+
+/* Nearly all of them must not give way, and the others come in step. */
+static void try_in_between(void)
+{
+	int value = 1;
+
+	CHECK(weft_chan_send(stage.five, &value) == 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(weft_chan_try_send(stage.five, &value) == 0);
+	CHECK(weft_chan_recv(stage.five, &value) == 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(weft_chan_try_recv(stage.five, &value) == 0);
+}
+
+static void acquire_and_try(void)
+{
+	CHECK(weft_sem_acquire(&stage.two) == 0);
+	CHECK(weft_sem_acquire_until(&stage.two, 0) == 0);
+	weft_sem_release(&stage.two, 2);
 }
 
 static void send_and_receive_big(void)
@@ -110,9 +130,10 @@ static void spawn_and_join(void)
 }
 
 static call *const calls[] = {
-	lock,        lock_until,       lock_to_read,         lock_to_write,
-	acquire,     send_and_receive, send_and_receive_big, use_closed,
-	select_both, take_ticks,       fork_and_join,        spawn_and_join,
+	lock,           lock_until,      lock_to_read,     lock_to_write,
+	acquire,        acquire_and_try, send_and_receive, send_and_receive_big,
+	try_in_between, use_closed,      select_both,      take_ticks,
+	fork_and_join,  spawn_and_join,
 };
 
 static void set_stage(void)
@@ -120,6 +141,8 @@ static void set_stage(void)
 	weft_mutex_init(&stage.mutex);
 	weft_rwlock_init(&stage.rwlock);
 	weft_sem_init(&stage.sem, 1);
+	weft_sem_init(&stage.two, 2);
+	assert_int_equal(weft_chan_create(sizeof(int), 5, &stage.five), 0);
 	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.chan), 0);
 	assert_int_equal(weft_chan_create(BIG_BYTES, 1, &stage.big), 0);
 	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.closed), 0);
@@ -133,6 +156,7 @@ static void clear_stage(void)
 	weft_chan_destroy(stage.chan);
 	weft_chan_destroy(stage.big);
 	weft_chan_destroy(stage.closed);
+	weft_chan_destroy(stage.five);
 }
 
 static void *note_run(void *arg)
