@@ -46,7 +46,8 @@
  * not wait. */
 #define WEFT_FOREVER INT64_MAX
 
-/* The function of a coroutine or a task. Both pointers are the caller's: Weft never follows them. */
+/* The function of a coroutine or a task. Both pointers are the caller's: Weft never follows
+ * them. */
 typedef void *weft_fn(void *arg);
 
 typedef struct weft_coro weft_coro;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Calls that block their thread: reading files, fsync(), getaddrinfo(), a library that waits in its
- * own way. Such a call in a task would keep its worker from running other tasks. weft_blocking() lets
- * a thread of a separate pool make the call.
+ * own way. Such a call in a task would keep its worker from running other tasks. weft_blocking()
+ * lets a thread of a separate pool make the call.
  */
 #ifndef WEFT_BLOCKING_H
 #define WEFT_BLOCKING_H
@@ -25,9 +25,9 @@ WEFT_BEGIN_DECLS
  *
  * fn is no task: in it weft_self() is NULL, weft_spawn() returns -EPERM, and Weft's waits block the
  * thread. weft_runtime_self() is the runtime of the calling task, and weft_submit() to it works.
- * errno, thread-local variables, the rounding mode and the signal mask are those of the thread. So fn
- * must return the errno that the caller needs, and leave the others as it found them. If there is no
- * such thread and none can be started, fn runs on the caller's worker, as part of the task.
+ * errno, thread-local variables, the rounding mode and the signal mask are those of the thread. So
+ * fn must return the errno that the caller needs, and leave the others as it found them. If there
+ * is no such thread and none can be started, fn runs on the caller's worker, as part of the task.
  *
  * Returns 0, or -EINVAL if fn is NULL.
  */

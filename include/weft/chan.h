@@ -5,17 +5,17 @@
  * other has come. With a capacity a send waits only while the channel holds that many elements.
  * weft_select() waits for the first of several sends and receives that can go on.
  *
- * Order. The elements of one sender arrive in the order in which it sends them. Callers that wait are
- * served in the order in which they came. An element of more than 4096 bytes counts as sent when it
- * has been copied. So elements that others send meanwhile do not wait for it. While it is copied, in
- * or out, nobody can receive it, and its place stays taken.
+ * Order. The elements of one sender arrive in the order in which it sends them. Callers that wait
+ * are served in the order in which they came. An element of more than 4096 bytes counts as sent
+ * when it has been copied. So elements that others send meanwhile do not wait for it. While it is
+ * copied, in or out, nobody can receive it, and its place stays taken.
  *
  * All calls are made from tasks (which may suspend and hop) and from plain threads (which block),
  * with or without a runtime.
  *
- * Memory order. A send happens before the matching receive returns. With capacity k the n-th receive
- * happens before the (n + k)-th send returns; so with capacity 0 each of the two happens before the
- * other returns. The close happens before each call that returns -EPIPE.
+ * Memory order. A send happens before the matching receive returns. With capacity k the n-th
+ * receive happens before the (n + k)-th send returns; so with capacity 0 each of the two happens
+ * before the other returns. The close happens before each call that returns -EPIPE.
  *
  * Every call that would wait is a cancellation point. A call that is cancelled has sent or taken
  * nothing.
@@ -46,12 +46,12 @@ typedef struct weft_chan weft_chan;
 WEFT_API WEFT_MUST_CHECK int weft_chan_create(size_t elem_size, size_t capacity,
 					      weft_chan **ret_chan);
 
-/* How many bytes weft_chan_create_in() needs for such a channel, which may differ from version to
- * version; 0: too large a number. Any context. Does not suspend. */
+/* Returns how many bytes weft_chan_create_in() needs for such a channel; 0: too large a number. It
+ * may differ from version to version. From any thread or task. Does not suspend. */
 WEFT_API size_t weft_chan_memory_size(size_t elem_size, size_t capacity);
 
 /*
- * As weft_chan_create(), but the channel lies in memory of the caller's. Nothing is allocated.
+ * As weft_chan_create(), but the channel lies in the caller's memory. Nothing is allocated.
  *
  * @memory  at least weft_chan_memory_size() bytes, aligned as malloc() does it. They are the channel's
  *          until it is destroyed, by weft_chan_destroy() or the last weft_chan_unref(), which do
@@ -93,8 +93,8 @@ WEFT_API void weft_chan_ref(weft_chan *ch);
 WEFT_API bool weft_chan_unref(weft_chan *ch);
 
 /*
- * Closes the channel: later sends fail. The waits in it end with -EPIPE. Elements in it can still be
- * received. Either side may close it, or both: a second close does nothing.
+ * Closes the channel: later sends fail. The waits in it end with -EPIPE. Elements in it can still
+ * be received. Either side may close it, or both: a second close does nothing.
  *
  * From any thread or task. Does not suspend.
  */
@@ -140,10 +140,11 @@ WEFT_API WEFT_MUST_CHECK int weft_chan_recv_until(weft_chan *ch, void *ret_elem,
 WEFT_API WEFT_MUST_CHECK int weft_chan_try_recv(weft_chan *ch, void *ret_elem);
 
 /*
- * How many elements are in the channel at present; how many it can hold; whether it is closed. The
- * answer may be out of date at the return, except that a channel stays closed. NULL: 0 and false.
+ * Return how many elements are in the channel at present, how many it can hold, and whether it is
+ * closed. The answer may be out of date at the return, except that a channel stays closed. NULL: 0
+ * and false.
  *
- * Any context. Do not suspend.
+ * From any thread or task. Do not suspend.
  */
 WEFT_API size_t weft_chan_len(const weft_chan *ch);
 WEFT_API size_t weft_chan_cap(const weft_chan *ch);
@@ -163,7 +164,7 @@ struct weft_case {
 	};
 	void *elem;     /* what weft_chan_send() sends (not written through), or where
 			 * weft_chan_recv() or weft_timer_wait() puts what they receive */
-	int ret_status; /* of the case taken: 0, or -EPIPE: closed. Else as it was */
+	int ret_status; /* of the case taken: 0, or -EPIPE: closed. Others keep theirs */
 };
 
 /* The calls behind weft_select() and weft_select_ordered(). A case has case_size bytes. */
@@ -173,10 +174,10 @@ WEFT_API WEFT_MUST_CHECK int weft_select_ordered_sized(struct weft_case *cases, 
 						       size_t n, int64_t deadline);
 
 /*
- * Carries out exactly one of the cases: the first that can go on. If several can, each of them is as
- * likely to be taken; so are several cases that wait on one channel for the same operation. On a
- * closed channel a send can go on, and so can a receive once the channel is empty; ret_status is then
- * -EPIPE. To drop such a case set its chan to NULL.
+ * Carries out exactly one of the cases: the first that can go on. If several can, each of them is
+ * as likely to be taken; so are several cases that wait on one channel for the same operation. On a
+ * closed channel a send can go on, and so can a receive once the channel is empty; ret_status is
+ * then -EPIPE. To drop such a case set its chan to NULL.
  *
  * @cases     n of them, borrowed for the call. The same channel may stand in several, for both
  *            operations: they never meet each other. n may be 0.

@@ -11,9 +11,9 @@
  * counts as running.
  *
  * errno and the floating-point control words (rounding, masks) belong to the coroutine. The signal
- * mask stays the thread's. The sticky exception flags belong to neither: after a switch they may come
- * from another coroutine or task. Misuse prints one line and aborts: an enter of a coroutine that
- * runs or has ended, a yield outside of one, the destruction of one that runs.
+ * mask stays the thread's. The sticky exception flags belong to neither: after a switch they may
+ * come from another coroutine or task. Misuse prints one line and aborts: an enter of a coroutine
+ * that runs or has ended, a yield outside of one, the destruction of one that runs.
  */
 #ifndef WEFT_CORO_H
 #define WEFT_CORO_H
@@ -55,25 +55,26 @@ WEFT_API WEFT_MUST_CHECK int weft_coro_create(weft_fn *fn, size_t stack_size, we
 WEFT_API int weft_coro_enter(weft_coro *co, void *in, void **ret_out);
 
 /*
- * Suspends the current coroutine: the weft_coro_enter() that runs it returns, with `out`. Returns the
- * `in` of the next enter, possibly on another thread. Only where weft_coro_inside() is true.
+ * Suspends the current coroutine: the weft_coro_enter() that runs it returns, with `out`. Returns
+ * the `in` of the next enter, possibly on another thread. Only where weft_coro_inside() is true.
  */
 WEFT_API void *weft_coro_yield(void *out);
 
-/* The coroutine that runs here, or NULL outside of one (in a task's own function too). */
+/* Returns the coroutine that runs here, or NULL outside of one (in a task's own function too). */
 WEFT_API weft_coro *weft_coro_self(void);
 
-/* Whether weft_coro_yield() may be called here. A task's start is a boundary: false there. */
+/* Returns whether weft_coro_yield() may be called here. A task's start is a boundary: false
+ * there. */
 WEFT_API bool weft_coro_inside(void);
 
-/* Whether fn has returned. The caller must be ordered after the last enter. */
+/* Returns whether fn has returned. The caller must be ordered after the last enter. */
 WEFT_API bool weft_coro_done(const weft_coro *co);
 
 /*
  * Frees the coroutine. It must not be running: it has ended, never started, or is suspended in a
  * yield. In the last case its frames are dropped, and none of their destructors or cleanup handlers
- * runs. NULL is ignored. The thread keeps up to eight stacks, of one size and 768 KiB in all, for its
- * next weft_coro_create(); the others are free for all threads.
+ * runs. NULL is ignored. The thread keeps up to eight stacks, of one size and 768 KiB in all, for
+ * its next weft_coro_create(); the others are free for all threads.
  */
 WEFT_API void weft_coro_destroy(weft_coro *co);
 

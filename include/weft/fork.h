@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork and join: parallel recursion at the price of a function call. The caller provides the storage
- * of a fork, usually on its own stack, so a fork cannot fail. The task that forked it must join it,
- * before the storage's life and the task end. If no worker has stolen the fork by then, it runs as a
- * call on the parent's stack. So joins in the reverse order of the forks are fast. Outside of a
- * runtime a fork runs at once, serially.
+ * Fork and join: parallel recursion at the price of a function call. The caller provides the
+ * storage of a fork, usually on its own stack, so a fork cannot fail. The task that forked it must
+ * join it, before the storage's life and the task end. If no worker has stolen the fork by then, it
+ * runs as a call on the parent's stack. So joins in the reverse order of the forks are fast.
+ * Outside of a runtime a fork runs at once, serially.
  *
  * Stack. A fork runs on its parent's stack only if at least three quarters of the runtime's stack
- * size are left there when it is joined. Else, and if it was stolen, it has a stack of its own. So a
- * fork and all that it calls may use three quarters of WEFT_STACK_SIZE, 141 KiB by default, whatever
- * its parent has used. Do not fork a function that needs more, nor make it the body of a loop: spawn
- * it, or set WEFT_STACK_SIZE to four thirds of its need.
+ * size are left there when it is joined. Otherwise, or if it was stolen, it has a stack of its own.
+ * So a fork and all that it calls may use three quarters of WEFT_STACK_SIZE, 141 KiB by default,
+ * whatever its parent has used. Do not fork a function that needs more, nor make it the body of a
+ * loop: spawn it, or set WEFT_STACK_SIZE to four thirds of its need.
  *
  * Wherever it runs, a fork starts as any task does: with errno 0, the default rounding mode, and no
  * C++ exception in flight. Its caller does not see the values that it leaves.
  *
- * A fork has task-local values and masked regions of its own, and begins without any. It is cancelled
- * when its parent is: weft_cancel() reaches all forks below the task, also those that are made
- * later.
+ * A fork has task-local values and masked regions of its own, and begins without any. It is
+ * cancelled when its parent is: weft_cancel() reaches all forks below the task, also those that are
+ * made later.
  */
 #ifndef WEFT_FORK_H
 #define WEFT_FORK_H
@@ -48,8 +48,8 @@ WEFT_API void weft_fork(weft_forked *storage, weft_fn *fn, void *arg);
  *
  * Misuse. A second join aborts with one line. So does the join of memory that holds no fork, where
  * Weft can see that. If a fork is never joined, the end of the task that forked it aborts, unless
- * another worker has taken the fork. In that case the fork runs on, in memory that may be in use for
- * something else.
+ * another worker has taken the fork. In that case the fork runs on, in memory that may be in use
+ * for something else.
  */
 WEFT_API void *weft_fork_join(weft_forked *storage);
 
@@ -57,8 +57,8 @@ WEFT_API void *weft_fork_join(weft_forked *storage);
  * Calls body(lo, hi, arg) for disjoint ranges that together are [begin, end), in parallel. Returns
  * when all calls have returned.
  *
- * Each range runs in a fork, however the range was split: the body is cancelled if the caller is, and
- * begins without task-local values.
+ * Each range runs in a fork, however the range was split: the body is cancelled if the caller is,
+ * and begins without task-local values.
  *
  * @grain  a range of at most this many indices is not split; 0: chosen from the size and the worker
  * count.
@@ -99,8 +99,8 @@ WEFT_API int weft_for(size_t begin, size_t end, size_t grain,
  *   -EINVAL  body, join or ret_acc is NULL, size is 0 or end < begin
  *   -E2BIG   the accumulators of one stack would take more than half of the runtime's stack size
  *            (94 KiB by default, and outside of a runtime)
- * A stack holds one accumulator, rounded up to 64 bytes, for each time that the range is halved, and
- * one more.
+ * A stack holds one accumulator, rounded up to 64 bytes, for each time that the range is halved,
+ * and one more.
  */
 WEFT_API WEFT_MUST_CHECK int weft_reduce(size_t begin, size_t end, size_t grain,
 					 void (*body)(size_t lo, size_t hi, void *acc, void *arg),

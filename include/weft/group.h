@@ -14,8 +14,8 @@
  * result, NULL or not, is success. Results are dropped, unless the group is told to keep them
  * (weft_group_keep_results()).
  *
- * A limit on the tasks that run at a time makes a group a pool for any number of jobs: a spawn beyond
- * the limit waits (weft_group_set_limit()).
+ * A limit on the tasks that run at a time makes a group a pool for any number of jobs: a spawn
+ * beyond the limit waits (weft_group_set_limit()).
  */
 #ifndef WEFT_GROUP_H
 #define WEFT_GROUP_H
@@ -34,23 +34,24 @@ typedef struct weft_group {
  *
  * The group belongs to the calling task, and to the scope that it is in (scope.h). When these are
  * cancelled the group is cancelled too, as by weft_group_cancel(). Its tasks learn of it at once,
- * wherever the calling task is: in a mutex, in a blocking call, in a masked region. This begins when
- * the calling task, or a fork of it, first spawns into the group: a group into which only others have
- * spawned does not learn of it. Once the scope or the task has ended, the group belongs to nobody.
+ * wherever the calling task is: in a mutex, in a blocking call, in a masked region. This begins
+ * when the calling task, or a fork of it, first spawns into the group: a group into which only
+ * others have spawned does not learn of it. Once the scope or the task has ended, the group belongs
+ * to nobody.
  */
 WEFT_API void weft_group_init(weft_group *g);
 
 /*
- * Ends the life of g. No task of it may run (that aborts): call weft_group_wait() first. Results that
- * nobody has received are dropped; in that case the runtimes of their tasks must still be there. From
- * any thread or task.
+ * Ends the life of g. No task of it may run (that aborts): call weft_group_wait() first. Results
+ * that nobody has received are dropped; in that case the runtimes of their tasks must still be
+ * there. From any thread or task.
  */
 WEFT_API void weft_group_fini(weft_group *g);
 
 /*
- * Limits how many tasks of the group run at a time. 0, the value at first, is no limit. A spawn beyond
- * the limit waits until a task of the group has ended, first come, first served. A task counts from
- * its spawn on, whether it has started or not.
+ * Limits how many tasks of the group run at a time. 0, the value at first, is no limit. A spawn
+ * beyond the limit waits until a task of the group has ended, first come, first served. A task
+ * counts from its spawn on, whether it has started or not.
  *
  * A limit below the number of running tasks ends none of them. A higher limit lets spawns that wait
  * go on.
@@ -64,10 +65,10 @@ WEFT_API void weft_group_set_limit(weft_group *g, size_t n);
  * waited for. If the group has been cancelled, or a task of it has failed, the new one starts
  * cancelled.
  *
- * From a task, perhaps one of the group. Suspends (and may hop) only if the group has a limit and has
- * reached it; then it is a cancellation point. Everything before the call happens before fn starts.
- * So does everything in the task whose end has made room. If all running tasks of a group wait to
- * spawn into it, they wait for ever; such tasks should use weft_group_try_spawn().
+ * From a task, perhaps one of the group. Suspends (and may hop) only if the group has a limit and
+ * has reached it; then it is a cancellation point. Everything before the call happens before fn
+ * starts. So does everything in the task whose end has made room. If all running tasks of a group
+ * wait to spawn into it, they wait for ever; such tasks should use weft_group_try_spawn().
  *
  * Returns 0, or:
  *   -EINVAL     g or fn is NULL
@@ -106,8 +107,8 @@ weft_group_spawn_with(weft_group *g, const struct weft_task_options *opt, weft_f
  *
  * This does not change the task that the group belongs to (weft_group_init()).
  *
- * As weft_group_spawn(), except -EPERM: rt is NULL and the caller has none, or the process was forked
- * from one with a runtime.
+ * As weft_group_spawn(), except -EPERM: rt is NULL and the caller has none, or the process was
+ * forked from one with a runtime.
  */
 WEFT_API WEFT_MUST_CHECK int weft_group_submit(weft_group *g, weft_runtime *rt, weft_fn *fn,
 					       void *arg);
@@ -132,8 +133,8 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_group_submit_with(weft_group *g, weft_runti
 /*
  * Makes the group keep the results of tasks that end from now on, for weft_group_next(). Call it
  * before the first spawn. A result needs no memory of its own: it stays in the control block of its
- * task until weft_group_next() receives it or weft_group_fini() drops it. It lives no longer than the
- * runtime of its task.
+ * task until weft_group_next() receives it or weft_group_fini() drops it. It lives no longer than
+ * the runtime of its task.
  *
  * From any thread or task; does not suspend.
  */
@@ -186,8 +187,8 @@ WEFT_API WEFT_MUST_CHECK int weft_group_wait_until(weft_group *g, int64_t deadli
  * As weft_group_wait(), but cancels the group at the deadline, and waits on until its tasks have
  * ended. So nothing of the group runs after the return.
  *
- * As weft_group_wait(), and -ETIMEDOUT: the deadline has passed, and no task had failed before. Tasks
- * that fail because the deadline has cancelled them do not change that.
+ * As weft_group_wait(), and -ETIMEDOUT: the deadline has passed, and no task had failed before.
+ * Tasks that fail because the deadline has cancelled them do not change that.
  */
 WEFT_API WEFT_MUST_CHECK int weft_group_wait_or_cancel_until(weft_group *g, int64_t deadline);
 

@@ -38,14 +38,15 @@ WEFT_API WEFT_MUST_CHECK int weft_local_create(void (*destructor)(void *value),
 					       weft_local *ret_key);
 
 /*
- * Deletes a key. The values that it still has in tasks are dropped without a call of the destructor.
- * From any thread or task.
+ * Deletes a key. The values that it still has in tasks are dropped without a call of the
+ * destructor. From any thread or task.
  *
  * Returns 0, or -EINVAL if the key is invalid or was deleted.
  */
 WEFT_API int weft_local_delete(weft_local key);
 
-/* The calling task's value; NULL if it has set none, outside of a task, and if the key is invalid. */
+/* Returns the calling task's value; NULL if it has set none, outside of a task, and if the key is
+ * invalid. */
 WEFT_API void *weft_local_get(weft_local key);
 
 /*

@@ -5,8 +5,8 @@
  * from any thread. Several runtimes may coexist; a task belongs to the one it was spawned in.
  *
  * Lifetimes. A runtime lives from its creation until weft_run() or weft_runtime_destroy() returns.
- * A handle lives until it is joined or detached, and no longer than its runtime, whose end frees the
- * handles that are left. A thread that is no worker of the runtime may call weft_cancel(),
+ * A handle lives until it is joined or detached, and no longer than its runtime, whose end frees
+ * the handles that are left. A thread that is no worker of the runtime may call weft_cancel(),
  * weft_submit(), weft_join() and the like only while something keeps the runtime alive: a task of
  * it that has not ended, or the fact that weft_runtime_destroy() is yet to be called. That must
  * hold until the call takes effect:
@@ -31,8 +31,8 @@
  *   (c) A wait without a deadline aborts with one line. So does the return of the task that forked.
  *
  * A child that is forked at any other time may have runtimes of its own. Coroutines without a
- * runtime (weft/coro.h) work in every child. An object of yours that another thread was using at the
- * fork is in an unknown state in the child, as a pthread mutex is.
+ * runtime (weft/coro.h) work in every child. An object of yours that another thread was using at
+ * the fork is in an unknown state in the child, as a pthread mutex is.
  *
  * Threads. All threads of a runtime, also those that are started later, get the CPU mask, the
  * signal mask, the scheduling class and the nice value that its creator's thread had, or, if a task
@@ -43,10 +43,10 @@
  * Stack overflow. While there is a runtime, a handler of SIGSEGV looks whether the fault is the
  * overflow of a task's stack. If so it writes one line to stderr that names the task, its function,
  * its stack's size and WEFT_STACK_SIZE. In any case it then calls the handler that the program had
- * installed before, or else takes the default action. Workers get an alternative signal stack of 64 KiB if they
- * have none, so a handler that was installed without SA_ONSTACK runs there too. Without guards
- * (WEFT_GUARD=off, or more stacks than guards on kernels before 6.13) an overflow is not noticed: it
- * damages whatever lies below.
+ * installed before, or else takes the default action. Workers get an alternative signal stack of 64
+ * KiB if they have none, so a handler that was installed without SA_ONSTACK runs there too. Without
+ * guards (WEFT_GUARD=off, or more stacks than guards on kernels before 6.13) an overflow is not
+ * noticed: it damages whatever lies below.
  */
 #ifndef WEFT_RUNTIME_H
 #define WEFT_RUNTIME_H
@@ -64,20 +64,21 @@ typedef void weft_worker_fn(int worker, void *arg);
  * Hooks. Each worker's thread calls worker_start() before its first task, and worker_stop() after
  * its last one. It calls worker_sleep() when it has found nothing to do and is about to sleep, and
  * worker_wake() after each sleep. They set up and take down the state that libraries keep for a
- * thread: the current GPU, an allocator's arena, a NUMA policy. Worker 0 of weft_run() is the calling
- * thread, and calls them too; the threads of weft_blocking() do not. A worker that was removed by
- * weft_runtime_set_workers() and added again has a new thread. A runtime that could not be created
- * may have started and stopped some workers.
+ * thread: the current GPU, an allocator's arena, a NUMA policy. Worker 0 of weft_run() is the
+ * calling thread, and calls them too; the threads of weft_blocking() do not. A worker that was
+ * removed by weft_runtime_set_workers() and added again has a new thread. A runtime that could not
+ * be created may have started and stopped some workers.
  *
  * A hook runs on the thread's own stack, outside of all tasks, and no lock is held. It counts as a
- * plain thread, and may make the same calls: weft_self() is NULL, weft_worker_id() is -1, and a wait
- * blocks the worker. weft_runtime_self() is its runtime. There are three exceptions: a hook must not
- * call weft_run(), worker_stop() must not hand tasks to its runtime, and no C++ exception may leave a
- * hook. While it runs, tasks wait for the worker unless another one takes them, so it should be short.
- * errno is restored after it, and tasks do not see changes that it makes to the floating-point modes.
+ * plain thread, and may make the same calls: weft_self() is NULL, weft_worker_id() is -1, and a
+ * wait blocks the worker. weft_runtime_self() is its runtime. There are three exceptions: a hook
+ * must not call weft_run(), worker_stop() must not hand tasks to its runtime, and no C++ exception
+ * may leave a hook. While it runs, tasks wait for the worker unless another one takes them, so it
+ * should be short. errno is restored after it, and tasks do not see changes that it makes to the
+ * floating-point modes.
  *
- * Everything before the creation of the runtime happens before each hook, and everything in the hooks
- * before the return of weft_run() or weft_runtime_destroy().
+ * Everything before the creation of the runtime happens before each hook, and everything in the
+ * hooks before the return of weft_run() or weft_runtime_destroy().
  */
 struct weft_runtime_options {
 	/* 1 to 1024 threads (WEFT_WORKERS; default: the CPUs this process may use) */
@@ -192,22 +193,23 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_submit_with(weft_runtime *rt,
 }
 
 /*
- * The caller's runtime: in a task the runtime of the task, in the function of a weft_blocking() the
- * runtime of the task that made the call; NULL elsewhere. From any thread or task.
+ * Returns the caller's runtime: in a task the runtime of the task, in the function of a
+ * weft_blocking() the runtime of the task that made the call; NULL elsewhere. From any thread or
+ * task.
  *
  * You may hand it to other threads, which submit to it. For the runtime of weft_run() there is no
- * other way. Such a runtime lives until its last task has ended, others until weft_runtime_destroy().
- * Each use must come before that. It is enough that a task of the runtime waits for the thread that
- * uses it.
+ * other way. Such a runtime lives until its last task has ended, others until
+ * weft_runtime_destroy(). Each use must come before that. It is enough that a task of the runtime
+ * waits for the thread that uses it.
  */
 WEFT_API weft_runtime *weft_runtime_self(void);
 
-/* How many workers the runtime has been told to have. NULL: the caller's runtime, as
+/* Returns how many workers the runtime has been told to have. NULL: the caller's runtime, as
  * weft_runtime_self(); 0 if there is none. From any thread or task. */
 WEFT_API unsigned weft_runtime_workers(const weft_runtime *rt);
 
-/* The number of the worker that runs the caller, from 0; -1 on a thread that is no worker. It may
- * change whenever the task suspends. */
+/* Returns the number of the worker that runs the caller, from 0; -1 on a thread that is no worker.
+ * It may change whenever the task suspends. */
 WEFT_API int weft_worker_id(void);
 
 /*
@@ -232,8 +234,8 @@ WEFT_API WEFT_MUST_CHECK int weft_runtime_set_workers(weft_runtime *rt, unsigned
  * Gives back to the system, at once, the memory that Weft keeps for later use in this process.
  *
  * Without this call Weft gives it back by time. While a runtime is alive it keeps the stacks of a
- * burst of tasks for a fifth of a second at most, and afterwards about 400 KiB for each worker, and a
- * megabyte for each size of stack. When the last runtime has ended no free stack has memory. The
+ * burst of tasks for a fifth of a second at most, and afterwards about 400 KiB for each worker, and
+ * a megabyte for each size of stack. When the last runtime has ended no free stack has memory. The
  * control blocks of tasks, about 100 bytes each, are kept until this call or the runtime's end.
  *
  * The call wakes workers that sleep; they may still be at it for a moment after the return, and one

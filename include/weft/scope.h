@@ -9,21 +9,22 @@
  *   why = weft_scope_end(&s);                // 0, -ETIMEDOUT or -ECANCELED
  *
  * Inside a scope whose deadline has passed, or that was cancelled, each cancellation point returns
- * -ECANCELED, as in a task that weft_cancel() has cancelled, and weft_cancelled() is true. After the
- * scope has ended the task is as it was before. Masked regions work as ever.
+ * -ECANCELED, as in a task that weft_cancel() has cancelled, and weft_cancelled() is true. After
+ * the scope has ended the task is as it was before. Masked regions work as ever.
  *
  * Scopes nest. A cancellation of an outer scope, or of the task, cancels the inner ones too.
  *
  * A scope also cancels the forks that are made in it, weft_for() included, and the members of the
- * groups that are begun in it (weft_group_init()). They learn of it at once, wherever the task is: in
- * a mutex, in a barrier, in a blocking call, in a masked region. A task of weft_spawn() may outlive
- * the scope, and belongs to no scope.
+ * groups that are begun in it (weft_group_init()). They learn of it at once, wherever the task is:
+ * in a mutex, in a barrier, in a blocking call, in a masked region. A task of weft_spawn() may
+ * outlive the scope, and belongs to no scope.
  *
- * A task that computes learns of a deadline by weft_cancelled(), which looks at the clock in a scope.
+ * A task that computes learns of a deadline by weft_cancelled(), which looks at the clock in a
+ * scope.
  *
- * A plain thread may have scopes as well. They cut its own waits short. What it forks in a scope runs at
- * once, in the scope. A group is cancelled while the thread waits for it. If the thread calls weft_run()
- * in a scope, the tasks of that runtime are not in the scope.
+ * A plain thread may have scopes as well. They cut its own waits short. What it forks in a scope
+ * runs at once, in the scope. A group is cancelled while the thread waits for it. If the thread
+ * calls weft_run() in a scope, the tasks of that runtime are not in the scope.
  */
 #ifndef WEFT_SCOPE_H
 #define WEFT_SCOPE_H
@@ -38,7 +39,8 @@ typedef struct weft_scope {
 } __attribute__((aligned(16))) weft_scope;
 
 /*
- * Begins a scope in the calling task. Everything that the task does until weft_scope_end() is in it.
+ * Begins a scope in the calling task. Everything that the task does until weft_scope_end() is in
+ * it.
  *
  * @s         borrowed until the scope has ended; uninitialised is fine.
  * @deadline  when the scope is cancelled. WEFT_FOREVER: only weft_scope_cancel() cancels it. If the
@@ -46,8 +48,8 @@ typedef struct weft_scope {
  *
  * From any thread or task. Does not suspend, and cannot fail.
  *
- * Misuse. With NULL the call aborts with one line. A generator (coro.h) must not yield in a scope that it
- * has begun, which is not noticed.
+ * Misuse. With NULL the call aborts with one line. A generator (coro.h) must not yield in a scope
+ * that it has begun, which is not noticed.
  */
 WEFT_API void weft_scope_begin(weft_scope *s, int64_t deadline);
 
@@ -55,8 +57,8 @@ WEFT_API void weft_scope_begin(weft_scope *s, int64_t deadline);
  * Cancels the scope, as weft_cancel() cancels a task. NULL is ignored.
  *
  * From any thread or task, inside the scope or not; does not suspend. The scope must live until the
- * call has returned, or until its task learns of the request. The task does not learn of it before the
- * call is done with the scope.
+ * call has returned, or until its task learns of the request. The task does not learn of it before
+ * the call is done with the scope.
  */
 WEFT_API void weft_scope_cancel(weft_scope *s);
 
@@ -66,7 +68,8 @@ WEFT_API void weft_scope_cancel(weft_scope *s);
  * The task must have joined all forks that it has made in the scope. A group that was begun in it
  * belongs to nobody from now on; wait for it before.
  *
- * From the task or thread that has begun the scope, which must be the innermost one. Does not suspend.
+ * From the task or thread that has begun the scope, which must be the innermost one. Does not
+ * suspend.
  *
  * Misuse. A scope that is not the innermost one of the caller aborts with one line, and so does a
  * task, a fork or a blocking call that returns from its function inside a scope. A thread that ends

@@ -4,18 +4,18 @@
  * event and wait group.
  *
  * All of them work from tasks and from plain threads, between the two, and between runtimes, with a
- * runtime or without one. A task that waits suspends, and may hop to another thread; its worker runs
- * other tasks meanwhile. A plain thread that waits blocks.
+ * runtime or without one. A task that waits suspends, and may hop to another thread; its worker
+ * runs other tasks meanwhile. A plain thread that waits blocks.
  *
- * A call that may suspend gives way now and then, even if it need not wait. So a loop over such calls
- * cannot keep a worker to itself. A loop over calls that never suspend (the try_ forms) can: it
- * should call weft_yield().
+ * A call that may suspend gives way now and then, even if it need not wait. So a loop over such
+ * calls cannot keep a worker to itself. A loop over calls that never suspend (the try_ forms) can:
+ * it should call weft_yield().
  *
- * The objects lie in the caller's memory. A static initialiser or an init makes one. A fini ends it,
- * after which the memory may be used for anything; it may be left out. Ending an object that is held
- * or waited for is misuse. An object must not be moved or copied while it is in use. You may free an
- * object once your last call on it has returned, even if the thread that woke you is still inside
- * its own call: it no longer touches the object.
+ * The objects lie in the caller's memory. A static initialiser or an init makes one. A fini ends
+ * it, after which the memory may be used for anything; it may be left out. Ending an object that is
+ * held or waited for is misuse. An object must not be moved or copied while it is in use. You may
+ * free an object once your last call on it has returned, even if the thread that woke you is still
+ * inside its own call: it no longer touches the object.
  *
  * Holders. A task holds a mutex, or a read-write lock for writing, wherever it runs. Outside of a
  * task the thread holds it. A fork is a task of its own, also when it runs inline. A task that ends
@@ -25,11 +25,11 @@
  * Misuse prints one line and aborts. The line names the call, the object, and the task (its number
  * and its name or function) or the thread.
  *
- * Cancellation points (weft_cancel() in task.h). The waits for a condition, a semaphore, a barrier, a
- * latch, an event and a wait group are cancellation points. A wait that is cancelled has taken
- * nothing. It lets other tasks have their turn before it returns, even if it has not waited; the wait
- * for a condition does so before it locks the mutex again. The calls of mutexes, read-write locks and
- * once are no cancellation points.
+ * Cancellation points (weft_cancel() in task.h). The waits for a condition, a semaphore, a barrier,
+ * a latch, an event and a wait group are cancellation points. A wait that is cancelled has taken
+ * nothing. It lets other tasks have their turn before it returns, even if it has not waited; the
+ * wait for a condition does so before it locks the mutex again. The calls of mutexes, read-write
+ * locks and once are no cancellation points.
  *
  * The _until forms give up at an absolute deadline on CLOCK_MONOTONIC (weft_after(); WEFT_FOREVER;
  * 0: do not wait). A call that need not wait succeeds, whatever its deadline. A task whose deadline
@@ -101,11 +101,11 @@ typedef struct weft_waitgroup {
 /*
  * A mutual exclusion lock. It is not recursive, and its holder must unlock it.
  *
- * A waiter spins for a moment if the holder is running, then waits in line. The first caller takes a
- * mutex that becomes free, whether it has waited or not. But a waiter that has lost for more than a
- * millisecond gets it from the next unlock. So nobody starves, provided that every holder unlocks it
- * and that the first in line can run. (A task that is pinned to a worker that computes holds up those
- * behind it until then.)
+ * A waiter spins for a moment if the holder is running, then waits in line. The first caller takes
+ * a mutex that becomes free, whether it has waited or not. But a waiter that has lost for more than
+ * a millisecond gets it from the next unlock. So nobody starves, provided that every holder unlocks
+ * it and that the first in line can run. (A task that is pinned to a worker that computes holds up
+ * those behind it until then.)
  */
 WEFT_API void weft_mutex_init(weft_mutex *mutex);
 WEFT_API void weft_mutex_fini(weft_mutex *mutex);
@@ -156,8 +156,8 @@ WEFT_API void weft_mutex_unlock(weft_mutex *mutex);
  *   ...
  *   weft_mutex_unlock(&mutex);
  *
- * The loop ends on -ECANCELED as well: in a task that is cancelled the call no longer waits, and only
- * lets other tasks have their turn.
+ * The loop ends on -ECANCELED as well: in a task that is cancelled the call no longer waits, and
+ * only lets other tasks have their turn.
  */
 WEFT_API void weft_cond_init(weft_cond *cond);
 WEFT_API void weft_cond_fini(weft_cond *cond);
@@ -238,8 +238,8 @@ WEFT_API WEFT_MUST_CHECK int weft_rwlock_try_wrlock(weft_rwlock *rwlock);
 /*
  * Ends the caller's hold for writing, or else one hold for reading. Does not suspend.
  *
- * Misuse: another task or thread holds it for writing, or nobody holds it. The lock does not know its
- * readers, so it cannot see that a caller who holds nothing ends the hold of a reader.
+ * Misuse: another task or thread holds it for writing, or nobody holds it. The lock does not know
+ * its readers, so it cannot see that a caller who holds nothing ends the hold of a reader.
  */
 WEFT_API void weft_rwlock_unlock(weft_rwlock *rwlock);
 
@@ -263,8 +263,8 @@ WEFT_API void weft_rwlock_downgrade(weft_rwlock *rwlock);
  * After -EDEADLK the caller must unlock before the other one can go on. The data may have changed
  * when the caller has locked it again.
  *
- * Misuse: nobody holds it for reading. The lock does not know its readers, so it cannot see that the
- * caller is none of them.
+ * Misuse: nobody holds it for reading. The lock does not know its readers, so it cannot see that
+ * the caller is none of them.
  */
 WEFT_API WEFT_MUST_CHECK int weft_rwlock_upgrade(weft_rwlock *rwlock);
 
@@ -295,9 +295,9 @@ WEFT_API WEFT_MUST_CHECK int weft_sem_acquire_until(weft_sem *sem, int64_t deadl
 
 /*
  * As weft_sem_acquire() and weft_sem_acquire_until(), but take n from the count at once, or
- * nothing. Later callers wait behind this one, even if the count is high enough for them. So a caller
- * that wants many is not starved. It waits for ever if the count never becomes n. With n = 0 the call
- * takes nothing and does not wait.
+ * nothing. Later callers wait behind this one, even if the count is high enough for them. So a
+ * caller that wants many is not starved. It waits for ever if the count never becomes n. With n = 0
+ * the call takes nothing and does not wait.
  */
 WEFT_API WEFT_MUST_CHECK int weft_sem_acquire_n(weft_sem *sem, unsigned n);
 WEFT_API WEFT_MUST_CHECK int weft_sem_acquire_n_until(weft_sem *sem, unsigned n, int64_t deadline);
@@ -363,9 +363,9 @@ WEFT_API void weft_once_fini(weft_once *once);
  * Calls fn(arg) if no function was called for this object before. Returns when that one call has
  * returned.
  *
- * From a task (which may suspend and hop) or any thread (which blocks); fn may suspend as well. It is
- * no cancellation point. fn runs in a region of weft_cancel_mask(), because nobody would finish its
- * work if it were cancelled. Everything that fn did happens before each return.
+ * From a task (which may suspend and hop) or any thread (which blocks); fn may suspend as well. It
+ * is no cancellation point. fn runs in a region of weft_cancel_mask(), because nobody would finish
+ * its work if it were cancelled. Everything that fn did happens before each return.
  *
  * Misuse: fn is NULL; called from the fn that runs for the same object.
  */
@@ -427,11 +427,12 @@ WEFT_API void weft_event_init(weft_event *event);
 WEFT_API void weft_event_init_auto(weft_event *event);
 WEFT_API void weft_event_fini(weft_event *event);
 
-/* Sets the event and ends all waits (if it resets itself: the longest one). From any thread or task.
- * Does not suspend. */
+/* Sets the event and ends all waits (if it resets itself: the longest one). From any thread or
+ * task. Does not suspend. */
 WEFT_API void weft_event_set(weft_event *event);
 
-/* Unsets the event. Waits that a set has ended stay so. From any thread or task. Does not suspend. */
+/* Unsets the event. Waits that a set has ended stay so. From any thread or task. Does not
+ * suspend. */
 WEFT_API void weft_event_reset(weft_event *event);
 
 /*

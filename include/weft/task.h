@@ -80,7 +80,8 @@ WEFT_API WEFT_MUST_CHECK int weft_join(weft_task *task, void **ret_result);
 WEFT_API WEFT_MUST_CHECK int weft_join_until(weft_task *task, void **ret_result, int64_t deadline);
 
 /*
- * Gives up the handle: the task runs on and frees itself. From any thread or task; does not suspend.
+ * Gives up the handle: the task runs on and frees itself. From any thread or task; does not
+ * suspend.
  *
  * Returns 0, or -EINVAL if task is NULL.
  */
@@ -88,20 +89,20 @@ WEFT_API int weft_detach(weft_task *task);
 
 /*
  * Puts the caller at the end of its worker's queue of runnable tasks that have run before. Each of
- * them has its turn first. A task that has not started yet, or that waits in another worker's queue,
- * has its turn after a bounded number of yields. So a loop over weft_yield() starves nobody. On a
- * plain thread it is sched_yield(). No cancellation point.
+ * them has its turn first. A task that has not started yet, or that waits in another worker's
+ * queue, has its turn after a bounded number of yields. So a loop over weft_yield() starves nobody.
+ * On a plain thread it is sched_yield(). No cancellation point.
  */
 WEFT_API void weft_yield(void);
 
-/* The task that runs here; NULL outside of a task. For a task without a handle the pointer is valid
- * until it ends. */
+/* Returns the calling task; NULL outside of a task. For a task without a handle the pointer is
+ * valid until it ends. */
 WEFT_API weft_task *weft_self(void);
 
 /*
- * The task's number (NULL: the caller's own), which no other task of the process has or will have;
- * 0 outside of a task. Messages print it. A task gets its number when somebody asks for it, so the
- * number does not say which task is older.
+ * Returns the task's number (NULL: the caller's own), which no other task of the process has or
+ * will have; 0 outside of a task. Messages print it. A task gets its number when somebody asks for
+ * it, so the number does not say which task is older.
  *
  * @task  as for weft_cancel().
  *
@@ -109,19 +110,20 @@ WEFT_API weft_task *weft_self(void);
  */
 WEFT_API uint64_t weft_task_number(const weft_task *task);
 
-/* The task's name (NULL: the caller's own); "" if it has none. Valid as long as the task. */
+/* Returns the task's name (NULL: the caller's own); "" if it has none. The string is valid as long
+ * as the task. */
 WEFT_API const char *weft_task_name(const weft_task *task);
 
 /*
- * Asks the task to stop. Its function always runs, even if the task has not started yet. From now on
- * every cancellation point in it that would wait returns -ECANCELED, outside of masked regions. It
- * lets other tasks have their turn first, as weft_yield() does.
+ * Asks the task to stop. Its function always runs, even if the task has not started yet. From now
+ * on every cancellation point in it that would wait returns -ECANCELED, outside of masked regions.
+ * It lets other tasks have their turn first, as weft_yield() does.
  *
- * The task's forks and groups, and theirs, are cancelled with it. They learn of it at once, wherever
- * the task itself is: in a mutex, in a blocking call, in a masked region.
+ * The task's forks and groups, and theirs, are cancelled with it. They learn of it at once,
+ * wherever the task itself is: in a mutex, in a blocking call, in a masked region.
  *
- * Cancellation points are the waits of sleep, join, semaphore, condition, barrier, latch, event, wait
- * group, channel and select, and those for a group, for a place in it, and for a result of it.
+ * Cancellation points are the waits of sleep, join, semaphore, condition, barrier, latch, event,
+ * wait group, channel and select, and those for a group, for a place in it, and for a result of it.
  *
  * @task  a handle, or the caller's own task. The handle must be valid until the task learns of the
  *        request. The task may then end, and be joined, at once: it does not learn of the request
@@ -134,8 +136,8 @@ WEFT_API const char *weft_task_name(const weft_task *task);
  */
 WEFT_API int weft_cancel(weft_task *task);
 
-/* Whether the calling task has been asked to stop, or the scope in which it is (scope.h), in masked
- * regions too. false outside of a task, except in a scope. */
+/* Returns whether the calling task has been asked to stop, or the scope in which it is (scope.h),
+ * in masked regions too. false outside of a task, except in a scope. */
 WEFT_API bool weft_cancelled(void);
 
 /* Begin and end a masked region, in which the calling task's waits are no cancellation points.

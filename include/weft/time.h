@@ -11,16 +11,17 @@
 
 WEFT_BEGIN_DECLS
 
-/* The time on CLOCK_MONOTONIC; in a task perhaps virtual time, see above. From any thread or task. */
+/* Returns the time on CLOCK_MONOTONIC; in a task perhaps virtual time, see above. From any thread
+ * or task. */
 WEFT_API int64_t weft_now(void);
 
-/* The deadline ns from now: WEFT_FOREVER where that would overflow, now for a negative ns. Any
- * context. */
+/* Returns the deadline ns from now: WEFT_FOREVER if that would overflow, now for a negative ns.
+ * From any thread or task. */
 WEFT_API int64_t weft_after(int64_t ns);
 
 /*
- * Sleeps for ns. If ns is not positive it returns at once. From a task (which suspends, and may hop)
- * or any thread (which blocks).
+ * Sleeps for ns. If ns is not positive it returns at once. From a task (which suspends, and may
+ * hop) or any thread (which blocks).
  *
  * Returns 0, or -ECANCELED if the calling task was cancelled before the time was over.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers and tickers. A timer becomes ready at a point in time. A caller waits for it alone, or as a
- * case of weft_select() beside channels.
+ * Timers and tickers. A timer becomes ready at a point in time. A caller waits for it alone, or as
+ * a case of weft_select() beside channels.
  *
  *   weft_timer tick;
  *   weft_timer_init(&tick);
@@ -16,12 +16,13 @@
  * the timer has expired since it was last taken. A ticker drops the ticks that nobody took in time,
  * and a count of 3 says that two were missed.
  *
- * A timer that nobody waits for costs nothing: no thread keeps watch over it. So it needs no runtime,
- * and you may forget it. All calls are made from any thread or task. Tasks that wait
+ * A timer that nobody waits for costs nothing: no thread keeps watch over it. So it needs no
+ * runtime, and you may forget it. All calls are made from any thread or task. Tasks that wait
  * suspend, and may hop; plain threads block. Tasks of a runtime with virtual time (time.h) and
  * threads outside of it have different clocks, and should not share a timer.
  *
- * If several callers wait for one timer, its expiry wakes all of them, and all except one wait again.
+ * If several callers wait for one timer, its expiry wakes all of them, and all except one wait
+ * again.
  *
  * The objects lie in the caller's memory, under the rules of sync.h.
  */
@@ -55,13 +56,13 @@ WEFT_API void weft_timer_fini(weft_timer *timer);
  * took one before the reset may return later. Everything before the reset happens before the return
  * of each call that takes an expiry of it.
  *
- * Returns whether the timer was armed, or had an expiry that nobody had taken. false: it was stopped,
- * or its only expiry was taken.
+ * Returns whether the timer was armed, or had an expiry that nobody had taken. false: it was
+ * stopped, or its only expiry was taken.
  */
 WEFT_API bool weft_timer_reset(weft_timer *timer, int64_t expiry, int64_t period);
 
-/* Stops the timer: as weft_timer_reset(), except that it does not expire until it is reset. Waits for
- * it go on. */
+/* Stops the timer: as weft_timer_reset(), except that it does not expire until it is reset. Waits
+ * for it go on. */
 WEFT_API bool weft_timer_stop(weft_timer *timer);
 
 /*

@@ -22,10 +22,10 @@ WEFT_BEGIN_DECLS
 /* The headers' version as such a number, for #if. */
 #define WEFT_VERSION WEFT_VERSION_NUMBER(WEFT_VERSION_MAJOR, WEFT_VERSION_MINOR, WEFT_VERSION_PATCH)
 
-/* The library's version, as WEFT_VERSION is the headers'. Any context. */
+/* Returns the library's version, as WEFT_VERSION is the headers'. From any thread or task. */
 WEFT_API int weft_version(void);
 
-/* The library's version as text: "0.1.0". Any context. */
+/* Returns the library's version as text: "0.1.0". From any thread or task. */
 WEFT_API const char *weft_version_string(void);
 
 WEFT_END_DECLS
