@@ -364,34 +364,6 @@ static void play(struct weft__random *random)
 		     result);
 }
 
-static void *director(void *arg)
-{
-	struct weft__random random;
-
-	stress_random(&random, (uintptr_t)arg);
-	while (!stress_over())
-		play(&random);
-	return NULL;
-}
-
-static void *storm(void *unused)
-{
-	weft_task *tasks[DIRECTORS];
-
-	(void)unused;
-	for (uintptr_t i = 0; i < DIRECTORS; i++) {
-		int rc = weft_spawn(director, (void *)i, &tasks[i]);
-		stress_check(rc == 0, "weft_spawn: %s", strerror(-rc));
-		if (rc < 0)
-			tasks[i] = NULL;
-	}
-	for (unsigned i = 0; i < DIRECTORS; i++) {
-		int rc = tasks[i] ? weft_join(tasks[i], NULL) : 0;
-		stress_check(rc == 0, "weft_join: %s", strerror(-rc));
-	}
-	return NULL;
-}
-
 int main(int argc, char **argv)
 {
 	unsigned started = 0, threads;
@@ -404,7 +376,7 @@ int main(int argc, char **argv)
 		started++;
 	stress_check(started == threads, "not all threads could be started");
 	if (started == threads)
-		stress_run(storm, NULL);
+		stress_direct(DIRECTORS, play);
 	while (started-- > 0) {
 		atomic_store_explicit(&clerks[started].end, true, memory_order_relaxed);
 		pthread_join(clerks[started].thread, NULL);

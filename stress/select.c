@@ -250,39 +250,11 @@ static void play(struct weft__random *random)
 	stress_did(1);
 }
 
-static void *director(void *arg)
-{
-	struct weft__random random;
-
-	stress_random(&random, (uintptr_t)arg);
-	while (!stress_over())
-		play(&random);
-	return NULL;
-}
-
-static void *storm(void *unused)
-{
-	weft_task *tasks[DIRECTORS];
-
-	(void)unused;
-	for (uintptr_t i = 0; i < DIRECTORS; i++) {
-		int rc = weft_spawn(director, (void *)i, &tasks[i]);
-		stress_check(rc == 0, "weft_spawn: %s", strerror(-rc));
-		if (rc < 0)
-			tasks[i] = NULL;
-	}
-	for (unsigned i = 0; i < DIRECTORS; i++) {
-		if (tasks[i])
-			stress_joined(weft_join(tasks[i], NULL));
-	}
-	return NULL;
-}
-
 int main(int argc, char **argv)
 {
 	stress_begin(
 		argc, argv,
 		"Selects that face each other on a few channels, with whoever cancels and closes.");
-	stress_run(storm, NULL);
+	stress_direct(DIRECTORS, play);
 	return stress_end();
 }

@@ -346,6 +346,52 @@ void stress_run(weft_fn *fn, void *arg)
 		replace_watched(run.rt, NULL);
 }
 
+struct director {
+	weft_task *task; /* NULL: it could not be spawned */
+	void (*play)(struct weft__random *random);
+	uint64_t stream;
+};
+
+static void *direct(void *arg)
+{
+	const struct director *director = arg;
+	struct weft__random random;
+
+	stress_random(&random, director->stream);
+	while (!stress_over())
+		director->play(&random);
+	return NULL;
+}
+
+struct directors {
+	struct director one[STRESS_DIRECTORS_MAX];
+	unsigned count;
+};
+
+static void *direct_all(void *arg)
+{
+	struct directors *all = arg;
+
+	for (unsigned i = 0; i < all->count; i++) {
+		int rc = weft_spawn(direct, &all->one[i], &all->one[i].task);
+		stress_check(rc == 0, "weft_spawn: %s", strerror(-rc));
+	}
+	for (unsigned i = 0; i < all->count; i++) {
+		if (all->one[i].task)
+			stress_joined(weft_join(all->one[i].task, NULL));
+	}
+	return NULL;
+}
+
+void stress_direct(unsigned directors, void (*play)(struct weft__random *random))
+{
+	struct directors all = {.count = directors};
+
+	for (unsigned i = 0; i < directors; i++)
+		all.one[i] = (struct director){.play = play, .stream = i};
+	stress_run(direct_all, &all);
+}
+
 void stress_await_completed(weft_runtime *rt, uint64_t live)
 {
 	struct weft_stats s;

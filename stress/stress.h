@@ -94,6 +94,11 @@ void stress_destroy(weft_runtime *rt);
 /* weft_run() that watches the runtime and fails where the call does. */
 void stress_run(weft_fn *fn, void *arg);
 
+/* stress_run() of so many tasks, at most STRESS_DIRECTORS_MAX, that play scenes until the end, each
+ * with chance of its own. */
+#define STRESS_DIRECTORS_MAX 16
+void stress_direct(unsigned directors, void (*play)(struct weft__random *random));
+
 /* Waits until every task accepted by rt (NULL: the caller's) has ended, but for `live` ones. A lost
  * one is a hang. */
 void stress_await_completed(weft_runtime *rt, uint64_t live);

@@ -312,47 +312,22 @@ static void live_briefly(struct weft__random *random)
 	stress_did(1);
 }
 
-static void *director(void *arg)
+static void play(struct weft__random *random)
 {
-	struct weft__random random;
+	weft_task *tasks[2];
+	unsigned started = 0;
 
-	stress_random(&random, (uintptr_t)arg);
-	while (!stress_over()) {
-		weft_task *tasks[2];
-		unsigned started = 0;
-
-		while (started < 2 &&
-		       weft_spawn(actor, (void *)(uintptr_t)weft__random_next(&random),
-				  &tasks[started]) == 0)
-			started++;
-		if (stress_one_in(&random, 2))
-			live_briefly(&random);
-		else
-			use_any(&random);
-		if (started > 0 && stress_one_in(&random, 2))
-			weft_cancel(tasks[0]);
-		while (started > 0)
-			stress_joined(weft_join(tasks[--started], NULL));
-	}
-	return NULL;
-}
-
-static void *storm(void *unused)
-{
-	weft_task *tasks[DIRECTORS];
-
-	(void)unused;
-	for (uintptr_t i = 0; i < DIRECTORS; i++) {
-		if (weft_spawn(director, (void *)i, &tasks[i]) < 0) {
-			stress_fail("weft_spawn");
-			tasks[i] = NULL;
-		}
-	}
-	for (unsigned i = 0; i < DIRECTORS; i++) {
-		if (tasks[i])
-			stress_joined(weft_join(tasks[i], NULL));
-	}
-	return NULL;
+	while (started < 2 && weft_spawn(actor, (void *)(uintptr_t)weft__random_next(random),
+					 &tasks[started]) == 0)
+		started++;
+	if (stress_one_in(random, 2))
+		live_briefly(random);
+	else
+		use_any(random);
+	if (started > 0 && stress_one_in(random, 2))
+		weft_cancel(tasks[0]);
+	while (started > 0)
+		stress_joined(weft_join(tasks[--started], NULL));
 }
 
 static void *thread_main(void *arg)
@@ -400,7 +375,7 @@ int main(int argc, char **argv)
 	       pthread_create(&threads[started], NULL, thread_main, (void *)(started + 1000)) == 0)
 		started++;
 	stress_check(started == wanted, "not all threads could be started");
-	stress_run(storm, NULL);
+	stress_direct(DIRECTORS, play);
 	while (started-- > 0)
 		pthread_join(threads[started], NULL);
 	for (unsigned i = 0; i < TABLES; i++)
