@@ -40,6 +40,8 @@
  *
  * A select that starts anew has lost its place in its channels' queues.
  *
+ * tests/models/timer.pml goes through the interleavings.
+ *
  * Rejected: a timer that is armed in a runtime's tree, and sends. It would need a runtime, and an
  * owner that disarms it. A stop would have to wait for the worker that fires it, and each reset
  * would take another worker's lock. Rejected: to arm only the first waiter, so that an expiry wakes
