@@ -226,6 +226,13 @@ bool weft_cancelled(void)
 	return weft__family_cancelled(w, w->task, true);
 }
 
+bool weft__caller_cancelled(void)
+{
+	const struct worker *w = weft__worker();
+
+	return (w ? w->task && w->task->mask == 0 : thread_scope() != NULL) && weft_cancelled();
+}
+
 static _Noreturn __attribute__((cold)) void mask_misuse(struct task *t, const char *call,
 							const char *what)
 {

@@ -138,14 +138,6 @@ static struct worker *run_child(struct worker *w, struct task *t)
 	return w;
 }
 
-/* Whether the calling task is cancelled, outside of a masked region. */
-static bool caller_cancelled(void)
-{
-	struct worker *w = weft__worker();
-
-	return w && w->task && w->task->mask == 0 && weft_cancelled();
-}
-
 /* Joins t, which is not the caller. */
 static int join(struct task *t, int64_t deadline, void **ret_result)
 {
@@ -156,7 +148,7 @@ static int join(struct task *t, int64_t deadline, void **ret_result)
 			return -ETIMEDOUT;
 		if (deadline != WEFT_FOREVER && deadline <= weft__clock_now()) {
 			weft_yield(); /* as weft__wait() does, where a cancellation wins too */
-			return caller_cancelled() ? -ECANCELED : -ETIMEDOUT;
+			return weft__caller_cancelled() ? -ECANCELED : -ETIMEDOUT;
 		}
 		int rc = wait_for_end(t, deadline);
 		if (rc < 0)

@@ -225,6 +225,9 @@ static inline bool canceller_looks(struct task *t)
 /* Waits until no canceller is at work on t. The caller runs t. */
 void weft__await_canceller(struct task *t);
 
+/* Whether a wait of the caller, a task or any thread, would be cut short by a cancellation. */
+bool weft__caller_cancelled(void);
+
 /* How a wait has ended. */
 static inline enum wait_outcome wait_outcome(const struct waiter *waiter)
 {

@@ -406,7 +406,7 @@ int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result, int64_t deadl
 	if (deadline <= 0)
 		return -ETIMEDOUT;
 	/* Before a thread can see the job, which may be faster than the wait. */
-	bool cancelled = w && w->task->mask == 0 && weft_cancelled();
+	bool cancelled = weft__caller_cancelled();
 	if (cancelled || (deadline != WEFT_FOREVER && deadline <= weft__clock_now())) {
 		weft_yield(); /* as weft__wait() does */
 		return cancelled ? -ECANCELED : -ETIMEDOUT;

@@ -121,6 +121,63 @@ static void fork_serially(void)
 	CHECK(weft_scope_end(&s) == -ETIMEDOUT);
 }
 
+static void *never_called(void *arg)
+{
+	CHECK(false);
+	return arg;
+}
+
+/* Calls that would not wait for long, or at all: a cancellation wins as in a task. */
+static void call_cancelled(weft_task *running)
+{
+	weft_scope s;
+
+	weft_scope_begin(&s, 1);
+	CHECK(weft_blocking_until(never_called, NULL, NULL, weft_after(LOST_NS)) == -ECANCELED);
+	CHECK(weft_blocking_until(never_called, NULL, NULL, 1) == -ECANCELED);
+	CHECK(weft_join_until(running, NULL, 1) == -ECANCELED);
+	weft_cancel_mask();
+	CHECK(weft_blocking_until(never_called, NULL, NULL, 1) == -ETIMEDOUT);
+	CHECK(weft_join_until(running, NULL, 1) == -ETIMEDOUT);
+	weft_cancel_unmask();
+	CHECK(weft_scope_end(&s) == -ETIMEDOUT);
+	check_free();
+}
+
+static void *call_on_a_thread(void *running)
+{
+	call_cancelled(running);
+	return NULL;
+}
+
+static void *await_event(void *event)
+{
+	CHECK(weft_event_wait(event) == 0);
+	return NULL;
+}
+
+/* By a task, and by a thread for it. */
+static void *call_everywhere(void *arg)
+{
+	weft_event end = WEFT_EVENT_INIT;
+	weft_task *running;
+	pthread_t thread;
+
+	CHECK(weft_spawn(await_event, &end, &running) == 0);
+	call_cancelled(running);
+	if (CHECK(pthread_create(&thread, NULL, call_on_a_thread, running) == 0))
+		pthread_join(thread, NULL);
+	weft_event_set(&end);
+	CHECK(weft_join(running, NULL) == 0);
+	return arg;
+}
+
+static void test_calls_that_would_not_wait(void **state)
+{
+	(void)state;
+	assert_run(1, call_everywhere, NULL);
+}
+
 static void *everything(void *arg)
 {
 	wait_until_the_deadline();
@@ -247,6 +304,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_on_a_thread),
+		cmocka_unit_test(test_calls_that_would_not_wait),
 		cmocka_unit_test(test_in_a_blocking_call_and_around_a_runtime),
 		cmocka_unit_test(test_a_wait_for_a_group),
 		cmocka_unit_test(test_at_every_moment),
