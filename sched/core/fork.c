@@ -88,9 +88,7 @@ fork_on(struct worker *w, bool plain, weft_forked *storage, weft_fn *fn, void *a
 		run_serially(t, fn, arg);
 		return;
 	}
-	task_init(t, w->rt, fn, arg, JOIN_NOBODY, TASK_FORK);
-	/* relaxed: published with the rest of the task. */
-	atomic_store_explicit(&t->family, (uintptr_t)w->task, memory_order_relaxed);
+	task_init_fork(t, w->rt, fn, arg, w->task);
 	san_release(t);
 	counter_add(&w->counters.forked, 1);
 	weft__start_later_unpinned(w, t, plain);

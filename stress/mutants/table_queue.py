@@ -6,7 +6,7 @@ MUTANTS = [
     Mutant('deque-pop-no-fence', 'the owner reads top before its lower bottom can be seen',
            'sched/queue/deque.h',
            'weft__fence_light_if(fence_is_free);',
-           '',
+           '(void)fence_is_free;',
            unit('sched-queue-deque')),
     Mutant('deque-steal-no-fence', 'a thief reads bottom without having seen what the owner lowered',
            'sched/queue/deque.c',
