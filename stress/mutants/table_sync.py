@@ -108,7 +108,7 @@ MUTANTS = [
            'if (node != taken && at + 1 < nodes + count) {',
            unit('sched-sync-select')),
     Mutant('chan-lent-freed', 'memory that the caller lent to a channel is freed with it',
-           'sched/sync/chan.c',
+           'sched/sync/chan_life.c',
            'if (ch->lent) {',
            'if (0) {',
            unit('sched-sync-chan-in')),
