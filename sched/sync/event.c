@@ -4,6 +4,7 @@
  * each set to one waiter: to the first in the queue, or, by way of the flag, to the next to come.
  */
 #include "queue.h"
+#include "sched/core/patience.h"
 #include "self.h"
 
 #include <weft/sync.h>
@@ -112,7 +113,8 @@ int weft_event_wait_until(weft_event *event, int64_t deadline)
 
 	/* acquire: what was done before the set. */
 	bool set = atomic_load_explicit(&e->set, memory_order_acquire);
-	if (set && !e->resets_itself) {
+	bool takes = set && e->resets_itself;
+	if (set && !takes) {
 		sync_settle(&e->queue);
 	} else {
 		int rc = !set && deadline <= 0 ? -ETIMEDOUT : wait_for_set(e, deadline);
@@ -120,5 +122,9 @@ int weft_event_wait_until(weft_event *event, int64_t deadline)
 			return rc;
 	}
 	san_acquire(e);
+	/* A task that sets it by itself, or for which it is set in time, perhaps never waits. */
+	struct worker *w = takes && deadline > 0 ? weft__worker() : NULL;
+	if (w)
+		fast_path(w);
 	return 0;
 }

@@ -16,6 +16,7 @@ static struct {
 	weft_sem sem, two;
 	weft_chan *chan, *big, *closed, *five;
 	weft_timer timer;
+	weft_event event;
 	flag run;
 } stage;
 
@@ -113,6 +114,12 @@ static void take_ticks(void)
 	CHECK(weft_timer_wait(&stage.timer, &ticks) == 0 && ticks > 0);
 }
 
+static void set_and_wait(void)
+{
+	weft_event_set(&stage.event);
+	CHECK(weft_event_wait(&stage.event) == 0);
+}
+
 static void fork_and_join(void)
 {
 	weft_forked forked;
@@ -133,7 +140,7 @@ static call *const calls[] = {
 	lock,           lock_until,      lock_to_read,     lock_to_write,
 	acquire,        acquire_and_try, send_and_receive, send_and_receive_big,
 	try_in_between, use_closed,      select_both,      take_ticks,
-	fork_and_join,  spawn_and_join,
+	set_and_wait,   fork_and_join,   spawn_and_join,
 };
 
 static void set_stage(void)
@@ -147,6 +154,7 @@ static void set_stage(void)
 	assert_int_equal(weft_chan_create(BIG_BYTES, 1, &stage.big), 0);
 	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.closed), 0);
 	weft_chan_close(stage.closed);
+	weft_event_init_auto(&stage.event);
 	weft_timer_init(&stage.timer);
 	weft_timer_reset(&stage.timer, 0, 1);
 }
