@@ -24,7 +24,7 @@ import sys
 
 # The last two read the worker and pass it on, once.
 ACCESSORS = ('weft__thread', 'weft__worker', 'weft__worker_set', 'weft__thread_identity', 'weft__served_runtime',
-             'weft__serve', 'weft_fork', 'weft_fork_join')
+             'weft__serve', 'weft__thread_scopes', 'weft_fork', 'weft_fork_join')
 # Other ways in and out, which only the assembly backends have, or that of x86-64.
 ASSEMBLY = ('weft__context_switch_alike', 'weft__context_enter', 'weft__context_leave')
 SWITCHES = ('weft__context_switch', 'weft__coro_switch', 'weft__coro_switch_on', 'weft__coro_start', 'weft__coro_leave',
@@ -32,6 +32,7 @@ SWITCHES = ('weft__context_switch', 'weft__coro_switch', 'weft__coro_switch_on',
 READERS = {
     '__errno_location': "errno's address",
     'weft__thread': "the thread's state",
+    'weft__thread_scopes': "the thread's scopes",
     'weft__worker': 'the worker',
 }
 # Functions that need no check, and why.
