@@ -17,8 +17,9 @@
  * waits for the select to be parked, as every partner does.
  *
  * One that does not wait looks under all locks as well before it says that nothing is ready, if it
- * has several channels. Otherwise an element could go from one that it has yet to look at to one
- * that it has passed, with one of the two ready at every moment.
+ * has several channels, or both sides of one. Otherwise an element could go from one that it has yet
+ * to look at to one that it has passed, with one of the two ready at every moment. So could the room
+ * for an element, and an element, in a channel with one slot.
  *
  * Chance: of the cases that look ready each is as likely. A random place to start from would favour
  * those that come after cases that are not ready. A select that waits enqueues its cases on one
@@ -363,16 +364,18 @@ static __attribute__((noinline, cold)) int wait_for_one_or_timer(struct weft_cas
 	return wait_for_any(cases, n, nodes, false, deadline, ordered, true, call);
 }
 
-/* Whether the cases name one channel at most: then one look at it is exact. */
-static bool one_channel(const struct weft_case *cases, size_t n)
+/* Whether the cases name one channel at most, and one side of it: then one look at it is exact. */
+static bool one_side(const struct weft_case *cases, size_t n)
 {
-	const weft_chan *ch = NULL;
+	const struct weft_case *one = NULL;
 
 	for (size_t i = 0; i < n; i++) {
-		if (ch && cases[i].chan && cases[i].chan != ch)
+		const struct weft_case *c = &cases[i];
+		if (!c->chan)
+			continue;
+		if (one && (c->chan != one->chan || c->op != one->op))
 			return false;
-		if (cases[i].chan)
-			ch = cases[i].chan;
+		one = c;
 	}
 	return true;
 }
@@ -472,7 +475,7 @@ static inline int select_case(struct weft_case *cases, size_t n, int64_t deadlin
 	int i = take_at_once(cases, n, choice.chosen, deadline, ordered, call);
 	if (i >= 0)
 		return i;
-	if (deadline <= 0 && one_channel(cases, n))
+	if (deadline <= 0 && one_side(cases, n))
 		return -ETIMEDOUT;
 	return wait_in_all(cases, n, rising, deadline, ordered, false, call);
 }

@@ -157,6 +157,49 @@ static void test_a_select_sees_what_is_moved(void **state)
 	select_while_it_moves(CHANNELS);
 }
 
+/*
+ * A channel with one slot is full or empty at every moment, so a select that would send there or
+ * receive has something to do. It looks for the one before it looks for the other.
+ */
+static void *fill_and_empty(void *arg)
+{
+	struct token *t = arg;
+	int value = 1;
+
+	while (!atomic_load_explicit(&t->over, memory_order_relaxed)) {
+		CHECK(weft_chan_send_until(t->chans[0], &value, 0) <= 0);
+		CHECK(weft_chan_recv_until(t->chans[0], &value, 0) <= 0);
+	}
+	return arg;
+}
+
+static void test_a_select_sees_both_sides_of_a_channel(void **state)
+{
+	struct weft_case cases[CHANNELS] = {0}; /* nothing between the first and the last */
+	struct token t = {.chans = {new_chan(sizeof(int), 1)}};
+	int value = 1, refused = 0;
+	pthread_t other;
+
+	(void)state;
+	for (unsigned i = 0; i < CHANNELS; i++)
+		cases[i].op = WEFT_RECV;
+	assert_int_equal(pthread_create(&other, NULL, fill_and_empty, &t), 0);
+	for (unsigned i = 0; i < weft_test_scale(100000); i++) {
+		bool send_first = i % 2;
+		struct weft_case *first = &cases[0], *last = &cases[CHANNELS - 1];
+
+		*first = *last = (struct weft_case){.chan = t.chans[0], .elem = &value};
+		first->op = send_first ? WEFT_SEND : WEFT_RECV;
+		last->op = send_first ? WEFT_RECV : WEFT_SEND;
+		refused += weft_select(cases, CHANNELS, 0) < 0;
+	}
+	atomic_store_explicit(&t.over, true, memory_order_relaxed);
+	pthread_join(other, NULL);
+	assert_int_equal(refused, 0);
+	assert_int_equal(checks_failed(), 0);
+	weft_chan_destroy(t.chans[0]);
+}
+
 /* --- what a channel says --- */
 
 static void test_len_cap_closed(void **state)
@@ -272,6 +315,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_close_takes_over_from_an_element),
 		cmocka_unit_test(test_a_select_sees_what_is_moved),
+		cmocka_unit_test(test_a_select_sees_both_sides_of_a_channel),
 		cmocka_unit_test(test_len_cap_closed),
 		cmocka_unit_test(test_errno_is_left_alone),
 		cmocka_unit_test(test_the_last_reference_frees),
