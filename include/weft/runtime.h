@@ -78,7 +78,9 @@ typedef void weft_worker_fn(int worker, void *arg);
  * floating-point modes.
  *
  * Everything before the creation of the runtime happens before each hook, and everything in the
- * hooks before the return of weft_run() or weft_runtime_destroy().
+ * hooks before the return of weft_run() or weft_runtime_destroy(). ThreadSanitizer knows that
+ * worker_start() comes before the tasks of its worker and worker_stop() after them. It sees no order
+ * between these tasks and worker_sleep() or worker_wake().
  */
 struct weft_runtime_options {
 	/* 1 to 1024 threads (WEFT_WORKERS; default: the CPUs this process may use) */

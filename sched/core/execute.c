@@ -31,6 +31,23 @@
 #define AHEAD_HEADER 192
 #define AHEAD_FRAMES 768
 
+/*
+ * ThreadSanitizer sees no order among tasks just because they run on one thread. But the hook
+ * worker_start() is before all of them, and worker_stop() after. The other sides are in
+ * weft__worker_loop().
+ */
+static inline void san_after_start_hook(struct worker *w)
+{
+	if (w->rt->hooks.start)
+		san_acquire(&w->leader);
+}
+
+static inline void san_before_stop_hook(struct worker *w)
+{
+	if (w->rt->hooks.stop)
+		san_release(&w->leave);
+}
+
 static inline void link_coro(struct worker *w, struct coro *co)
 {
 	co->cool = false;
@@ -178,6 +195,7 @@ static inline __attribute__((always_inline)) void settle(struct worker *w)
 {
 	enum leave leave = w->leave;
 
+	san_after_start_hook(w);
 	w->leave = LEAVE_NOTHING;
 	if (__builtin_expect(leave == LEAVE_PARK, 1))
 		park_leaving(w);
@@ -271,6 +289,7 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 	/* Everything happens before the runtime's end, which may come once this end is counted. */
 	san_release(t);
 	san_release(w->rt);
+	san_before_stop_hook(w);
 	/* release: whoever counts this end has seen the task's spawn, and those that it spawned
 	 * (weft__all_ended()). */
 	if (!(flags & TASK_FORK))
@@ -312,6 +331,7 @@ static struct worker *run_task(struct worker *w, struct task **ret_next)
 
 	void *outer = san_task_begin();
 	san_acquire(t);
+	san_after_start_hook(w);
 	WEFT__NO_EXCEPTION_LEAVES();
 	void *result = t->fn(t->value);
 	if (__builtin_expect(t->flags != 0, 0))
@@ -439,6 +459,7 @@ static inline void set_leave(struct worker *w, enum leave leave)
 {
 	struct task *t = w->task;
 
+	san_before_stop_hook(w);
 	t->coro = w->thread_state->current;
 	t->home = w->id;
 	w->leave = leave;

@@ -165,6 +165,8 @@ void weft__worker_loop(struct worker *w)
 	w->errno_location = w->thread_state->errno_location;
 	w->eh_globals = w->thread_state->eh_globals ? w->thread_state->eh_globals : &no_exceptions;
 	call_hook(w, w->rt->hooks.start);
+	if (w->rt->hooks.start)
+		san_release(&w->leader); /* for san_after_start_hook() (execute.c) */
 	weft__rcu_register();
 	weft__worker_appear(w);
 	if (w->rt->config.chaos.virtual_time)
@@ -179,6 +181,8 @@ void weft__worker_loop(struct worker *w)
 	weft__drop_idle_coros(w);
 	weft__worker_set(NULL, false);
 	weft__rcu_unregister();
+	if (w->rt->hooks.stop)
+		san_acquire(&w->leave); /* of san_before_stop_hook() (execute.c) */
 	call_hook(w, w->rt->hooks.stop);
 	weft__overflow_thread_end(signal_stack);
 }

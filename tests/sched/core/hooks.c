@@ -95,8 +95,10 @@ static void assert_all_is_over(unsigned least)
 	assert_true(GET(starts) >= least);
 	assert_int_equal(GET(starts), GET(stops));
 	assert_int_equal(GET(sleeps), GET(wakes));
-	for (int i = 0; i < WORKERS; i++)
+	for (int i = 0; i < WORKERS; i++) {
 		assert_int_equal(GET(workers[i].state), DOWN);
+		workers[i].thread = pthread_self(); /* nobody else's any more */
+	}
 	forget();
 }
 
