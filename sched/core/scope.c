@@ -99,13 +99,12 @@ int weft_scope_end(weft_scope *scope)
 {
 	struct worker *w = weft__worker();
 	struct scope *s = (struct scope *)scope;
-	struct task *t = &s->fork.task;
 
 	if (__builtin_expect(!w, 0))
 		return weft__thread_scope_end(s);
-	if (__builtin_expect(!s || w->task != t, 0))
+	if (__builtin_expect(!s || w->task != &s->fork.task, 0))
 		misuse_at_end(w->task, s);
-	struct task *parent = family_parent(t);
+	struct task *t = &s->fork.task, *parent = family_parent(t);
 	if (s->timer.timers)
 		forget_deadline(s);
 	bool cut = weft__family_cancelled(w, t, false);
@@ -237,11 +236,10 @@ int weft__thread_scope_end(struct scope *s)
 {
 	struct thread_scopes *scopes = weft__thread_scopes();
 	struct scope *innermost = scopes->innermost;
-	struct task *t = &s->fork.task;
 
 	if (!s || innermost != s)
 		misuse_at_end(innermost ? &innermost->fork.task : NULL, s);
-	struct task *outer = family_parent(t);
+	struct task *t = &s->fork.task, *outer = family_parent(t);
 	bool cut = weft__family_cancelled(NULL, t, false);
 	if (family_listed(t))
 		weft__family_leave(t);
