@@ -221,7 +221,7 @@ bool weft_cancelled(void)
 	if (!w)
 		return weft__thread_cancelled();
 	/* If every worker computes, nobody else looks. */
-	if (__builtin_expect(is_due(w->rt), 0))
+	if (__builtin_expect(is_due(w->rt) || !timekeeper_is_there(&w->rt->timekeeper), 0))
 		weft__scopes_expire(w);
 	return weft__family_cancelled(w, w->task, true);
 }

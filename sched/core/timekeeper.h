@@ -7,6 +7,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct weft_runtime;
@@ -31,6 +32,13 @@ struct timekeeper {
 	_Atomic uint32_t state; /* enum timekeeper_state (a leader; the runtime's end) */
 	pthread_t thread;       /* of the leader that starts it; then of the runtime's end */
 };
+
+/* Whether there is one. Without it nobody notices that a deadline has passed while all workers compute. */
+static inline bool timekeeper_is_there(const struct timekeeper *tk)
+{
+	/* relaxed: what it is about to look at somebody else may look at as well. */
+	return atomic_load_explicit(&tk->until, memory_order_relaxed) != INT64_MIN;
+}
 
 void weft__timekeeper_init(struct weft_runtime *rt);
 

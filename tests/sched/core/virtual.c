@@ -4,6 +4,8 @@
 
 #include <pthread.h>
 #include <time.h>
+#include <weft/group.h>
+#include <weft/scope.h>
 
 #define HOUR ((int64_t)3600 * 1000 * 1000 * 1000)
 
@@ -202,6 +204,46 @@ static void test_there_is_one_worker_with_virtual_time(void **state)
 	assert_int_equal(weft_runtime_create(&two, &rt), -EINVAL);
 }
 
+static void *compute(void *arg)
+{
+	unsigned looks = 0;
+
+	while (!weft_cancelled() && looks < 10000000)
+		looks++;
+	CHECK(weft_cancelled());
+	return arg;
+}
+
+/* No thread keeps time: who looks whether it is cancelled sees to the deadlines itself. */
+static void *compute_in_scopes(void *arg)
+{
+	weft_group group;
+	weft_scope s;
+
+	weft_scope_begin(&s, weft_after(1000000));
+	compute(NULL);
+	CHECK(weft_scope_end(&s) == -ETIMEDOUT);
+	/* The deadline is kept by the worker from the wait on. */
+	weft_scope_begin(&s, weft_after(1000000));
+	CHECK(weft_sleep(1000) == 0);
+	compute(NULL);
+	CHECK(weft_scope_end(&s) == -ETIMEDOUT);
+	/* A member of a group is in no scope itself. */
+	weft_scope_begin(&s, weft_after(1000000));
+	weft_group_init(&group);
+	CHECK(weft_group_spawn(&group, compute, NULL) == 0);
+	CHECK(weft_group_wait(&group) == -ECANCELED);
+	weft_group_fini(&group);
+	CHECK(weft_scope_end(&s) == -ETIMEDOUT);
+	return arg;
+}
+
+static void test_scopes_end_what_computes(void **state)
+{
+	(void)state;
+	assert_run(1, compute_in_scopes, NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -209,6 +251,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_hours_pass_at_once_and_the_same),
 		TEST(test_time_passes_while_tasks_yield),
+		TEST(test_scopes_end_what_computes),
 		TEST(test_threads_outside_have_real_time),
 		TEST(test_submitted_tasks_have_virtual_time),
 		TEST(test_there_is_one_worker_with_virtual_time),
