@@ -49,7 +49,7 @@ struct weft__config {
 	size_t stack_size; /* usable bytes */
 	bool guard;
 	bool guard_always; /* a stack without one is refused */
-	unsigned spin_us; /* 0 to WEFT__SPIN_MAX */
+	unsigned spin_us;  /* 0 to WEFT__SPIN_MAX */
 	enum weft__pin pin;
 	unsigned blocking_threads; /* 1 to WEFT__BLOCKING_MAX */
 	bool stats;

@@ -28,9 +28,9 @@ struct timekeeper {
 	 * no timekeeper, or it is about to look. (any worker lowers it; the timekeeper raises it) */
 	_Atomic int64_t until;
 	_Atomic int64_t retry_at; /* REFUSED: not before that (a leader; any worker reads) */
-	_Atomic uint32_t told;  /* counts what it is told (futex) */
-	_Atomic uint32_t state; /* enum timekeeper_state (a leader; the runtime's end) */
-	pthread_t thread;       /* of the leader that starts it; then of the runtime's end */
+	_Atomic uint32_t told;    /* counts what it is told (futex) */
+	_Atomic uint32_t state;   /* enum timekeeper_state (a leader; the runtime's end) */
+	pthread_t thread;         /* of the leader that starts it; then of the runtime's end */
 };
 
 /* Whether there is one. Without it nobody notices that a deadline has passed while all workers compute. */

@@ -31,6 +31,7 @@ _Unwind_Reason_Code weft__exception_personality(int version, _Unwind_Action acti
 	if (t)
 		weft__warn("an exception leaves %s, function %p: std::terminate()", task, fn);
 	else
-		weft__warn("an exception leaves a hook, or a part of a parallel loop: std::terminate()");
+		weft__warn("an exception leaves a hook, or a part of a parallel loop: "
+			   "std::terminate()");
 	return _URC_FATAL_PHASE1_ERROR;
 }

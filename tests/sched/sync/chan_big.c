@@ -78,7 +78,8 @@ static struct elem mine;
 static void send_past_a_copy(bool closed)
 {
 	struct slow s = {new_chan(ELEM_SIZE, 2), 77};
-	struct weft_case recv = {.op = WEFT_RECV, .chan = s.ch, .elem = &mine}, send = {.op = WEFT_SEND, .chan = s.ch, .elem = &mine};
+	struct weft_case recv = {.op = WEFT_RECV, .chan = s.ch, .elem = &mine},
+			 send = {.op = WEFT_SEND, .chan = s.ch, .elem = &mine};
 	pthread_t thread;
 
 	fill(page, 1);
@@ -182,7 +183,8 @@ static void *send_many(void *arg)
 	for (uint64_t i = 1; i <= m->c->each; i++) {
 		weft_chan *ch = m->c->chans[0];
 		fill(e, i * SENDERS + m->who);
-		struct weft_case cases[2] = {{.op = WEFT_SEND, .chan = ch, .elem = e}, {.op = WEFT_RECV}};
+		struct weft_case cases[2] = {{.op = WEFT_SEND, .chan = ch, .elem = e},
+					     {.op = WEFT_RECV}};
 		int rc = i % 3 == 0
 				 ? weft_select(cases, 2, WEFT_FOREVER)
 				 : weft_chan_send_until(

@@ -75,7 +75,8 @@ static void *recv_after_touch(void *arg)
 static void *select_recv_and_touch(void *arg)
 {
 	long value = 0, unused = 0;
-	struct weft_case cases[] = {{.op = WEFT_RECV, .chan = second, .elem = &unused}, {.op = WEFT_RECV, .chan = ch, .elem = &value}};
+	struct weft_case cases[] = {{.op = WEFT_RECV, .chan = second, .elem = &unused},
+				    {.op = WEFT_RECV, .chan = ch, .elem = &value}};
 
 	weft_select(cases, 2, WEFT_FOREVER);
 	touch(&value);
@@ -86,7 +87,8 @@ static void *select_recv_and_touch(void *arg)
 static void *select_send_after_touch(void *arg)
 {
 	long value = 1;
-	struct weft_case cases[] = {{.op = WEFT_SEND, .chan = ch, .elem = &value}, {.op = WEFT_RECV, .chan = second, .elem = &other}};
+	struct weft_case cases[] = {{.op = WEFT_SEND, .chan = ch, .elem = &value},
+				    {.op = WEFT_RECV, .chan = second, .elem = &other}};
 
 	touch(&shared);
 	weft_select(cases, 2, WEFT_FOREVER);

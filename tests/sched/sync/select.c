@@ -42,9 +42,13 @@ static void test_nothing_is_ready(void **state)
 {
 	weft_chan *empty = new_chan(4, 1), *full = new_chan(4, 1), *meet = new_chan(4, 0);
 	int value = 5;
-	struct weft_case cases[] = {{.op = WEFT_RECV, .chan = empty, .elem = &value, .ret_status = 77}, {.op = WEFT_SEND, .chan = full, .elem = &value, .ret_status = 77},
-				    {.op = WEFT_SEND, .chan = meet, .elem = &value, .ret_status = 77},  {.op = WEFT_RECV, .chan = meet, .elem = &value, .ret_status = 77},
-				    {.op = WEFT_RECV, .elem = &value, .ret_status = 77},  {.op = WEFT_SEND, .ret_status = 77}};
+	struct weft_case cases[] = {
+		{.op = WEFT_RECV, .chan = empty, .elem = &value, .ret_status = 77},
+		{.op = WEFT_SEND, .chan = full, .elem = &value, .ret_status = 77},
+		{.op = WEFT_SEND, .chan = meet, .elem = &value, .ret_status = 77},
+		{.op = WEFT_RECV, .chan = meet, .elem = &value, .ret_status = 77},
+		{.op = WEFT_RECV, .elem = &value, .ret_status = 77},
+		{.op = WEFT_SEND, .ret_status = 77}};
 	const size_t n = sizeof(cases) / sizeof(cases[0]);
 
 	(void)state;
@@ -122,7 +126,10 @@ static void *wait_for_each(void *arg)
 		for (size_t i = 0; i < n; i++) {
 			chans[i] = new_chan(sizeof(uint64_t), i % 3 ? 0 : 1);
 			values[i] = i;
-			cases[i] = (struct weft_case){.op = i % 4 == 3 ? WEFT_SEND : WEFT_RECV, .chan = chans[i], .elem = &values[i], .ret_status = 77};
+			cases[i] = (struct weft_case){.op = i % 4 == 3 ? WEFT_SEND : WEFT_RECV,
+						      .chan = chans[i],
+						      .elem = &values[i],
+						      .ret_status = 77};
 			if (i % 12 == 3)
 				CHECK(weft_chan_send(chans[i], &value) == 0);
 		}
@@ -187,7 +194,10 @@ static void *wait_in_each_order(void *arg)
 			rising[i] = new_chan(sizeof(uint64_t), 0);
 		qsort(rising, SOME, sizeof(rising[0]), by_address);
 		for (size_t i = 0; i < SOME; i++)
-			cases[i] = (struct weft_case){.op = WEFT_RECV, .chan = chan_in_order(rising, order, i), .elem = &values[i], .ret_status = 77};
+			cases[i] = (struct weft_case){.op = WEFT_RECV,
+						      .chan = chan_in_order(rising, order, i),
+						      .elem = &values[i],
+						      .ret_status = 77};
 		weft_chan *ch = cases[served].chan;
 		struct selection s = {cases, SOME, WEFT_FOREVER, -1};
 		if (ch) {
@@ -234,8 +244,9 @@ static void *close_under_select(void *arg)
 	for (unsigned op = WEFT_SEND; op <= WEFT_RECV; op++) {
 		weft_chan *first = new_chan(4, 0), *second = new_chan(4, 0);
 		int values[2] = {1, 2};
-		struct weft_case cases[2] = {{.op = op, .chan = first, .elem = &values[0], .ret_status = 77},
-					     {.op = op, .chan = second, .elem = &values[1], .ret_status = 77}};
+		struct weft_case cases[2] = {
+			{.op = op, .chan = first, .elem = &values[0], .ret_status = 77},
+			{.op = op, .chan = second, .elem = &values[1], .ret_status = 77}};
 		struct selection s = {cases, 2, WEFT_FOREVER, -1};
 		weft_task *task;
 		CHECK(weft_spawn(select_it, &s, &task) == 0);
@@ -273,7 +284,10 @@ static void *cancel_a_select(void *arg)
 
 	for (size_t i = 0; i < n; i++) {
 		chans[i] = new_chan(4, 0);
-		cases[i] = (struct weft_case){.op = i % 2 ? WEFT_SEND : WEFT_RECV, .chan = chans[i], .elem = &value, .ret_status = 77};
+		cases[i] = (struct weft_case){.op = i % 2 ? WEFT_SEND : WEFT_RECV,
+					      .chan = chans[i],
+					      .elem = &value,
+					      .ret_status = 77};
 	}
 	struct selection s = {cases, n, weft_after(LOST_NS), 0};
 	weft_task *task;
@@ -361,10 +375,12 @@ static void *wait_and_count(void *arg)
 	struct draws *d = arg;
 	enum weft_op op = d->op, other_op = op == WEFT_SEND ? WEFT_RECV : WEFT_SEND;
 	uint64_t values[6] = {0};
-	struct weft_case cases[6] = {
-		{.op = op, .chan = d->after, .elem = &values[0]},  {.op = op, .chan = d->ch, .elem = &values[1]},
-		{.op = op, .chan = d->ch, .elem = &values[2]},     {.op = other_op, .chan = d->ch, .elem = &values[3]},
-		{.op = op, .chan = d->before, .elem = &values[4]}, {.op = op, .chan = d->ch, .elem = &values[5]}};
+	struct weft_case cases[6] = {{.op = op, .chan = d->after, .elem = &values[0]},
+				     {.op = op, .chan = d->ch, .elem = &values[1]},
+				     {.op = op, .chan = d->ch, .elem = &values[2]},
+				     {.op = other_op, .chan = d->ch, .elem = &values[3]},
+				     {.op = op, .chan = d->before, .elem = &values[4]},
+				     {.op = op, .chan = d->ch, .elem = &values[5]}};
 
 	for (unsigned round = 0; round < d->rounds; round++) {
 		int i = weft_select(cases, 6, WEFT_FOREVER);

@@ -51,11 +51,18 @@ static void *exchange(void *arg)
 		uint64_t out = (uint64_t)peer->nth * arena->each + sent, in[2];
 		/* Half of the peers name the channels in the opposite order. */
 		unsigned x = peer->nth % 2, y = 1 - x;
-		struct weft_case cases[] = {{.op = WEFT_RECV, .chan = arena->chans[x], .elem = &in[0], .ret_status = 77},
-					    {.op = WEFT_RECV, .chan = arena->chans[y], .elem = &in[1], .ret_status = 77},
-					    {.op = WEFT_SEND, .chan = arena->chans[x], .elem = &out, .ret_status = 77},
-					    {.op = WEFT_SEND, .chan = arena->chans[y], .elem = &out, .ret_status = 77},
-					    {.op = WEFT_RECV, .elem = &in[0], .ret_status = 77}};
+		struct weft_case cases[] = {
+			{.op = WEFT_RECV,
+			 .chan = arena->chans[x],
+			 .elem = &in[0],
+			 .ret_status = 77},
+			{.op = WEFT_RECV,
+			 .chan = arena->chans[y],
+			 .elem = &in[1],
+			 .ret_status = 77},
+			{.op = WEFT_SEND, .chan = arena->chans[x], .elem = &out, .ret_status = 77},
+			{.op = WEFT_SEND, .chan = arena->chans[y], .elem = &out, .ret_status = 77},
+			{.op = WEFT_RECV, .elem = &in[0], .ret_status = 77}};
 		if (sent == arena->each)
 			cases[2].chan = cases[3].chan = NULL;
 		int64_t deadline = weft_after(arena->deadlines ? 20 * 1000 : 1000 * 1000);
@@ -111,7 +118,8 @@ static void test_send_and_receive_never_meet_in_one_select(void **state)
 {
 	weft_chan *ch = new_chan(4, 0);
 	int in = 1, out = 2;
-	struct weft_case cases[] = {{.op = WEFT_SEND, .chan = ch, .elem = &out, .ret_status = 77}, {.op = WEFT_RECV, .chan = ch, .elem = &in, .ret_status = 77}};
+	struct weft_case cases[] = {{.op = WEFT_SEND, .chan = ch, .elem = &out, .ret_status = 77},
+				    {.op = WEFT_RECV, .chan = ch, .elem = &in, .ret_status = 77}};
 
 	(void)state;
 	assert_int_equal(weft_select(cases, 2, 0), -ETIMEDOUT);
@@ -146,7 +154,8 @@ static void *receive_in_many_cases(void *arg)
 	for (;;) {
 		for (i = 0; i < SAME; i++) {
 			values[i] = UINT64_MAX;
-			cases[i] = (struct weft_case){.op = WEFT_RECV, .chan = ch, .elem = &values[i], .ret_status = 77};
+			cases[i] = (struct weft_case){
+				.op = WEFT_RECV, .chan = ch, .elem = &values[i], .ret_status = 77};
 		}
 		int got = weft_select(cases, SAME, WEFT_FOREVER);
 		if (!CHECK(got >= 0) || cases[got].ret_status == -EPIPE)
@@ -174,7 +183,8 @@ static void *send_in_many_cases(void *arg)
 		CHECK(weft_spawn(receive_in_many_cases, ch, &receivers[i]) == 0);
 	for (value = 1; value <= count; value++) {
 		for (unsigned i = 0; i < SAME; i++)
-			cases[i] = (struct weft_case){.op = WEFT_SEND, .chan = ch, .elem = &value, .ret_status = 77};
+			cases[i] = (struct weft_case){
+				.op = WEFT_SEND, .chan = ch, .elem = &value, .ret_status = 77};
 		int i = weft_select(cases, SAME, WEFT_FOREVER);
 		CHECK(i >= 0 && cases[i].ret_status == 0);
 	}
@@ -222,7 +232,10 @@ static int mixed_step(const struct mixer *m, enum weft_op op, uint64_t *value, u
 	int i = -ETIMEDOUT;
 
 	for (unsigned k = 0; k < 3; k++)
-		cases[k] = (struct weft_case){.op = op, .chan = m->mix->chans[(k + round) % 3], .elem = value, .ret_status = 77};
+		cases[k] = (struct weft_case){.op = op,
+					      .chan = m->mix->chans[(k + round) % 3],
+					      .elem = value,
+					      .ret_status = 77};
 	switch (m->nth) {
 	case 0:
 		i = weft_select(cases, 3, WEFT_FOREVER);
@@ -327,7 +340,10 @@ static void *select_wide(void *arg)
 	if (!CHECK(cases != NULL))
 		return NULL;
 	for (unsigned i = 0; i < WIDE; i++)
-		cases[i] = (struct weft_case){.op = m->nth % 2 ? WEFT_SEND : WEFT_RECV, .chan = chans[i * strides[m->nth] % WIDE], .elem = &value, .ret_status = 77};
+		cases[i] = (struct weft_case){.op = m->nth % 2 ? WEFT_SEND : WEFT_RECV,
+					      .chan = chans[i * strides[m->nth] % WIDE],
+					      .elem = &value,
+					      .ret_status = 77};
 	for (unsigned i = 0; i < weft_test_scale(EACH); i++)
 		CHECK(weft_select(cases, WIDE, WEFT_FOREVER) >= 0);
 	free(cases);

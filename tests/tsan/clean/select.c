@@ -8,7 +8,8 @@ static long state;
 static void *serve(void *arg)
 {
 	long *request;
-	struct weft_case cases[] = {{.op = WEFT_RECV, .chan = requests, .elem = &request}, {.op = WEFT_RECV, .chan = quit}};
+	struct weft_case cases[] = {{.op = WEFT_RECV, .chan = requests, .elem = &request},
+				    {.op = WEFT_RECV, .chan = quit}};
 
 	while (weft_select(cases, 2, WEFT_FOREVER) == 0) {
 		state += *request;
