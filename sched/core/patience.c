@@ -11,9 +11,9 @@
  * if its worker has not switched for RUN_NS, and has something else to run. The first look after a
  * switch notes the time, so a task gives way after 1 to 2 RUN_NS if its calls are frequent.
  *
- * A count is kept where the call writes anyway: in the worker (mutex, read-write lock, event), or in the
- * object, if the call does not know its worker (channel, semaphore). Inline joins have their own
- * counter, and each INLINE_JOINS of them are noted here.
+ * A count is kept where the call writes anyway: in the worker (mutex, read-write lock, event,
+ * barrier), or in the object, if the call does not know its worker (channel, semaphore). Inline
+ * joins have their own counter, and each INLINE_JOINS of them are noted here.
  *
  * Calls that must not suspend never give way: unlock, release, spawn, and all try_ forms. A loop
  * over a try_ form is a loop that spins, and should yield.

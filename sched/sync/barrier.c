@@ -10,6 +10,7 @@
  * way.
  */
 #include "queue.h"
+#include "sched/core/patience.h"
 #include "self.h"
 
 #include <weft/sync.h>
@@ -101,6 +102,7 @@ static int leave_round(struct barrier *b, struct barrier_node *node, enum wait_o
 static int wait_until(struct barrier *b, int64_t deadline, const char *call)
 {
 	struct barrier_node node = {.ended = false};
+	struct worker *w = NULL; /* of a task that need not wait */
 	int rc;
 
 	if (b->n == 0)
@@ -120,6 +122,7 @@ static int wait_until(struct barrier *b, int64_t deadline, const char *call)
 		sync_unlock(&b->queue.lock);
 		weft__wait_abandon(&node.n.waiter);
 		sync_wake_all(list);
+		w = deadline > 0 ? weft__worker() : NULL;
 	} else {
 		san_release(edge);
 		b->queue.spare++;
@@ -130,6 +133,8 @@ static int wait_until(struct barrier *b, int64_t deadline, const char *call)
 	}
 	if (rc >= 0 || rc == -EPIPE)
 		san_acquire(edge);
+	if (w)
+		fast_path(w);
 	return rc;
 }
 

@@ -17,6 +17,7 @@ static struct {
 	weft_chan *chan, *big, *closed, *five;
 	weft_timer timer;
 	weft_event event;
+	weft_barrier one, broken;
 	flag run;
 } stage;
 
@@ -120,6 +121,12 @@ static void set_and_wait(void)
 	CHECK(weft_event_wait(&stage.event) == 0);
 }
 
+static void pass_barriers(void)
+{
+	CHECK(weft_barrier_wait(&stage.one) == 1);
+	CHECK(weft_barrier_wait(&stage.broken) == -EPIPE);
+}
+
 static void fork_and_join(void)
 {
 	weft_forked forked;
@@ -140,7 +147,7 @@ static call *const calls[] = {
 	lock,           lock_until,      lock_to_read,     lock_to_write,
 	acquire,        acquire_and_try, send_and_receive, send_and_receive_big,
 	try_in_between, use_closed,      select_both,      take_ticks,
-	set_and_wait,   fork_and_join,   spawn_and_join,
+	set_and_wait,   pass_barriers,   fork_and_join,    spawn_and_join,
 };
 
 static void set_stage(void)
@@ -155,6 +162,9 @@ static void set_stage(void)
 	assert_int_equal(weft_chan_create(sizeof(int), 1, &stage.closed), 0);
 	weft_chan_close(stage.closed);
 	weft_event_init_auto(&stage.event);
+	weft_barrier_init(&stage.one, 1);
+	weft_barrier_init(&stage.broken, 2);
+	weft_barrier_break(&stage.broken);
 	weft_timer_init(&stage.timer);
 	weft_timer_reset(&stage.timer, 0, 1);
 }
