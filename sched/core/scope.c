@@ -222,6 +222,9 @@ void weft__thread_scope_begin(struct scope *s, int64_t deadline)
 	struct scope *outer = scopes->innermost;
 	struct task *t = &s->fork.task;
 
+	/* Perhaps there is no runtime yet, and one to come must not change the fences of a wait. Who cancels
+	 * has the scope from us. */
+	weft__fence_init();
 	scope_init(s, outer, deadline);
 	/* The outermost one is a root. */
 	task_init(t, NULL, NULL, NULL, JOIN_NOBODY, TASK_SCOPE | (outer ? TASK_FORK : 0));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Scopes on plain threads: their waits are cut short as a task's are. */
 #include "harness.h"
+#include "sched/os/membarrier.h"
 
 #include <pthread.h>
 #include <weft/blocking.h>
@@ -186,6 +187,19 @@ static void *everything(void *arg)
 	return arg;
 }
 
+/* The first test: no runtime has chosen the fences by which a wait and a canceller see each other. If one
+ * did it while the thread waits, the two could use different ones. */
+static void test_the_first_scope_chooses_the_fences(void **state)
+{
+	weft_scope s;
+
+	(void)state;
+	assert_int_equal(atomic_load(&weft__fence_mode), WEFT__FENCE_UNKNOWN);
+	weft_scope_begin(&s, WEFT_FOREVER);
+	assert_int_not_equal(atomic_load(&weft__fence_mode), WEFT__FENCE_UNKNOWN);
+	assert_int_equal(weft_scope_end(&s), 0);
+}
+
 static void test_on_a_thread(void **state)
 {
 	pthread_t threads[3];
@@ -303,6 +317,7 @@ static void test_at_every_moment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_the_first_scope_chooses_the_fences),
 		cmocka_unit_test(test_on_a_thread),
 		cmocka_unit_test(test_calls_that_would_not_wait),
 		cmocka_unit_test(test_in_a_blocking_call_and_around_a_runtime),
