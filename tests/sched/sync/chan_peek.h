@@ -9,16 +9,6 @@
 
 #include <pthread.h>
 
-/* In a user build the library's writes to its nodes are not seen, and what is read here would
- * look like a race. */
-#ifndef WEFT_TSAN_USER
-#define UNSEEN static inline
-#elif defined(__clang__)
-#define UNSEEN static __attribute__((noinline, unused, disable_sanitizer_instrumentation))
-#else
-#define UNSEEN static __attribute__((noinline, unused, no_sanitize_thread))
-#endif
-
 UNSEEN unsigned chan_waiters(weft_chan *ch, enum weft_op op)
 {
 	unsigned count = 0;

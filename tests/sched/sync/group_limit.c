@@ -14,7 +14,7 @@ struct crew {
 };
 
 /* How many wait to spawn. */
-static unsigned waiting(weft_group *group)
+UNSEEN unsigned waiting(weft_group *group)
 {
 	struct group *g = (struct group *)group;
 	unsigned n = 0;

@@ -10,7 +10,7 @@
 #define MEMBERS 20
 
 /* How many wait for a result. */
-static unsigned waiting(weft_group *group)
+UNSEEN unsigned waiting(weft_group *group)
 {
 	struct group *g = (struct group *)group;
 	unsigned n = 0;
