@@ -1,23 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cancelling. A request is a sticky bit in the task; a wait that is under way is claimed through
- * struct task.waiting.
+ * Cancellation. A request is a sticky bit in the word `cancel` of the task. If the task waits, the
+ * canceller finds the wait through struct task.waiting, and claims it.
  *
- * CANCEL_BUSY is the lock of that pointer, for cancellers only: the waiting task takes no lock and
- * does no atomic read-modify-write, it stores, and reads after a light fence (cancel_watch() and
- * cancel_unwatch() in wait.c). Cancelling is the rare side and pays for both.
+ * CANCEL_BUSY is a lock among cancellers. Its holder may look at `waiting`. The waiting task takes
+ * no lock and does no atomic read-modify-write. It stores `waiting`, and reads `cancel` after a
+ * light fence: see cancel_watch() and cancel_unwatch() in wait.c. Cancelling is the rare side, so
+ * the canceller pays for both, with a heavy fence.
  *
- * It is also what keeps the task there for its canceller. A task that learns of the request may
- * return, and its joiner or the end of the runtime then frees it. So nobody learns of the request
- * before the canceller is done: a wait ends with cancel_unwatch(), which waits until BUSY is gone,
- * and so does weft_cancelled(). The request and BUSY are set by one store to one word, so whoever
- * sees the one finds the other, until it is taken back. After that a canceller touches the task
- * only if it has claimed the wait, and then the task lives until it is woken.
+ * CANCEL_BUSY also keeps the task in existence for its canceller. A task that learns of the request
+ * may return, and then its joiner or the end of the runtime frees it. So a task must not learn of
+ * the request before the canceller is done with it. Two functions see to that. Each wait ends with
+ * cancel_unwatch(), which waits until BUSY is gone. weft_cancelled() waits for the same. One store
+ * to one word sets both the request and BUSY. So a task that sees the request also sees BUSY,
+ * unless the canceller has cleared it since. After that the canceller touches the task only if it
+ * has claimed the wait. The task then lives until it is woken.
  *
- * A request reaches the forks of the task: family.h.
+ * A request also reaches the forks of the task: see family.h.
  *
- * (Rejected: the task's end waits for BUSY. That is a look for every task, also for forks that run
- * as a call, instead of one for those that are cancelled.)
+ * Rejected: the end of a task waits for BUSY. Every task would then have to look at BUSY, even a
+ * fork that runs as a call.
  */
 #include "family.h"
 #include "runtime.h"
@@ -31,7 +33,8 @@
 
 #include <errno.h>
 
-/* Marks t. true: it was not, and the caller, who has BUSY now, is to fence and to call claim(). */
+/* Marks t as cancelled and takes BUSY. Returns false if t was cancelled already. After true the
+ * caller must fence, and then call claim(), which gives BUSY back. */
 static bool request(struct task *t)
 {
 	/* relaxed: the compare-and-swap below orders. */
@@ -44,8 +47,8 @@ static bool request(struct task *t)
 		}
 		if (cancel & CANCEL_REQUESTED)
 			return false;
-		/* acquire: the last section of who had BUSY, a canceller or a fork that entered or
-		 * left the family. */
+		/* acquire: sees what the last holder of BUSY did. That was a canceller, or a fork
+		 * that entered or left the family. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&t->cancel, &cancel, cancel | CANCEL_REQUESTED | CANCEL_BUSY, memory_order_acquire,
 		memory_order_relaxed));
@@ -53,30 +56,32 @@ static bool request(struct task *t)
 }
 
 /*
- * After request() and a heavy fence: claims the wait that is under way. Returns what is claimed.
+ * Claims the wait of t that is under way, if there is one, and gives BUSY back. The caller has
+ * called request() and fenced heavily. Returns the list `claimed`, with t's waiter in front if this
+ * call has claimed it.
  *
- * Store-load races with cancel_watch(), cancel_unwatch() and weft__wait_take(): both bits are set,
- * then `waiting` and the waiter's `given` are read.
+ * Store-load race with cancel_watch(), cancel_unwatch() and weft__wait_take(): request() sets both
+ * bits, then we read `waiting` and the waiter's `given`.
  */
 static struct waiter *claim(struct task *t, struct waiter *claimed)
 {
 	struct wakeup unused;
 
 	chaos_at(weft__worker(), CHAOS_CANCEL);
-	/* acquire: the waiter's fields, released by cancel_watch(). */
+	/* acquire: sees the waiter's fields, released by cancel_watch(). */
 	struct waiter *waiter = atomic_load_explicit(&t->waiting, memory_order_acquire);
 	if (waiter && weft__wait_claim_cancelled(waiter, &unused)) {
 		waiter->next = claimed;
 		claimed = waiter;
 	}
-	/* release: our last look at the waiter and the task, for canceller_looks(); the family's
-	 * list, for weft__family_lock(). The task may end as soon as it is woken, or now, if it was
-	 * not waiting. */
+	/* release: publishes our last look at the waiter and the task, to canceller_looks(). For a
+	 * root it also publishes the family's list, to weft__family_lock(). The task may end as
+	 * soon as it is woken. If it was not waiting, it may end now. */
 	atomic_fetch_and_explicit(&t->cancel, ~CANCEL_BUSY, memory_order_release);
 	return claimed;
 }
 
-/* Whether f is below t, or is t. */
+/* Whether f is t, or a task below t. */
 static bool is_below(struct task *f, const struct task *t)
 {
 	while (f && f != t)
@@ -84,11 +89,12 @@ static bool is_below(struct task *f, const struct task *t)
 	return f;
 }
 
-/* Pins b, unless another canceller has, which will reach it. Under the family's lock. */
+/* Pins b and adds it to the list. If another canceller has pinned b already, that one will reach
+ * it. The caller holds the family's lock. */
 static void pin(struct branch *b, struct branch **pinned)
 {
-	/* relaxed, both: under the lock. A canceller that is about to unpin it has cancelled it for
-	 * good. */
+	/* relaxed, both: the lock orders them. A canceller that is about to unpin b has cancelled
+	 * it already, for good. */
 	if (atomic_load_explicit(&b->pinned, memory_order_relaxed))
 		return;
 	atomic_store_explicit(&b->pinned, 1, memory_order_relaxed);
@@ -96,13 +102,13 @@ static void pin(struct branch *b, struct branch **pinned)
 	*pinned = b;
 }
 
-/* request() for those below t, except t, in the list of root, whose lock the caller has. Pins their
- * branches. */
+/* Calls request() for each listed task below t, but not for t itself. Pins the branches of t and of
+ * these tasks. All of them are in the list of root, whose lock the caller holds. */
 static void request_below(struct task *root, const struct task *t, struct branch **pinned)
 {
 	for (struct kin *kin = family_first(root); kin; kin = kin->next) {
 		struct branch *b = kin->reach ? (struct branch *)kin : NULL;
-		/* The owner changes under the family's lock as well. */
+		/* The owner changes only under the family's lock, which we hold. */
 		struct task *f = b ? b->owner : &fork_of_kin(kin)->task;
 		if (t != root && !is_below(f, t))
 			continue;
@@ -113,12 +119,13 @@ static void request_below(struct task *root, const struct task *t, struct branch
 	}
 }
 
-/* claim() for those except t: they are BUSY, which nobody makes them without the lock. */
+/* Calls claim() for each fork that request_below() has made BUSY. Nobody else makes a fork BUSY
+ * without the family's lock, which the caller holds. */
 static struct waiter *claim_below(struct task *root, const struct task *t, struct waiter *claimed)
 {
 	for (struct kin *kin = family_first(root); kin; kin = kin->next) {
 		struct task *f = &fork_of_kin(kin)->task;
-		/* relaxed: set by us, or not at all. */
+		/* relaxed: either we have set BUSY, or nobody has. */
 		if (!kin->reach && f != t &&
 		    atomic_load_explicit(&f->cancel, memory_order_relaxed) & CANCEL_BUSY)
 			claimed = claim(f, claimed);
@@ -130,18 +137,19 @@ void weft__wake_cancelled(struct waiter *claimed)
 {
 	while (claimed) {
 		struct waiter *waiter = claimed;
-		claimed = waiter->next; /* it is gone once it is woken */
+		claimed = waiter->next; /* the waiter is gone once it is woken */
 		weft__wait_wake(weft__wakeup_of(waiter));
 	}
 }
 
-/* What a canceller has to do once it is done with the task. */
+/* The work left to a canceller after it has given the locks back. */
 struct rest {
 	struct waiter *claimed;
 	struct branch *pinned;
 };
 
-/* late: t is a scope, whose deadline has passed. */
+/* Cancels t and all tasks below it. Returns the waiters and branches that it has claimed and
+ * pinned. late: t is a scope whose deadline has passed. */
 static struct rest cancel(struct task *t, bool late)
 {
 	struct rest rest = {0};
@@ -150,7 +158,7 @@ static struct rest cancel(struct task *t, bool late)
 	if (root != t)
 		weft__family_lock(root);
 	if (request(t)) {
-		/* Published with the end of BUSY, which the scope's end waits for. */
+		/* Clearing BUSY publishes this, and the end of the scope waits for that. */
 		if (late)
 			scope_of_task(t)->timed_out = !weft__family_requested_above(t);
 		request_below(root, t, &rest.pinned);
@@ -188,7 +196,7 @@ void weft__scope_time_out(struct scope *s)
 {
 	struct rest rest = cancel(&s->fork.task, true);
 
-	/* release: our last look at the scope, for its end (scope.c). */
+	/* release: publishes our last look at the scope, to the end of the scope (scope.c). */
 	atomic_store_explicit(&s->firing, false, memory_order_release);
 	tell(rest);
 }
@@ -220,7 +228,7 @@ bool weft_cancelled(void)
 
 	if (!w)
 		return weft__thread_cancelled();
-	/* If every worker computes, nobody else looks. */
+	/* If every worker computes, nobody else looks at the deadlines of scopes. */
 	if (__builtin_expect(is_due(w->rt) || !timekeeper_is_there(&w->rt->timekeeper), 0))
 		weft__scopes_expire(w);
 	return weft__family_cancelled(w, w->task, true);

@@ -8,7 +8,8 @@
 
 #include <sched.h>
 
-/* One in so many passages of a point loses time, and one in so many strikes; 0: none. */
+/* At each point one passage in `lose_time` loses time, and one in `strike` strikes. 0 means
+ * never. */
 static const struct {
 	uint16_t lose_time, strike;
 } odds[CHAOS_POINTS] = {
@@ -18,11 +19,12 @@ static const struct {
 	[CHAOS_SLEEP] = {4, 4},  [CHAOS_ROUSE] = {8, 2},
 };
 
-/* The processor's, at most; enough for what others do in a few hundred instructions. */
+/* The longest loss of time, in pause instructions of the processor. It is enough for what others do
+ * in a few hundred instructions. */
 #define PAUSES_MAX 500
-/* How often in a row a worker passes tasks on rather than run them itself. */
+/* A worker passes on at most this many tasks in a row. It runs the next one itself. */
 #define PASSES_MAX 2000
-/* Of virtual time; what short deadlines are made of. */
+/* The longest loss of virtual time. Short deadlines are of this size. */
 #define LOST_MAX_NS 20000
 
 /* Queues hold 2, 4, 8 or 16 tasks. */
@@ -62,18 +64,22 @@ bool weft__chaos_strikes(struct worker *w, enum chaos_point point)
 }
 
 /*
- * With "hop" a task that becomes runnable goes to the pool's queue, and the worker on which it was
- * suspended passes it on when it takes it there. So another worker resumes it, as long as one comes
- * by. If all others compute, or the system does not run their threads, the worker passes it on
- * PASSES_MAX times, then runs it itself and counts it as kept.
- * (Rejected: the inbox of another worker, where the task waits behind whatever runs there.)
+ * With "hop" a task that becomes runnable goes to the injection queue. The worker on which the task
+ * was suspended may take it from there. That worker passes it on: it puts the task back. So another
+ * worker resumes the task, as long as one comes by. None comes by if all others compute, or if the
+ * system does not run their threads. So after PASSES_MAX passes the worker runs the task itself,
+ * and counts it as kept.
+ *
+ * Rejected: the inbox of another worker. The task would wait there behind whatever that worker
+ * runs.
  */
 bool weft__chaos_passes_on(struct worker *w, struct task *t)
 {
 	struct weft_runtime *rt = w->rt;
 	struct chaos *c = &w->chaos;
 
-	/* relaxed: workers that come or go just now only change who may run it. */
+	/* relaxed: a worker that comes or goes just now only changes which worker may run the
+	 * task. */
 	bool stays = t->coro && t->home == w->id &&
 		     atomic_load_explicit(&rt->target, memory_order_relaxed) > 1;
 
@@ -96,8 +102,8 @@ bool weft__chaos_send_away(struct worker *w, struct task *t, enum chaos_point po
 
 	if (!hop && !weft__chaos_strikes(w, point))
 		return false;
-	/* Where any worker finds it: in the inbox of one that computes, for another one to run, it
-	 * would be stranded. */
+	/* Any worker finds the task there. In the inbox of a worker that computes it would be
+	 * stranded. */
 	weft__inject(w->rt, t);
 	return true;
 }
@@ -106,7 +112,8 @@ void weft__chaos_picked(struct worker *w, struct task *t)
 {
 	struct chaos *c = &w->chaos;
 
-	/* Not the number itself: that depends on who else took some in this process. */
+	/* Relative to the worker's first number. The number itself depends on how many numbers
+	 * others have taken in this process. */
 	uint64_t number = identity_number(task_identity(t)) - w->numbers.base;
 
 	c->schedule = (c->schedule ^ (number + 1)) * UINT64_C(0x9e3779b97f4a7c15);

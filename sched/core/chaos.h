@@ -1,22 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WEFT_CHAOS: schedules that rarely happen by themselves, from a seed. At each of the points below
- * the worker that comes by rolls its dice: it may lose some time, so that others get between what
- * it did before and what it does after, and it may do what is allowed there and hardly ever
- * happens. Queues are tiny, of a size by dice. With "hop" every resume is on another worker than the
- * one on which the task was suspended. The exception is a task that its worker has passed on some
- * thousand times in a row because no other worker came by: they compute, or the system does not
- * run their threads. Each exception is counted.
+ * WEFT_CHAOS makes schedules that rarely happen by themselves, from a seed. At each point of enum
+ * chaos_point the worker that comes by rolls its dice. It may lose some time, so that others get
+ * between its last step and its next one. It may strike: it then does something that is allowed
+ * there but hardly ever happens. Queues are tiny, and dice choose their sizes.
  *
- * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h): it passes with
- * each look at the clock, where a point loses some, and, when nothing is left to do before the
- * earliest deadline, at once. Then all that a schedule follows from is the program and the seed:
- * the same two give the same schedule, as long as no other thread takes part. weft__chaos_picked()
- * keeps a hash of it, by which two can be compared.
+ * With "hop" each resume is on another worker than the one on which the task was suspended. There
+ * is one exception. If no other worker comes by, a worker runs the task itself after it has passed
+ * tasks on some thousand times in a row. Other workers do not come by if they compute, or if the
+ * system does not run their threads. Each exception is counted.
  *
- * Where chaos is off it costs nothing: the points are behind a look at one flag, off the paths that
- * are measured. (Rejected: points in fork, join, suspend and the primitives' fast paths. What would
- * be decided there is decided at the picks.)
+ * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h). Virtual time
+ * passes in three cases:
+ *
+ *  (a) A little passes with each look at the clock.
+ *  (b) A point that loses time lets some pass.
+ *  (c) If nothing is left to do before the earliest deadline, that deadline comes at once.
+ *
+ * The schedule then depends on the program and the seed alone. The same two give the same schedule,
+ * as long as no other thread takes part. weft__chaos_picked() keeps a hash of the schedule, so two
+ * schedules can be compared.
+ *
+ * Chaos costs nothing while it is off. Each point lies behind one look at a flag, and off the paths
+ * that are measured.
+ *
+ * Rejected: points in fork, join, suspend and the fast paths of the primitives. The picks decide
+ * what such points would decide.
  */
 #ifndef WEFT_CORE_CHAOS_H
 #define WEFT_CORE_CHAOS_H
@@ -29,54 +38,56 @@ struct task;
 struct worker;
 
 enum chaos_point {
-	CHAOS_PICK, /* picking from the own queues: the leader makes a fair pick instead */
-	/* the same: the queues are looked at in another order, the deque at its other end */
+	CHAOS_PICK, /* a worker picks from its own queues: the leader makes a fair pick instead */
+	/* a worker picks: it looks at its queues in another order, and at the deque's other end */
 	CHAOS_ORDER,
-	/* making a task runnable: it goes to the pool's queue, where any worker takes it */
+	/* a task becomes runnable: it goes to the injection queue, where any worker takes it */
 	CHAOS_READY,
-	CHAOS_SPAWN, /* spawning: likewise */
-	CHAOS_WAIT,  /* a wait that is over before the task has suspended: it does not give way */
-	/* a mutex that is held: no spinning; who comes too late is handed it by the next unlock */
+	CHAOS_SPAWN, /* a task is spawned: as CHAOS_READY */
+	CHAOS_WAIT,  /* a wait is over before the task has suspended: the task does not give way */
+	/* a task meets a held mutex: it does not spin, or counts as overdue, and the next unlock
+	 * hands it the mutex */
 	CHAOS_LOCK,
-	/* cancelling, between the request and the look at the wait: nothing but lost time */
+	/* a canceller is between the request and its look at the wait: it only loses time */
 	CHAOS_CANCEL,
-	CHAOS_TIMERS, /* looking for deadlines that have passed: none is found */
-	CHAOS_STEAL,  /* stealing: nothing is found */
-	/* a worker about to sleep, which others see as asleep: it gets up, woken for nothing */
+	CHAOS_TIMERS, /* a worker looks for deadlines that have passed: it finds none */
+	CHAOS_STEAL,  /* a worker steals: it finds nothing */
+	/* a worker is about to sleep, and others see it as asleep: it gets up for nothing */
 	CHAOS_SLEEP,
-	CHAOS_ROUSE, /* waking a worker: the one that has slept longest instead of the last one */
+	CHAOS_ROUSE, /* a worker is woken: the one that has slept longest, not the last one */
 	CHAOS_POINTS
 };
 
-/* In each worker; its own but for the counts, which anybody may read. */
+/* Each worker has one. Only the owner writes it. Anybody may read the counts, which are atomic. */
 struct chaos {
-	uint64_t schedule; /* hash of the tasks picked, in order */
-	uint32_t passes;   /* how many tasks in a row it has passed on ("hop") */
+	uint64_t schedule; /* owner only: hash of the tasks that it picked, in their order */
+	uint32_t passes;   /* owner only: how many tasks in a row it has passed on ("hop") */
 	_Atomic uint64_t picks;
 	_Atomic uint64_t passed; /* how many tasks it has passed on in all */
-	_Atomic uint64_t kept;   /* how many it has run itself since none of the others came by */
-	_Atomic uint64_t struck[CHAOS_POINTS]; /* how often what the point names was done */
+	_Atomic uint64_t kept;   /* how many it has run itself because no other worker came by */
+	_Atomic uint64_t struck[CHAOS_POINTS]; /* how often each point struck */
 };
 
-/* The points are passed where the configuration says so: see chaos_at() in runtime.h. */
+/* A worker passes the points only if the configuration says so: see chaos_at() in runtime.h. */
 
-/* Loses time, perhaps. true: what the point names is to be done. */
+/* May lose time. Returns whether the point strikes: the caller then does what the point names. */
 bool weft__chaos_strikes(struct worker *w, enum chaos_point point);
 
-/* At CHAOS_READY and CHAOS_SPAWN: sends a task elsewhere, perhaps: true. */
+/* At CHAOS_READY or CHAOS_SPAWN, may send the task to the injection queue. Returns whether it
+ * did. */
 bool weft__chaos_send_away(struct worker *w, struct task *t, enum chaos_point point);
 
-/* With "hop": whether w, which has taken t from the pool's queue, has put it back there for another
- * worker to resume. */
+/* "hop" only. w has taken t from the injection queue. Puts t back there, for another worker to
+ * resume, or returns false. */
 bool weft__chaos_passes_on(struct worker *w, struct task *t);
 
-/* One of n, by dice. */
+/* Returns a number from 0 to n - 1, by dice. */
 uint32_t weft__chaos_choose(struct worker *w, uint32_t n);
 
 /* Notes that w runs t next. */
 void weft__chaos_picked(struct worker *w, struct task *t);
 
-/* How many tasks the queues of a new worker hold. */
+/* Returns how many tasks each queue of a new worker holds. */
 unsigned weft__chaos_capacity(struct worker *w);
 
 #endif

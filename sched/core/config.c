@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The settings of a runtime. The table below is all there is to know about a setting: its variable,
- * what is accepted (the words of the error message), how it is read and how it is shown. A new
- * setting is a row there, a member of struct weft__config, and, if it is a member of struct
- * weft_runtime_options too, a check in apply_options().
+ * The settings of a runtime. One row of the table below describes one setting: its variable, the
+ * words of the error message that say what is accepted, how the setting is read, and how it is
+ * shown. A new setting needs a row there and a member of struct weft__config. If it is also a
+ * member of struct weft_runtime_options, it needs a check in apply_options().
  *
- * WEFT_STACK_SIZE and WEFT_GUARD are also read by src/stack_env.c, for coroutines outside of a
- * runtime; the bounds and the default are the same.
+ * src/stack_env.c reads WEFT_STACK_SIZE and WEFT_GUARD too, for coroutines outside of a runtime.
+ * Its bounds and its default are the same.
  */
 #include "config.h"
 
@@ -33,10 +33,10 @@ _Static_assert(WEFT__CONFIG_WHY_SIZE == WEFT__CPUS_WHY_SIZE, "the reason fits");
 
 #define WHY_ONE_WORKER "the virtual time of WEFT_CHAOS is one worker's"
 
-/* How much of a bad value is shown. */
+/* A message shows at most this many bytes of a bad value. */
 #define SHOWN_MAX 64
 
-/* Room for any value as text. */
+/* Any value fits into this many bytes as text. */
 #define VALUE_SIZE 48
 
 typedef bool reader(const char *text, struct weft__config *ret);
@@ -50,8 +50,8 @@ static shower show_workers, show_stack_size, show_guard, show_spin, show_pin, sh
 static const struct setting {
 	const char *variable;
 	const char *accepts;
-	reader *read; /* false: bad */
-	shower *show; /* at most VALUE_SIZE bytes */
+	reader *read; /* returns false if the text is bad */
+	shower *show; /* writes at most VALUE_SIZE bytes */
 } settings[WEFT__SETTING_COUNT] = {
 	/* clang-format off */
 	[WEFT__SETTING_WORKERS] =
@@ -159,8 +159,7 @@ static bool read_print_config(const char *text, struct weft__config *ret)
 	return read_flag(text, &ret->print_config);
 }
 
-/* --- showers: as the variable would be written, where it can be
- * --------------------------------------------- */
+/* --- showers: they write the value as one would write the variable, where that can be --- */
 
 static void show_workers(const struct weft__config *config, char *ret_text)
 {
@@ -219,10 +218,9 @@ static void show_print_config(const struct weft__config *config, char *ret_text)
 	snprintf(ret_text, VALUE_SIZE, "%d", config->print_config);
 }
 
-/* --- loading
- * ------------------------------------------------------------------------------------------------ */
+/* --- loading --- */
 
-/* Complains in one line, whatever the value holds (weft__warn() sees to that). */
+/* Complains in one line. weft__warn() keeps it one line, whatever the value holds. */
 static void reject(const char *variable, const char *text, const char *accepts)
 {
 	weft__warn("%s=\"%.*s\"%s: expected %s", variable, SHOWN_MAX, text,
@@ -271,7 +269,7 @@ static int apply_options(struct weft__config *config, const struct weft_runtime_
 	return 0;
 }
 
-/* What follows from virtual time: one worker, who need not search, as nobody else makes work. */
+/* Virtual time allows one worker only. It need not search, because nobody else makes work. */
 static int apply_virtual_time(struct weft__config *config)
 {
 	bool from_code = config->origin[WEFT__SETTING_WORKERS] == WEFT__ORIGIN_CODE;
@@ -289,18 +287,20 @@ static int apply_virtual_time(struct weft__config *config)
 	return -EINVAL;
 }
 
-/* How many CPUs are in the mask of the threads that the runtime will start; 0: not known. */
+/* Returns how many CPUs are in the affinity mask of the threads that the runtime will start, or 0
+ * if that is unknown. */
 static unsigned affinity_of_threads(void)
 {
 	struct worker *w = weft__worker();
 
-	/* This thread may be bound to one CPU: see runtime_new(). */
+	/* A worker's thread may be bound to one CPU, so its own mask is of no use: see
+	 * runtime_new(). */
 	if (w && w->rt->traits.has_cpus)
 		return (unsigned)CPU_COUNT(&w->rt->traits.cpus);
 	return weft__cpus_affinity();
 }
 
-/* Settles what follows from other settings. */
+/* Sets what follows from other settings. */
 static int apply_rest(struct weft__config *config)
 {
 	if (config->origin[WEFT__SETTING_STACK_SIZE] == WEFT__ORIGIN_DEFAULT)
@@ -344,8 +344,7 @@ const char *weft__config_variable(enum weft__setting setting)
 	return settings[setting].variable;
 }
 
-/* --- printing
- * ----------------------------------------------------------------------------------------------- */
+/* --- printing --- */
 
 void weft__config_print(const struct weft__config *config)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The settings of a runtime, each with its value and where that came from. Code beats environment
- * beats default. A value that does not parse or is out of range makes the start fail, also where a
- * stronger source overrides it: a mistake is reported when it is made, not on the day the override
- * goes away.
+ * The settings of a runtime, each with its value and the source of that value. A value in the code
+ * beats the environment, and the environment beats the default. The start fails if a value does not
+ * parse or is out of range, even if a stronger source overrides that value. So a mistake is
+ * reported when it is made, not on the day the override goes away.
  */
 #ifndef WEFT_SCHED_CORE_CONFIG_H
 #define WEFT_SCHED_CORE_CONFIG_H
@@ -17,7 +17,7 @@
 #define WEFT__BLOCKING_DEFAULT 512
 #define WEFT__CONFIG_WHY_SIZE  160
 
-/* Rows of the table in config.c, and indices of weft__config.origin. */
+/* These are the rows of the table in config.c, and the indices of weft__config.origin. */
 enum weft__setting {
 	WEFT__SETTING_WORKERS,
 	WEFT__SETTING_STACK_SIZE,
@@ -38,42 +38,43 @@ enum weft__pin { WEFT__PIN_NONE, WEFT__PIN_CORES };
 struct weft__chaos {
 	bool on;
 	uint64_t seed;     /* 0 while off */
-	bool hop;          /* every resume on another worker whenever there are two */
-	bool virtual_time; /* one worker, whose time is virtual (sched/os/clock.h) */
+	bool hop;          /* every resume is on another worker, if there are two */
+	bool virtual_time; /* there is one worker, and its time is virtual (sched/os/clock.h) */
 };
 
-/* Plain data, owned by whoever loaded it; constant afterwards. */
+/* Plain data. The caller of weft__config_load() owns it. It is constant after the load. */
 struct weft__config {
 	unsigned workers;  /* 1 to WEFT__WORKERS_MAX */
-	unsigned cpus;     /* that the workers may use; roughly, where the workers are no default */
+	unsigned cpus;     /* how many they may use; a rough number if .workers was set */
 	size_t stack_size; /* usable bytes */
 	bool guard;
-	bool guard_always; /* a stack without one is refused */
+	bool guard_always; /* a stack that can have no guard is refused */
 	unsigned spin_us;  /* 0 to WEFT__SPIN_MAX */
 	enum weft__pin pin;
 	unsigned blocking_threads; /* 1 to WEFT__BLOCKING_MAX */
 	bool stats;
 	struct weft__chaos chaos;
-	bool print_config; /* the runtime's start calls weft__config_print() */
+	bool print_config; /* the start of the runtime calls weft__config_print() */
 
 	enum weft__origin origin[WEFT__SETTING_COUNT];
-	/* What the default of workers follows from; "" where it is no default. */
+	/* The reason for the default number of workers, or "" if somebody has set the number. */
 	char workers_why[WEFT__CONFIG_WHY_SIZE];
 };
 
 /*
- * Reads the environment and the options. Prints nothing but the line about a bad value.
+ * Reads the environment and the options. It prints nothing except the line about a bad value.
  *
  * @ret  untouched on failure.
- * @opt  borrowed for the call; NULL is the same as {0}.
+ * @opt  borrowed for the call; NULL means the same as {0}.
  *
- * Any thread, while no other changes the environment.
+ * Any thread may call it, while no other thread changes the environment.
  *
- * 0; -EINVAL: a value is bad, and one line on stderr names it and what is accepted.
+ * Returns 0, or -EINVAL if a value is bad. One line on stderr then names the value and what is
+ * accepted.
  */
 int weft__config_load(struct weft__config *ret, const struct weft_runtime_options *opt);
 
-/* The variable of a setting. */
+/* Returns the name of a setting's variable. */
 const char *weft__config_variable(enum weft__setting setting);
 
 /* Writes every setting, its value and its origin to stderr, one to a line. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A worker's counters: written by their worker only, read by anyone. */
+/* The counters of a worker. Only that worker writes them. Any thread may read them. */
 #ifndef WEFT_CORE_COUNTERS_H
 #define WEFT_CORE_COUNTERS_H
 
@@ -13,12 +13,13 @@ struct counters {
 		wakes, yields, injected, sleeps, nudges, timers, stack_waits, blocking_waits;
 };
 
-/* relaxed: a statistic; one writer, so no read-modify-write is needed. */
+/* Adds n to a counter of the calling worker. relaxed: it is a statistic. There is one writer, so no
+ * read-modify-write is needed. */
 static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
 {
 #if defined(__x86_64__) && !WEFT__TSAN
-	/* What a load, an addition and a store are, in one instruction; compilers make three of
-	 * them, as the object is atomic. */
+	/* One instruction does the load, the addition and the store. Compilers make three
+	 * instructions of them, because the object is atomic. */
 	__asm__("addq %1, %0" : "+m"(*(uint64_t *)c) : "re"(n) : "cc");
 #else
 	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
@@ -26,14 +27,15 @@ static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
 #endif
 }
 
-/* The same for a counter whose reader is to see what came before. */
+/* As counter_add(), for a counter whose reader must see what the worker did before. */
 static inline void counter_add_release(_Atomic uint64_t *c, uint64_t n)
 {
 #if defined(__x86_64__) && !WEFT__TSAN
-	/* A release, as all stores are here, for the compiler as well. */
+	/* Every store is a release on this processor. The clobber makes it one for the compiler
+	 * too. */
 	__asm__ volatile("addq %1, %0" : "+m"(*(uint64_t *)c) : "re"(n) : "memory", "cc");
 #else
-	/* relaxed, release: as the caller says. */
+	/* relaxed: we are the only writer. release: publishes what the caller did before. */
 	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
 			      memory_order_release);
 #endif
