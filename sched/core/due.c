@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is due: tasks that must not wait for a turn behind all that a busy worker has queued.
+ * Due tasks: tasks that must not wait behind all that a busy worker has queued.
  *
- * The problem. A task that a plain thread wakes or submits, and a task whose deadline has passed,
- * go to no worker in particular. A sleeping worker is woken for them. If every worker is busy, each
- * looks for them only at every 64th pick, and a pick can be a millisecond away from the next one.
+ * The problem. Two kinds of task go to no worker in particular: a task that a plain thread wakes or
+ * submits, and a task whose deadline has passed. A sleeping worker is woken for them. If every
+ * worker is busy, each looks for them only at every 64th pick, and a pick can be a millisecond away
+ * from the next one.
  *
- * So there is a bit beside the counts in runtime.idle, DUE. Whoever makes such a task available
- * sets it if no worker sleeps. Each pick looks at the bit, and so does each fork. The first worker
- * that sees it switches to its leader, which clears the bit, runs the timers, and takes one task
- * from the injection queue to be run at once (serve_due() in find.c). If more tasks are left there,
- * it sets the bit again, so another worker serves the next one. A worker serves at most every
- * second pick this way, so its own tasks get the other half of the picks. A pick that serves does
- * not count: the promise of pick.c is about the picks that follow the order.
+ * The design. The word runtime.idle has a bit DUE beside its counts. A thread that makes such a
+ * task available sets DUE if no worker sleeps. Each pick looks at the bit, and so does each fork.
+ * The first worker that sees it switches to its leader. The leader clears the bit, runs the timers,
+ * and takes one task from the injection queue, which runs at once (serve_due() in find.c). If more
+ * tasks are left there, the leader sets the bit again, so another worker serves the next one. A
+ * worker serves at most every second pick this way, so its own tasks get the other half of the
+ * picks. A pick that serves does not count: the promise of pick.c is about the picks that follow
+ * the order.
  *
  * Rejected: a batch for each service. Its tasks would wait in one worker's ring, behind that
- * worker's other tasks. Rejected: a flag in every worker. Whoever sets it would write to as many
- * cache lines as there are workers, and all of them would serve.
+ * worker's other tasks.
+ *
+ * Rejected: a flag in every worker. The thread that sets it would write to as many cache lines as
+ * there are workers, and all of them would serve.
  *
  *   a thread or a worker that injects     a worker that serves
  *     store the task in the queue           clear DUE
@@ -27,35 +31,37 @@
  * Store-load race: at least one side sees the other's store. Either the injector sees DUE cleared,
  * and sets it again, or the server sees the task.
  *
- * DUE excludes sleepers: it is set by a compare-and-swap that sees none, and a worker clears it in
- * the step that makes it a sleeper. It then looks at everything that DUE stands for. So a runtime
- * that is idle has no DUE, and the high half of idle is not 0 only if somebody is to be woken or
- * served, which is the one test of the hot paths. (Retiring workers do not count, as always.)
+ * DUE excludes sleepers. A compare-and-swap sets it, and only if no worker sleeps. A worker clears
+ * it in the same step in which it becomes a sleeper, and then looks at everything that DUE stands
+ * for. So an idle runtime has no DUE. The hot paths make one test, whether the high half of idle is
+ * 0. It is not 0 if a worker can be woken, if something is due, or if WEFT_CHAOS is on. Retiring
+ * workers do not count as sleepers, here as elsewhere.
  *
  * An injector that sees a searcher leaves the task to it. The last searcher looks at the injection
- * queue when it stops, and calls weft__announce_due() for what it leaves there: for the race, see
- * weft__search_stop().
+ * queue when it stops, and calls weft__announce_due() for the tasks that it leaves there. For the
+ * race, see weft__search_stop().
  *
  * A task that forks and joins makes no picks. So a fork that sees DUE makes the next join take the
- * slow way, which gives way (fork.c). Such a task then goes on for SLICE_NS at least, so a flood
- * leaves it a slice after each task that is served.
+ * slow way, which gives way (fork.c). Such a task then goes on for SLICE_NS at least. So a flood of
+ * due tasks leaves it a slice after each task that is served.
  *
- * Pinned tasks are not due: only their worker can run them, and DUE calls any worker. They wait in
- * its inbox until its order of picks comes there (find.c).
+ * Pinned tasks are not due. Only their own worker can run them, and DUE calls any worker. They wait
+ * in that worker's inbox until its order of picks comes there (find.c).
  *
- * While a ring overflows, the injection queue is that ring's tail (ready.c). Its tasks are not due,
- * so a worker whose ring overflows does not set DUE for what it leaves.
+ * While a ring overflows, the injection queue is that ring's tail (ready.c). Its tasks are not due.
+ * So a worker whose ring overflows does not set DUE for the tasks that it leaves there.
  */
 #include "runtime.h"
 #include "sched/os/clock.h"
 #include "sched/os/membarrier.h"
 
-/* How long a task that forks and joins goes on, once it runs again, before it gives way again. */
+/* A task that forks and joins goes on for this long, once it runs again, before it gives way
+ * again. */
 #define SLICE_NS ((int64_t)50000)
 
 bool weft__set_due(struct weft_runtime *rt)
 {
-	/* relaxed: what is due is ordered by the caller's fence. */
+	/* relaxed: the caller's fence orders the task that is due. */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 
 	do {
@@ -63,7 +69,7 @@ bool weft__set_due(struct weft_runtime *rt)
 			return false;
 		if (idle & DUE)
 			return true;
-		/* seq_cst: as for the counts, simple to read. */
+		/* seq_cst: as for the counts. It is simpler to read. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&rt->idle, &idle, idle | DUE, memory_order_seq_cst, memory_order_relaxed));
 	return true;
@@ -82,7 +88,7 @@ void weft__clear_due(struct weft_runtime *rt)
 void weft__announce_due(struct weft_runtime *rt)
 {
 	/* store-load race with weft__clear_due(), weft__search_stop() and weft__sleep(): the task,
-	 * then idle; full, since a thread that is no worker comes here */
+	 * then idle. The fence is full, because a thread that is no worker may come here. */
 	weft__fence_full();
 	for (;;) {
 		uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
@@ -101,12 +107,13 @@ struct worker *weft__let_due_run(struct worker *w)
 	if (w->retires) {
 		w = give_way(w);
 	} else {
-		/* relaxed: our own. */
+		/* relaxed: only we write it. */
 		w->served_at = atomic_load_explicit(&w->picks, memory_order_relaxed);
 		w->fair = w->due = true;
 		w = weft__suspend(w, LEAVE_YIELD, NULL);
 	}
-	/* Not when it gave way: what was due may have taken longer than a slice. */
+	/* The time after it gave way, not before: the due tasks may have taken longer than a
+	 * slice. */
 	w->gave_way_at = weft__clock_now();
 	return w;
 }

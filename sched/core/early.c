@@ -1,46 +1,48 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wakes that come before their task is parked.
+ * Early wakes: wakes that come before their task is parked.
  *
  * The problem. A waiting task becomes visible to wakers before it has left its stack. Usually it
- * leaves it within some ten nanoseconds, so a waker just looks again until it finds PARKED. But the
- * task's thread may need long: the kernel may take its processor away, or the thread starts another
- * one for a blocking call, or wakes another worker. (Stacks for what runs next are made after the
- * switch: see pick.c.) A waker that looks on and on would lose that time too, and with it all tasks
- * of its own worker.
+ * leaves its stack within some ten nanoseconds. So a waker just looks again until it finds PARKED.
+ * But the task's thread may need longer. The kernel may take its processor away. The thread may
+ * start another thread for a blocking call, or wake another worker. It makes stacks for the next
+ * task only after the switch, so these are no reason (pick.c). A waker that went on looking would lose the same time,
+ * and so would all tasks of its own worker.
  *
  * The design. A waker looks for about as long as a heavy fence takes (wait.c). Then it leaves the
- * task in a list of the runtime and goes on. Whoever parks a task looks whether the list is empty,
- * and makes the parked ones in it runnable.
+ * task in a list of the runtime, and goes on. A worker that has parked a task looks whether the
+ * list is empty. If it is not, the worker makes the parked tasks of the list runnable.
  *
- *   who parks t (park_leaving())           waker of t
+ *   parking t: park_leaving()         the waker of t
  *     store PARKED                           lock; put t into the list, count it; unlock
  *     light fence                            heavy fence
- *     load the count                         lock; take what is parked out of the list; unlock
- *     not 0: collect, as the waker does      make that runnable
+ *     load the count                         lock; take parked tasks out of the list; unlock
+ *     not 0: collect, as the waker does      make them runnable
  *
- * Store-load race: at least one side sees the other. Both may, and then the lock decides. So t is
- * made runnable exactly once, by whoever takes it out of the list.
+ * Store-load race: at least one side sees the other's store. Both may, and then the lock decides.
+ * So t is made runnable exactly once, by the side that takes it out of the list.
  *
- * After the first unlock the waker must not touch t: another thread may have collected it, and it
- * may have ended. So the waker looks at what is in the list, whatever that is. The list holds tasks
- * whose wake has been claimed and not been carried out, hence they live. Should there be a new task
- * at t's address, then it is in the same state, and whoever finds it parked may make it runnable.
- * Likewise whoever has stored PARKED must not touch t any more, and looks at the count alone.
+ * After its first unlock the waker must not touch t. Another thread may have collected t, and t may
+ * have ended. So the waker looks at the tasks that the list now holds, whichever they are. The wake
+ * of each of them has been claimed and not carried out, so each of them lives. A new task may lie
+ * at t's address. It is then in the list for the same reason, and any thread that finds it parked
+ * may make it runnable.
  *
- * Where the light fence only stops the compiler, no look at the fences' mode is needed before the
- * count. Where it is a full fence, the count begins at 1: then whoever parks a task comes here each
- * time, and has its fence here.
+ * The worker that parks t must not touch t after it has stored PARKED. It looks at the count alone.
+ *
+ * The light fence may only stop the compiler. Then the count begins at 0, and no look at the mode
+ * of the fences is needed before the count. If the light fence is a full fence, the count begins at
+ * 1. Then each worker that parks a task comes here every time, and has its fence here.
  *
  * The list holds at most one task for each worker that is on the way to its switch, besides those
  * that are about to be collected.
  *
  * Rejected designs.
- *  - The waker waits. It needs nothing of the other side, and may take milliseconds.
- *  - The waker leaves a note in the task, and who parks it exchanges `park` rather than storing it.
- *    Each wait would then take two locked operations more.
+ *  - The waker waits. It needs nothing of the other side, but it may wait for milliseconds.
+ *  - The waker leaves a note in the task, and the parking worker exchanges `park` rather than
+ *    storing it. Each wait would then need two more locked operations.
  *  - The task picks what runs next, with a stack for it, before its wait begins. Each primitive
- *    would have to give the pick back where the wait ends at once, and a thread may still lose its
+ *    would have to give the pick back if the wait ends at once. And a thread may still lose its
  *    processor just there.
  */
 #include "early.h"
@@ -49,7 +51,7 @@
 #include "sched/os/membarrier.h"
 #include "wait.h"
 
-/* Makes the parked tasks of the list runnable. By any thread, which is a worker or a visitor. */
+/* Makes the parked tasks of the list runnable. The caller is a worker of rt or a visitor. */
 static void collect(struct weft_runtime *rt)
 {
 	struct early *early = &rt->early;
@@ -64,7 +66,7 @@ static void collect(struct weft_runtime *rt)
 		*link = t->link.opaque;
 		t->link.opaque = found;
 		found = t;
-		/* relaxed: only the lock's holders write it. */
+		/* relaxed: only holders of the lock write it. */
 		atomic_fetch_sub_explicit(&rt->early_count, 1, memory_order_relaxed);
 	}
 	weft__unlock(&early->lock);

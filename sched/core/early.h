@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wakes that come before their task is parked: see early.c.
+ * Early wakes: wakes that come before their task is parked. See early.c.
  */
 #ifndef WEFT_CORE_EARLY_H
 #define WEFT_CORE_EARLY_H
@@ -12,22 +12,23 @@
 struct task;
 struct weft_runtime;
 
-/* Tasks whose wake was claimed and that were not parked yet. runtime.early_count counts them, from
- * .none on. */
+/* The tasks whose wake came before they were parked. runtime.early_count counts them, and begins at
+ * .none. */
 struct early {
 	uint32_t none; /* immutable */
 	struct weft__lock lock;
-	struct task *first; /* under lock; linked by .link.opaque */
+	struct task *first; /* under lock; the tasks are linked by .link.opaque */
 };
 
-/* Leaves the wake of t, which the caller has claimed, to whoever parks it. Any thread. */
+/* Leaves the wake of t to the worker that parks t. The caller has claimed that wake. Any thread may
+ * call it. */
 void weft__early_leave(struct task *t);
 
-/* After a task of rt was parked, where early_count is not 0 then: makes those runnable whose wake
- * has come. By a worker of rt. */
+/* Makes the parked tasks of the list runnable. A worker of rt calls it after it has parked a task,
+ * if early_count is not 0 then. */
 void weft__early_parked(struct weft_runtime *rt);
 
-/* After weft__fence_init(). */
+/* Call it after weft__fence_init(). */
 void weft__early_init(struct weft_runtime *rt);
 
 #endif

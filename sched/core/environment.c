@@ -12,10 +12,11 @@
 
 #define PREFIX    "WEFT_"
 #define OWN_TESTS "WEFT_TEST_"
-#define NAME_MAX_ 48 /* a longer one is like none */
+#define NAME_MAX_ 48 /* no known name is like a longer one */
 #define SHOWN_MAX 64
 
-/* What other libraries call such a setting: no number of typing errors leads there. */
+/* Names that other libraries use for such a setting. No small number of typing errors leads from
+ * them to ours. */
 static const struct {
 	const char *name, *meant;
 } habits[] = {
@@ -35,7 +36,8 @@ static char upper(char c)
 	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
 }
 
-/* How many characters must be inserted, removed or replaced to make b, in capitals, of a. */
+/* Returns how many characters must be inserted, removed or replaced to turn `a`, in capitals, into
+ * b. */
 static unsigned distance(const char *a, const char *b)
 {
 	unsigned row[NAME_MAX_ + 1];
@@ -68,7 +70,7 @@ const char *weft__environment_nearest(const char *name)
 		if (strcmp(name, habits[i].name) == 0)
 			return habits[i].meant;
 	}
-	/* More than half of what follows the prefix has to be right. */
+	/* More than half of the characters behind the prefix must be right. */
 	unsigned best = (unsigned)(length - strlen(PREFIX)) / 2 + 1;
 	for (unsigned i = 0; i < WEFT__SETTING_COUNT; i++) {
 		const char *known = weft__config_variable(i);
@@ -120,7 +122,7 @@ void weft__environment_check(void)
 {
 	static _Atomic bool checked;
 
-	/* relaxed: decides who does it, and publishes nothing. */
+	/* relaxed: it decides which caller does it, and publishes nothing. */
 	if (atomic_exchange_explicit(&checked, true, memory_order_relaxed))
 		return;
 	for (char **variable = environ; variable && *variable; variable++)

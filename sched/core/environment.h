@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Variables that begin with WEFT_ and are none of Weft's: a mistyped one would have no effect, and
- * nobody would know why.
+ * Warns of variables that begin with WEFT_ but that Weft does not know. Without a warning a
+ * mistyped variable has no effect, and nobody knows why.
  */
 #ifndef WEFT_CORE_ENVIRONMENT_H
 #define WEFT_CORE_ENVIRONMENT_H
 
 /*
- * Says one line for each such variable, which names the known one that is most like it. Once in the
- * life of a process; afterwards does nothing. WEFT_TEST_ is the prefix of Weft's own tests.
+ * Prints one line for each such variable, which names the known variable that is most like it. Does
+ * so once in the life of a process, and nothing afterwards. Weft's own tests use the prefix
+ * WEFT_TEST_, which is left out.
  *
- * Any thread, while no other changes the environment.
+ * Any thread may call it, while no other thread changes the environment.
  */
 void weft__environment_check(void);
 
-/* The known name that is most like this one; NULL where none is alike. For tests. */
+/* Returns the known name that is most like this one, or NULL if none is alike. For tests. */
 const char *weft__environment_nearest(const char *name);
 
 #endif
