@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The runtime: what its workers share.
+ * The runtime: the state that all of its workers share, and the functions of the core that work on
+ * it.
  */
 #ifndef WEFT_CORE_RUNTIME_H
 #define WEFT_CORE_RUNTIME_H
@@ -20,140 +21,152 @@
 
 #define WORKERS_MAX WEFT__WORKERS_MAX
 
-/* A runnable task with p others before it in its queue is picked after at most this many times p +
- * 1 picks of the worker that holds it (pick.c). */
+/* The fairness bound of pick.c. A runnable task with p others before it in its queue is picked
+ * after at most WEFT__FAIR_BOUND * (p + 1) picks of the worker that holds it. */
 #define WEFT__FAIR_BOUND 256
 
-/* The workers that have a thread, in no particular order. RCU: replaced as a whole, under
- * runtime.admin. */
+/* The workers that have a thread, in no particular order. RCU: the table is never changed in place.
+ * A new one replaces it, under runtime.admin. */
 struct worker_table {
 	struct worker_table *retired_next;
 	unsigned count;
 	struct worker *workers[];
 };
 
-/* What a higher layer keeps with a runtime and wants to end with it. */
+/* Something that a higher layer keeps with a runtime, and that ends with the runtime. */
 struct attachment {
-	void (*end)(struct attachment *a); /* nothing is live any more; the records still are */
+	/* Called when no task is live; the worker records still exist. */
+	void (*end)(struct attachment *a);
 };
 
 enum { ATTACHED_BLOCKING, ATTACHED_COUNT };
 
-/* What runtime.idle holds: how many workers search, in the low half; in the high half how many
- * sleep, or DUE. */
-#define SEARCHER     UINT64_C(1)
-#define SLEEPER      (UINT64_C(1) << 32)
-#define CHANCE       (UINT64_C(1) << 62) /* WEFT_CHAOS is on; never changes */
-#define DUE          (UINT64_C(1) << 63) /* the next pick of any worker is to serve: due.c */
+/* Layout of runtime.idle. The low half counts the searchers. The high half counts the sleepers, and
+ * has two flags (due.c). */
+#define SEARCHER UINT64_C(1)
+#define SLEEPER  (UINT64_C(1) << 32)
+#define CHANCE   (UINT64_C(1) << 62) /* a flag: WEFT_CHAOS is on; never changes */
+/* A flag: the next pick of any worker serves what is due. */
+#define DUE          (UINT64_C(1) << 63)
 #define SEARCHERS(i) ((uint32_t)(i))
 #define SLEEPERS(i)  ((uint32_t)((i) >> 32) & 0x3fffffff)
 
 /*
- * Grouped by who writes. A group that is written begins a cache line of its own, so that nobody's
- * reads miss because of writes to another group (tests/sched/core/layout.c). The first group is
- * what hot paths read: every pick, fork, spawn and suspension.
+ * The fields are grouped by their writers. Each group that is written starts its own cache line, so
+ * its writes do not evict the lines that other groups' readers need. tests/sched/core/layout.c
+ * checks this. The first group holds what the hot paths read: every pick, fork, spawn and
+ * suspension.
  */
 struct weft_runtime {
-	/* Immutable, or written as rarely as workers are added. */
+	/* Immutable, or written only when workers are added and on similarly rare occasions. */
 	struct weft__config config;
 	bool borrowed; /* worker 0 is the thread that called weft_run() */
-	/* the first task of weft_run(), whose handle nobody need have; NULL: not of weft_run() */
+	/* The first task of weft_run(). The program has no handle to it, unless that task made one.
+	 * NULL: weft_run() did not make this runtime. */
 	struct task *first;
-	unsigned searchers_max;       /* immutable */
-	_Atomic uint32_t starving;    /* stacks are short: spawning asks first (starve.c); set under
-				    * starved_lock or by anyone, cleared under it */
-	_Atomic uint32_t early_count; /* not 0: whoever parks a task looks closer (early.c) */
-	_Atomic(void *) table;        /* struct worker_table (RCU) */
-	_Atomic unsigned target;      /* how many workers it has been told to have */
-	_Atomic unsigned record_count; /* release when a record is added; anyone reads */
-	/* set once (release); NULL: none */
+	unsigned searchers_max; /* immutable */
+	/* Not 0: stacks are short, and a spawn must ask first (starve.c). Anyone sets it; it is
+	 * cleared under starved_lock only. */
+	_Atomic uint32_t starving;
+	/* Not 0: a thread that parks a task must look at the list of early wakes (early.c). */
+	_Atomic uint32_t early_count;
+	_Atomic(void *) table;         /* struct worker_table (RCU) */
+	_Atomic unsigned target;       /* how many workers the runtime was told to have */
+	_Atomic unsigned record_count; /* raised (release) when a record is added; anyone reads */
+	/* Each is set once (release). NULL: not set. */
 	_Atomic(struct attachment *) attached[ATTACHED_COUNT];
-	_Atomic bool closing;     /* stop when nothing is live any more */
-	_Atomic uint32_t stopped; /* nothing is live any more and nothing will be (futex) */
-	/* Every worker there ever was, by id: the first record_count (under admin). */
+	_Atomic bool closing;     /* workers stop once no task is live */
+	_Atomic uint32_t stopped; /* futex; not 0: no task is live, and none will be */
+	/* Every worker that ever existed, by id. The first record_count are valid. Written under
+	 * admin. */
 	struct worker *records[WORKERS_MAX];
-	struct weft__thread_traits traits; /* immutable: of its threads, and its creator's */
+	struct weft__thread_traits traits; /* immutable: of its threads and their creator */
 	struct hooks hooks;                /* immutable */
 
-	/* Written by workers that begin or cease to search or to sleep: see park.c. Read by every
-	 * fork and wake. */
-	_Alignas(WEFT__CACHE_LINE) _Atomic uint64_t idle; /* searchers and sleepers, in one */
-	_Atomic uint32_t watching;                        /* a worker watches the next slots */
-	_Atomic bool post_left; /* a post of who keeps time was left; the last searcher looks */
-	_Atomic int64_t keeper_deadline; /* until when the keeper sleeps; WEFT_FOREVER: there is
-					  * none */
+	/* Written by workers that start or stop searching or sleeping (park.c). Read by every fork
+	 * and wake. */
+	_Alignas(WEFT__CACHE_LINE) _Atomic uint64_t idle; /* searchers and sleepers */
+	_Atomic uint32_t watching;                        /* 1: one worker watches the next slots */
+	/* The keeper or the timekeeper has left its post, so the last searcher must look for
+	 * deadlines. */
+	_Atomic bool post_left;
+	/* When the keeper's sleep ends. WEFT_FOREVER: there is no keeper. */
+	_Atomic int64_t keeper_deadline;
 
-	/* Written by the same workers, but read by them alone: under idle_lock. */
+	/* Written by the same workers, and read by nobody else. Under idle_lock. */
 	_Alignas(WEFT__CACHE_LINE) struct weft__lock idle_lock;
 	unsigned awake_count;    /* workers with a thread that are not on the list */
-	struct worker *sleepers; /* last in first out */
+	struct worker *sleepers; /* the list; last in, first out */
 	struct worker *keeper;   /* the sleeper that waits for the earliest deadline */
 
-	/* Written by who arms the earliest deadline while nobody sleeps. */
+	/* Written by a worker that arms the earliest deadline while no worker sleeps. */
 	_Alignas(WEFT__CACHE_LINE) struct timekeeper timekeeper;
 
-	/* Written by threads that are no worker of it, at each call. */
-	_Alignas(WEFT__CACHE_LINE) _Atomic unsigned visitors; /* such threads, at work in it */
+	/* Written by threads that are not its workers, at each of their calls. */
+	_Alignas(WEFT__CACHE_LINE) _Atomic unsigned visitors; /* threads inside a call */
 	_Atomic uint64_t injected_spawned;                    /* tasks accepted from them */
 	struct weft__lock outside_lock;
 	struct task_pool outside_tasks; /* under outside_lock: control blocks for their tasks */
 
-	/* Written by any thread that hands over a task, and by workers that take some. */
+	/* Written by any thread that hands over a task, and by workers that take tasks. */
 	struct weft__wfcq injection;
 
-	/* Written by any worker, where stacks are short (starve.c) or wakes come early (early.c),
-	 * and by workers that come and go. */
+	/* Written by any worker while stacks are short (starve.c) or wakes come early (early.c),
+	 * and by workers that are added or removed. */
 	_Alignas(WEFT__CACHE_LINE) struct weft__lock starved_lock;
 	_Atomic unsigned starved_count; /* written under the lock; anyone reads */
-	struct task *starved_head;      /* under starved_lock; linked by .link.opaque: unstarted
-					 * tasks for which no stack could be had */
-	struct task **starved_tail;     /* under starved_lock */
-	struct reserve common;          /* coroutines kept back: see reserve.h */
-	struct reserve *uncommon;       /* under starved_lock */
-	_Atomic bool stack_wait_told;   /* that tasks wait for stacks was said on stderr */
-	struct early early;             /* wakes that came before their task was parked */
+	/* Under starved_lock: the queue of unstarted tasks that got no stack. Linked by
+	 * .link.opaque. */
+	struct task *starved_head;
+	struct task **starved_tail;   /* under starved_lock: the end of that queue */
+	struct reserve common;        /* the coroutine kept in reserve (reserve.h) */
+	struct reserve *uncommon;     /* under starved_lock: the reserves of other stack sizes */
+	_Atomic bool stack_wait_told; /* stderr was told that tasks wait for stacks */
+	struct early early;           /* wakes that came before their task was parked */
 	struct weft__lock admin;
-	bool over; /* under admin: its threads are being joined; none is added any more */
+	bool over; /* under admin: its threads are being joined, and no worker is added */
 	struct worker_table *retired_tables; /* under admin */
 
-	/* Written by workers that need many stacks, or need none any more. */
+	/* Written by workers that need many stacks, or no longer need them. */
 	struct depot depot; /* coroutines without a task */
 };
 
-/* The table, inside of an RCU read-side section. */
+/* The table of workers. Call it inside an RCU read-side section. */
 static inline struct worker_table *worker_table(struct weft_runtime *rt)
 {
 	return weft__rcu_load(&rt->table);
 }
 
-/* Whether what the point of WEFT_CHAOS names is to be done. w: NULL, or the caller's. */
+/* Whether WEFT_CHAOS strikes at this point. w: the caller's worker, or NULL. */
 static inline bool chaos_at(struct worker *w, enum chaos_point point)
 {
 	return w && __builtin_expect(w->rt->config.chaos.on, 0) && weft__chaos_strikes(w, point);
 }
 
-/* execute.c: how tasks are run. */
+/* execute.c: running tasks. */
 
 /*
- * Suspends the task that runs on w, with what is to become of it, and runs next (NULL: the leader).
- * Returns the worker that resumed it.
+ * Suspends the task that runs on w, and runs `next`, or the leader if `next` is NULL. `leave` says
+ * what becomes of the suspended task. Returns the worker that resumed it.
  */
 struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next);
 
-/* The same for a next that has not started, and a w that keeps a coroutine for it. */
+/* The same for a `next` that has not started. w must keep a coroutine for it. */
 struct worker *weft__suspend_to_start(struct worker *w, enum leave leave, struct task *next);
 
-/* Runs t on w, from its leader, until the leader is switched to again. */
+/* Runs t on w. By w's leader; returns when something switches to the leader again. */
 void weft__execute(struct worker *w, struct task *t);
 
-/* Where a pick takes the stack from on which an unstarted task is to run. */
+/* Where a pick gets the stack for an unstarted task. */
 enum stack_for {
-	STACK_GET,     /* one that w keeps, or a new one */
-	STACK_AT_HAND, /* one that w keeps; else the pick is put off: the caller's wait has begun */
-	STACK_OWN,     /* of the common size: the caller's own */
+	STACK_GET, /* one that w keeps, or a new one */
+	/* One that w keeps; otherwise the pick is put off, as the caller's wait has begun. */
+	STACK_AT_HAND,
+	STACK_OWN, /* the caller's own stack; for tasks of the common size */
 };
 
-/* Whether w keeps a coroutine for a task of the common stack size. */
+/* Whether w keeps a coroutine for a task of the common stack size. The first function starts on w's
+ * second chain, and returns true. */
 bool weft__coro_at_hand_in_chain(struct worker *w);
 
 static inline bool weft__coro_at_hand(struct worker *w)
@@ -161,21 +174,21 @@ static inline bool weft__coro_at_hand(struct worker *w)
 	return w->idle_coros || (w->idle_chain && weft__coro_at_hand_in_chain(w));
 }
 
-/* Between the begin of a wait and the switch nothing slow may be done: its waker is held up, if
- * only for a moment, and the task until it is parked. */
+/* Asserts that slow work is allowed here. It is not between the beginning of a wait and the switch:
+ * it would delay the waker for a moment, and the task until it is parked. */
 static inline void weft__assert_may_be_slow(const struct worker *w)
 {
 	assert(w->leave != LEAVE_PARK);
-	/* The memory of a task that has ended may be another one's by now. */
+	/* A task that has ended is skipped: its memory may belong to another task already. */
 	assert(!w->task || w->task == w->over ||
 	       atomic_load_explicit(&w->task->park, memory_order_relaxed) != PARK_SUSPENDING);
 	(void)w;
 }
 
-/* Whether w can start a task of the common stack size: has a stack ready, or gets one now. */
+/* Whether w can start a task of the common stack size. It has a stack ready, or gets one now. */
 bool weft__can_start(struct worker *w);
 
-/* Whether w can run t now: it has started, or a stack for it is there. */
+/* Whether w can run t now. t has started, or gets a stack now. */
 bool weft__can_start_task(struct worker *w, struct task *t);
 
 /* Frees the coroutines that w keeps ready. */
@@ -184,50 +197,54 @@ void weft__drop_idle_coros(struct worker *w);
 /* trim.c: how often weft_trim() was called (relaxed). */
 extern _Atomic unsigned weft__trims __attribute__((visibility("hidden")));
 
-/* Before w sleeps, drops what it keeps if weft_trim() was called since it last did. */
+/* Drops what w keeps if weft_trim() was called since w last did so. w calls it before it sleeps. */
 void weft__trim_worker(struct worker *w);
 
-/* Before w sleeps: it keeps a chain of coroutines at most; another one goes to the depot, which may
- * then be due earlier. */
+/* Moves w's second chain of coroutines, if any, to the depot, which may then have an earlier
+ * deadline. w calls it before it sleeps, so that it keeps one chain at most. */
 void weft__shed_coros(struct worker *w);
 
-/* The stacks that w keeps ready have no memory but for the pages that most tasks use. */
+/* Frees the memory of the stacks that w keeps ready, except the pages that most tasks use. */
 void weft__cool_coros(struct worker *w);
 
 /* The bottom frame of every task's stack. */
 void weft__task_main(void *value);
 
-/* join.c: as weft_join(), for a task that nobody else can join, and that is on the way to its end and
- * waits for nothing any more. Does not suspend. Any thread; the runtime is there until the return. */
+/* join.c: as weft_join(), for a task that nobody else can join, that is about to end and waits for
+ * nothing more. Does not suspend. Any thread may call it. The runtime must exist until the
+ * return. */
 void weft__join_ending(struct task *t, void **ret_result);
 
 /* ready.c: making tasks runnable. */
 
-/* Puts a task that was suspended where it will be resumed. The caller owns it. Any thread. */
+/* Queues a suspended task where it will be resumed. The caller owns the task. Any thread. */
 void weft__ready(struct task *t);
 
-/* As weft__ready(), by a worker of its runtime, without precedence over what is there already. */
+/* As weft__ready(), but at the tail: the task gets no precedence over tasks that are there already.
+ * By a worker of its runtime. */
 void weft__ready_tail(struct worker *w, struct task *t);
 
-/* Puts a new task of w's runtime where it will be started. */
+/* Queues a new task of w's runtime where it will be started. */
 void weft__start_later(struct worker *w, struct task *t);
 
-/* weft__start_later_unpinned() where the deque's array is full. */
+/* The path of weft__start_later_unpinned() for a deque whose array is full. */
 void weft__start_later_full(struct worker *w, struct task *t);
 
-/* After an unstarted task was put into w's deque (rouse.c): wakes for it whom it needs. */
+/* Wakes a worker if one is needed for an unstarted task that was put into w's deque (rouse.c). */
 void weft__announce_start(struct worker *w);
 
-/* weft__announce_start() where idle says that it is needed. */
+/* Calls weft__announce_start() if runtime.idle says that nobody searches. */
 void weft__announce_start_if_unsearched(struct worker *w);
 
 /*
- * weft__start_later() for a task that is not pinned: without a call as long as nobody sleeps and
- * nothing is due. The look at idle here is the one of weft__announce() and weft__announce_slot(), which agree that
- * nobody is to be woken for anything; only where it says otherwise it matters which of them it is,
- * and that one looks again.
+ * weft__start_later() for a task that is not pinned. It makes no call as long as no worker sleeps
+ * and nothing is due.
  *
- * @fence_is_free  weft__fence_light_is_free(), for a caller that knows it to be.
+ * weft__announce() and weft__announce_slot() both begin with this look at runtime.idle. In this
+ * case both agree that nobody must be woken. Otherwise it matters which of them is called, and that
+ * one looks again.
+ *
+ * @fence_is_free  weft__fence_light_is_free(), if the caller knows it already.
  */
 static inline __attribute__((always_inline)) void
 weft__start_later_unpinned(struct worker *w, struct task *t, bool fence_is_free)
@@ -247,91 +264,94 @@ weft__start_later_unpinned(struct worker *w, struct task *t, bool fence_is_free)
 		weft__announce_start_if_unsearched(w);
 }
 
-/* Hands a task to the pool as a whole. Any thread. */
+/* Puts a task into the injection queue, for any worker of the pool. Any thread. */
 void weft__inject(struct weft_runtime *rt, struct task *t);
 
-/* As weft__ready(), by a worker of its runtime that looks for what is due: into the injection
- * queue, ahead of what this worker has queued. The caller tells the others. */
+/* As weft__ready(), for a worker that looks for what is due. Puts the task into the injection
+ * queue, ahead of what this worker has queued. The caller tells the other workers. */
 void weft__ready_due(struct worker *w, struct task *t);
 
-/* As weft__inject(), by a thread that is no worker of rt: to one that sleeps, if nobody searches.
- * See visit_begin(). */
+/* As weft__inject(), by a thread that is not a worker of rt. Hands the task to a sleeper if nobody
+ * searches. See visit_begin(). */
 void weft__inject_from_outside(struct weft_runtime *rt, struct task *t);
 
-/* starve.c: tasks for which there is no stack. */
+/* starve.c: tasks that wait for a stack. */
 
-/* Other memory than a stack has been refused: what is free in pools is given back, and so is what
- * workers that sleep have kept. Returns -ENOMEM. Any thread. */
+/* Reacts to a refusal of memory other than a stack. It gives back the free parts of pools, and what
+ * sleeping workers have kept. Returns -ENOMEM. Any thread. */
 int weft__note_shortage(struct weft_runtime *rt);
 
-/* w has asked for a stack: whether it got one. */
+/* Notes whether w got the stack that it asked for. */
 void weft__note_stack(struct worker *w, bool got);
 
-/* w has found tasks to start, and no stack for them: counts that, and says so once. */
+/* Counts that w found tasks to start and no stack for them. The first call of a runtime prints a
+ * line. */
 void weft__note_stack_wait(struct worker *w);
 
 /* Keeps an unstarted task until there is a stack for it. */
 void weft__starved_put(struct worker *w, struct task *t);
 
-/* One that has waited and that w can start now, or NULL. */
+/* Returns a task that has waited and that w can start now, or NULL. */
 struct task *weft__starved_take(struct worker *w);
 
-/* While runtime.starving is set: whether a new task is to be refused. w: NULL on a thread that is
- * none of its workers. */
+/* Whether a new task must be refused. Called while runtime.starving is set. w: the caller's worker
+ * of rt, or NULL. */
 bool weft__refuses_tasks(struct weft_runtime *rt, struct worker *w);
 
-/* Whether stacks are so short that a new task is to be refused. */
+/* Whether stacks are so short that a new task must be refused. */
 static inline bool out_of_stacks(struct weft_runtime *rt, struct worker *w)
 {
-	/* relaxed: a hint that costs nothing while there are stacks. */
+	/* relaxed: a hint. It costs nothing while there are stacks. */
 	return __builtin_expect(atomic_load_explicit(&rt->starving, memory_order_relaxed) != 0,
 				0) &&
 	       weft__refuses_tasks(rt, w);
 }
 
 /*
- * Visitors: threads at work in rt that are no workers of it. The runtime's end waits until all of
- * them have left. Without this it could free what they still look at:
+ * Visitors: threads that work in rt and are not its workers. The runtime's end waits until all
+ * visitors have left. Otherwise it could free what they still look at:
  *
- *   - A thread that submits, wakes or joins makes a task runnable, or lets one go on. That task may
- *     be the last one.
- *   - A thread that detaches, counts or resizes may be overtaken by the last task's end.
+ *   - A thread that submits, wakes or joins makes a task runnable, or lets a task go on. That task
+ *     may be the last one.
+ *   - The last task may end while another thread is still detaching, counting or resizing.
  *
  * A count protects only if it is raised while the runtime is certainly alive. The public rule
  * (runtime.h) is that something keeps the runtime alive until a call from outside takes effect. So
- * a call raises the count before it does anything that others can see. What follows from its effect
- * comes after the count, and so does the end of the runtime.
+ * a call raises the count before it does anything that others can see. The consequences of its
+ * effect come after the count, and so does the end of the runtime.
  *
- * weft_cancel() is no visitor. The task that it cancels waits for it (cancel.c), and the runtime's
- * end for the task. A call that reads one word of the runtime needs no visit either: the visit would be a
- * second such access.
+ * weft_cancel() is not a visitor. The task that it cancels waits for it (cancel.c), and the
+ * runtime's end waits for that task. A call that reads only one word of the runtime needs no visit
+ * either: the visit would be a second access of the same kind.
  */
 static inline void visit_begin(struct weft_runtime *rt)
 {
-	/* relaxed: the queue or the registered joiner publishes it, before the task can end. */
+	/* relaxed: the queue or the registered joiner publishes the count, before the task can
+	 * end. */
 	atomic_fetch_add_explicit(&rt->visitors, 1, memory_order_relaxed);
 }
 
 static inline void visit_end(struct weft_runtime *rt)
 {
-	/* release: our last look at the runtime, for the acquire in weft__workers_join(). */
+	/* release: our last look at the runtime. Pairs with the acquire in weft__workers_join(). */
 	atomic_fetch_sub_explicit(&rt->visitors, 1, memory_order_release);
 }
 
-/* pick.c: a worker's own picks. What these return can run at once: it has started, or w has a stack
- * for it. */
+/* pick.c: a worker's own picks. A task that these functions return can run at once: it has started,
+ * or w has a stack for it. */
 
 /*
- * The next task from w's own queues: cheap, no stealing. NULL also when the leader is to make a
- * fair pick, or this one.
+ * Returns the next task from w's own queues. It is cheap, and does not steal. NULL: the queues are
+ * empty, or the leader must make a fair pick, or the leader must make this pick.
  */
 struct task *weft__pick_local(struct worker *w, enum stack_for stack);
 
-/* The leader is to make this pick, which has taken t, if not NULL, out of its queue. */
+/* Puts this pick off: the leader must make it. t is what the pick has already taken out of its
+ * queue, or NULL. */
 void weft__put_off(struct worker *w, struct task *t);
 
-/* Lets the others have their turn: the task that runs on w goes to the tail of w's queue. Returns
- * the worker on which it goes on. */
+/* Lets other tasks run: the task that runs on w goes to the tail of w's queue. Returns the worker
+ * on which it goes on. */
 static inline struct worker *give_way(struct worker *w)
 {
 	struct task *next = weft__pick_local(w, STACK_GET);
@@ -341,36 +361,36 @@ static inline struct worker *give_way(struct worker *w)
 	return w;
 }
 
-/* Every so many picks the ring or the deque comes before the slot; every so many are the
- * leader's. */
+/* Every WEFT__ORDERED_PICK picks the ring or the deque comes before the slot. Every
+ * WEFT__LEADER_EVERY picks the leader makes the pick. */
 #define WEFT__ORDERED_PICK 8
 #define WEFT__LEADER_EVERY 64
 
-/* The number of w's next pick. Who makes it without a look at the queues, because what would come
- * first is at hand, calls weft__count_pick(). */
+/* The number of w's next pick. A caller that already has the task that would come first does not
+ * look at the queues, and calls weft__count_pick() instead. */
 static inline uint32_t weft__next_pick(const struct worker *w)
 {
 	/* relaxed: our own. */
 	return atomic_load_explicit(&w->picks, memory_order_relaxed) + 1;
 }
 
-/* Whether the next pick of any worker is not to be one of the usual order: something is due, or
- * chance decides. */
+/* Whether the next pick of any worker leaves the usual order, because something is due or chaos is
+ * on. */
 static inline bool weft__picks_are_special(struct weft_runtime *rt)
 {
-	/* relaxed: who set it may be seen by the pick after this one. */
+	/* relaxed: it is enough if the pick after this one sees the flag. */
 	return __builtin_expect(atomic_load_explicit(&rt->idle, memory_order_relaxed) >> 62 != 0,
 				0);
 }
 
-/* Whether the pick of that number is the leader's, or chance's. */
+/* Whether the leader, or chance, makes the pick of that number. */
 static inline bool weft__pick_is_special(const struct worker *w, uint32_t pick)
 {
 	return __builtin_expect(pick % WEFT__LEADER_EVERY == 0, 0) ||
 	       weft__picks_are_special(w->rt);
 }
 
-/* Whether w has nothing in slot or ring, nor in the ring's tail while that overflows. By w. */
+/* Whether w's slot and ring are empty, and the ring has no tail in the injection queue. By w. */
 static inline bool weft__nothing_ready(struct worker *w)
 {
 	/* relaxed: only we fill the slot. */
@@ -378,7 +398,7 @@ static inline bool weft__nothing_ready(struct worker *w)
 	       weft__ring_empty(&w->ring) && !w->overflowed;
 }
 
-/* Counts a pick; the watcher sees by the count that this worker still picks. */
+/* Counts a pick. The watcher sees by the count that this worker still picks. */
 static inline uint32_t weft__count_pick(struct worker *w)
 {
 	/* relaxed: one writer; the reader only compares two readings. */
@@ -390,14 +410,14 @@ static inline uint32_t weft__count_pick(struct worker *w)
 
 /* find.c: finding work. */
 
-/* The next task from anywhere, which can run at once; sleeps while there is none. NULL: the worker
- * is to end. By the leader. */
+/* Returns the next task from anywhere, which can run at once. Sleeps while there is none. NULL: the
+ * worker must end. By the leader. */
 struct task *weft__find(struct worker *w);
 
-/* Hands over what w's queues hold to the pool. By the leader. */
+/* Hands everything in w's queues over to the pool. By the leader. */
 void weft__hand_over(struct worker *w);
 
-/* due.c: what must not wait for its turn. */
+/* due.c: tasks that must not wait for their turn. */
 
 /* Whether DUE is set. */
 static inline bool is_due(struct weft_runtime *rt)
@@ -406,27 +426,29 @@ static inline bool is_due(struct weft_runtime *rt)
 	return atomic_load_explicit(&rt->idle, memory_order_relaxed) & DUE;
 }
 
-/* Sets DUE unless a worker sleeps, which is to be woken instead: false. Any thread. */
+/* Sets DUE and returns true. Returns false if a worker sleeps: the caller must wake it instead. Any
+ * thread. */
 bool weft__set_due(struct weft_runtime *rt);
 
-/* Clears DUE. Whoever does so then looks at all that it stands for. Fences fully if it was set. */
+/* Clears DUE. The caller must then look at everything that DUE stands for. Fences fully if DUE was
+ * set. */
 void weft__clear_due(struct weft_runtime *rt);
 
-/* After something was put into the injection queue: wakes a worker for it, or sets DUE. Any thread;
- * fences fully. */
+/* Wakes a worker, or sets DUE, after something was put into the injection queue. Any thread. Fences
+ * fully. */
 void weft__announce_due(struct weft_runtime *rt);
 
-/* Suspends w's task for what is due, unless it has gone on after that just before. The worker on
- * which it goes on. */
+/* Suspends w's task for what is due. Does nothing if the task went on after such a suspension only
+ * just before. Returns the worker on which the task goes on. */
 struct worker *weft__let_due_run(struct worker *w);
 
 /* rouse.c: waking workers. */
 
-/* Gives t to a worker that sleeps and wakes it, if nobody searches. false: t is still the
+/* Gives t to a sleeping worker and wakes it, if nobody searches. Returns false if t is still the
  * caller's. */
 bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t);
 
-/* After a worker made a task visible: wakes another one for it if need be. Fences lightly. */
+/* Wakes a worker if one is needed, after a worker made a task visible. Fences lightly. */
 void weft__announce(struct weft_runtime *rt);
 
 static inline void announce(struct weft_runtime *rt)
@@ -437,66 +459,73 @@ static inline void announce(struct weft_runtime *rt)
 		weft__announce(rt);
 }
 
-/* Wakes a worker to search, unless one does. false: no worker sleeps any more, or searches. */
+/* Wakes a worker to search, unless one searches already. Returns false if no worker sleeps or
+ * searches. */
 bool weft__wake_searcher(struct weft_runtime *rt);
 
-/* After a next slot was filled, or a task put into an empty deque: wakes a watcher if need be. */
+/* Wakes a watcher if one is needed, after a next slot was filled or a task was put into an empty
+ * deque. */
 void weft__announce_slot(struct weft_runtime *rt);
 
-/* After a deadline was armed or set by w, which goes on to run something. */
+/* Tells the sleepers of a deadline. After w armed or set one, before w runs something. */
 void weft__announce_timer(struct worker *w);
 
-/* After something was put into w's inbox, or its state was changed: wakes w. Any thread. */
+/* Wakes w, after something was put into its inbox or its state was changed. Any thread. */
 void weft__nudge(struct worker *w);
 
 /* Wakes all workers. */
 void weft__wake_all(struct weft_runtime *rt);
 
-/* park.c: workers that search and sleep. */
+/* park.c: searching and sleeping. */
 
-/* The earliest of all deadlines that tasks wait for. */
+/* The earliest deadline of all waits and scopes. */
 int64_t weft__earliest_timer(struct weft_runtime *rt);
 
-/* Becomes a searcher: false if there are enough already. */
+/* Makes w a searcher. Returns false if there are enough searchers already. */
 bool weft__search_start(struct worker *w);
 
-/* Ceases to be one, having found work. */
+/* Ends w's search after it has found work. */
 void weft__search_stop(struct worker *w);
 
 /*
- * Going to sleep, by a leader whose queues are empty: it first announces that it will; then looks a
- * last time for what was sent to it or injected; then sleeps (returns what it is to run, or NULL),
- * or gets up at once. It is a searcher then, unless it was handed a task (rouse.c).
+ * Going to sleep, by a leader whose queues are empty:
+ *
+ *   1. weft__sleep_announce() announces that w goes to sleep.
+ *   2. The leader looks one last time for what was sent to w or injected.
+ *   3. weft__sleep() sleeps if there was nothing, and returns the task to run, or NULL. Otherwise
+ *      weft__get_up() ends the announcement.
+ *
+ * w is a searcher afterwards, unless it was handed a task (rouse.c).
  */
 void weft__sleep_announce(struct worker *w);
 struct task *weft__sleep(struct worker *w);
 void weft__get_up(struct worker *w);
 
-/* What a worker owes the others before its thread ends: what one that goes to sleep would see
- * to. */
+/* Does for the others what a worker that goes to sleep would do. Called before its thread ends. */
 void weft__sign_off(struct worker *w);
 
-/* Nothing is live and nothing will be: lets all workers end. */
+/* Lets all workers end. No task is live, and none will be. */
 void weft__stop(struct weft_runtime *rt);
 
-/* workers.c: workers that come and go. */
+/* workers.c: adding and removing workers. */
 
-/* Makes the runtime one without workers. 0 or -ENOMEM. */
+/* Initializes the runtime's state of workers, without any worker. Returns 0 or -ENOMEM. */
 int weft__workers_init(struct weft_runtime *rt);
 
-/* Makes the runtime have n workers; undone on failure. 0, -EAGAIN or -ENOMEM. */
+/* Sets the number of workers to n. Undone on failure. Returns 0, -EAGAIN or -ENOMEM. */
 int weft__workers_set(struct weft_runtime *rt, unsigned n);
 
-/* Makes w the calling thread's worker, whose leader that is. */
+/* Makes w the calling thread's worker. The thread is w's leader. */
 void weft__worker_appear(struct worker *w);
 
-/* A leader's life: runs tasks until the runtime stops or the worker is to go. */
+/* The leader's loop: runs tasks until the runtime stops or the worker must end. */
 void weft__worker_loop(struct worker *w);
 
-/* Takes a retiring worker, whose queues are empty, out of the runtime. false: it is to stay. */
+/* Takes a retiring worker, whose queues are empty, out of the runtime. Returns false if it must
+ * stay. */
 bool weft__worker_leave(struct worker *w);
 
-/* Waits for all threads to end and all visitors to leave, and frees the records. */
+/* Waits until all threads have ended and all visitors have left. Then frees the records. */
 void weft__workers_join(struct weft_runtime *rt);
 
 /* Whether no task is live. */

@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The task: a function given to the scheduler, with its state, its result and whoever waits for it.
+ * The task: a function that was given to the scheduler, with its state, its result and its joiner.
  * It has no stack until it starts.
  *
- * Where a task is, and who may move it on:
+ * The states of a task, and the one that may move it on:
  *
- *   unstarted   coro NULL; in a deque, ring, injection queue or inbox, in a sleeper's hand
- *               (worker.handed), or waiting for a stack (starve.c). Whoever takes it out of there
- *               runs it.
- *   running     worker->task of one worker, or a frame below an inline fork on that worker's stack.
- *   suspending  park SUSPENDING: still on its stack, its wait node visible. Only its own thread
- *               moves it on: the next one to run there sets PARKED. If its wait has been claimed it
- *               may be in the list of early wakes (early.c).
- *   parked      park PARKED: context saved. Whoever has claimed its wait owns it.
- *   runnable    coro set; in a next slot, ready ring, injection queue or inbox, or in a sleeper's
- *               hand. Whoever takes it resumes it.
- *   ended       join DONE: the memory is the joiner's (fork: the forker's), or freed if it was
- *               detached.
+ *   unstarted   coro is NULL. It is in a deque, ring, injection queue or inbox, in a sleeper's hand
+ *               (worker.handed), or in the queue for stacks (starve.c). The worker that takes it
+ *               out runs it.
+ *   running     It is worker->task of one worker, or a frame below an inline fork on that worker's
+ *               stack.
+ *   suspending  park is SUSPENDING. It is still on its stack, and its wait node is visible. Only
+ *               its own thread moves it on: the code that runs next there sets PARKED. If its wait
+ *               has been claimed it may be in the list of early wakes (early.c).
+ *   parked      park is PARKED, and its context is saved. The thread that claimed its wait owns it.
+ *   runnable    coro is set. It is in a next slot, ready ring, injection queue or inbox, or in a
+ *               sleeper's hand. The worker that takes it resumes it.
+ *   ended       join is DONE. The memory belongs to the joiner, or to the forker of a fork. It is
+ *               freed if the task was detached.
  */
 #ifndef WEFT_CORE_TASK_H
 #define WEFT_CORE_TASK_H
@@ -37,104 +38,111 @@ struct waiter;
 struct worker;
 
 enum park {
-	PARK_RUNNING,    /* no wait under way */
-	PARK_SUSPENDING, /* a wait node is out, the context not saved yet */
-	PARK_PARKED,     /* the context is saved; also once it is runnable again, until it runs */
+	PARK_RUNNING,    /* no wait is under way */
+	PARK_SUSPENDING, /* a wait node is visible, and the context is not saved yet */
+	PARK_PARKED,     /* the context is saved; also while it is runnable again, until it runs */
 };
 
-/* What struct task.join holds besides a waiter's address. */
-#define JOIN_NOBODY   ((uintptr_t)0) /* runs, nobody waits */
-#define JOIN_DONE     ((uintptr_t)1) /* has ended; the result is published */
-#define JOIN_DETACHED ((uintptr_t)2) /* nobody will wait */
-#define JOIN_FREED    ((uintptr_t)3) /* in its pool's free list: a handle to it is a bug */
+/* Values of struct task.join, which else is a waiter's address. */
+#define JOIN_NOBODY   ((uintptr_t)0) /* the task has not ended, and nobody waits for it */
+#define JOIN_DONE     ((uintptr_t)1) /* the task has ended, and the result is published */
+#define JOIN_DETACHED ((uintptr_t)2) /* nobody will wait for the task */
+/* The block is in its pool's free list: a handle to it is a bug. */
+#define JOIN_FREED ((uintptr_t)3)
 
-/* struct task.cancel */
-#define CANCEL_REQUESTED 1u /* sticky */
-#define CANCEL_BUSY      2u /* the lock under which a canceller may look at .waiting */
-#define CANCEL_REACHED   4u /* a request for a task above it is set here too: family.h */
-#define CANCEL_TIMED     8u /* a scope's: it has a deadline that nobody keeps yet (scope.h) */
+/* Flags of struct task.cancel. */
+#define CANCEL_REQUESTED 1u /* never cleared */
+#define CANCEL_BUSY      2u /* a lock: its holder, a canceller, may look at .waiting */
+#define CANCEL_REACHED   4u /* a request for a task above it is set here too (family.h) */
+#define CANCEL_TIMED     8u /* a scope with a deadline that nobody keeps yet (scope.h) */
 
-/* struct task.flags */
-#define TASK_FORK     1u   /* the memory is the forker's, who joins it and cannot give up */
-#define TASK_MEMBER   2u   /* runs as a task of a group, which is .value until it ends */
-#define TASK_BRANCHES 4u   /* may own branches: family.h */
-#define TASK_ENDS     8u   /* keeps something to be done at its end: task_end() */
-#define TASK_ORPHAN   16u  /* has forked the process, and this is the child: process.c */
-#define TASK_SCOPE    32u  /* a scope of its parent, which is a fork's as well: scope.h */
-#define TASK_PINNED   128u /* was spawned to run on one worker: counted in its .pinned */
-#define TASK_IN_SCOPE 64u  /* a scope of its is open, which keeps meanwhile what it kept */
+/* Flags of struct task.flags. */
+#define TASK_FORK     1u   /* the memory is the forker's, which joins it and cannot give up */
+#define TASK_MEMBER   2u   /* a task of a group, which is .value until the task ends */
+#define TASK_BRANCHES 4u   /* may own branches (family.h) */
+#define TASK_ENDS     8u   /* keeps something to do at its end: task_end() */
+#define TASK_ORPHAN   16u  /* has forked the process, and this is the child (process.c) */
+#define TASK_SCOPE    32u  /* a scope of its parent; it is a fork, too (scope.h) */
+#define TASK_PINNED   128u /* was spawned for one worker, and is counted in its .pinned */
+#define TASK_IN_SCOPE 64u  /* has an open scope, which holds what the task keeps meanwhile */
 
-/* struct task.family of a task that is no fork has this besides. */
+/* The tag of struct task.family in a task that is not a fork. */
 #define FAMILY_ROOT ((uintptr_t)1)
 
 #define TASK_UNPINNED ((int16_t)-1)
 #define TASK_NO_HOME  UINT16_MAX
 
-/* What few tasks have. */
+/* The parts that few tasks have. */
 struct task_cold {
-	struct reserve *reserve; /* of its stack size; NULL: the runtime's common size. Immutable */
-	struct task_end *end;    /* what the task keeps: task_end() */
-	char name[32];           /* immutable once the task is published */
+	/* The reserve of its stack size; NULL: the common size. Immutable. */
+	struct reserve *reserve;
+	struct task_end *end; /* what the task keeps for its end: task_end() */
+	char name[32];        /* immutable once the task is published */
 };
 
 struct task;
 
 /*
- * What a member of a group is spawned with, besides its argument. The control block has room for
- * it while the task has not started, so a member needs no other memory. Its function, struct
- * task.fn, is the group's; it calls member_begin() first of all.
+ * What a member of a group is spawned with, besides its argument. An unstarted task's control block
+ * has room for it, so a member needs no other memory. The member's function, struct task.fn, is the
+ * group's. It calls member_begin() first.
  */
 struct membership {
 	void *group;
-	weft_fn *fn; /* the user's */
+	weft_fn *fn; /* the user's function */
 };
 
-/* What a higher layer keeps with a task and wants to end with it. */
+/* Something that a higher layer keeps with a task, and that ends with the task. */
 struct task_end {
-	/* In t, on its stack, after its function; may hop. Calls task_set_end(t, NULL). */
+	/* Runs in t, on its stack, after its function. It may hop, and calls task_set_end(t,
+	 * NULL). */
 	void (*run)(struct task *t);
 };
 
 struct task {
 	union {
-		/* The link of the one queue that holds it. */
+		/* The link of the one queue that holds the task. */
 		struct weft__wfcq_node link;
-		/* Of a member of a group that ends, and whose result is kept. */
+		/* The next result, if the task is a group's member that has ended and its result is
+		 * kept. */
 		struct task *next_result;
 	};
 
-	/* Immutable while it is unstarted; then of whoever runs it. */
+	/* Immutable while the task is unstarted; then owned by the worker that runs it. */
 	weft_fn *fn;
-	void *value; /* the argument; the result once it has ended, published by join */
+	void *value; /* the argument; after the end the result, published by join */
 
-	/* Of whoever owns the task in its present state. */
+	/* Owned by the owner of the task's present state. */
 	struct weft_runtime *rt;
 	int16_t pin;   /* the worker that it must run on, or TASK_UNPINNED */
 	uint16_t mask; /* depth of weft_cancel_mask() */
-	uint16_t home; /* where it was suspended last, or got an uncommon stack; or TASK_NO_HOME */
+	/* The worker where it last suspended or got an uncommon stack, or TASK_NO_HOME. */
+	uint16_t home;
 	uint16_t flags;
 
-	/* From here on all is 0 in a new task, except .family, and that a root is CANCEL_REACHED.
-	 * What a short life needs comes first. */
-	struct coro *coro; /* where to resume it; NULL: not started */
-	/* Its struct task_cold, immutable once the task is published. Of a task without one: what it
-	 * keeps, tagged, or 0 (the task; anyone who has a handle reads). */
+	/* All of the following is 0 in a new task, except .family, and .cancel of a root, which is
+	 * CANCEL_REACHED. The fields of a short life come first. */
+	struct coro *coro; /* where to resume it; NULL: it has not started */
+	/* Its struct task_cold, immutable once the task is published. A task without one has here
+	 * what it keeps, tagged, or 0. The task writes that; every holder of a handle reads it. */
 	_Atomic(uintptr_t) extra;
-	_Atomic(uintptr_t) join; /* JOIN_ or its waiter (the joiner; the task's end) */
+	_Atomic(uintptr_t) join; /* JOIN_, or the joiner's waiter (the joiner; the task's end) */
 
-	_Atomic uint8_t park;      /* enum park (the task, its thread's next, one waker) */
-	_Atomic bool ending;       /* its end may look at its waiter (the end; a joiner) */
-	_Atomic uint32_t cancel;   /* CANCEL_ (any; the task reads) */
-	_Atomic uint64_t identity; /* 0: nobody has asked yet (any; identity.h) */
-	/* its parent, or the forks that a canceller wakes (family.h). Of a member that has not
-	 * started: its group */
+	/* Enum park (the task; the code that runs next on its thread; one waker). */
+	_Atomic uint8_t park;
+	_Atomic bool ending;       /* its end may look at the joiner's waiter (the end; a joiner) */
+	_Atomic uint32_t cancel;   /* CANCEL_ (anyone; the task reads) */
+	_Atomic uint64_t identity; /* 0: nobody has asked for it (anyone; identity.h) */
+	/* Its parent, or the forks that a canceller wakes (family.h). A member that has not started
+	 * has its group here. */
 	_Atomic(uintptr_t) family;
 	union {
-		/* its cancellable wait (the task; a canceller, which knows no unstarted member, reads) */
+		/* Its cancellable wait (the task; a canceller reads). No canceller knows an
+		 * unstarted member. */
 		_Atomic(struct waiter *) waiting;
-		weft_fn *member_fn; /* of a member that has not started */
+		weft_fn *member_fn; /* the user's function of a member that has not started */
 	};
-} __attribute__((may_alias)); /* a fork's is the caller's weft_forked */
+} __attribute__((may_alias)); /* a fork's memory is the caller's weft_forked */
 
 static inline struct task *task_of_link(struct weft__wfcq_node *link)
 {
@@ -156,15 +164,15 @@ static inline weft_task *task_handle(struct task *t)
 	return (weft_task *)t;
 }
 
-/* What task_prefetch() needs to know of a task, besides its address. By who owns it; touches
- * nothing but the task. */
+/* What task_prefetch() needs to know of a task, besides its address. The caller owns the task.
+ * Touches nothing but the task. */
 static inline uintptr_t task_hint(const struct task *t)
 {
 	return coro_hint_cold(t->coro);
 }
 
-/* Has the lines loaded that resuming t touches. t may have been taken by another worker, and have
- * ended: as coro_prefetch(). */
+/* Prefetches the lines that resuming t touches. Another worker may have taken t, and t may have
+ * ended: see coro_prefetch(). */
 static inline __attribute__((always_inline)) void task_prefetch(const void *t, uintptr_t hint)
 {
 	__builtin_prefetch((const char *)t + offsetof(struct task, coro), 1);
@@ -172,7 +180,7 @@ static inline __attribute__((always_inline)) void task_prefetch(const void *t, u
 	coro_prefetch(hint);
 }
 
-/* Puts the membership in. By who makes the task, after task_init(). */
+/* Stores the membership in a new task. By its maker, after task_init(). */
 static inline void member_put(struct task *t, const struct membership *member)
 {
 	/* relaxed, here and below: no canceller knows the task yet. */
@@ -181,7 +189,7 @@ static inline void member_put(struct task *t, const struct membership *member)
 	t->member_fn = member->fn;
 }
 
-/* Takes the membership out, by the member that starts. From then on messages name the user's
+/* Takes the membership out. By the member as it starts. From then on messages name the user's
  * function. */
 static inline struct membership member_begin(struct task *t)
 {
@@ -194,10 +202,10 @@ static inline struct membership member_begin(struct task *t)
 	return member;
 }
 
-/* struct task.extra of a task that has no cold part, but something to be done at its end. */
+/* The tag of struct task.extra in a task without a cold part that keeps something for its end. */
 #define EXTRA_END ((uintptr_t)1)
 
-/* NULL: it has none. Anyone who may touch the task. */
+/* The cold part, or NULL. By anyone who may touch the task. */
 static inline struct task_cold *task_cold(const struct task *t)
 {
 	/* relaxed: a cold part was there when the task was published. */
@@ -206,14 +214,14 @@ static inline struct task_cold *task_cold(const struct task *t)
 	return extra & EXTRA_END ? NULL : (struct task_cold *)extra;
 }
 
-/* Of a task that nobody else sees. */
+/* Sets the cold part of a task that nobody else sees. */
 static inline void task_set_cold(struct task *t, struct task_cold *cold)
 {
 	/* relaxed: published with the task. */
 	atomic_store_explicit(&t->extra, (uintptr_t)cold, memory_order_relaxed);
 }
 
-/* What t keeps, or NULL. By t. */
+/* What t keeps for its end, or NULL. By t. */
 static inline struct task_end *task_end(const struct task *t)
 {
 	if (!(t->flags & TASK_ENDS))
@@ -224,12 +232,12 @@ static inline struct task_end *task_end(const struct task *t)
 				 : ((struct task_cold *)extra)->end;
 }
 
-/* Keeps that in its place. By t. */
+/* Replaces what t keeps for its end. By t. */
 static inline void task_set_end(struct task *t, struct task_end *end)
 {
 	struct task_cold *cold = task_cold(t);
 
-	/* relaxed: only we look into it. */
+	/* relaxed: only we read it. */
 	if (cold)
 		cold->end = end;
 	else
@@ -238,7 +246,7 @@ static inline void task_set_end(struct task *t, struct task_end *end)
 	t->flags = (uint16_t)((t->flags & ~TASK_ENDS) | (end ? TASK_ENDS : 0));
 }
 
-/* Hands what a task has on to one that stands for it from now on. By `from`. */
+/* Gives what `from` has to `to`, which stands for it from now on. By `from`. */
 static inline void task_pass_extra(struct task *from, struct task *to)
 {
 	/* relaxed, both: our own. */
@@ -247,7 +255,7 @@ static inline void task_pass_extra(struct task *from, struct task *to)
 	to->flags = (uint16_t)((to->flags & ~TASK_ENDS) | (from->flags & TASK_ENDS));
 }
 
-/* scope.c: t's function has returned in an open scope. */
+/* scope.c: t's function has returned inside an open scope. Aborts. */
 _Noreturn void weft__end_in_scope(struct task *t);
 
 static_assert(offsetof(struct task, flags) == offsetof(struct task, home) + 2 &&
@@ -255,8 +263,8 @@ static_assert(offsetof(struct task, flags) == offsetof(struct task, home) + 2 &&
 	      "the two are one word");
 static_assert(sizeof(void *) != 8 || sizeof(struct task) == 96, "one line and a half");
 
-/* Whether a fork that has run as a call has never left its worker, and has no end, branches or the
- * like: one comparison for all. */
+/* Whether a fork that ran as a call never left its worker, and has no flag set but TASK_FORK. One
+ * comparison tests both. */
 static inline bool task_is_plain_fork(const struct task *t)
 {
 	const uint16_t plain[2] = {TASK_NO_HOME, TASK_FORK};
@@ -267,7 +275,7 @@ static inline bool task_is_plain_fork(const struct task *t)
 	return word == plain_word;
 }
 
-/* After the task's function, in the task. The caller may be on another worker afterwards. */
+/* Runs in the task, after its function. The caller may be on another worker afterwards. */
 static inline void task_run_end(struct task *t)
 {
 	if (__builtin_expect(t->flags & TASK_IN_SCOPE, 0))
@@ -276,8 +284,8 @@ static inline void task_run_end(struct task *t)
 		task_end(t)->run(t);
 }
 
-/* The reserve of the stack size that it asked for; NULL: the common size. Of a task that has not
- * begun its function. */
+/* The reserve of the stack size that the task asked for; NULL: the common size. For a task that has
+ * not begun its function. */
 static inline struct reserve *task_reserve(const struct task *t)
 {
 	/* relaxed: it came with the task, through a queue. */
@@ -286,8 +294,8 @@ static inline struct reserve *task_reserve(const struct task *t)
 	return extra ? ((struct task_cold *)extra)->reserve : NULL;
 }
 
-/* The same of a task that may have begun, and then keeps something where others have the cold part. By
- * who has its handle. */
+/* The same for a task that may have begun: .extra may then be something that the task keeps. By a
+ * holder of its handle. */
 static inline struct reserve *task_reserve_at_any_time(const struct task *t)
 {
 	const struct task_cold *cold = task_cold(t);
@@ -302,7 +310,7 @@ static inline const char *task_name(const struct task *t)
 	return cold ? cold->name : "";
 }
 
-/* Fills in a task that is visible to nobody yet. Who forks sets .family, too. */
+/* Fills in a task that nobody else sees. The caller also sets .family of a fork. */
 static inline void task_init(struct task *t, struct weft_runtime *rt, weft_fn *fn, void *arg,
 			     uintptr_t join, uint16_t flags)
 {
@@ -313,7 +321,7 @@ static inline void task_init(struct task *t, struct weft_runtime *rt, weft_fn *f
 	t->home = TASK_NO_HOME;
 	t->mask = 0;
 	t->flags = flags;
-	/* A few wide stores. Plain ones: whoever sees the task got it through a queue, which
+	/* A few wide stores. Plain ones suffice: the task reaches others through a queue, which
 	 * publishes it. */
 	memset(&t->coro, 0, sizeof *t - offsetof(struct task, coro));
 	/* relaxed, all: as above. */
@@ -338,9 +346,9 @@ static_assert(sizeof(void *) != 8 ||
 	      "task_init_fork() stores all of them");
 
 /*
- * task_init() of a fork, with .family. A fork is mostly stores, so there are as few of them as can be.
- * Compilers do not see to that by themselves. None of the wide ones crosses a line, as weft_forked
- * is aligned to 16 bytes.
+ * task_init() of a fork, with .family. Most of a fork's cost is stores, so this uses as few as
+ * possible, which compilers do not achieve by themselves. weft_forked is aligned to 16 bytes, so no
+ * wide store crosses a cache line.
  */
 static inline __attribute__((always_inline)) void
 task_init_fork(struct task *t, struct weft_runtime *rt, weft_fn *fn, void *arg, struct task *parent)
