@@ -6,14 +6,15 @@
  * leaves its stack within some ten nanoseconds. So a waker just looks again until it finds PARKED.
  * But the task's thread may need longer. The kernel may take its processor away. The thread may
  * start another thread for a blocking call, or wake another worker. It makes stacks for the next
- * task only after the switch, so these are no reason (pick.c). A waker that went on looking would lose the same time,
- * and so would all tasks of its own worker.
+ * task only after the switch, so these are no reason (pick.c). A waker that went on looking would
+ * lose the same time, and so would all tasks of its own worker.
  *
  * The design. A waker looks for about as long as a heavy fence takes (wait.c). Then it leaves the
  * task in a list of the runtime, and goes on. A worker that has parked a task looks whether the
  * list is empty. If it is not, the worker makes the parked tasks of the list runnable.
  *
- *   parking t: park_leaving()         the waker of t
+ *   the worker that parks t                the waker of t
+ *   (park_leaving())
  *     store PARKED                           lock; put t into the list, count it; unlock
  *     light fence                            heavy fence
  *     load the count                         lock; take parked tasks out of the list; unlock

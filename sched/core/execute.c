@@ -1,21 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How tasks run: their coroutines, the direct switch from one to the next, and the end of a task.
+ * Running tasks: their coroutines, the direct switch from one task to the next, and the end of a
+ * task.
  *
- * A suspending task looks at its own worker's queues and switches straight to what it finds; only
- * when there is nothing does it switch to the leader, which searches and sleeps. (Rejected: always
- * over the leader, as most libraries do. It is simpler, and costs a second switch each time.) A
- * coroutine whose task has ended runs the next unstarted task on its own stack, with no switch at
- * all; for anything else it is left, and started again, from the top, for some later task.
+ * Switching. A task that suspends looks at its own worker's queues and switches straight to the
+ * task that it finds there. If it finds none, it switches to the leader, which searches and sleeps.
+ * A coroutine whose task has ended runs the next unstarted task on its own stack, with no switch at
+ * all. Otherwise the ended task's coroutine is left. It is started again later, from the top, for
+ * another task.
  *
- * Publish only after the switch. The replaced coroutine's context is saved only once the switch has
- * happened, so nobody may be able to resume it, or to reuse its stack, before. The one who leaves
- * notes in worker.leave what is to become of it, and whoever runs next on that thread does it, in
- * settle(), first of all. Every resume path begins with settle(): weft__suspend() and start() after
- * their switch, weft__task_main() at its top, weft__execute() when the leader is back.
+ * Rejected: always a switch to the leader first, as most libraries do. That is simpler, and costs a
+ * second switch each time.
  *
- * The switch returns the worker that resumed: hot code gets the right worker in a register. The
- * worker from before the switch is another thread's and must not be used.
+ * Publish only after the switch. The switch saves the context of the coroutine that is replaced.
+ * Before that nobody may be able to resume the coroutine, or to reuse its stack. So the coroutine
+ * that leaves notes in worker.leave what must become of it. The next coroutine on that thread does
+ * that first of all, in settle(). Every resume path begins with settle():
+ *
+ *  - weft__suspend() and start(), after their switch
+ *  - weft__task_main(), at its top
+ *  - weft__execute(), when the leader is back
+ *
+ * The switch returns the worker that resumed, so hot code has the right worker in a register. The
+ * worker from before the switch belongs to another thread and must not be used.
  */
 #include "family.h"
 #include "identity.h"
@@ -26,15 +33,15 @@
 #include "unwind.h"
 #include "wait.h"
 
-/* How much of a coroutine is fetched ahead: above the beginning of its header, and of the frames
- * below. */
+/* This much of a coroutine is fetched ahead: so many bytes from the beginning of its header
+ * upwards, and so many bytes of the frames below it. */
 #define AHEAD_HEADER 192
 #define AHEAD_FRAMES 768
 
 /*
  * ThreadSanitizer sees no order among tasks just because they run on one thread. But the hook
- * worker_start() is before all of them, and worker_stop() after. The other sides are in
- * weft__worker_loop().
+ * worker_start() comes before all of them, and worker_stop() after all of them. These two functions
+ * say so. Their other sides are in weft__worker_loop().
  */
 static inline void san_after_start_hook(struct worker *w)
 {
@@ -56,15 +63,15 @@ static inline void link_coro(struct worker *w, struct coro *co)
 	w->idle_coro_count++;
 }
 
-/* The depot is to be tended, whose first window begins. */
+/* Begins the depot's first window, and announces the deadline by which the depot must be tended. */
 static void depot_begins(struct worker *w)
 {
 	weft__depot_tend(&w->rt->depot, weft__clock_now(), w);
 	weft__announce_timer(w);
 }
 
-/* Keeps a coroutine that has no task any more: in the worker, at most two chains, else in the
- * depot. */
+/* Keeps a coroutine that has no task any more. The worker keeps at most two chains of them, and the
+ * depot takes the rest. */
 static void keep_coro(struct worker *w, struct coro *co)
 {
 	if (w->idle_coro_count == DEPOT_CHAIN) {
@@ -113,7 +120,8 @@ void weft__cool_coros(struct worker *w)
 		weft__stack_cool(warm, count);
 }
 
-/* A chain of the depot becomes w's, which keeps none. false: there is none. */
+/* Moves a chain of coroutines from the depot to w, which keeps none. Returns false if the depot has
+ * no chain. */
 static bool fetch_coros(struct worker *w)
 {
 	w->idle_coros = weft__depot_take(&w->rt->depot);
@@ -122,7 +130,7 @@ static bool fetch_coros(struct worker *w)
 	return w->idle_coros;
 }
 
-/* As weft__ready_tail(), without a call where nothing is out of the ordinary. */
+/* As weft__ready_tail(), but makes no call in the ordinary case. */
 static inline __attribute__((always_inline)) void ready_tail(struct worker *w, struct task *t)
 {
 	if (__builtin_expect(t->pin == TASK_UNPINNED && !w->overflowed && !w->rt->config.chaos.on &&
@@ -134,9 +142,10 @@ static inline __attribute__((always_inline)) void ready_tail(struct worker *w, s
 }
 
 /*
- * Asks for what the depot's next coroutine will touch when it starts, while this one starts: each
- * lies in pages of its own, and was last used by a task long ended. Its link comes along, so that
- * the same can be done for the one after it.
+ * Prefetches the memory that the next coroutine will touch when it starts, while this one starts.
+ * It does so for coroutines from the depot. Each lies in pages of its own, and was last used by a
+ * task that ended long ago. The prefetch includes the coroutine's link, so the same can be done for
+ * the one after it.
  */
 static inline void fetch_ahead(struct worker *w)
 {
@@ -169,21 +178,24 @@ static __attribute__((noinline)) void settle_seldom(struct worker *w, enum leave
 	}
 }
 
-/* Not before the task that armed it is parked, as this may be a system call. Not by a leader that
- * perhaps goes to sleep: then it looks at all deadlines. */
+/* Announces a deadline that w has armed, if there is one. This may be a system call, so it comes
+ * after the task that armed the deadline is parked. A leader does not announce it here: it may be
+ * about to sleep, and then it looks at all deadlines. */
 static inline void announce_armed(struct worker *w)
 {
 	if (__builtin_expect(w->timer_armed, 0) && w->task)
 		weft__announce_timer(w);
 }
 
-/* After the store the task may go on elsewhere: nobody here touches it any more. */
+/* Parks the task that leaves. After the store the task may go on elsewhere, so this worker does not
+ * touch it any more. */
 static inline __attribute__((always_inline)) void park_leaving(struct worker *w)
 {
-	/* release: the saved context, for the waker's acquire in weft__parked() (wait.h). */
+	/* release: publishes the saved context, to the waker's acquire in weft__parked()
+	 * (wait.h). */
 	atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
-	/* Store-load race with weft__early_leave(): see early.c. seq_cst, and for the compiler alone:
-	 * where the processor needs a fence the count is never 0. */
+	/* Store-load race with weft__early_leave(): see early.c. The seq_cst fence stops only the
+	 * compiler. If the processor needs a fence too, the count is never 0. */
 	atomic_signal_fence(memory_order_seq_cst);
 	/* relaxed: the fences order it. */
 	if (__builtin_expect(atomic_load_explicit(&w->rt->early_count, memory_order_relaxed), 0))
@@ -207,20 +219,20 @@ static inline __attribute__((always_inline)) void settle(struct worker *w)
 		settle_seldom(w, leave);
 }
 
-/* t runs on w next, on co. */
+/* Notes that t runs on w next. Returns co, on which it runs. */
 static inline __attribute__((always_inline)) struct coro *run_on(struct worker *w, struct task *t,
 								 struct coro *co)
 {
 	w->task = t;
-	w->inline_span = 0; /* until a join asks: allow_inlining_here() in fork.c */
+	w->inline_span = 0; /* a join sets it: allow_inlining_here() in fork.c */
 	counter_add(&w->counters.switches, 1);
 	return co;
 }
 
 /*
- * A fork is about to start on co, on which a task has ended before. Its storage must not be in that
- * stack: its parent would have ended without joining it. (One that was stolen is not found in this
- * way.)
+ * The fork t is about to start on co, on which a task has ended before. Aborts if t's storage is in
+ * that stack: then its parent has ended without joining it. A fork that was stolen is not found in
+ * this way.
  */
 static __attribute__((noinline)) void check_fork(struct task *t, const struct coro *co)
 {
@@ -233,11 +245,11 @@ static __attribute__((noinline)) void check_fork(struct task *t, const struct co
 		    text);
 }
 
-/* What to start for t, which has no coroutine, to run on w next. */
+/* Returns the coroutine on which to start t next on w. t has no coroutine yet. */
 static inline __attribute__((always_inline)) struct coro *take_idle(struct worker *w,
 								    struct task *t)
 {
-	struct coro *co = w->idle_coros; /* there is one: the pickers made sure */
+	struct coro *co = w->idle_coros; /* not NULL: the pickers made sure */
 
 	w->idle_coros = co->next;
 	w->idle_coro_count--;
@@ -247,7 +259,7 @@ static inline __attribute__((always_inline)) struct coro *take_idle(struct worke
 	return run_on(w, t, co);
 }
 
-/* What to switch to for t, which has one, to run on w next. */
+/* Returns the coroutine of t, which has started, to be resumed next on w. */
 static inline __attribute__((always_inline)) struct coro *take_up(struct worker *w, struct task *t)
 {
 	if (__builtin_expect(t->home != w->id, 0))
@@ -255,14 +267,14 @@ static inline __attribute__((always_inline)) struct coro *take_up(struct worker 
 	return run_on(w, t, t->coro);
 }
 
-/* What to switch to for the leader to run. */
+/* Returns the leader's coroutine, to be resumed next on w. */
 static inline struct coro *step_down(struct worker *w)
 {
 	w->task = NULL;
 	return w->leader;
 }
 
-/* The same at their end, by w. */
+/* The part of end_task() that only tasks with flags need. */
 static __attribute__((noinline)) void end_flagged(struct worker *w, struct task *t)
 {
 	if (family_listed(t))
@@ -272,11 +284,11 @@ static __attribute__((noinline)) void end_flagged(struct worker *w, struct task 
 }
 
 /*
- * Ends t, which has run on w. Returns its joiner, if that is to run next.
+ * Ends t, which has run on w. Returns its joiner if that is to run next, or else NULL.
  *
- * Store-load race with a joiner that gives up (join.c): we store `ending`, then read `join`; it
- * takes itself out of `join`, then reads `ending`, with the heavy fence. Either we do not find it,
- * or it waits for DONE, so that the waiter's frame lives while we look at it.
+ * Store-load race with a joiner that gives up (join.c): we store `ending`, then read `join`. The
+ * joiner takes itself out of `join`, then reads `ending`, with the heavy fence. Either we do not
+ * find the joiner, or it waits for DONE. So the waiter's frame lives while we look at it.
  */
 static struct task *end_task(struct worker *w, struct task *t, void *result)
 {
@@ -286,36 +298,37 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 	if (__builtin_expect(flags != 0, 0))
 		end_flagged(w, t);
 	t->value = result;
-	/* Everything happens before the runtime's end, which may come once this end is counted. */
+	/* All that t has done happens before the end of the runtime, which may come once this end
+	 * is counted. */
 	san_release(t);
 	san_release(w->rt);
 	san_before_stop_hook(w);
-	/* release: whoever counts this end has seen the task's spawn, and those that it spawned
-	 * (weft__all_ended()). */
+	/* release: a thread that counts this end has also seen t's spawn and the tasks that t
+	 * spawned (weft__all_ended()). */
 	if (!(flags & TASK_FORK))
 		counter_add_release(&w->counters.completed, 1);
 	/* relaxed: the fences order. */
 	atomic_store_explicit(&t->ending, true, memory_order_relaxed);
 	weft__fence_light();
-	/* acquire, here and on failure: the waiter's fields, released by the joiner. */
+	/* acquire, here and on failure: sees the waiter's fields, released by the joiner. */
 	uintptr_t join = atomic_load_explicit(&t->join, memory_order_acquire);
 	while (join == JOIN_NOBODY) {
-		/* release: the result, for the joiner's acquire. */
+		/* release: publishes the result, to the joiner's acquire. */
 		if (atomic_compare_exchange_weak_explicit(
 			    &t->join, &join, JOIN_DONE, memory_order_acq_rel, memory_order_acquire))
-			return NULL; /* the memory is the joiner's now */
+			return NULL; /* the task's memory is the joiner's now */
 	}
 	if (join == JOIN_DETACHED) {
 		weft__task_pool_free(&w->tasks, t);
 		return NULL;
 	}
 	bool wake = weft__wait_claim((struct waiter *)join, &wakeup);
-	/* release: the result, and our last look at the waiter. */
+	/* release: publishes the result and our last look at the waiter. */
 	atomic_store_explicit(&t->join, JOIN_DONE, memory_order_release);
 	return wake ? weft__wait_wake_next(w, wakeup) : NULL;
 }
 
-/* What few tasks leave to be done after their function: by t, which may hop. */
+/* Does what only few tasks need after their function. t runs it, and may hop. */
 static __attribute__((noinline)) void finish_flagged(struct task *t)
 {
 	if (t->flags & TASK_ORPHAN)
@@ -323,8 +336,8 @@ static __attribute__((noinline)) void finish_flagged(struct task *t)
 	task_run_end(t);
 }
 
-/* Runs the worker's task to its end, on the current stack. Returns the worker on which it ended;
- * *ret_next: what that is to run next, or NULL. */
+/* Runs the worker's task to its end, on the current stack. Returns the worker on which it ended.
+ * *ret_next is the task that this worker is to run next, or NULL. */
 static struct worker *run_task(struct worker *w, struct task **ret_next)
 {
 	struct task *t = w->task;
@@ -336,7 +349,7 @@ static struct worker *run_task(struct worker *w, struct task **ret_next)
 	void *result = t->fn(t->value);
 	if (__builtin_expect(t->flags != 0, 0))
 		finish_flagged(t);
-	w = weft__worker(); /* anew: it may have hopped */
+	w = weft__worker(); /* anew: the task may have hopped */
 	*ret_next = end_task(w, t, result);
 	w->over = t;
 	san_task_end(outer);
@@ -367,16 +380,16 @@ void weft__task_main(void *value)
 		w->leave = common ? LEAVE_IDLE : LEAVE_FREE;
 		w->leaving_coro = w->thread_state->current;
 		w->leaving_reserve = reserve;
-		if (next && !next->coro) /* this one's stack is uncommon, and is freed */
+		if (next && !next->coro) /* the stack of this coroutine is uncommon, and is freed */
 			w = weft__coro_start(w->thread_state, take_idle(w, next), w,
 					     weft__task_main);
 		else
 			w = weft__coro_leave(w->thread_state,
 					     next ? take_up(w, next) : step_down(w), w);
-	} while (!WEFT__CONTEXT_LEAVES); /* else it is started anew */
+	} while (!WEFT__CONTEXT_LEAVES); /* else the coroutine is started anew */
 }
 
-/* Makes co, if there is one, the only coroutine that w keeps. */
+/* Makes co the only coroutine that w keeps. Returns false if co is NULL. */
 static bool keep_first(struct worker *w, struct coro *co)
 {
 	if (co) {
@@ -402,7 +415,7 @@ bool weft__can_start(struct worker *w)
 	return got;
 }
 
-/* A coroutine for a task of uncommon stack size. */
+/* Returns a coroutine for a task of uncommon stack size, or NULL. */
 static struct coro *uncommon_coro(struct worker *w, struct reserve *reserve)
 {
 	weft__assert_may_be_slow(w);
@@ -445,8 +458,8 @@ void weft__drop_idle_coros(struct worker *w)
 	w->idle_cold = 0;
 }
 
-/* Runs t, which has not started, on a coroutine that w keeps. Returns once the caller runs again:
- * on which worker. */
+/* Runs t, which has not started, on a coroutine that w keeps. Returns once the caller runs again.
+ * The result is the worker on which it then runs. */
 static inline struct worker *start(struct worker *w, struct task *t)
 {
 	w = weft__coro_start(w->thread_state, take_idle(w, t), w, weft__task_main);
@@ -454,7 +467,7 @@ static inline struct worker *start(struct worker *w, struct task *t)
 	return w;
 }
 
-/* The task that runs on w is about to be suspended. */
+/* Prepares w for the suspension of the task that runs on it. */
 static inline void set_leave(struct worker *w, enum leave leave)
 {
 	struct task *t = w->task;

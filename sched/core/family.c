@@ -6,13 +6,13 @@
 #include "scope.h"
 #include "wait.h"
 
-/* So many forks above it are looked at by weft_cancelled(). One that has more enters the list, and
- * is told. */
+/* weft_cancelled() looks at this many tasks above a fork. A fork with more above it enters the
+ * family's list, and is then told of each request. */
 #define LOOK_UP 32
 
 static inline uint32_t cancel_of(struct task *t)
 {
-	/* relaxed: a request publishes nothing, and where more is needed there is the lock. */
+	/* relaxed: a request publishes nothing, and the lock orders the rest. */
 	return atomic_load_explicit(&t->cancel, memory_order_relaxed);
 }
 
@@ -40,7 +40,8 @@ void weft__family_lock(struct task *root)
 	uint32_t cancel = cancel_of(root);
 
 	for (unsigned looks = 0;; looks++) {
-		/* acquire: the last one's section, released by weft__family_unlock() or claim(). */
+		/* acquire: sees the section of the last holder, released by weft__family_unlock()
+		 * or claim(). */
 		if (!(cancel & CANCEL_BUSY) && atomic_compare_exchange_weak_explicit(
 						       &root->cancel, &cancel, cancel | CANCEL_BUSY,
 						       memory_order_acquire, memory_order_relaxed))
@@ -54,8 +55,8 @@ void weft__family_lock(struct task *root)
 
 void weft__family_unlock(struct task *root)
 {
-	/* release: our section, for the next one's acquire: weft__family_lock(), request(); and our
-	 * last look at the root, for canceller_looks(). */
+	/* release: publishes our section, to the next holder's acquire in weft__family_lock() or
+	 * request(). It also publishes our last look at the root, to canceller_looks(). */
 	atomic_fetch_and_explicit(&root->cancel, ~CANCEL_BUSY, memory_order_release);
 }
 
@@ -90,7 +91,7 @@ void weft__family_enter(struct worker *w, struct task *t)
 	struct task *root = weft__family_root(t);
 	uint32_t reached = CANCEL_REACHED;
 
-	/* By this its end, if it runs as a call, finds that it has to leave. */
+	/* If t runs as a call, this tells its end that it has to leave the family. */
 	if (w && t->home == TASK_NO_HOME)
 		t->home = w->id;
 	weft__family_lock(root);
@@ -109,7 +110,8 @@ void weft__family_enter(struct worker *w, struct task *t)
 	weft__family_unlock(root);
 }
 
-/* The same by a task that runs on: nobody else tells of the deadlines that it may have armed. */
+/* As weft__family_enter(), for a task that runs on afterwards. It announces the deadlines that the
+ * entry may have armed, because nobody else does. */
 static void enter_running(struct worker *w, struct task *t)
 {
 	weft__family_enter(w, t);
@@ -124,7 +126,7 @@ void weft__family_branches(struct worker *w, struct task *t)
 		enter_running(w, t);
 }
 
-/* Takes b out of the list, whose lock the caller has, as well as b's. */
+/* Takes b out of the list. The caller holds the family's lock and b's lock. */
 static void cut_locked(struct task *root, struct branch *b)
 {
 	remove_locked(root, &b->kin);
@@ -140,7 +142,7 @@ static void cut_all_locked(struct task *root, const struct task *owner)
 			continue;
 		weft__lock(&b->lock);
 		cut_locked(root, b);
-		weft__unlock(&b->lock); /* from here on it may be gone */
+		weft__unlock(&b->lock); /* from here on b may be gone */
 	}
 }
 
@@ -165,18 +167,19 @@ bool weft__branch_enter(struct branch *b, struct task *t)
 	b->owner = t;
 	weft__unlock(&b->lock);
 	add_locked(root, &b->kin);
-	bool cancelled = cancel_of(t) & CANCEL_REQUESTED; /* it is REACHED */
+	bool cancelled = cancel_of(t) & CANCEL_REQUESTED; /* t is REACHED */
 	weft__family_unlock(root);
 	return cancelled;
 }
 
-/* One attempt; against the order of the locks. */
+/* Tries once to take b out of its list. It takes the two locks against their order, so it only
+ * tries the second one. Returns false if that one is held. */
 static bool try_cut(struct branch *b)
 {
 	bool out = true;
 
 	weft__lock(&b->lock);
-	/* The owner needs this lock before it can end. */
+	/* The owner needs b's lock before it can end, so it lives. */
 	struct task *root = b->owner ? weft__family_root(b->owner) : NULL;
 	if (root) {
 		out = try_lock(root);
@@ -197,7 +200,8 @@ void weft__branch_leave(struct branch *b)
 
 void weft__branch_await(struct branch *b)
 {
-	/* acquire: the canceller's last look at the branch, released by weft__reach_branches(). */
+	/* acquire: sees the canceller's last look at the branch, released by
+	 * weft__reach_branches(). */
 	for (unsigned looks = 0; atomic_load_explicit(&b->pinned, memory_order_acquire); looks++)
 		weft__pause(looks);
 }
@@ -209,7 +213,7 @@ __attribute__((noinline)) void weft__reach_branches(struct branch *pinned)
 		struct branch *b = pinned;
 		pinned = b->next;
 		b->kin.reach(b, &pinned);
-		/* release: our last look at it, for weft__branch_await(). */
+		/* release: publishes our last look at b, to weft__branch_await(). */
 		atomic_store_explicit(&b->pinned, 0, memory_order_release);
 	}
 }
@@ -241,9 +245,10 @@ bool weft__family_cancelled(struct worker *w, struct task *t, bool looks_at_cloc
 		cancel = cancel_of(above);
 		seen |= cancel;
 	}
-	/* First its own, which is in the word that we have just read. Then its root's, which is the lock
-	 * of all: family.h, invariant 4. The canceller has stored that one before, but alone a look at it
-	 * could come too soon to see it. */
+	/* Wait first for the BUSY of `above`, whose word we have just read. Then wait for the BUSY
+	 * of its root, which is the lock of the whole family: family.h, invariant 4. The canceller
+	 * has set the root's BUSY first. But if we looked at the root alone, we could look too soon
+	 * to see it. */
 	if (__builtin_expect(canceller_looks(above), 0))
 		weft__await_canceller(above);
 	above = weft__family_root(above);

@@ -1,52 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Families: how a cancellation reaches structured children. The root of a family is a task that is
- * no fork; its members are its forks, their forks, and so on. To cancel a task cancels all members
- * below it as well, at once, wherever the task itself is: in a mutex, in a blocking call, in a
- * masked region.
+ * no fork. The members of the family are the root's forks, the forks of these, and so on.
+ * Cancelling a task also cancels all members below it, at once, wherever the task itself is: in a
+ * mutex, in a blocking call or in a masked region.
  *
- * The problem: a fork costs some nanoseconds, so no list of them can be kept. The solution: a fork
- * knows its parent, which is one store. Who wants to know whether a fork is cancelled looks at those
- * above it. Only a fork that would have to be woken, because it waits, enters the list of its
- * family, once in its life.
+ * The problem. A fork costs some nanoseconds, so no list of all forks can be kept.
+ *
+ * The design. A fork knows its parent, which costs one store. A fork is cancelled if it or a task
+ * above it is cancelled, so weft_cancelled() looks at the tasks above. Only a fork that waits must
+ * be woken by a canceller. Such a fork enters the list of its family, once in its life.
  *
  *   struct task.cancel   REQUESTED   the task is cancelled; sticky
- *                        BUSY        of a root: the family's lock. Of a fork: a canceller is at work
- *                                    on it, under that lock
- *                        REACHED     every request for somebody above is set in the task's own word
- *                                    too. Of a root from the start, of a fork from its entry
+ *                        BUSY        of a root: the family's lock. Of a fork: a canceller works on
+ *                                    it, under that lock
+ *                        REACHED     every request for a task above is set in this word too. A root
+ *                                    has it from the start, a fork from its entry
  *   struct task.family   of a fork: its parent, immutable. Of a root: the list, tagged, under BUSY
  *
  * Invariants.
- *  1. A fork is in its family's list from when it has set REACHED until its end. It lives while it
- *     is in there: to leave it needs the lock.
- *  2. A request for a task is set, under the family's lock, in its word and in those of all listed
- *     forks below it. A fork that enters looks, under the lock, at all above it until the first that
- *     is REACHED, and takes over what is requested there.
- *     So under the lock a REACHED task's own word says whether it is cancelled.
- *  3. Those above a fork live as long as it does, since they must join it, directly or not.
+ *  1. A fork is in its family's list from the moment when it has set REACHED until its end. It
+ *     lives while it is in the list, because it needs the lock to leave the list.
+ *  2. A request for a task is set under the family's lock, in the task's word and in the words of
+ *     all listed forks below it. A fork that enters looks, under the lock, at the tasks above it,
+ *     up to the first one that is REACHED. It takes over each request that it finds there. So under
+ *     the lock a REACHED task's own word says whether the task is cancelled.
+ *  3. The tasks above a fork live as long as the fork does, because they must join it, directly or
+ *     not.
  *  4. A canceller touches a family only under the family's lock, except for waits that it has
- *     claimed and not yet woken. Nobody learns of a request and ends before the canceller has given
- *     the lock back: weft_cancelled() waits for the BUSY of the task at which it has found the
- *     request, and then for the root's, which it may see only by that; and a fork whose wait was
- *     ended is in the list, which it needs the lock to leave. So all of them are there as long as
- *     the canceller is at work.
- *  5. Of locks: a group's before a root's before a fork's BUSY or a branch's; and several roots only
- *     under their group's. Nobody waits for anything else under them.
+ *     claimed and not yet woken. No member that learns of a request ends before the canceller has
+ *     given the lock back. There are two ways to learn of it. weft_cancelled() waits until the task
+ *     at which it has found the request is no longer BUSY. Then it waits for the root's BUSY, which
+ *     it is sure to see only after the first wait. A fork whose wait was ended is in the list, and
+ *     needs the lock to leave it. So all of these tasks exist as long as the canceller is at work.
+ *  5. The order of the locks: a group's, then a root's, then a fork's BUSY or a branch's. A thread
+ *     may hold the locks of several roots only under their group's lock. Nobody waits for anything
+ *     else while it holds one of them.
  *
- *   a fork that waits (wait.c)                   a canceller of somebody above
+ *   a fork that waits (wait.c)                   a canceller of a task above
  *     store waiting
- *     lock; look at those above;                   lock; store REQUESTED above
+ *     lock; look at the tasks above;               lock; store REQUESTED above
  *       enter the list; unlock                     for each in the list: store REQUESTED
  *     load its REQUESTED                           heavy fence; load its waiting
  *
- * Whoever has the lock first is seen by the other: if the fork, the canceller finds it in the list,
- * and its `waiting`, published by the unlock; if the canceller, the fork finds the request above
- * it, and takes its wait back. From then on the fork's waits are like every task's: cancel_watch().
+ * The side that has the lock first is seen by the other:
  *
- * (Rejected: each fork that waits looks at all above it and keeps no entry. A fork that waits a
- * thousand times would take the lock a thousand times. Rejected: the list has forks of one parent
- * only, which is found by its own parent's. A fork that waits would need to enter all above it.)
+ *  (a) The fork is first. The canceller finds it in the list, and finds its `waiting`, which the
+ *      unlock has published.
+ *  (b) The canceller is first. The fork finds the request above it, and takes its wait back.
+ *
+ * After its entry the fork's waits are like every task's: see cancel_watch().
+ *
+ * Rejected: each fork that waits looks at all tasks above it and keeps no entry. A fork that waits
+ * a thousand times would take the lock a thousand times.
+ *
+ * Rejected: each parent has a list of its own forks, and is itself found in its parent's list. A
+ * fork that waits would need to enter all tasks above it.
  */
 #ifndef WEFT_CORE_FAMILY_H
 #define WEFT_CORE_FAMILY_H
@@ -56,49 +65,51 @@
 
 struct branch;
 
-/* What is in a family's list. Under the family's lock. */
+/* An entry of a family's list. All of it is under the family's lock. */
 struct kin {
-	struct kin *next, *prev; /* prev NULL: the first one */
-	/* NULL: it is a fork's. Else of a branch: cancels what it stands for. Puts the branches that
-	 * it has pinned by that into the list. */
+	struct kin *next, *prev; /* prev is NULL in the first entry */
+	/* NULL if the entry is a fork's. A branch's function cancels what the branch stands for. It
+	 * pins further branches by that, and puts them into the list `pinned`. */
 	void (*reach)(struct branch *b, struct branch **pinned);
 };
 
-/* A fork, with what only forks have. The storage of weft_forked. */
+/* A fork: a task, and the parts that only forks have. It lies in the storage of weft_forked. */
 struct fork {
 	struct task task;
 	struct kin kin;
 };
 
 /*
- * A branch: what else is cancelled with a task, its owner. A group is one, of the task that has
- * begun it, while tasks of the group run. It is in the list of its owner's family.
+ * A branch: something else that is cancelled with a task, which is the branch's owner. A group is a
+ * branch while tasks of the group run. Its owner is the task that has begun it. A branch is in the
+ * list of its owner's family.
  *
- * A canceller must not call into a higher layer under the family's lock, and the tasks of a group
- * may have branches of their own, and so on. So it pins the branches that it finds, under the lock,
- * and reaches them one after the other when it has given the lock back. Who takes a branch out of
- * the list waits until it is not pinned, before its memory goes.
+ * A canceller must not call into a higher layer under the family's lock. And the tasks of a group
+ * may have branches of their own, and so on. So the canceller pins the branches that it finds,
+ * under the lock. It reaches them one after the other after it has given the lock back. A thread
+ * that takes a branch out of the list waits until the branch is not pinned, before the branch's
+ * memory goes.
  *
- * The owner may end first. Then it takes out all its branches, and they have no owner any more. The
- * branch's lock is for that: it keeps the owner there for who takes the branch out. It comes after
- * the family's lock.
+ * The owner may end first. It then takes out all its branches, and they have no owner any more. The
+ * branch's lock is for that case. It keeps the owner in existence for the thread that takes the
+ * branch out. It comes after the family's lock.
  */
 struct branch {
 	struct kin kin;
 	struct weft__lock lock;
 	_Atomic uint32_t
-		pinned;      /* 1, under the family's lock; 0 by the canceller that has pinned it */
-	struct task *owner;  /* under the lock; NULL: it is in no list */
-	struct branch *next; /* of who has pinned it */
+		pinned;      /* 1: set under the family's lock; 0: by the canceller that set it */
+	struct task *owner;  /* written under both locks, read under either; NULL: in no list */
+	struct branch *next; /* owned by the canceller that has pinned it */
 };
 
 static_assert(sizeof(struct fork) <= sizeof(weft_forked), "a fork fits its public storage");
 static_assert(alignof(struct fork) <= alignof(weft_forked), "a fork fits its public storage");
 
-/* The parent of a fork; NULL: t is a root. Of a task that lives. */
+/* Returns the parent of a fork, or NULL if t is a root. t must be alive. */
 static inline struct task *family_parent(struct task *t)
 {
-	/* relaxed: immutable in a fork, and of a root only the tag is looked at. */
+	/* relaxed: it is immutable in a fork. Of a root only the tag is read here. */
 	uintptr_t family = atomic_load_explicit(&t->family, memory_order_relaxed);
 
 	return family & FAMILY_ROOT ? NULL : (struct task *)family;
@@ -106,7 +117,7 @@ static inline struct task *family_parent(struct task *t)
 
 struct task *weft__family_root(struct task *t);
 
-/* The first one in the root's list. Under the lock. */
+/* Returns the first entry of the root's list. The caller holds the family's lock. */
 static inline struct kin *family_first(struct task *root)
 {
 	/* relaxed: under the lock. */
@@ -120,50 +131,51 @@ static inline struct fork *fork_of_kin(struct kin *kin)
 }
 
 /*
- * Whether t or somebody above it is cancelled, and no canceller is at work any more. By t.
+ * Returns whether t or a task above it is cancelled. If so, no canceller is at work on it any more.
+ * Only t may call it.
  *
- * @looks_at_clock  a scope is cancelled now if its deadline has passed and nobody keeps it.
+ * @looks_at_clock  cancels a scope now if its deadline has passed and nobody keeps that deadline.
  */
 bool weft__family_cancelled(struct worker *w, struct task *t, bool looks_at_clock);
 
-/* Whether somebody above t is cancelled. Under the lock. */
+/* Returns whether a task above t is cancelled. The caller holds the family's lock. */
 bool weft__family_requested_above(struct task *t);
 
-/* Enters the list: t, a fork that is not REACHED, and that runs on w. */
+/* Enters t into its family's list. t is a fork that is not REACHED and that runs on w. */
 void weft__family_enter(struct worker *w, struct task *t);
 
-/* Leaves it, and takes t's branches out. By t, at its end. */
+/* Takes t and its branches out of the list. Only t may call it, at its end. */
 void weft__family_leave(struct task *t);
 
-/* Whether that is to be called. By t. */
+/* Returns whether t must call weft__family_leave(). Only t may ask. */
 static inline bool family_listed(struct task *t)
 {
-	/* relaxed: t's own. */
+	/* relaxed: t has set it itself. */
 	return t->flags & TASK_BRANCHES ||
 	       (t->flags & TASK_FORK &&
 		atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REACHED);
 }
 
-/* t, which runs on w, is about to own branches. */
+/* Call it before t, which runs on w, owns its first branch. */
 void weft__family_branches(struct worker *w, struct task *t);
 
 /*
- * Puts a branch into the list of t's family, where t has called weft__family_branches(). By t, or by
- * a task below it. Returns whether t is cancelled already.
+ * Puts a branch into the list of t's family. t has called weft__family_branches(). The caller is t,
+ * or a task below t. Returns whether t is cancelled already.
  */
 bool weft__branch_enter(struct branch *b, struct task *t);
 
-/* Takes it out, if it is in. Nobody may put it in meanwhile. */
+/* Takes the branch out of its list, if it is in one. Nobody may put it in meanwhile. */
 void weft__branch_leave(struct branch *b);
 
-/* Waits until no canceller looks at a branch that was taken out; none will afterwards. Not under a lock
- * that b->kin.reach() takes. */
+/* Waits until no canceller looks at a branch that was taken out. None will look afterwards. The
+ * caller must not hold a lock that b->kin.reach() takes. */
 void weft__branch_await(struct branch *b);
 
-/* Reaches what is pinned, and what is pinned by that. */
+/* Reaches the pinned branches, and those that this pins in turn. */
 void weft__reach_branches(struct branch *pinned);
 
-/* The lock of a root's family. */
+/* Take and release the lock of a root's family. */
 void weft__family_lock(struct task *root);
 void weft__family_unlock(struct task *root);
 
