@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What an allocation has returned, with errno as it was before. clang takes errno for what malloc()
- * and its kin do not touch, and without the barrier drops the store that restores it. */
+/* Restores errno after an allocation, and returns the memory. clang assumes that malloc() and its
+ * kin do not touch errno. Without the barrier it drops the store that restores errno. */
 static inline void *restore_errno(int before, void *memory)
 {
 	__asm__ volatile("" : : : "memory");

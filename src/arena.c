@@ -2,29 +2,34 @@
 /*
  * Maps arenas and guards their slots.
  *
- * Arenas are reserved, not committed (MAP_NORESERVE), and without huge pages: one touched byte
- * would cost 2 MiB. Guards are made as slots are first needed, in batches, because installing one
- * costs microseconds.
+ * Arenas are reserved, not committed (MAP_NORESERVE). They use no huge pages, because then one
+ * touched byte would cost 2 MiB. A guard is made when its slot is first needed, in batches, because
+ * installing one costs microseconds.
  *
- * Guards: MADV_GUARD_INSTALL (Linux 6.13) marks page table entries and leaves the mapping whole, so
- * a million guarded stacks are a few thousand mappings. mprotect() splits the mapping twice for
- * each guard. It is what older kernels and locked memory (mlockall) have.
+ * There are two kinds of guard:
  *
- * Mappings are few: vm.max_map_count, 65530 by default. A process that has used them up cannot
- * start a thread any more, nor allocate memory. So guards by mprotect() take at most three quarters
- * of them, that is 24574 stacks by default. The last quarter is for the program: if that takes
- * more, guards are refused earlier. Stacks beyond the three quarters have no guard, and one line on
- * stderr says so; or they are refused (WEFT_GUARD=always). Where the guard would be there is a gap of the
- * same size, so that an overflow that is no larger than the guard does no harm; but it is not
- * noticed.
+ *   MADV_GUARD_INSTALL   Linux 6.13. It marks page table entries and leaves the mapping whole. A
+ *                        million guarded stacks are a few thousand mappings.
+ *   mprotect()           For older kernels and locked memory (mlockall). Each guard splits the
+ *                        mapping twice.
  *
- * Rejected: to refuse further stacks. When a task is to start it was accepted long before, and the
- * tasks that have stacks may wait for it. To accept no more tasks than there may be stacks would
- * forbid a million short ones, which need a few. Guards of several stacks in one mapping are not
- * possible: a guard lies between two stacks, so each is a change of protection.
+ * Mappings are scarce: vm.max_map_count is 65530 by default. A process that has used them all can
+ * neither start a thread nor allocate memory. So guards by mprotect() take at most three quarters
+ * of the mappings, which is 24574 stacks by default. The last quarter is for the program. If the
+ * program takes more than that, guards are refused earlier.
  *
- * process_madvise() on oneself with PIDFD_SELF (6.14) does a whole batch in one call; an ordinary
- * pidfd is not used, it would name the parent after a fork.
+ * Stacks beyond the three quarters have no guard, and one line on stderr says so. With
+ * WEFT_GUARD=always they are refused instead. A stack without a guard has a gap of the same size in
+ * its place. An overflow into the gap does no harm, but it goes unnoticed.
+ *
+ * Rejected: refusing further stacks by default. A task was accepted long before it starts, and the
+ * tasks that have stacks may wait for it. Rejected: accepting no more tasks than there can be
+ * stacks. That would forbid a million short tasks, which need only a few stacks. Impossible: the
+ * guards of several stacks in one mapping. A guard lies between two stacks, so each one changes the
+ * protection.
+ *
+ * process_madvise() on the process itself, with PIDFD_SELF (6.14), does a whole batch in one call.
+ * An ordinary pidfd is no alternative, because after a fork it would name the parent.
  */
 #include "arena.h"
 
@@ -52,20 +57,19 @@
 #define PIDFD_SELF_THREAD (-10000)
 #endif
 
-/* relaxed everywhere: the probe's outcome is the same whoever makes it, and nothing else is
- * published with it */
+/* Relaxed everywhere. The probe has the same result in every thread, and publishes nothing else. */
 static _Atomic int mechanism_in_use = STACK_GUARD_UNKNOWN;
 
 #define MAPPINGS_DEFAULT 65530
-#define MAPPINGS_A_GUARD 2 /* the guard, and what is above it */
+#define MAPPINGS_A_GUARD 2 /* the guard, and the part above it */
 
-/* How many mappings guards are, all arenas together. */
+/* How many mappings the guards of all arenas take. */
 static _Atomic size_t guard_mappings;
 
 /* relaxed everywhere: a setting */
 static _Atomic bool guards_insisted;
 
-/* One advice for count areas of `bytes` each. Whether all of it was taken. */
+/* Gives one advice for count areas of `bytes` each. Returns whether the kernel took all of it. */
 static bool advise_at_once(const struct iovec *areas, size_t bytes, uint32_t count, int advice)
 {
 #ifdef SYS_process_madvise
@@ -79,7 +83,7 @@ static bool advise_at_once(const struct iovec *areas, size_t bytes, uint32_t cou
 #endif
 }
 
-/* Guards count areas of `bytes` each, the first at base, the others `stride` apart. */
+/* Guards count areas of `bytes` each. The first is at base, and the others are `stride` apart. */
 static bool guard_at_once(char *base, size_t bytes, size_t stride, uint32_t count)
 {
 	struct iovec areas[ARENA_BATCH];
@@ -89,8 +93,8 @@ static bool guard_at_once(char *base, size_t bytes, size_t stride, uint32_t coun
 	return advise_at_once(areas, bytes, count, MADV_GUARD_INSTALL);
 }
 
-/* Tries what the mechanisms need on a mapping of its own. STACK_GUARD_UNKNOWN: there is none to be
- * had. */
+/* Tries each mechanism on a mapping of its own. Returns STACK_GUARD_UNKNOWN if it cannot get that
+ * mapping. */
 static enum stack_guard_mechanism probe(void)
 {
 	enum stack_guard_mechanism result = STACK_GUARD_MPROTECT;
@@ -100,12 +104,12 @@ static enum stack_guard_mechanism probe(void)
 
 	if (area == MAP_FAILED)
 		return STACK_GUARD_UNKNOWN;
-	/* Success alone proves nothing: emulators (qemu-user) answer 0 to advice that they do not
-	 * know. A guard that is one cannot be populated. */
+	/* Success alone proves nothing: emulators (qemu-user) return 0 for advice that they do not
+	 * know. A real guard cannot be populated. */
 	if (madvise(area, page, MADV_GUARD_INSTALL) == 0 &&
 	    madvise(area, page, MADV_POPULATE_READ) != 0 && weft__errno() == EFAULT) {
 		result = STACK_GUARD_MADVISE;
-		/* Valgrind does not know the call and says so on stderr. */
+		/* Valgrind does not know the call and prints a warning about it. */
 		if (!san_under_valgrind() && guard_at_once(area, page, page, 2))
 			result = STACK_GUARD_PROCESS_MADVISE;
 	}
@@ -120,7 +124,7 @@ enum stack_guard_mechanism weft__stack_guard_mechanism(void)
 	if (mechanism == STACK_GUARD_UNKNOWN) {
 		mechanism = probe();
 		if (mechanism == STACK_GUARD_UNKNOWN)
-			return STACK_GUARD_MPROTECT; /* this time: the shortage may pass */
+			return STACK_GUARD_MPROTECT; /* only for this call: the shortage may pass */
 		atomic_store_explicit(&mechanism_in_use, mechanism, memory_order_relaxed);
 	}
 	return (enum stack_guard_mechanism)mechanism;
@@ -131,10 +135,10 @@ void weft__stack_guard_force(enum stack_guard_mechanism mechanism)
 	atomic_store_explicit(&mechanism_in_use, (int)mechanism, memory_order_relaxed);
 }
 
-/* vm.max_map_count. */
+/* The value of vm.max_map_count. */
 static size_t mapping_limit(void)
 {
-	/* relaxed: whoever reads the file gets the same. */
+	/* relaxed: every thread reads the same value from the file */
 	static _Atomic size_t limit;
 	size_t known = atomic_load_explicit(&limit, memory_order_relaxed);
 	char text[32] = "";
@@ -149,16 +153,16 @@ static size_t mapping_limit(void)
 	}
 	known = strtoul(text, NULL, 10);
 	if (known == 0)
-		known = MAPPINGS_DEFAULT; /* a sandbox without /proc */
+		known = MAPPINGS_DEFAULT; /* in a sandbox without /proc */
 	atomic_store_explicit(&limit, known, memory_order_relaxed);
 	return known;
 }
 
-/* Whether another guard may be a mapping of its own; it then counts as one. */
+/* Returns whether another guard may be a mapping of its own. If so, the guard is counted. */
 static bool guard_mappings_take(void)
 {
 	size_t limit = mapping_limit();
-	/* relaxed, here and below: a count, with which nothing is published. */
+	/* relaxed, here and below: a counter that publishes nothing */
 	size_t taken =
 		atomic_fetch_add_explicit(&guard_mappings, MAPPINGS_A_GUARD, memory_order_relaxed);
 
@@ -182,7 +186,7 @@ static void explain_lack_of_guards(void)
 {
 	static _Atomic bool explained;
 
-	/* relaxed: only one caller may see false, which the exchange alone ensures */
+	/* relaxed: only one caller may see false, and the exchange alone ensures that */
 	if (atomic_exchange_explicit(&explained, true, memory_order_relaxed))
 		return;
 	weft__warn("%zu stacks have a guard, each guard is %d memory mappings here, and "
@@ -204,9 +208,9 @@ static void explain_mapping_limit(void)
 		   "set WEFT_GUARD=off");
 }
 
-/* One guard, or none where guards have had their share of the mappings. A locked mapping (mlockall)
- * refuses MADV_GUARD_INSTALL: mprotect() is what always works. false: the system refuses a guard
- * within that share. */
+/* Makes one guard, or none if guards have used their share of the mappings. A locked mapping
+ * (mlockall) refuses MADV_GUARD_INSTALL, but mprotect() always works. Returns false if the system
+ * refuses a guard within that share, or if WEFT_GUARD=always forbids a stack without one. */
 static bool guard_one(struct arena *arena, char *base, enum stack_guard_mechanism mechanism)
 {
 	if (mechanism != STACK_GUARD_MPROTECT &&
@@ -225,7 +229,7 @@ static bool guard_one(struct arena *arena, char *base, enum stack_guard_mechanis
 		arena->guard_mappings++;
 		return true;
 	}
-	/* The program has taken more than its own share. */
+	/* The program has used more than its own share. */
 	if (errno == ENOMEM)
 		explain_mapping_limit();
 	guard_mappings_give_back(1);
@@ -271,7 +275,7 @@ struct arena *weft__arena_map(struct pool *pool, size_t slot_bytes, size_t guard
 		if (slots == 1)
 			return NULL;
 	}
-	/* Fails where the kernel has no huge pages, which is as good. */
+	/* This fails if the kernel has no huge pages, which is just as good. */
 	(void)madvise(base, slots * slot_bytes, MADV_NOHUGEPAGE);
 
 	arena = weft__malloc(sizeof(*arena) + slots * sizeof(arena->slot[0]));
@@ -314,7 +318,7 @@ void weft__arena_discard(struct slot *const *slots, uint32_t count, size_t kept)
 	if (count > 1 && weft__stack_guard_mechanism() == STACK_GUARD_PROCESS_MADVISE &&
 	    advise_at_once(areas, areas[0].iov_len, count, MADV_DONTNEED))
 		return;
-	/* Fails only for locked memory, which its owner wants to stay. */
+	/* This fails only for locked memory, which its owner wants to keep. */
 	for (uint32_t i = 0; i < count; i++)
 		(void)madvise(areas[i].iov_base, areas[i].iov_len, MADV_DONTNEED);
 }

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A machine context: where a suspended flow of control continues. One contract, several backends,
- * of which the build chooses one:
+ * A machine context: the place where a suspended flow of control continues. There is one contract
+ * and several backends. The build chooses one backend:
  *
- *   WEFT_CONTEXT_ASM       x86_64/context.S or aarch64/context.S: the callee-saved registers go to the stack, the
- *                          context is a stack pointer.
- *   WEFT_CONTEXT_UCONTEXT  context_ucontext.c: any POSIX system.
+ *   WEFT_CONTEXT_ASM       x86_64/context.S or aarch64/context.S. A switch saves the callee-saved
+ *                          registers on the stack. The context is a stack pointer.
+ *   WEFT_CONTEXT_UCONTEXT  context_ucontext.c. It works on any POSIX system.
  *
- * What a switch preserves is what a function call preserves: callee-saved registers and the stack
- * pointer. errno, floating-point control words and everything else that the system calls per-thread
- * are the caller's care (coro.c). The signal mask is left alone: changing it would be a system
- * call.
+ * A switch preserves what a function call preserves: the callee-saved registers and the stack
+ * pointer. The caller saves all other per-thread state, such as errno and the floating-point
+ * control words (coro.c). A switch does not touch the signal mask, because changing it takes a
+ * system call.
  */
 #ifndef WEFT_SRC_CONTEXT_H
 #define WEFT_SRC_CONTEXT_H
@@ -20,18 +20,18 @@
 #if defined(WEFT_CONTEXT_ASM)
 
 struct context {
-	/* of a suspended context; points to a struct context_frame (x86_64/frame.h,
-	 * aarch64/frame.h) */
+	/* Valid while the context is suspended. Points to a struct context_frame (x86_64/frame.h,
+	 * aarch64/frame.h). */
 	void *sp;
 };
 
-#define WEFT__CONTEXT_RESTARTS 0 /* making one anew costs a few stores */
+#define WEFT__CONTEXT_RESTARTS 0 /* making a context anew costs a few stores */
 
 #elif defined(WEFT_CONTEXT_UCONTEXT)
 
 #include <stdbool.h>
 
-/* How a context is saved once it runs. */
+/* How a context that has run is saved. */
 #if defined(WEFT_BUILTIN_SETJMP) && !WEFT__TSAN && !WEFT__ASAN
 #define WEFT__CONTEXT_BUILTIN 1
 typedef void *weft__jump[5];
@@ -41,21 +41,23 @@ typedef void *weft__jump[5];
 typedef sigjmp_buf weft__jump;
 #endif
 
-/* Whether a context that has run can be started again without a system call. AddressSanitizer takes
- * the bottom frame away (its fake stack), ThreadSanitizer's fibers are not used twice. */
+/* Whether a context that has run can be started again without a system call. Under AddressSanitizer
+ * it cannot, because the tool removes the fake stack of the bottom frame. Under ThreadSanitizer it
+ * cannot either, because a fiber is never used twice. */
 #define WEFT__CONTEXT_RESTARTS (!WEFT__TSAN && !WEFT__ASAN)
 
 struct context {
-	weft__jump env;              /* once it has run */
+	weft__jump env;              /* valid once the context has run */
 #if WEFT__CONTEXT_RESTARTS
-	weft__jump bottom;           /* its first frame, about to call .entry */
+	weft__jump bottom;           /* the first frame, about to call .entry */
 	bool started;                /* .bottom is valid */
 #endif
-	void *value;                 /* from whoever resumes it to the one resumed */
-	void (*entry)(void *value);  /* NULL once it has started */
-	char *stack_low, *stack_top; /* until it has started */
+	void *value;                 /* passed by the resumer to the resumed context */
+	void (*entry)(void *value);  /* NULL once the context has started */
+	char *stack_low, *stack_top; /* valid until the context has started */
 #if WEFT__TSAN
-	/* to be entered between our sigsetjmp and the siglongjmp to it: both are intercepted */
+	/* The fiber to enter between our sigsetjmp() and the siglongjmp() to this context. The tool
+	 * intercepts both calls. */
 	void *fiber;
 #endif
 };
@@ -65,15 +67,15 @@ struct context {
 #endif
 
 /*
- * Makes a context that calls entry(value) on the stack [stack_low, stack_top) when it is first
- * switched to, with that switch's value. entry must not return. A context needs no undoing: forget
- * it together with its stack.
+ * Makes a context for the stack [stack_low, stack_top). The first switch to it calls entry(value)
+ * with the value of that switch. entry must not return. A context holds no resources: the caller
+ * may drop it together with its stack.
  */
 void weft__context_make(struct context *ctx, void *stack_low, void *stack_top,
 			void (*entry)(void *value));
 
-/* The same for a context that has been made, on the same stack with the same entry, and may have
- * run: what it was doing is forgotten. */
+/* Makes the context again, on the same stack and with the same entry. The context may have run. Its
+ * frames are dropped. */
 #if WEFT__CONTEXT_RESTARTS
 void weft__context_make_again(struct context *ctx, void *stack_low, void *stack_top,
 			      void (*entry)(void *value));
@@ -82,14 +84,14 @@ void weft__context_make_again(struct context *ctx, void *stack_low, void *stack_
 #endif
 
 /*
- * Saves where it was called in `from` and continues `to`. Returns, possibly on another thread, the
- * value of the next switch to `from`. `from` need not be initialised. Nobody may continue `from`
- * before this switch is done, that is, before code that runs in `to` says so.
+ * Saves the caller's place in `from` and continues `to`. Returns the value of the next switch to
+ * `from`, possibly on another thread. `from` need not be initialised. No thread may continue `from`
+ * before this switch is complete, that is, before code running in `to` permits it.
  */
 void *weft__context_switch(struct context *from, struct context *to, void *value);
 
-/* As weft__context_switch(), for a caller whose contexts are all suspended in the same place:
- * returns are predicted then. */
+/* Like weft__context_switch(), for a caller that suspends all its contexts in the same place. The
+ * CPU then predicts the returns. */
 #if defined(WEFT_CONTEXT_ASM)
 void *weft__context_switch_alike(struct context *from, struct context *to, void *value);
 #else
@@ -97,10 +99,13 @@ void *weft__context_switch_alike(struct context *from, struct context *to, void 
 #endif
 
 /*
- * Where contexts can be left without being saved: weft__context_enter() saves where it was called
- * in `from` and calls entry(value) on the stack below `top`, aligned to 16, whatever was there.
- * weft__context_leave() continues `to` like weft__context_switch(), from a context that is saved
- * nowhere; it should be the last thing that entry does, so that it is called by a jump.
+ * The fast path for contexts that can be left without being saved.
+ *
+ * weft__context_enter() saves the caller's place in `from`. It then calls entry(value) on the stack
+ * below `top`, whatever that stack held. `top` is aligned to 16.
+ *
+ * weft__context_leave() continues `to` like weft__context_switch(), but saves nothing. It should be
+ * the last call of entry, which makes it a jump.
  */
 #if defined(WEFT_CONTEXT_ASM) && defined(__x86_64__) && !WEFT__ASAN && !WEFT__TSAN
 #define WEFT__CONTEXT_LEAVES 1
@@ -111,8 +116,7 @@ void *weft__context_leave(struct context *to, void *value);
 #endif
 
 #if defined(WEFT_CONTEXT_ASM)
-/* The same code, for a value that is an int: a conversion of the result would stand in the way of a
- * tail jump. */
+/* The same code, for a value that is an int. Converting the result would prevent a tail jump. */
 int weft__context_switch_int(struct context *from, struct context *to, void *value);
 #endif
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The part of the assembly backends that is C: the first frame of a context, as if it had been
- * suspended. */
+/* The C part of the assembly backends. It builds the first frame of a context, as if the context
+ * had been suspended. */
 #include "context.h"
 
 #include <stdint.h>
@@ -14,8 +14,8 @@
 #error "No assembly backend for this CPU: configure with -Dcontext=ucontext."
 #endif
 
-/* The bottom of every context's stack (context.S): calls the entry that the frame holds. Not to be
- * called. */
+/* The bottom of every context's stack (context.S). Calls the entry that the frame holds. C code
+ * must not call it. */
 extern void weft__context_start(void);
 
 void weft__context_make(struct context *ctx, void *stack_low, void *stack_top,
@@ -25,8 +25,8 @@ void weft__context_make(struct context *ctx, void *stack_low, void *stack_top,
 	char *top = (char *)stack_top - ((uintptr_t)stack_top & 15);
 	struct context_frame *frame = (struct context_frame *)(top - FRAME_SIZE);
 
-	(void)stack_low; /* for the backend that hands it to makecontext() */
-	/* a frame pointer of 0 ends the chain for unwinders that follow it */
+	(void)stack_low; /* for the backend that passes it to makecontext() */
+	/* A frame pointer of 0 ends the chain for unwinders that follow it. */
 	memset(frame, 0, sizeof(*frame));
 	frame->entry = entry;
 	frame->link = frame_link(weft__context_start, top);

@@ -1,22 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The portable backend. swapcontext() saves and restores the signal mask with a system call each
- * time; so a context is only started by the ucontext calls, and every switch after that is
- * sigsetjmp(env, 0) and siglongjmp(), which leave the mask alone. Where the compiler has both of
- * its builtins of that kind (WEFT_BUILTIN_SETJMP) they are used instead: they save a frame and a
- * stack pointer inline, where the C library's functions mangle addresses and look for cleanup
- * handlers, for some 10 ns a switch.
+ * The portable backend.
  *
- * A context is started by the ucontext calls once only. Its first frame saves itself before it
- * calls the entry, and stays intact below all others: a context that is made again continues there,
- * whatever it was doing, without a system call.
+ * swapcontext() saves and restores the signal mask with a system call each time. So this backend
+ * uses the ucontext calls only to start a context. Every later switch is sigsetjmp(env, 0) and
+ * siglongjmp(), which leave the mask alone. If the compiler has both builtins of that kind
+ * (WEFT_BUILTIN_SETJMP), the backend uses them instead. They save a frame and a stack pointer
+ * inline. The C library's functions mangle addresses and look for cleanup handlers, which costs
+ * some 10 ns a switch.
  *
- * The ucontext_t is needed for the moment of the start only (it is large, 4.5 KiB on aarch64), so
- * it lies on the stack of whoever starts the context rather than in the context.
+ * The ucontext calls start a context only once. Its first frame saves itself before it calls the
+ * entry, and stays intact below all other frames. A context that is made again continues there,
+ * without a system call, whatever it was doing.
+ *
+ * The ucontext_t is needed only during the start, and it is large: 4.5 KiB on aarch64. So it lies
+ * on the stack of the thread that starts the context, not in the context.
  */
 
 /* The checking longjmp of _FORTIFY_SOURCE aborts on a jump to a frame that is not further up the
- * same stack, and ours never is. Before any header: they look at the macro once. */
+ * same stack. Our target frame never is. The headers look at the macro once, so we undefine it
+ * before any of them. */
 #undef _FORTIFY_SOURCE
 
 #include "context.h"
@@ -57,14 +60,14 @@ void weft__context_make_again(struct context *ctx, void *stack_low, void *stack_
 }
 #endif
 
-/* makecontext() passes ints: the context's address comes as two. */
+/* makecontext() passes ints, so the context's address arrives in two halves. */
 static void trampoline(unsigned high, unsigned low)
 {
 	struct context *ctx = (struct context *)(uintptr_t)((uint64_t)high << 32 | low);
 
 #if WEFT__CONTEXT_RESTARTS
-	/* Every start but the first comes back here. ctx has not changed since: it has the same
-	 * value, wherever the compiler keeps it. */
+	/* Every start except the first comes back here. ctx has not changed in between, so it has
+	 * the same value wherever the compiler keeps it. */
 	ctx->started = true;
 	(void)SAVE(ctx->bottom);
 #endif
@@ -75,15 +78,15 @@ static void trampoline(unsigned high, unsigned low)
 	__builtin_trap();
 }
 
-/* Not inlined: its frame is large, and nothing of it may be alive when `from` continues. */
+/* Not inlined. The frame is large, and nothing in it may be live when `from` continues. */
 WEFT__SAN_LEFT_BY_JUMP __attribute__((noinline, noreturn)) static void
 start_first(struct context *to)
 {
 	ucontext_t fresh;
 	uint64_t address = (uintptr_t)to;
 
-	/* Fails never on Linux; the mask that it saves is the current one, which setcontext() sets
-	 * again. */
+	/* getcontext() never fails on Linux. It saves the current mask, and setcontext() sets that
+	 * same mask again. */
 	if (getcontext(&fresh) != 0)
 		__builtin_trap();
 	fresh.uc_stack.ss_sp = to->stack_low;
@@ -95,7 +98,7 @@ start_first(struct context *to)
 	__builtin_trap();
 }
 
-/* Not inlined: its jumps are seldom. */
+/* Not inlined, because its jumps are rare. */
 __attribute__((noinline, noreturn)) static void start(struct context *to)
 {
 #if WEFT__CONTEXT_RESTARTS
@@ -108,21 +111,21 @@ __attribute__((noinline, noreturn)) static void start(struct context *to)
 void *weft__context_switch(struct context *from, struct context *to, void *value)
 {
 	from->entry = NULL;
-	/* In the target, not through a thread-local variable or a global: it is read on the far
-	 * side by whoever owns the target then. */
+	/* The value goes into the target, not through a thread-local variable or a global. The
+	 * thread that owns the target by then reads it. */
 	to->value = value;
 	if (SAVE(from->env) != 0)
 		return from->value;
 #if WEFT__TSAN
-	/* ThreadSanitizer keeps the jump buffers of each fiber: sigsetjmp() had to be called in
-	 * from's fiber and siglongjmp() has to be in to's. */
+	/* ThreadSanitizer keeps the jump buffers of each fiber. So sigsetjmp() must run in from's
+	 * fiber and siglongjmp() in to's. */
 	if (to->fiber)
 		weft__san_fiber_enter(to->fiber);
 #endif
 	if (to->entry)
 		start(to);
-	/* Here, and not in a function of its own: its call would have no return, and every return
-	 * of the callers be mispredicted for it. The builtins may be in one function if their
-	 * buffers differ. */
+	/* This jump stands here and not in a function of its own. The call of such a function would
+	 * never return, and the CPU would then mispredict every return of the callers. Both
+	 * builtins may stand in one function if their buffers differ. */
 	GO(to->env);
 }

@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The coroutine: the switch with all that travels along, and the asymmetric pair (enter, yield) on
- * top of it.
+ * The coroutine: the switch with all the state that travels along, and the asymmetric pair (enter,
+ * yield) built on it.
  *
- * The switch does its bookkeeping (errno, `current`, floating-point words, the C++ runtime's state)
- * before the stack pointer changes and ends in a tail jump to weft__context_switch(), so that a
- * resumed coroutine returns straight to the caller of weft__coro_switch(). Work after it would cost
- * a mispredicted return each time (5.8 against 11.8 ns), and a frame that is alive across the
- * switch could remember a thread-local address (tls.c). That is why the bookkeeping is done by the
- * one who leaves, also for the one who comes: both are at hand, on the same thread.
+ * The switch does its bookkeeping before the stack pointer changes. The bookkeeping covers errno,
+ * `current`, the floating-point words and the C++ runtime's state. The switch then ends in a tail
+ * jump to weft__context_switch(), so a resumed coroutine returns straight to the caller of
+ * weft__coro_switch(). Work after the jump would have two costs:
  *
- * weft_coro_enter() and weft_coro_yield() end in the same jump. What enter returns, 0, is the value
- * of the yielder's switch; *ret_out is written by the yielder before it leaves.
+ *  (a) a mispredicted return for each switch (11.8 instead of 5.8 ns);
+ *  (b) a frame that is live across the switch, which could hold a thread-local address (tls.c).
+ *
+ * So the coroutine that leaves does the bookkeeping for both coroutines. Both are at hand, on the
+ * same thread.
+ *
+ * weft_coro_enter() and weft_coro_yield() end in the same jump. The yielder's switch passes the
+ * value 0, which is what enter returns. The yielder writes *ret_out before it leaves.
  */
 #include "coro.h"
 
@@ -23,8 +27,14 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Who may move it: create → CREATED; the one entering → RUNNING; the coroutine itself → SUSPENDED,
- * DONE; the one destroying → GONE, which is seen for as long as the header is not used again. */
+/*
+ * Each state is set by one party:
+ *
+ *   STATE_CREATED                the creator
+ *   STATE_RUNNING                the enterer
+ *   STATE_SUSPENDED, STATE_DONE  the coroutine itself
+ *   STATE_GONE                   the destroyer; visible until the header is used again
+ */
 enum state {
 	STATE_CREATED,
 	STATE_RUNNING, /* also while a task that runs inside it is suspended */
@@ -36,14 +46,16 @@ enum state {
 struct weft_coro {
 	struct coro coro; /* first: a struct coro with a caller is one of these */
 	weft_fn *fn;
-	void **ret_out; /* of the enter that runs it; may be NULL */
-	uintptr_t kind; /* its stack's (spare.h) */
-	/* relaxed everywhere: correct programs order their calls themselves, and for the others
-	 * this is a best effort to say so; atomic only so that the attempt is no race of ours */
+	void **ret_out; /* of the weft_coro_enter() that runs it; may be NULL */
+	uintptr_t kind; /* of its stack (spare.h) */
+	/* Relaxed everywhere. Correct programs order their calls themselves. For incorrect programs
+	 * this field is a best effort to report the mistake. It is atomic only to keep that check
+	 * free of races of our own. */
 	_Atomic int state;
 };
 
-/* Every coroutine's header has this size, so that whoever walks the arenas finds them. */
+/* Every coroutine's header has this size, which lets code that walks the arenas find the
+ * headers. */
 #define HEADER_SIZE sizeof(struct weft_coro)
 
 void weft__coro_thread_init(void)
@@ -56,7 +68,7 @@ void weft__coro_thread_init(void)
 	san_leader_init(&th->leader->sanitizer);
 }
 
-/* The calling thread's state, set up. Not to be kept across a switch. */
+/* The calling thread's state, already set up. The pointer must not be kept across a switch. */
 static inline struct weft__thread *thread(void)
 {
 	struct weft__thread *th = weft__thread();
@@ -82,7 +94,7 @@ static inline void exchange_eh(struct eh_globals *eh, struct coro *from, struct 
 	eh->uncaught = to->eh_uncaught;
 }
 
-/* One test for what few threads need. */
+/* One test covers all the cases that few threads need. */
 static inline void exchange_words(struct weft__thread *th, struct coro *from, struct coro *to)
 {
 	if (__builtin_expect(th->plain, 1)) {
@@ -94,10 +106,11 @@ static inline void exchange_words(struct weft__thread *th, struct coro *from, st
 	exchange_eh(th->eh_globals, from, to);
 }
 
-/* All of the switch but the switch: from here on the thread is `to`'s, on from's stack still. */
+/* Does everything except the switch itself. From here on the thread is `to`'s, still on from's
+ * stack. */
 static inline void prepare(struct weft__thread *th, struct coro *from, struct coro *to)
 {
-	/* First of all: to read mxcsr waits for what is before. */
+	/* This comes first: reading mxcsr waits for earlier instructions. */
 	exchange_words(th, from, to);
 	from->saved_errno = *th->errno_location;
 	load_errno(th, to);
@@ -112,14 +125,14 @@ static inline void prepare(struct weft__thread *th, struct coro *from, struct co
 #endif
 }
 
-/* What a new coroutine starts with, as what it saved. */
+/* Makes the saved environment that of a new coroutine. */
 static inline void save_default_environment(struct coro *co)
 {
 	co->saved_errno = 0;
 	fpwords_default(&co->fpwords);
 }
 
-/* The whole switch. Nothing follows it in the callers of a plain build: that makes the call a
+/* The whole switch. In a plain build the callers do nothing after it, which makes the call a
  * jump. */
 static inline __attribute__((always_inline)) void *
 switch_to(struct weft__thread *th, struct coro *from, struct coro *to, void *value,
@@ -163,7 +176,7 @@ WEFT__REREAD void *weft__coro_leave(struct weft__thread *th, struct coro *to, vo
 {
 	struct coro *from = th->current;
 
-	/* As prepare(), but for what need not be read: that of mxcsr is slow. */
+	/* Like prepare(), but it does not read what it need not save: reading mxcsr is slow. */
 	load_errno(th, to);
 	if (__builtin_expect(th->plain, 1)) {
 		fpwords_restore_plainly(&to->fpwords, &from->fpwords);
@@ -171,7 +184,7 @@ WEFT__REREAD void *weft__coro_leave(struct weft__thread *th, struct coro *to, vo
 		fpwords_restore_by(&to->fpwords, &from->fpwords);
 		exchange_eh(th->eh_globals, from, to);
 	}
-	/* from's words have been scratch. */
+	/* from's words served as scratch space above. */
 	save_default_environment(from);
 	th->current = to;
 	san_switch_begin(&from->sanitizer, &to->sanitizer);
@@ -229,7 +242,7 @@ struct coro *weft__coro_boundary_begin(void)
 
 void weft__coro_boundary_end(struct coro *saved)
 {
-	/* Read anew: the same coroutine as at the beginning, perhaps on another thread. */
+	/* Read again: this is the same coroutine as at the beginning, perhaps on another thread. */
 	struct coro *self = weft__thread()->current;
 
 	if (self)
@@ -237,7 +250,7 @@ void weft__coro_boundary_end(struct coro *saved)
 }
 
 #if WEFT__SAN_AFTER
-/* The bottom frame where the far side of the first switch has something to do. */
+/* The bottom frame of a build in which the far side of the first switch has work to do. */
 static void sanitized_main(void *value)
 {
 	struct coro_sanitizer *san = &weft__thread()->current->sanitizer;
@@ -273,11 +286,11 @@ void weft__coro_renew(struct coro *co, weft__coro_main *main)
 #if WEFT__CONTEXT_LEAVES
 	weft__context_make(&co->context, co->stack.low, co->stack.top, main);
 #else
-	(void)co, (void)main; /* goes on in main */
+	(void)co, (void)main; /* weft__coro_leave() returns into main */
 #endif
 }
 
-/* Makes a spare as good as new, for the main that it was made with. */
+/* Makes a spare as good as new, with the main that it was made with. */
 static void renew(struct coro *co, weft__coro_main *main)
 {
 	save_default_environment(co);
@@ -300,7 +313,7 @@ void weft__coro_free_lazily(struct coro *co)
 	weft__stack_free_lazily(&co->stack);
 }
 
-/* Leaves the generator `co` for whoever entered it, with `out`. */
+/* Leaves the generator `co` for its enterer, with `out`. */
 static inline __attribute__((always_inline)) void *leave(struct weft__thread *th,
 							 struct weft_coro *co, void *out, int state)
 {
@@ -317,7 +330,7 @@ static inline __attribute__((always_inline)) void *leave(struct weft__thread *th
 /* A generator's bottom frame. */
 static void generator_main(void *in)
 {
-	/* The first switch to it came from weft_coro_enter(): current is a generator. */
+	/* weft_coro_enter() made the first switch to this coroutine, so current is a generator. */
 	struct weft_coro *co = (struct weft_coro *)weft__thread()->current;
 	void *out;
 
@@ -381,8 +394,8 @@ WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
 
 	if (__builtin_expect(state == STATE_RUNNING || state >= STATE_DONE, 0))
 		refuse_enter(co, state);
-	/* Two who enter with nothing that orders them race, though the edges below would hide
-	 * it. */
+	/* Two threads that enter without any order between them race. The edges below would hide
+	 * that race. */
 	san_writes(co, 8, SAN_CALL);
 	atomic_store_explicit(&co->state, STATE_RUNNING, memory_order_relaxed);
 	co->coro.caller = from;
@@ -390,7 +403,7 @@ WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
 	san_release(co);
 #if defined(WEFT_CONTEXT_ASM) && !WEFT__SAN_AFTER && !WEFT__TSAN
 	prepare(th, from, &co->coro);
-	/* The yielder passes NULL, which is our 0. */
+	/* The yielder passes NULL, which becomes our 0. */
 	return weft__context_switch_int(&from->context, &co->coro.context, in);
 #else
 	switch_to(th, from, &co->coro, in, weft__context_switch);

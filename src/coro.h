@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The coroutine as the layers above see it: something that can be switched to. The scheduler
- * switches symmetrically with weft__coro_switch(); weft_coro_enter() and weft_coro_yield() (coro.c)
- * are the asymmetric pair built on the same switch.
+ * The coroutine as the layers above see it: an object that a thread can switch to. The scheduler
+ * switches symmetrically with weft__coro_switch(). The asymmetric pair weft_coro_enter() and
+ * weft_coro_yield() (coro.c) uses the same switch.
  */
 #ifndef WEFT_SRC_CORO_H
 #define WEFT_SRC_CORO_H
@@ -18,36 +18,37 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What the bottom frame of a coroutine runs. `value` is that of the first switch to it, or of each
- * weft__coro_start(). Must never return. */
+/* The bottom frame of a coroutine runs this function. `value` comes from the first switch to the
+ * coroutine, or from each weft__coro_start(). It must never return. */
 typedef void weft__coro_main(void *value);
 
 /*
- * Lives in the topmost used page of its own stack (a leader's: in its thread's TLS). All fields
- * belong to whoever runs the coroutine or, while it is suspended, to whoever may resume it.
+ * A coroutine's header lies in the topmost used page of its own stack. A leader's header lies in
+ * its thread's TLS. All fields belong to the thread that runs the coroutine or, while it is
+ * suspended, to the thread that may resume it.
  */
 struct coro {
 	struct context context; /* valid while suspended */
-	struct fpwords fpwords; /* control words while suspended */
-	int saved_errno;        /* errno while suspended */
+	struct fpwords fpwords; /* the control words while suspended */
+	int saved_errno;        /* the value of errno while suspended */
 	unsigned eh_uncaught;   /* the C++ runtime's per-thread state while suspended */
 	void *eh_caught;
-	struct coro *caller; /* who entered it: non-NULL only for a weft_coro that runs */
-	struct stack stack;  /* .low and .top bound the usable bytes; a leader's are 0 */
-	struct coro *next;   /* free for whoever owns the suspended coroutine, to link it */
-	struct coro *chain;  /* the same, to link a list's first to another list */
-	bool cool;           /* by its worker: of its stack the uppermost pages alone have memory */
+	struct coro *caller; /* the enterer; non-NULL only for a weft_coro that runs */
+	struct stack stack;  /* .low and .top bound the usable bytes; 0 for a leader */
+	struct coro *next;   /* a link for the owner of the suspended coroutine */
+	struct coro *chain;  /* another such link, from the first of one list to the next list */
+	bool cool;           /* its worker's: only the uppermost pages of the stack have memory */
 	struct coro_sanitizer sanitizer;
 };
 
-/* How many lines of a stack coro_prefetch() has loaded: what the switch takes from there, and the
- * frame that called it. */
+/* How many lines of a stack coro_prefetch() loads: the lines that the switch reads, and the
+ * caller's frame. */
 #define WEFT__HINT_LINES 3
 
 /*
- * What coro_prefetch() needs to know of a suspended coroutine: its address and, in the bits that
- * are 0 in that, how many lines of its stack are in use; 0 if they are more than fit there. By who
- * owns it.
+ * The hint that coro_prefetch() needs about a suspended coroutine. It is the coroutine's address.
+ * The low bits of that address are 0, and the hint uses them for the number of stack lines in use.
+ * If the number does not fit, they are 0. Called by the coroutine's owner.
  */
 static inline uintptr_t coro_hint(const struct coro *co)
 {
@@ -61,17 +62,18 @@ static inline uintptr_t coro_hint(const struct coro *co)
 #endif
 }
 
-/* The same where its header is not to be looked at: as if six lines of its stack were
- * in use. */
+/* The same hint without a look at the header. It assumes that six lines of the stack are in use. */
 static inline uintptr_t coro_hint_cold(const struct coro *co)
 {
 	return (uintptr_t)co | 6;
 }
 
 /*
- * Has the lines loaded that a switch to a coroutine touches. The coroutine may be gone: nothing is
- * read, and a prefetch does not fault. (Inlined always: gcc 12 takes a function that only
- * prefetches for one without effect, and drops the call.)
+ * Prefetches the lines that a switch to the coroutine touches. The coroutine may no longer exist:
+ * this function reads nothing, and a prefetch does not fault.
+ *
+ * It is always inlined. gcc 12 sees no effect in a function that only prefetches, and drops the
+ * call.
  */
 static inline __attribute__((always_inline)) void coro_prefetch(uintptr_t hint)
 {
@@ -84,69 +86,71 @@ static inline __attribute__((always_inline)) void coro_prefetch(uintptr_t hint)
 }
 
 /*
- * A coroutine that will run main(value) when it is first switched to, with errno 0 and the default
- * floating-point environment. NULL: no stack could be had.
+ * Makes a coroutine that runs main(value) when it is first switched to, with errno 0 and the
+ * default floating-point environment. Returns NULL if no stack is available.
  */
 struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main);
 
-/* Makes a coroutine that was left by weft__coro_leave() one that weft__coro_switch() may start: in
- * main(value). */
+/* Prepares a coroutine that was left by weft__coro_leave() for another weft__coro_switch(), which
+ * then starts main(value). */
 void weft__coro_renew(struct coro *co, weft__coro_main *main);
 
-/* Gives back the stack of a coroutine that is suspended, was left, or was never started. Its frames
- * are dropped. */
+/* Gives back the stack of a coroutine that is suspended, was left, or was never started. Drops its
+ * frames. */
 void weft__coro_free(struct coro *co);
 
-/* The same, by weft__stack_free_lazily(). */
+/* The same, with weft__stack_free_lazily(). */
 void weft__coro_free_lazily(struct coro *co);
 
 /*
- * Suspends the current coroutine of this thread and resumes `to` with `value`. Returns, perhaps on
- * another thread, the value that is passed to the next switch to it. Not inlined; TLS is read
- * before the stack pointer changes and not afterwards. Async-signal-unsafe.
+ * Suspends the current coroutine of this thread and resumes `to` with `value`. Returns the value of
+ * the next switch to the suspended coroutine, perhaps on another thread. Not inlined. It reads TLS
+ * before the stack pointer changes, and never afterwards. Not async-signal-safe.
  *
- * Nobody may resume the suspended coroutine before its context is saved, that is, before `to` (or
- * what runs after it on this thread) says so.
+ * No thread may resume the suspended coroutine before its context is saved. That moment comes when
+ * code permits it that runs on this thread after the switch: in `to`, or in what follows `to`.
  */
 void *weft__coro_switch(struct coro *to, void *value);
 
-/* The same for a caller that has weft__thread() at hand, for this thread, which it is not to use
- * afterwards. */
+/* The same for a caller that already has this thread's weft__thread(). The caller must not use that
+ * pointer afterwards. */
 void *weft__coro_switch_on(struct weft__thread *th, struct coro *to, void *value);
 
 /*
- * As weft__coro_switch_on(), to a coroutine that is new or was left by weft__coro_leave(): it runs
- * main(value), with errno 0 and the default floating-point environment. main must be what the
- * coroutine was made with.
+ * Like weft__coro_switch_on(), but for a coroutine that is new or was left by weft__coro_leave().
+ * It runs main(value), with errno 0 and the default floating-point environment. main must be the
+ * function that the coroutine was made with.
  */
 void *weft__coro_start(struct weft__thread *th, struct coro *co, void *value,
 		       weft__coro_main *main);
 
 /*
- * Leaves the current coroutine, which has come to the end of its main, for `to`. With
- * WEFT__CONTEXT_LEAVES it should be the last call of main, and does not return. Else it returns
- * when the coroutine is started again, with that start's value, and main is to begin anew.
+ * Leaves the current coroutine, which has reached the end of its main, and continues `to`.
+ *
+ * With WEFT__CONTEXT_LEAVES it should be the last call of main, and it does not return. Without
+ * WEFT__CONTEXT_LEAVES it returns when the coroutine is started again. It then returns the value of
+ * that start, and main must begin anew.
  */
 void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value);
 
-/* Whether the C++ runtime's state says that an exception is handled or on its way. */
+/* Whether the C++ runtime's state says that an exception is being handled or is in flight. */
 static inline bool eh_in_flight(const struct eh_globals *eh)
 {
 	return ((uintptr_t)eh->caught | eh->uncaught) != 0;
 }
 
-/* errno 0 and the default floating-point environment: what a task starts with on a stack that
- * another one used. th: the thread's own. */
+/* Sets errno to 0 and the default floating-point environment. A task starts with these on a stack
+ * that another task used. th is the calling thread's own. */
 void weft__coro_reset_environment(struct weft__thread *th);
 
-/* Makes the calling thread's leader usable (errno's address, sanitizer state). Idempotent and
- * cheap. */
+/* Prepares the calling thread's leader: the address of errno and the sanitizer state. Idempotent
+ * and cheap. */
 void weft__coro_thread_init(void);
 
 /*
- * Around a task that runs on somebody else's stack: in between weft_coro_inside() is false, also on
- * a generator's stack. The end is reached in the same coroutine, perhaps on another thread, and
- * gets what the beginning returned.
+ * The boundary around a task that runs on another coroutine's stack. Between begin and end
+ * weft_coro_inside() is false, even on a generator's stack. The same coroutine calls end, perhaps
+ * on another thread. It passes the value that begin returned.
  */
 struct coro *weft__coro_boundary_begin(void);
 void weft__coro_boundary_end(struct coro *saved);

@@ -5,17 +5,18 @@
 
 #include <weft/base.h>
 
-/* Nothing is surplus any more once one in so many has been taken and not been put back. */
+/* Nothing is surplus once a larger part than one in DEMAND has been taken and not put back. */
 #define DEMAND 256
 
-/* How many chains are freed at a visit: one, and one more for each STEP_PART of surplus. */
+/* The number of chains freed at a visit: one, and one more for each STEP_PART of surplus. */
 #define STEP_MAX  8
 #define STEP_PART 64
 
 /* Every depot of the process. */
 static struct depot *all; /* under WEFT__LOCK_DEPOTS */
 
-/* Frees chains. By turns: every header is a cold page, and comes while the others are freed. */
+/* Frees chains, one coroutine of each in turn. Every header is a cold page. It is fetched while the
+ * other chains are freed. */
 static void free_chains(struct coro *chains[], size_t count)
 {
 	while (count > 0) {
@@ -35,14 +36,14 @@ static void free_chains(struct coro *chains[], size_t count)
 	}
 }
 
-/* relaxed, here and below: a hint, the lock decides. Who sleeps reads it after a heavy fence
- * (park.c). */
+/* relaxed, here and below: a hint, and the lock decides. A thread about to sleep reads it after a
+ * heavy fence (park.c). */
 static void set_due_locked(struct depot *d, int64_t due)
 {
 	atomic_store_explicit(&d->due, due, memory_order_relaxed);
 }
 
-/* Under the lock, or as a hint. */
+/* Under the lock, or without it as a hint. */
 static bool is_noted(struct depot *d)
 {
 	return atomic_load_explicit(&d->noted, memory_order_relaxed);
@@ -55,7 +56,7 @@ static struct coro *pop_locked(struct depot *d)
 	if (!chain)
 		return NULL;
 	d->chains = chain->chain;
-	__builtin_prefetch(d->chains, 1); /* a cold page, for who takes it next */
+	__builtin_prefetch(d->chains, 1); /* a cold page, for the next taker */
 	d->count--;
 	if (d->low > d->count)
 		d->low = d->count;
@@ -141,7 +142,7 @@ bool weft__depot_note(struct depot *d)
 {
 	bool begins = false;
 
-	/* relaxed: a hint. Who finds an old note adds nothing to it. */
+	/* relaxed: a hint. If a note exists already, another adds nothing. */
 	if (is_noted(d))
 		return false;
 	weft__lock(&d->lock);
@@ -190,27 +191,28 @@ static void end_window_locked(struct depot *d)
 	d->surplus = steady ? d->low : 0;
 	d->begun = d->low = d->count;
 	d->taken = 0;
-	/* A note that a whole window has passed over: what it was about has been used again, or is
-	 * not needed. */
+	/* A whole window has passed since an aged note. Its stacks have been used again, or are not
+	 * needed. */
 	d->discards = d->surplus > 0 || d->note_aged;
 	d->note_aged = is_noted(d);
 	atomic_store_explicit(&d->noted, false, memory_order_relaxed);
 }
 
-/* The next burst may have begun: its stacks are not to be freed before it, and made for it. */
+/* Returns whether the next burst may have begun. Its stacks must not be freed before it and made
+ * anew for it. */
 static bool demand_locked(const struct depot *d)
 {
 	return d->taken > d->count / DEMAND;
 }
 
-/* relaxed, all: a hint, the lock decides. */
+/* relaxed, all: hints, and the lock decides. */
 static bool is_due(struct depot *d, int64_t now, const void *who)
 {
 	return atomic_load_explicit(&d->due, memory_order_relaxed) <= now ||
 	       atomic_load_explicit(&d->tender, memory_order_relaxed) == who;
 }
 
-/* Until somebody looks at it again. */
+/* Ends the tender's work. The depot is next due after a window, if it has something. */
 static void rest_locked(struct depot *d, int64_t now)
 {
 	atomic_store_explicit(&d->tender, NULL, memory_order_relaxed);
@@ -218,8 +220,8 @@ static void rest_locked(struct depot *d, int64_t now)
 	set_due_locked(d, something ? now + DEPOT_WINDOW_NS : WEFT_FOREVER);
 }
 
-/* After the last surplus chain: gives back a part of the memory that was left. Whether there is
- * more. */
+/* Runs after the last surplus chain: gives back a part of the remaining memory. Returns whether
+ * there is more. */
 static bool discard_some(struct depot *d, int64_t now, const void *who)
 {
 	if (weft__stack_discard_some())

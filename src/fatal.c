@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * See fatal.h. No stdio stream is touched: its lock may be held by the very code that misused us.
+ * See fatal.h. This file touches no stdio stream, because the misusing code may hold that stream's
+ * lock.
  *
- * What is printed may hold text that is not ours: a variable's bad value, a task's name. A newline
- * there would make two lines of one, and an escape sequence would speak to the terminal; so control
- * characters become question marks here, once for all callers. Bytes above 0x7f pass: they are
- * UTF-8 as a rule, and its C1 controls are two bytes.
+ * A message may contain text from outside: a variable's bad value, or a task's name. A newline in
+ * that text would break the line in two, and an escape sequence would reach the terminal. So this
+ * file replaces control characters with question marks, for all callers. Bytes above 0x7f pass,
+ * because they are UTF-8 as a rule. UTF-8's C1 controls are two bytes.
  */
 #include "fatal.h"
 
@@ -24,7 +25,7 @@ static void print_line(const char *fmt, va_list args)
 	ssize_t written;
 
 	__builtin_memcpy(line, prefix, used);
-	/* One byte stays free for the newline, which takes the place of the terminator. */
+	/* Leave one byte for the newline, which takes the place of the terminator. */
 	length = vsnprintf(line + used, sizeof(line) - used, fmt, args);
 	if (length > 0)
 		used += (size_t)length;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What fpwords.h wants to know of the processor. */
+/* What fpwords.h needs to know about the processor. */
 #include "fpwords.h"
 
 #if defined(__x86_64__)
@@ -10,7 +10,8 @@
 bool weft__fpwords_compare;
 const struct fpwords weft__fpwords_fresh = {0x1f80, 0x037f};
 
-/* Before main(). What switches even earlier loads always, which is right everywhere. */
+/* Runs before main(). A switch that comes even earlier always loads, which is right on every
+ * CPU. */
 static __attribute__((constructor)) void choose(void)
 {
 	unsigned max, vendor[3];

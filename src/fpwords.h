@@ -1,21 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The floating-point control words: rounding, exception masks, flush-to-zero. A function call
- * preserves them, so a switch between coroutines must.
+ * preserves them, so a switch between coroutines must preserve them too.
  *
- * x86-64's mxcsr holds sticky exception flags as well, which any inexact operation sets. What is
- * slow differs. On AMD it is to read mxcsr (4 to 5 ns) and to wait for what was read: to load it always,
- * without a look, costs nothing, and a comparison makes a switch 25 % slower (5.6 → 7.1 ns). On
- * Intel it is to load another value than the present one (27 ns), also where only flags differ. So
- * there, and only there, mxcsr is loaded only if its control bits differ. Whose the sticky flags
- * are is therefore not defined.
+ * x86-64's mxcsr also holds sticky exception flags, which any inexact operation sets. The slow
+ * operation depends on the CPU:
  *
- * What tells the two apart is looked at before mxcsr is read: a branch behind that costs 3 %. For a
- * switch it is one test for all that few threads need (coro.c).
+ *   AMD     Reading mxcsr is slow (4 to 5 ns), and so is waiting for the value. Loading it always,
+ *           without a look, costs nothing. A comparison makes a switch 25 % slower (5.6 → 7.1 ns).
+ *   Intel   Loading a value that differs from the present one is slow (27 ns), even if only flags
+ *           differ.
  *
- * Loading the x87 and aarch64 words is slow, so those are loaded only where they differ; their
- * sticky flags stay the thread's, except that what one coroutine has raised must not trap in
- * another that unmasked it: where other words are loaded the flags are cleared.
+ * So mxcsr is compared on Intel only, and loaded there only if its control bits differ. It is
+ * therefore not defined which coroutine the sticky flags belong to.
+ *
+ * The test that tells the two CPUs apart comes before mxcsr is read: a branch after that costs 3 %.
+ * A switch makes one test for all the cases that few threads need (coro.c).
+ *
+ * Loading the x87 and aarch64 words is slow, so they are loaded only if they differ. Their sticky
+ * flags stay the thread's, with one exception. A flag that one coroutine raised must not trap in
+ * another coroutine that unmasked it. So the flags are cleared when other words are loaded.
  */
 #ifndef WEFT_SRC_FPWORDS_H
 #define WEFT_SRC_FPWORDS_H
@@ -31,19 +35,19 @@ __attribute__((visibility("hidden"))) extern bool weft__fpwords_compare;
 #define FPWORDS_MXCSR_FLAGS 0x3fu
 
 struct fpwords {
-	uint32_t mxcsr; /* as stored, with the flags */
+	uint32_t mxcsr; /* with the flags */
 	uint16_t x87;
 };
 
-/* What a process starts with: round to nearest, everything masked. */
+/* The words of a new process: round to nearest, everything masked. */
 static inline void fpwords_default(struct fpwords *words)
 {
 	words->mxcsr = 0x1f80;
 	words->x87 = 0x037f;
 }
 
-/* All of these store straight to *words: a local in between would have its address taken, and clang
- * then makes no tail call of the switch that follows. */
+/* These functions store straight to *words. A local in between would have its address taken, and
+ * clang then makes no tail call of the switch that follows. */
 static inline void fpwords_save_mxcsr(struct fpwords *words)
 {
 	__asm__ volatile("stmxcsr %0" : "=m"(words->mxcsr));
@@ -77,7 +81,7 @@ static inline void fpwords_load_x87_if_other(const struct fpwords *to, const str
 		__asm__ volatile("fnclex\n\tfldcw %0" : : "m"(to->x87));
 }
 
-/* Makes `to` the CPU's words; `now` is what fpwords_save() has just said. */
+/* Makes `to` the CPU's words. `now` is the result of an immediately preceding fpwords_save(). */
 static inline void fpwords_load(const struct fpwords *to, const struct fpwords *now)
 {
 	if (__builtin_expect(weft__fpwords_compare, 0))
@@ -87,23 +91,23 @@ static inline void fpwords_load(const struct fpwords *to, const struct fpwords *
 	fpwords_load_x87_if_other(to, now);
 }
 
-/* In memory: neither word can be loaded from elsewhere. */
+/* In memory, because neither word can be loaded from elsewhere. */
 __attribute__((visibility("hidden"))) extern const struct fpwords weft__fpwords_fresh;
 
-/* fpwords_load() of what fpwords_default() says. */
+/* fpwords_load() with the words of fpwords_default(). */
 static inline void fpwords_load_default(const struct fpwords *now)
 {
 	fpwords_load(&weft__fpwords_fresh, now);
 }
 
-/* The same where mxcsr is not compared. */
+/* The same if mxcsr is not compared. */
 static inline void fpwords_load_default_plainly(const struct fpwords *now)
 {
 	fpwords_load_mxcsr(&weft__fpwords_fresh);
 	fpwords_load_x87_if_other(&weft__fpwords_fresh, now);
 }
 
-/* fpwords_save(from), then fpwords_load(to), where mxcsr is not compared. */
+/* fpwords_save(from), then fpwords_load(to), if mxcsr is not compared. */
 static inline void fpwords_exchange_plainly(struct fpwords *from, const struct fpwords *to)
 {
 	fpwords_save(from);
@@ -111,7 +115,7 @@ static inline void fpwords_exchange_plainly(struct fpwords *from, const struct f
 	fpwords_load_x87_if_other(to, from);
 }
 
-/* As fpwords_load(), whatever the CPU's words are, where mxcsr is not compared. */
+/* Like fpwords_load(), whatever the CPU's words are, if mxcsr is not compared. */
 static inline void fpwords_restore_plainly(const struct fpwords *to, struct fpwords *scratch)
 {
 	fpwords_save_x87(scratch);
@@ -119,7 +123,7 @@ static inline void fpwords_restore_plainly(const struct fpwords *to, struct fpwo
 	fpwords_load_x87_if_other(to, scratch);
 }
 
-/* As fpwords_load(), whatever the CPU's words are. */
+/* Like fpwords_load(), whatever the CPU's words are. */
 static inline void fpwords_restore_by(const struct fpwords *to, struct fpwords *scratch)
 {
 	if (__builtin_expect(!weft__fpwords_compare, 1)) {
@@ -147,7 +151,7 @@ static inline void fpwords_save(struct fpwords *words)
 	__asm__ volatile("mrs %0, fpcr" : "=r"(words->fpcr));
 }
 
-/* Makes `to` the CPU's words; `now` is what fpwords_save() has just said. */
+/* Makes `to` the CPU's words. `now` is the result of an immediately preceding fpwords_save(). */
 static inline void fpwords_load(const struct fpwords *to, const struct fpwords *now)
 {
 	if (__builtin_expect(to->fpcr != now->fpcr, 0)) {
@@ -156,7 +160,7 @@ static inline void fpwords_load(const struct fpwords *to, const struct fpwords *
 	}
 }
 
-/* As fpwords_load(), whatever the CPU's words are. */
+/* Like fpwords_load(), whatever the CPU's words are. */
 static inline void fpwords_restore_by(const struct fpwords *to, struct fpwords *scratch)
 {
 	fpwords_save(scratch);
@@ -174,18 +178,18 @@ struct fpwords {
 
 static inline void fpwords_save(struct fpwords *words)
 {
-	memset(words, 0, sizeof(*words)); /* padding takes part in the comparison */
+	memset(words, 0, sizeof(*words)); /* the comparison includes the padding */
 	fegetenv(&words->env);
 }
 
-/* Makes `to` the CPU's words; `now` is what fpwords_save() has just said. */
+/* Makes `to` the CPU's words. `now` is the result of an immediately preceding fpwords_save(). */
 static inline void fpwords_load(const struct fpwords *to, const struct fpwords *now)
 {
 	if (memcmp(to, now, sizeof(*to)) != 0)
 		fesetenv(&to->env);
 }
 
-/* As fpwords_load(), whatever the CPU's words are. */
+/* Like fpwords_load(), whatever the CPU's words are. */
 static inline void fpwords_restore_by(const struct fpwords *to, struct fpwords *scratch)
 {
 	(void)scratch;
@@ -232,7 +236,8 @@ static inline void fpwords_load_default_plainly(const struct fpwords *now)
 }
 #endif
 
-/* fpwords_restore_by() of what fpwords_default() says; and where mxcsr is not compared. */
+/* fpwords_restore_by() with the words of fpwords_default(). The second function is for use if mxcsr
+ * is not compared. */
 static inline void fpwords_reset(struct fpwords *scratch)
 {
 #if defined(__x86_64__)

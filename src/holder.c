@@ -6,10 +6,11 @@
 
 #include <stddef.h>
 
-/* Of a stack whose bounds are not known: a thread's, which is no smaller. */
+/* The assumed room on a stack whose bounds are unknown. It is a thread's stack, which is no
+ * smaller. */
 #define WITHIN_THREAD ((size_t)16 << 10)
 
-/* How much of the stack above `place` is the same stack's for sure. */
+/* How much of the memory above `place` certainly belongs to the same stack. */
 static size_t room_above(uintptr_t place)
 {
 	const struct coro *self = weft__thread()->current;
@@ -26,7 +27,7 @@ __attribute__((noinline)) void weft__holder_check(uint32_t word)
 	uint32_t holder = word >> WEFT__HOLDER_SHIFT;
 	uint32_t above = (holder - own) & (UINT32_MAX >> WEFT__HOLDER_SHIFT); /* KiB */
 
-	/* Both marks are rounded down, so they may be a KiB further apart than the places are. */
+	/* Both marks are rounded down, so they may be one KiB further apart than the places are. */
 	if (word == 0 || above == 0 ||
 	    above > (room_above((uintptr_t)__builtin_frame_address(0)) >> 10) + 1)
 		return;

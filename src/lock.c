@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* About a microsecond: a critical section of ours is shorter than a futex round trip. */
+/* About a microsecond. Our critical sections are shorter than a futex round trip. */
 #define SPINS 100
 
 static inline void pause_cpu(void)
@@ -23,26 +23,27 @@ static inline void pause_cpu(void)
 #endif
 }
 
-/* Not inlined, nor is the next: a caller may switch, and errno's address must not become part of
- * it. */
+/* Neither this function nor the next is inlined. A caller may switch, and errno's address must not
+ * become part of that caller. */
 WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 {
 	static const struct timespec look_again = {.tv_sec = 1};
 	int saved = errno;
 
 	for (int i = 0; i < SPINS; i++) {
-		/* relaxed: only a hint that trying is worth a write to the line */
+		/* relaxed: only a hint that an attempt is worth a write to the line */
 		if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
 		    weft__trylock(lock))
 			return;
 		pause_cpu();
 	}
 	/*
-	 * We may sleep from now on, so whoever holds the lock must see SLEEPERS when it unlocks.
-	 * Taking the lock with that bit costs at most one wake too many. No wake is lost: we sleep
-	 * only while the word is the one with the bit, the kernel checks that under its own lock,
-	 * and the unlock that takes the bit away wakes one sleeper, which sets it again for the
-	 * rest.
+	 * From here on we may sleep, so the holder must see SLEEPERS when it unlocks. Taking the
+	 * lock with that bit costs at most one unnecessary wake-up.
+	 *
+	 * No wake-up is lost. We sleep only while the word has the bit, and the kernel checks that
+	 * under its own lock. The unlock that clears the bit wakes one sleeper. That sleeper sets
+	 * the bit again for the others.
 	 */
 	uint32_t mine = weft__holder_mark() | WEFT__LOCK_HELD | WEFT__LOCK_SLEEPERS;
 	uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
@@ -55,7 +56,7 @@ WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 				break;
 			continue;
 		}
-		/* relaxed: it only asks for a wake. */
+		/* relaxed: it only asks for a wake-up */
 		if (!(word & WEFT__LOCK_SLEEPERS) &&
 		    !atomic_compare_exchange_weak_explicit(
 			    &lock->word, &word, word | WEFT__LOCK_SLEEPERS, memory_order_relaxed,
@@ -76,7 +77,7 @@ WEFT__REREAD void weft__lock_wake(struct weft__lock *lock)
 {
 	int saved = errno;
 
-	/* The lock may be gone by now if the next holder destroyed it; the kernel then finds no
+	/* The lock may be gone by now, if the next holder destroyed it. The kernel then finds no
 	 * sleeper. */
 	syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 	errno = saved;

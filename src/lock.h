@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small lock for cold paths: Drepper's three-state futex mutex ("Futexes Are Tricky", mutex 2)
- * with a short spin. In addition its word says where the holder is (holder.h), so that a signal
- * handler that waits for the code which it interrupted can say so.
+ * A small lock for cold paths: Drepper's three-state futex mutex ("Futexes Are Tricky", mutex 2),
+ * with a short spin. Its word also says where the holder is (holder.h). So a signal handler that
+ * waits for the code that it interrupted can report that.
  *
- * Rejected: pthread_mutex. ThreadSanitizer intercepts it, also when called from code that is not
- * instrumented, and the edges would order coroutines that have nothing to do with each other,
- * hiding their races.
+ * The lock blocks the thread, not the coroutine. It must never be held across a switch. The unlock
+ * would work on another thread, but the next coroutine on this thread may want the lock. The lock
+ * is not recursive and not fair. A preempted holder delays the others.
  *
- * It blocks the thread, not the coroutine, and must never be held across a switch: the unlock would
- * be fine on another thread, but whoever runs next on this one may want the lock. Not recursive,
- * not fair. A holder that is preempted delays the others.
+ * Rejected: pthread_mutex. ThreadSanitizer intercepts it, even when code that is not instrumented
+ * calls it. The resulting edges would order coroutines that have nothing to do with each other, and
+ * hide their races.
  */
 #ifndef WEFT_SRC_LOCK_H
 #define WEFT_SRC_LOCK_H
@@ -21,9 +21,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 0: free. Else the holder's mark, and: */
+/* 0 means free. Otherwise the word holds the holder's mark and these bits. */
 #define WEFT__LOCK_HELD     1u
-#define WEFT__LOCK_SLEEPERS 2u /* somebody may sleep */
+#define WEFT__LOCK_SLEEPERS 2u /* a thread may sleep */
 
 struct weft__lock {
 	_Atomic uint32_t word;
@@ -37,7 +37,7 @@ struct weft__lock {
 void weft__lock_slow(struct weft__lock *lock);
 void weft__lock_wake(struct weft__lock *lock);
 
-/* Whether the lock was free and is now held. */
+/* Takes the lock if it is free. Returns whether it did. */
 static inline bool weft__trylock(struct weft__lock *lock)
 {
 	uint32_t expected = 0;

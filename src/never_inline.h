@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For a function that asks for what is a thread's, while the compiler takes it for a constant of
- * the function (errno's address, pthread_self(), a thread-local's address), and is called where
- * coroutines are switched: it asks anew at each call, and none of its callers keeps what it got.
+ * WEFT__NEVER_INLINE marks a function that looks up a per-thread value anew at each call. Examples
+ * are errno's address, pthread_self() and a thread-local's address. The compiler takes such a value
+ * for a constant of the calling function. But coroutines switch threads inside their callers, so no
+ * caller may keep the value across calls.
  */
 #ifndef WEFT_SRC_NEVER_INLINE_H
 #define WEFT_SRC_NEVER_INLINE_H

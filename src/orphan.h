@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Orphans: processes that were forked from one in which a runtime was alive. The child has the
- * forking thread and none of the others, so its copy of that runtime is dead, and whatever lock
- * another thread held just then stays held for ever. An orphan may call _exit(), exit() or exec*();
- * a Weft call in it returns, or comes here to abort rather than wait for a thread that is not
- * there.
+ * Orphans: processes that were forked from a process in which a runtime was alive.
  *
- * sched/core/process.c says who is one. The flag is here for the sake of the waits at the bottom.
+ * An orphan has the forking thread and no other. So its copy of the runtime is dead, and any lock
+ * that another thread held at the fork stays held for ever. An orphan may call _exit(), exit() or
+ * exec*(). A Weft call in an orphan either returns, or ends here: it aborts rather than wait for a
+ * thread that does not exist.
+ *
+ * sched/core/process.c decides which process is an orphan. The flag is here for the wait functions
+ * of the lower layers.
  */
 #ifndef WEFT_SRC_ORPHAN_H
 #define WEFT_SRC_ORPHAN_H
@@ -14,7 +16,8 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-/* relaxed everywhere: written only while the process has one thread, in the child of a fork. */
+/* Relaxed everywhere. It is written only in the child of a fork, while that process has one
+ * thread. */
 extern _Atomic bool weft__orphaned __attribute__((visibility("hidden")));
 
 static inline bool weft__is_orphan(void)
@@ -25,7 +28,7 @@ static inline bool weft__is_orphan(void)
 /* Prints the line about orphans and aborts. */
 _Noreturn void weft__orphan_refuse(void) __attribute__((cold));
 
-/* Before and in a wait for another thread, if that may be without end. */
+/* Called before and during a wait for another thread that may never end. */
 static inline void weft__orphan_check(void)
 {
 	if (__builtin_expect(weft__is_orphan(), 0))

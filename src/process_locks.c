@@ -48,7 +48,7 @@ int weft__process_locks_watch(void)
 {
 	static _Atomic bool watching;
 
-	/* relaxed: no more than one caller may see false, which the exchange alone ensures. */
+	/* relaxed: only one caller may see false, and the exchange alone ensures that */
 	if (atomic_exchange_explicit(&watching, true, memory_order_relaxed))
 		return 0;
 	san_ignore_begin();

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Structs that travel with their size. A program passes the size that a struct had when the program
- * was compiled, and later versions add members at the end. So a library meets smaller structs of
- * older programs, whose missing members count as 0, and larger ones of newer programs. What it does
- * not know of these must be 0: then it asks for nothing.
+ * Structs that travel with their size. A program passes the size that the struct had when the
+ * program was compiled. Later versions add members at the end. There are two cases:
+ *
+ *  1. An older program passes a smaller struct. Its missing members count as 0.
+ *  2. A newer program passes a larger struct. The bytes that the library does not know must be 0,
+ *     which asks for nothing.
  */
 #ifndef WEFT_SRC_SIZED_H
 #define WEFT_SRC_SIZED_H
@@ -11,7 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Copies a struct of given_size bytes to one of known_size. 0; -E2BIG: it has more, and not 0. */
+/* Copies a struct of given_size bytes to one of known_size bytes. Returns 0, or -E2BIG if the given
+ * struct is larger and the rest of it is not 0. */
 static inline int take_sized(void *known, size_t known_size, const void *given, size_t given_size)
 {
 	size_t common = given_size < known_size ? given_size : known_size;

@@ -7,8 +7,8 @@
 
 _Atomic unsigned weft__spare_epoch;
 
-/* Its value is the thread's record once the thread keeps something, for the destructor. Made when
- * the library is loaded, and never changed while there can be spares. */
+/* A key whose value is the thread's record, once the thread keeps a spare. Its destructor frees the
+ * spares. The key is made when the library is loaded, and never changes while spares can exist. */
 static pthread_key_t at_end;
 static bool at_end_works;
 
@@ -24,12 +24,12 @@ static void free_all(struct weft__thread *th)
 {
 	while (th->spares)
 		free_one(th);
-	th->spare_kind = 0; /* no kind's: the next put begins anew */
+	th->spare_kind = 0; /* no kind: the next put begins anew */
 	th->spare_room = 0;
 }
 
-/* The thread ends. It may still use coroutines, in the destructors of other keys: this one is then
- * run again. */
+/* Runs when the thread ends. The destructors of other keys may still use coroutines. This
+ * destructor then runs again. */
 static void thread_ends(void *record)
 {
 	struct weft__thread *th = record;
@@ -43,7 +43,7 @@ __attribute__((constructor)) static void spares_begin(void)
 	at_end_works = pthread_key_create(&at_end, thread_ends) == 0;
 }
 
-/* The library may be unloaded while threads live on. What they keep is lost then. */
+/* The library may be unloaded while threads live on. Their spares are lost then. */
 __attribute__((destructor)) static void spares_end(void)
 {
 	if (at_end_works)
@@ -51,7 +51,7 @@ __attribute__((destructor)) static void spares_end(void)
 	at_end_works = false;
 }
 
-/* Whether the thread's end will free what it keeps. */
+/* Returns whether the end of the thread will free its spares. */
 static bool will_end(struct weft__thread *th)
 {
 	if (!th->spares_end && at_end_works) {

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pools of stacks: one for each (size, guard), found through a table that only grows.
+ * Pools of stacks. There is one pool for each (size, guard). It is found through a table that only
+ * grows.
  *
- * A free slot is dirty (its memory is kept, it is likely to be in some cache) or clean (it was
- * never used, or its memory has been given back). Allocation takes the dirty slot freed last, else
- * a clean one, else grows the pool. What is given back when: see stack_trim.c.
+ * A free slot is in one of two states:
  *
- * An arena is mapped only when no slot is free and unmapped only when more than `keep` are, so
- * between the two there are at least `keep` calls to pay for it.
+ *   dirty   its memory is kept, and is likely to be in some cache
+ *   clean   it was never used, or its memory has been given back
  *
- * System calls are made without the lock. Who makes slots ready takes their arena off the list of
- * those with unready ones, so that nobody else does, and counts as one of its used slots.
+ * Allocation takes the dirty slot that was freed last. If there is none it takes a clean slot. If
+ * there is none of these either, it grows the pool. stack_trim.c says what is given back, and when.
  *
- * errno is kept: the caller may be the scheduler, at work in the name of a coroutine to which errno
- * belongs.
+ * An arena is mapped only when no slot is free. It is unmapped only when more than `keep` slots are
+ * free. So at least `keep` calls lie between the two, and share their cost.
  *
- * Rejected: one free list in the stacks themselves (touching a cold stack to free its neighbour,
- * and nothing could ever be unmapped).
+ * System calls are made without the lock. A thread that makes slots ready takes their arena off the
+ * list of arenas with unready slots, so no other thread fills it at the same time. The arena counts
+ * one more used slot meanwhile.
+ *
+ * errno is kept. The caller may be the scheduler, working on behalf of a coroutine that owns errno.
+ *
+ * Rejected: one free list inside the stacks themselves. Freeing a stack would touch a cold
+ * neighbour, and nothing could ever be unmapped.
  */
 #include "stack.h"
 
@@ -34,19 +39,19 @@
 #define KEEP_SLOTS  1024
 #define KEEP_BYTES  ((size_t)256 << 20) /* of addresses */
 #define HOT_SLOTS   64
-#define HOT_BYTES   ((size_t)1 << 20) /* if the stacks are all used up */
-#define LAZY_PART   16                /* beyond `hot`, dirty slots for each so many used ones */
-#define LAZY_SLOTS  1024              /* at most */
+#define HOT_BYTES   ((size_t)1 << 20) /* if the stacks are used up entirely */
+#define LAZY_PART   16                /* dirty slots beyond `hot`: one per so many used slots */
+#define LAZY_SLOTS  1024              /* the most of these */
 #define SLOTS_MIN   64                /* of a pool's first arenas */
 #define FIRST_POOLS 8
 #define HEADER_MAX  1024
-/* How often one who is refused looks whether others got something; bounded, since in the child of a
- * fork() they are gone. */
+/* How often a refused thread checks whether other threads have got something. There is a bound
+ * because in the child of a fork() those threads do not exist. */
 #define GROWER_LOOKS 10000
 
-/* Pools are added under WEFT__LOCK_STACK_POOLS and never removed, so they are found without it. The
- * first ones are part of the library: few programs use more sizes, and a plugin that is unloaded
- * with its own copy of the library leaves none behind. */
+/* Pools are added under WEFT__LOCK_STACK_POOLS and never removed, so a reader needs no lock to find
+ * them. The first pools are part of the library. Few programs use more sizes, and a plugin that is
+ * unloaded with its own copy of the library leaks no pool. */
 _Atomic(struct pool *) weft__stack_pools[WEFT__STACK_BUCKETS];
 static struct pool first_pools[FIRST_POOLS]; /* under WEFT__LOCK_STACK_POOLS until added */
 static unsigned first_pools_used;            /* under WEFT__LOCK_STACK_POOLS */
@@ -63,7 +68,7 @@ static size_t at_most(size_t n, size_t bound)
 	return n < bound ? n : bound;
 }
 
-/* Memory for another pool, all 0; NULL: there is none. Under WEFT__LOCK_STACK_POOLS. */
+/* Memory for another pool, all 0, or NULL if there is none. Under WEFT__LOCK_STACK_POOLS. */
 static struct pool *pool_new_locked(void)
 {
 	struct pool *pool;
@@ -76,21 +81,21 @@ static struct pool *pool_new_locked(void)
 	return pool;
 }
 
-/* The pool, made if it is not there. NULL: no memory. */
+/* Returns the pool, and makes it if it does not exist. Returns NULL if there is no memory. */
 static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 {
 	_Atomic(struct pool *) *bucket =
 		&weft__stack_pools[(slot_bytes >> 12) % WEFT__STACK_BUCKETS];
 	struct pool *pool;
 
-	/* acquire: sees the pool's fields and next; pairs with the release below. */
+	/* acquire: sees the pool's fields and next. Pairs with the release below. */
 	pool = bucket_find(atomic_load_explicit(bucket, memory_order_acquire), slot_bytes,
 			   guard_bytes);
 	if (pool)
 		return pool;
 
 	weft__lock_process(WEFT__LOCK_STACK_POOLS);
-	/* relaxed: the bucket changes under this lock only */
+	/* relaxed: the bucket changes only under this lock */
 	pool = bucket_find(atomic_load_explicit(bucket, memory_order_relaxed), slot_bytes,
 			   guard_bytes);
 	if (!pool) {
@@ -101,7 +106,7 @@ static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 			pool->keep = at_most(KEEP_BYTES / (slot_bytes - guard_bytes), KEEP_SLOTS);
 			pool->hot = at_most(HOT_BYTES / (slot_bytes - guard_bytes), HOT_SLOTS);
 			pool->next = atomic_load_explicit(bucket, memory_order_relaxed);
-			/* release: publishes the pool's fields; pairs with the acquire above. */
+			/* release: publishes the pool's fields. Pairs with the acquire above. */
 			atomic_store_explicit(bucket, pool, memory_order_release);
 		}
 	}
@@ -120,9 +125,10 @@ static void pool_attach_locked(struct pool *pool, struct arena *arena)
 }
 
 /*
- * Makes clean slots where none is free: as many again as the pool already has in use, at least one,
- * at most a batch; likewise the slots of a new arena. Gives up the lock meanwhile: the calls take
- * microseconds a slot, and others may make some of their own.
+ * Makes clean slots when no slot is free. It makes as many as the pool has in use: at least one, at
+ * most a batch. A new arena has as many slots as are in use, SLOTS_MIN to ARENA_SLOTS_MAX. The lock
+ * is released meanwhile, because the calls take microseconds a slot. Other threads may make slots of
+ * their own.
  */
 static bool pool_grow_locked(struct pool *pool)
 {
@@ -175,8 +181,9 @@ static inline bool pool_has_free_locked(const struct pool *pool)
 	return pool->dirty.count > 0 || pool->clean.count > 0;
 }
 
-/* For one whom the system has refused: it may have given the last there was to others, who are
- * about to share it. Whether somebody has made or freed slots. @before: what .grown was. */
+/* For a thread that the system has refused. The system may have given its last memory to other
+ * threads, and they are about to share it. Returns whether some thread has made or freed slots.
+ * @before: the earlier value of .grown. */
 static bool others_grow_locked(struct pool *pool, size_t before)
 {
 	for (unsigned looks = 0; pool->growing > 0 && looks < GROWER_LOOKS; looks++) {
@@ -189,14 +196,14 @@ static bool others_grow_locked(struct pool *pool, size_t before)
 	return pool->grown != before || pool_has_free_locked(pool);
 }
 
-/* A free slot, which is now used; NULL where the system refuses. */
+/* Takes a free slot and counts it as used. Returns NULL if the system refuses. */
 static struct slot *pool_take(struct pool *pool)
 {
 	struct slot *slot = NULL;
 	bool available = true;
 
 	weft__lock(&pool->lock);
-	/* Others may take what was made, or free some meanwhile. */
+	/* Meanwhile other threads may take the slots that were made, or free some. */
 	while (available && !pool_has_free_locked(pool)) {
 		size_t before = pool->grown;
 		int saved = weft__errno();
@@ -223,7 +230,7 @@ size_t weft__stack_within(size_t reserved, bool guard)
 {
 	size_t page = page_size();
 
-	/* As weft__stack_alloc() adds them. */
+	/* The same sum as in weft__stack_alloc(). */
 	return reserved - guard_size(guard, page) - page;
 }
 
@@ -240,12 +247,12 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 
 	if (header > HEADER_MAX || size > SIZE_MAX / 2)
 		return -ENOMEM;
-	/* The page that is added holds the header and the colour. */
+	/* The extra page holds the header and the colour. */
 	slot_bytes = guard_bytes + (size + page - 1) / page * page + page;
 	pool = pool_get(slot_bytes, guard_bytes);
 	slot = pool ? pool_take(pool) : NULL;
 	if (!slot) {
-		/* What the pools of other sizes keep must not be the reason. */
+		/* The slots that other pools keep must not be the reason for the refusal. */
 		weft__stack_trim();
 		pool = pool_get(slot_bytes, guard_bytes);
 		slot = pool ? pool_take(pool) : NULL;
@@ -268,7 +275,7 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 	return 0;
 }
 
-/* Whether there are dirty slots enough to discard some. */
+/* Puts the stack's slot back. Returns whether there are enough dirty slots to discard some. */
 static bool stack_put(const struct stack *stack)
 {
 	struct arena *arena = stack->arena;
@@ -292,7 +299,7 @@ static bool stack_put(const struct stack *stack)
 
 void weft__stack_free(const struct stack *stack)
 {
-	struct pool *pool = stack->arena->pool; /* pools stay */
+	struct pool *pool = stack->arena->pool; /* pools are never removed */
 
 	if (stack_put(stack))
 		weft__pool_discard_batch(pool, pool->hot);
@@ -325,7 +332,8 @@ void weft__stack_counts(struct stack_counts *ret)
 void weft__stack_pools_lock_each(void)
 {
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
-		/* relaxed, here and below: buckets change under the lock that the caller holds */
+		/* relaxed, here and below: buckets change only under the lock that the caller
+		 * holds */
 		struct pool *pool =
 			atomic_load_explicit(&weft__stack_pools[i], memory_order_relaxed);
 
@@ -342,7 +350,7 @@ void weft__stack_pools_unlock_each(bool in_child)
 
 		for (; pool; pool = pool->next) {
 			if (in_child)
-				pool->growing = 0; /* those threads are not here */
+				pool->growing = 0; /* those threads do not exist in the child */
 			weft__unlock(&pool->lock);
 		}
 	}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See stack_env.h. Strict: a value that is not understood is an error, never a silent default. */
+/* See stack_env.h. A value that this file does not understand is an error, never a silent
+ * default. */
 #include "stack_env.h"
 
 #include "fatal.h"
@@ -74,8 +75,8 @@ int weft__stack_env(size_t *ret_size, bool *ret_guard)
 
 int weft__stack_env_once(size_t *ret_size, bool *ret_guard)
 {
-	/* The size, shifted by one, and the guard; 0: not read. relaxed: the word is all there is,
-	 * and two threads that read the environment at once find the same. */
+	/* The size, shifted by one, and the guard. 0 means not read yet. relaxed: the word is the
+	 * only data, and two threads that read the environment at the same time find the same. */
 	static _Atomic size_t known;
 	size_t word = atomic_load_explicit(&known, memory_order_relaxed);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pool of stacks, and its lists of free slots: what allocating (stack.c) and giving back
- * (stack_trim.c) share.
+ * A pool of stacks, and its lists of free slots. stack.c allocates from it, and stack_trim.c gives
+ * back.
  */
 #ifndef WEFT_SRC_STACK_POOL_H
 #define WEFT_SRC_STACK_POOL_H
@@ -23,34 +23,34 @@ struct pool {
 	/* Immutable. */
 	size_t slot_bytes;
 	size_t guard_bytes;
-	size_t keep;       /* free slots; at least `hot` */
-	size_t hot;        /* dirty ones */
+	size_t keep;       /* free slots to keep; at least `hot` */
+	size_t hot;        /* the number of dirty slots that keep their memory */
 	struct pool *next; /* in its bucket */
 	/* Under the lock. */
 	struct weft__lock lock;
-	struct list dirty; /* head: freed last */
+	struct list dirty; /* head: the slot freed last */
 	struct list clean;
 	struct arena *arenas;
-	struct arena *filling; /* those that have slots which are not ready yet; by fill_next */
+	struct arena *filling; /* arenas with unready slots; linked by fill_next */
 	size_t arena_count;
-	size_t idle; /* arenas of which no slot is used */
+	size_t idle; /* arenas without a used slot */
 	size_t used;
-	size_t growing; /* how many are in pool_grow_locked(), without the lock */
-	size_t grown;   /* how often that has made slots */
+	size_t growing; /* threads inside pool_grow_locked(), without the lock */
+	size_t grown;   /* how often pool_grow_locked() has made slots */
 };
 
-/* By size; each one's pools are linked by next. See stack.c. */
+/* The pools, by size. The pools of one bucket are linked by next. See stack.c. */
 extern _Atomic(struct pool *) weft__stack_pools[WEFT__STACK_BUCKETS]
 	__attribute__((visibility("hidden")));
 
-/* Takes the arena, none of whose slots is used, out of the pool. The caller unmaps it. */
+/* Takes the arena out of the pool. None of its slots may be in use. The caller unmaps it. */
 void weft__pool_detach_locked(struct pool *pool, struct arena *arena);
 
-/* Unmaps arenas that are detached and linked by next. */
+/* Unmaps detached arenas, which are linked by next. */
 void weft__arenas_unmap(struct arena *doomed);
 
-/* Takes a batch of the dirty slots that were freed longest ago, so that `left` remain, and gives
- * their memory back. Whether there were any. */
+/* Gives back the memory of one batch of dirty slots, those freed longest ago first. At least `left`
+ * dirty slots remain. Returns whether there were any. */
 bool weft__pool_discard_batch(struct pool *pool, size_t left);
 
 static inline void list_push(struct list *list, struct slot *slot)
@@ -80,13 +80,13 @@ static inline void list_remove(struct list *list, struct slot *slot)
 	list->count--;
 }
 
-/* Where a free slot in this state is. */
+/* The list that holds free slots in this state. */
 static inline struct list *list_of(struct pool *pool, enum slot_state state)
 {
 	return state == SLOT_DIRTY ? &pool->dirty : &pool->clean;
 }
 
-/* Counts one more, or one less, of the arena's slots as used. */
+/* Count one more, or one less, of the arena's slots as used. */
 static inline void arena_hold_locked(struct arena *arena)
 {
 	if (arena->used++ == 0)
@@ -99,7 +99,7 @@ static inline void arena_release_locked(struct arena *arena)
 		arena->pool->idle++;
 }
 
-/* Counts a slot as used that was in a free list. */
+/* Takes a slot out of a free list and counts it as used. */
 static inline void pool_take_locked(struct pool *pool, struct slot *slot, enum slot_state state)
 {
 	list_remove(list_of(pool, slot->state), slot);
@@ -108,8 +108,8 @@ static inline void pool_take_locked(struct pool *pool, struct slot *slot, enum s
 	pool->used++;
 }
 
-/* Puts a slot that counts as used into a free list. Returns its arena if that is detached and must
- * be unmapped. */
+/* Puts a slot that counts as used into a free list. If that detaches the slot's arena, returns the
+ * arena, and the caller must unmap it. Otherwise returns NULL. */
 static inline struct arena *pool_put_locked(struct pool *pool, struct slot *slot,
 					    enum slot_state state)
 {
@@ -129,7 +129,7 @@ static inline struct arena *pool_put_locked(struct pool *pool, struct slot *slot
 
 static inline size_t page_size(void)
 {
-	/* relaxed: whoever asks gets the same answer. */
+	/* relaxed: every thread gets the same answer */
 	static _Atomic size_t known;
 	size_t size = atomic_load_explicit(&known, memory_order_relaxed);
 

@@ -3,29 +3,32 @@
  * What pools of stacks give back, and when.
  *
  * There are two bounds:
- *   - `keep`, on free slots, which cost addresses, page tables and guards: an arena whose last used
- *     slot is freed is unmapped, provided that `keep` free slots remain without it;
- *   - `hot`, on dirty slots, which may cost as much as their stacks are large. The others lose
- *     their memory, those freed longest ago first, a batch at a time.
- * When dirty slots lose their memory depends on who freed them:
- *   - weft__stack_free(), whose caller will perhaps never be heard of again, does it itself: as
- *     soon as there are more than `hot` by a sixteenth of those in use. So a burst's memory is gone
- *     when its last stack is freed, and a load that varies a little gives nothing back.
- *   - weft__stack_free_lazily() leaves it for later: a runtime calls weft__stack_discard_some() when
- *     its time has come (depot.h). To unmap an arena costs no more where its slots still have their
- *     memory than to discard it alone.
- *   - The end of the last runtime leaves no dirty slot.
- * Where the system refuses more, every arena that has no used slot, of whichever pool, is unmapped
- * before giving up.
+ *
+ *   keep   on free slots, which cost addresses, page tables and guards. When the last used slot of
+ *          an arena is freed, the arena is unmapped if `keep` free slots remain without it.
+ *   hot    on dirty slots, which may cost as much as their stacks are large. The other dirty slots
+ *          lose their memory, a batch at a time, those freed longest ago first.
+ *
+ * When dirty slots lose their memory depends on the function that freed them:
+ *
+ *  1. weft__stack_free() gives memory back itself, because its caller may never call again. It does
+ *     so once the dirty slots exceed `hot` by a sixteenth of the used slots. So a burst's memory is
+ *     gone when its last stack is freed, and a load that varies a little gives nothing back.
+ *  2. weft__stack_free_lazily() leaves it for later. A runtime calls weft__stack_discard_some()
+ *     when the time has come (depot.h). An arena whose slots still have their memory costs no more
+ *     to unmap than its memory costs to discard.
+ *  3. The end of the last runtime leaves no dirty slot.
+ *
+ * If the system refuses more memory, every arena without a used slot is unmapped, in all pools.
+ * Only then does an allocation fail.
  *
  * A slot is discarded at most once for each time it was freed. System calls are made without the
- * lock: the slots to be discarded are in no list meanwhile and count as used, which keeps their
- * arena.
+ * lock. The slots to discard are in no list meanwhile and count as used, which keeps their arena.
  *
  * errno is kept, as in stack.c.
  *
- * Rejected: giving back by age (needs a clock and somebody to look at it: the scheduler has both,
- * and a depot above these pools, see depot.h).
+ * Rejected: giving back by age. It needs a clock and a thread that looks at it. The scheduler has
+ * both, and a depot above these pools: see depot.h.
  */
 #include "alloc.h"
 #include "depot.h"
@@ -35,7 +38,7 @@
 #include "stack.h"
 #include "stack_pool.h"
 
-/* What most tasks use, header included; instrumented frames are larger. */
+/* The pages that most tasks use, header included. Instrumented frames are larger. */
 #define COOL_PAGES (WEFT__ASAN || WEFT__TSAN ? 16 : 3)
 
 void weft__pool_detach_locked(struct pool *pool, struct arena *arena)
@@ -106,8 +109,8 @@ bool weft__pool_discard_batch(struct pool *pool, size_t left)
 	return true;
 }
 
-/* Gives back the memory of a batch of some pool's dirty slots, of which `hot`, or none, remain.
- * Whether there were any. */
+/* Gives back the memory of a batch of dirty slots of some pool. The pool keeps `hot` of them, or
+ * none with `all`. Returns whether there were any. */
 static bool discard_batch(bool all)
 {
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
@@ -138,8 +141,8 @@ void weft__stack_trim(void)
 {
 	struct arena *doomed = NULL;
 
-	/* One at a time: who comes meanwhile would find nothing left to free that is not freed
-	 * yet. */
+	/* One thread at a time. A second thread would find nothing left to free, although the first
+	 * one has not freed it yet. */
 	weft__lock_process(WEFT__LOCK_TRIM);
 	weft__spares_drop();
 	weft__depots_empty();
@@ -170,9 +173,10 @@ void weft__stack_trim(void)
 }
 
 /*
- * The library is unloaded, or the process ends. The shared library stays loaded (-z nodelete). A
- * plugin that was linked with the static one takes its copy along, and what that keeps would be
- * lost. Stacks that are in use stay mapped: at the end of a process other threads may run on them.
+ * Runs when the library is unloaded or the process ends. The shared library stays loaded (-z
+ * nodelete). A plugin that was linked with the static library takes its own copy along, and the
+ * memory that this copy keeps would leak. Stacks in use stay mapped, because other threads may
+ * still run on them at the end of a process.
  */
 __attribute__((destructor)) static void give_all_back(void)
 {

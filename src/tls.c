@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread-local storage of the coroutine layer, and the one place where its address is read.
+ * The thread-local storage of the coroutine layer, and the one place that reads its address.
  *
- * The hazard. A coroutine calls the switch on thread A and returns from it on thread B. To the
- * compiler that is one function, and a function runs on one thread: it may compute the address of a
- * thread-local variable once, before the call, keep it in a register or in the frame, and use it
- * after the call. The coroutine then writes A's `current` from B, while A is running something
- * else. Nothing warns of it, and the program works until the day a compiler hoists, an inliner
- * inlines, or the link is done with LTO. The same holds for a getter whose result the optimizer
- * takes to be the same each time (attribute const or pure, declared or deduced).
+ * The hazard. A coroutine calls the switch on thread A and returns from it on thread B. The
+ * compiler sees one function, and assumes that a function runs on one thread. So it may compute the
+ * address of a thread-local variable once, before the call. It keeps the address in a register or
+ * in the frame, and uses it after the call. The coroutine then writes A's `current` from B, while A
+ * is running something else.
  *
- * Rejected. `volatile` on the variable: it orders the access, not the computation of the address. A
- * noinline switch alone: the caller's own TLS address is hoisted over the call all the same. Asking
- * pthread_self() or pthread_getspecific(): declared const, or three times slower.
+ * Nothing warns of this. The program works until the day a compiler hoists, an inliner inlines, or
+ * the link uses LTO. The same is true of a getter whose result the optimizer takes to be constant
+ * (attribute const or pure, declared or deduced).
  *
- * Chosen. The address exists in weft__thread() only. That function is never inlined or analysed
- * (WEFT__REREAD), and an empty volatile asm makes it one with side effects, so that two calls are
- * never folded into one. Its callers live by one rule: the pointer is used before a switch or after
- * it, never on both sides. The switch itself keeps it by ending in a tail jump: when its caller
- * continues there is no frame that could remember the pointer.
+ * Rejected. `volatile` on the variable orders the access, not the computation of the address. A
+ * noinline switch alone is not enough, because the caller's own TLS address is still hoisted over
+ * the call. pthread_self() is declared const, and pthread_getspecific() is three times slower.
  *
- * The initial-exec model makes this a load and an addition in the shared library. The model is not
- * part of the defence: builds with the other models must work as well, and the test that removes
- * the defence uses global-dynamic, where the hoisted address is a call's result and the damage is
- * seen most easily.
+ * Chosen. The address exists only in weft__thread(). That function is never inlined or analysed
+ * (WEFT__REREAD). An empty volatile asm gives it side effects, so two calls are never folded into
+ * one. Its callers follow one rule: use the pointer before a switch or after it, never on both
+ * sides. The switch itself follows the rule by ending in a tail jump. When its caller continues, no
+ * frame exists that could remember the pointer.
+ *
+ * The initial-exec model makes the access a load and an addition in the shared library. The model
+ * is not part of the defence: builds with the other models must work as well. The test that removes
+ * the defence uses global-dynamic. There the hoisted address is a call's result, and the damage is
+ * easiest to see.
  */
 #include "tls.h"
 
@@ -39,8 +41,8 @@ struct tls {
 
 static __thread WEFT__TLS_MODEL struct tls tls;
 
-/* Present only where a C++ runtime is: <unwind> programs' exception state, per thread in its
- * eyes. */
+/* Present only if there is a C++ runtime. It is the exception state of programs, which that runtime
+ * keeps per thread. */
 extern void *__cxa_get_globals(void) __attribute__((weak));
 
 WEFT__REREAD struct weft__thread *weft__thread(void)
@@ -49,7 +51,7 @@ WEFT__REREAD struct weft__thread *weft__thread(void)
 	return &tls.thread;
 }
 
-/* Not inlined either: errno's address is one of these, and whoever calls this may switch. */
+/* Also not inlined: errno's address is thread-local too, and a caller of this may switch. */
 WEFT__REREAD void weft__thread_init(struct weft__thread *th)
 {
 	struct tls *own = (struct tls *)((char *)th - offsetof(struct tls, thread));

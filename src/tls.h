@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a thread knows about itself: the coroutine it runs and its own native stack. This is the
- * only thread-local storage of the coroutine layer; tls.c says why it is reached through one
- * function that nothing may see through.
+ * What a thread knows about itself: the coroutine that it runs, and its own native stack. The
+ * coroutine layer has no other thread-local storage. One opaque function gives access to it, and
+ * tls.c says why.
  */
 #ifndef WEFT_SRC_TLS_H
 #define WEFT_SRC_TLS_H
@@ -14,24 +14,25 @@
 
 struct coro;
 
-/* The layout of the Itanium C++ ABI's __cxa_eh_globals: the exceptions that are being handled, and
- * how many are on their way. The C++ runtime has one for each thread. */
+/* The layout of __cxa_eh_globals in the Itanium C++ ABI: the exceptions that are being handled, and
+ * the number in flight. The C++ runtime has one for each thread. */
 struct eh_globals {
 	void *caught;
 	unsigned uncaught;
 };
 
 /*
- * The defence: WEFT__REREAD marks a function that must read thread-local storage anew at each call,
- * however the program is linked, and WEFT__READ_ANEW() stands in its body.
+ * The defence. WEFT__REREAD marks a function that must read thread-local storage anew at each call,
+ * however the program is linked. WEFT__READ_ANEW() stands in its body.
  *
- * noinline: the body's TLS address must not become part of a caller that continues on another
- * thread. noipa (gcc): nor may the optimizer conclude that two calls return the same, which LTO
- * otherwise does for a pure function. The statement gives the body an effect: two calls are never
- * folded into one.
+ *   noinline      The body's TLS address must not become part of a caller that continues on another
+ *                 thread.
+ *   noipa (gcc)   The optimizer must not conclude that two calls return the same. LTO otherwise
+ *                 does so for a pure function.
+ *   the asm       gives the body an effect, so two calls are never folded into one.
  *
- * WEFT_MUTANT_TLS is for stress/mutants only: the library without its defence, which must be seen
- * to break.
+ * WEFT_MUTANT_TLS is only for stress/mutants. It builds the library without its defence, and the
+ * test must see that library break.
  */
 #if defined(WEFT_MUTANT_TLS)
 #define WEFT__REREAD
@@ -40,34 +41,35 @@ struct eh_globals {
 #else
 #define WEFT__REREAD      WEFT__NEVER_INLINE
 #define WEFT__READ_ANEW() __asm__ volatile("")
-/* The library is not loaded late as a plugin that could not get static TLS: it needs a few hundred
- * bytes. */
+/* The library needs a few hundred bytes of static TLS. It is not loaded late, as a plugin that
+ * could not get them. */
 #define WEFT__TLS_MODEL   __attribute__((tls_model("initial-exec")))
 #endif
 
 /* Only its own thread touches it. */
 struct weft__thread {
-	struct coro *current; /* what runs here; NULL until weft__coro_thread_init() */
+	struct coro *current; /* the running coroutine; NULL until weft__coro_thread_init() */
 	struct coro *leader;  /* the thread's native stack; NULL likewise */
-	/* glibc declares __errno_location() const: asked once per thread, never in a coroutine */
+	/* glibc declares __errno_location() const, so we call it once per thread and never in a
+	 * coroutine. */
 	int *errno_location;
-	/* the C++ runtime's exception state of this thread; NULL without that runtime */
+	/* The C++ runtime's exception state of this thread, or NULL without that runtime. */
 	struct eh_globals *eh_globals;
-	bool plain; /* neither that, nor is mxcsr compared (fpwords.h) */
-	/* coroutines that it keeps (spare.h) */
+	bool plain; /* no eh_globals, and mxcsr is not compared (fpwords.h) */
+	/* The coroutines that the thread keeps (spare.h). */
 	struct coro *spares; /* linked by .next */
 	uintptr_t spare_kind;
 	unsigned spare_room; /* how many more of that kind it would keep */
 	unsigned spare_epoch;
-	bool spares_end; /* its end will free them */
+	bool spares_end; /* the end of the thread will free the spares */
 };
 
-/* The calling thread's. The pointer must not live across a switch: afterwards it is another
- * thread's. */
+/* Returns the calling thread's record. The pointer must not live across a switch, because
+ * afterwards it belongs to another thread. */
 struct weft__thread *weft__thread(void);
 
-/* Sets every field of `th`, which is weft__thread()'s and has not been set up: the leader becomes
- * current. */
+/* Sets every field of `th`, which is weft__thread()'s result and not set up yet. The leader becomes
+ * the current coroutine. */
 void weft__thread_init(struct weft__thread *th);
 
 #endif

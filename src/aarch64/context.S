@@ -2,14 +2,17 @@
 /*
  * The AAPCS64 backend of context.h.
  *
- * The return is a `ret`: with branch target identification an indirect jump would have to land on a
- * `bti` instruction, and the places that it goes to follow a call. The saved return address is
- * signed (paciasp, also a landing pad) and authenticated with the value that the stack pointer has
- * outside of the frame, so a context cannot be continued on another stack than it was suspended on.
- * fpcr is coro.c's.
+ * A switch returns with `ret`. With branch target identification an indirect jump must land on a
+ * `bti` instruction, but the targets here follow a call.
  *
- * The CFI holds at every instruction: the frame has the same shape before and after the stack
- * pointer changes.
+ * The saved return address is signed (paciasp, which is also a landing pad). The modifier is the
+ * value of the stack pointer outside of the frame. So a context cannot continue on another stack
+ * than the one it was suspended on.
+ *
+ * coro.c handles fpcr.
+ *
+ * The CFI is valid at every instruction, because the frame has the same shape before and after the
+ * stack pointer changes.
  */
 #include "frame.h"
 
@@ -113,8 +116,8 @@ weft__context_switch_alike:
 /* x0: value, x19: entry. x29 is 0. */
 weft__context_start:
 	.cfi_startproc
-	/* No return address: here every backtrace and every search for an exception handler
-	 * ends. */
+	/* There is no return address. Every backtrace and every search for an exception handler
+	 * ends here. */
 	.cfi_undefined x30
 	hint	#36 /* bti j */
 	mov	x30, xzr
@@ -123,7 +126,7 @@ weft__context_start:
 	.cfi_endproc
 	.size	weft__context_start, .-weft__context_start
 
-	/* The linker keeps BTI and PAC for the whole output only if every object says that it is
+	/* The linker keeps BTI and PAC for the whole output only if every object declares them
 	 * safe. */
 	.section .note.gnu.property, "a"
 	.balign	8

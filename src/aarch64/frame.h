@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a suspended context has on its stack: shared by context.S, which pushes it, and
- * context_asm.c, which makes one. */
+/* The stack frame of a suspended context. context.S pushes it, and context_asm.c makes the first
+ * one. */
 #ifndef WEFT_SRC_AARCH64_FRAME_H
 #define WEFT_SRC_AARCH64_FRAME_H
 
@@ -48,10 +48,10 @@ _Static_assert(offsetof(struct context_frame, d8_15[7]) == FRAME_D15, "context.S
 _Static_assert(sizeof(struct context_frame) == FRAME_SIZE, "context.S");
 
 /*
- * weft__context_switch() authenticates every return address that it loads, also this first one:
- * pacia1716 signs x17 with the modifier in x16. In the hint space, so a no-op on CPUs without
- * pointer authentication. The keys are the process's: what one thread signs another may
- * authenticate.
+ * weft__context_switch() authenticates every return address that it loads, including this first
+ * one. pacia1716 signs x17 with the modifier in x16. It is in the hint space, so it does nothing on
+ * a CPU without pointer authentication. The keys belong to the process: any thread may authenticate
+ * what another thread signed.
  */
 static inline void (*frame_link(void (*start)(void), void *sp))(void)
 {

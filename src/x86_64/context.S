@@ -2,32 +2,38 @@
 /*
  * The System V x86-64 backend of context.h.
  *
- * weft__context_switch() returns by a pop and an indirect jump: a `ret` there never goes where the
- * CPU's return stack predicts, and costs a pipeline flush each time (2.2 against 7.5 ns), while the
- * indirect jump is predicted by history. weft__context_switch_alike() ends in `ret`: where contexts
- * are all suspended by the same call, the prediction is right although the stack has changed, and
- * the jump would leave an entry too many behind, so that every later `ret` was mispredicted (a
- * yield takes 22 ns with `ret`, 28 with the jump; a generator's two sides 14 against 8). The jump's
- * addresses that it goes to follow a call and hold no endbr64, hence `notrack`. This object carries
- * no CET property, so that the linker marks the output as not shadow-stack-safe, which is the
- * truth.
+ * weft__context_switch() returns with a pop and an indirect jump. A `ret` there never goes where
+ * the CPU's return stack predicts, and costs a pipeline flush each time (7.5 instead of 2.2 ns).
+ * The CPU predicts the indirect jump by history.
  *
- * What runs between weft__context_enter() and weft__context_leave() is to the return stack like a
- * function that was called: it is entered by a jump, which leaves the address of who entered on top
- * of the return stack, and leaves by the `ret` that finds it there, without a call of its own. Two
- * switches would miss twice, as each returns to where the other one was called.
+ * weft__context_switch_alike() ends in `ret`. It serves contexts that are all suspended by the same
+ * call. There the prediction is right although the stack has changed. An indirect jump would leave
+ * one entry too many on the return stack, and the CPU would then mispredict every later `ret`. A
+ * yield takes 22 ns with `ret` and 28 ns with the jump. A generator's two sides take 14 ns with
+ * `ret` and 8 ns with the jump.
  *
- * FP control words are coro.c's: mxcsr and the x87 control word change rarely and are slow to load.
+ * The jump goes to addresses that follow a call and hold no endbr64, so it is marked `notrack`.
+ * This object carries no CET property. The linker therefore marks the output as not
+ * shadow-stack-safe, which is the truth.
  *
- * The CFI holds at every instruction: the frame has the same shape before and after the stack
- * pointer changes.
+ * To the return stack, the code between weft__context_enter() and weft__context_leave() looks like
+ * a called function. The entry is reached by a jump, which leaves the enterer's return address on
+ * top of the return stack. weft__context_leave() ends in the `ret` that finds it there, without a
+ * call of its own. Two switches would miss twice, because each returns to where the other was
+ * called.
+ *
+ * coro.c handles the floating-point control words. mxcsr and the x87 control word change rarely and
+ * are slow to load.
+ *
+ * The CFI is valid at every instruction, because the frame has the same shape before and after the
+ * stack pointer changes.
  */
 #include "frame.h"
 
 	.text
 /* rdi: from */
 	.macro	save
-	/* The return address is already where FRAME_LINK says. */
+	/* The return address is already at FRAME_LINK. */
 	leaq	-FRAME_LINK(%rsp), %rsp
 	.cfi_adjust_cfa_offset FRAME_LINK
 	movq	%r15, FRAME_R15(%rsp)
@@ -46,7 +52,7 @@
 	movq	%rsp, (%rdi)
 	.endm
 
-/* Of the frame at rsp, up to the return address, which is then on top of the stack. */
+/* Loads the frame at rsp, except for the return address, which is then on top of the stack. */
 	.macro	load
 	movq	FRAME_R15(%rsp), %r15
 	movq	FRAME_R14(%rsp), %r14
@@ -109,8 +115,8 @@ weft__context_switch_alike:
 /* rax: value, rbx: entry. The stack is aligned to 16, rbp is 0. */
 weft__context_start:
 	.cfi_startproc
-	/* No return address: here every backtrace and every search for an exception handler
-	 * ends. */
+	/* There is no return address. Every backtrace and every search for an exception handler
+	 * ends here. */
 	.cfi_undefined rip
 	endbr64
 	movq	%rax, %rdi
@@ -130,7 +136,7 @@ weft__context_enter:
 	endbr64
 	save
 	movq	%rsi, %rsp
-	/* The bottom is that of weft__context_start(). No call: see weft__context_leave(). */
+	/* The bottom is that of weft__context_start(). Not a call: see weft__context_leave(). */
 	.cfi_def_cfa_offset 0
 	.cfi_undefined rip
 	xorl	%ebp, %ebp

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a suspended context has on its stack: shared by context.S, which pushes it, and
- * context_asm.c, which makes one. */
+/* The stack frame of a suspended context. context.S pushes it, and context_asm.c makes the first
+ * one. */
 #ifndef WEFT_SRC_X86_64_FRAME_H
 #define WEFT_SRC_X86_64_FRAME_H
 
