@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The cold parts of sanitizer.h.
+ * The cold parts of sanitizer.h: ThreadSanitizer's fibers.
  *
- * ThreadSanitizer's fibers. __tsan_create_fiber() orders what its caller did before all that the
- * fiber does. In the user build that edge would order a coroutine after whoever happened to start
- * it. So fibers are created by a neutral fiber, which does nothing else and never acquires
- * anything: a thread switches to it without an edge, creates, and switches back, under a lock,
- * since one fiber can be current on one thread only. It is made for the first coroutine, whose
- * creator's past is thus the only one that all coroutines come after. Making it when the library is
- * loaded would avoid even that, but the tool counts it as a thread: a process that forks before it
- * starts threads (a daemon) would die in the child with "starting new threads after multi-threaded
- * fork is not supported".
+ * __tsan_create_fiber() orders its caller's past before everything that the fiber does. In the user
+ * build that edge would order a coroutine after the thread that happened to start it. So a neutral
+ * fiber creates the fibers. It does nothing else and never acquires anything. A thread switches to
+ * it without an edge, creates the fiber, and switches back. This happens under a lock, because one
+ * fiber can be current on one thread only.
  *
- * A fiber is never reused: what it did stays in its clock.
+ * The neutral fiber is made for the first coroutine. So all coroutines come after the past of that
+ * coroutine's creator, but after no other. Making the neutral fiber when the library is loaded
+ * would avoid even that, but the tool counts it as a thread. A daemon that forks before it starts
+ * threads would then die in the child with "starting new threads after multi-threaded fork is not
+ * supported".
+ *
+ * A fiber is never reused, because its past stays in its clock.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* pthread_getattr_np() */
@@ -31,22 +33,22 @@
 #ifdef WEFT_TSAN_USER
 #define SWITCH_FLAGS 1 /* __tsan_switch_to_fiber_no_sync */
 #else
-#define SWITCH_FLAGS 0 /* what was before the switch happens before what comes after it */
+#define SWITCH_FLAGS 0 /* orders what came before the switch with what comes after */
 #endif
 
 /*
- * An instrumented function enters on one fiber's shadow call stack and would leave on another's,
- * which underflows it.
+ * For a function that switches fibers. If it were instrumented, it would enter on one fiber's
+ * shadow call stack and leave on another's. That would underflow the other one.
  */
 #if defined(__clang__)
 /* no_sanitize("thread") keeps the calls at function entry and exit */
 #define NOT_INSTRUMENTED __attribute__((noinline, disable_sanitizer_instrumentation))
 #else
-/* gcc: drops the calls at function entry and exit too */
+/* gcc's attribute drops the calls at function entry and exit too. */
 #define NOT_INSTRUMENTED __attribute__((noinline, no_sanitize_thread))
 #endif
 
-/* Beyond what the runtime can hold (8128, gcc 12 and clang 14), it crashes without a word. Threads
+/* The runtime can hold 8128 (gcc 12 and clang 14), and crashes without a word beyond that. Threads
  * count too. */
 #define LIVE_MAX 8000
 
@@ -73,8 +75,8 @@ static atomic_flag neutral_busy = ATOMIC_FLAG_INIT;
 
 void weft__san_neutral_lock(void)
 {
-	/* acquire: pairs with weft__san_neutral_unlock(). The tool does not see it, as the library
-	 * is not instrumented. */
+	/* acquire: pairs with weft__san_neutral_unlock(). The tool does not see it, because the
+	 * library is not instrumented. */
 	while (atomic_flag_test_and_set_explicit(&neutral_busy, memory_order_acquire))
 		;
 }
@@ -98,11 +100,12 @@ NOT_INSTRUMENTED void *weft__san_fiber_new(void)
 	void *fiber;
 
 	count_live();
-	/* Released only once this thread has left the fiber. */
+	/* The lock is released only once this thread has left the fiber. */
 	weft__san_neutral_lock();
 	__tsan_switch_to_fiber(neutral_locked(), SWITCH_FLAGS);
 	fiber = __tsan_create_fiber(0);
-	/* Old runtimes crash when a fiber is destroyed that has never run: so each does. */
+	/* Old runtimes crash when a fiber that has never run is destroyed. So each fiber runs
+	 * once. */
 	__tsan_switch_to_fiber(fiber, SWITCH_FLAGS);
 	__tsan_switch_to_fiber(self, SWITCH_FLAGS);
 	weft__san_neutral_unlock();
@@ -110,11 +113,12 @@ NOT_INSTRUMENTED void *weft__san_fiber_new(void)
 }
 
 /*
- * The tool's interface for Java heaps is how one tells it that memory begins a new life: free drops
- * the locks and edges that lie there, alloc the accesses. __tsan_java_init() is not called, on
- * purpose: to describe an address in a report the tool then walks that heap downwards from the
- * address, 8 bytes at a time, in search of a block's start; with a heap that covers every stack,
- * the first race on a global variable is never printed.
+ * The tool's interface for Java heaps can tell it that memory begins a new life. Its free drops the
+ * locks and edges in the memory, and its alloc drops the accesses.
+ *
+ * __tsan_java_init() is deliberately not called. To describe an address in a report, the tool walks
+ * that heap downwards from the address, 8 bytes at a time, in search of a block's start. With a
+ * heap that covers every stack, the first race on a global variable would never be printed.
  */
 void weft__san_forget_stack(char *low, char *top)
 {
@@ -144,7 +148,7 @@ __attribute__((noinline)) void weft__san_task_end(void *previous)
 {
 	void *ended = __tsan_get_current_fiber();
 
-	/* This thread's, which is perhaps not the one that the task began on. */
+	/* This thread's errno. The task may have begun on another thread. */
 	san_errno_passes_on(weft__thread()->errno_location);
 	weft__san_fiber_enter(previous);
 	weft__san_fiber_free(ended);
@@ -159,7 +163,8 @@ NOT_INSTRUMENTED void *weft__san_fiber_new(void)
 
 	count_live();
 	fiber = __tsan_create_fiber(0);
-	/* Old runtimes crash when a fiber is destroyed that has never run: so each does. */
+	/* Old runtimes crash when a fiber that has never run is destroyed. So each fiber runs
+	 * once. */
 	__tsan_switch_to_fiber(fiber, SWITCH_FLAGS);
 	__tsan_switch_to_fiber(self, SWITCH_FLAGS);
 	return fiber;
@@ -179,7 +184,7 @@ void weft__san_fiber_free(void *fiber)
 
 #include <pthread.h>
 
-/* The leader's stack, which the tool must be told when it is switched to. */
+/* Records the bounds of the leader's stack. The tool needs them when a thread switches to it. */
 void weft__san_leader_bounds(struct coro_sanitizer *san)
 {
 	pthread_attr_t attr;
@@ -196,9 +201,9 @@ void weft__san_leader_bounds(struct coro_sanitizer *san)
 }
 
 /*
- * Frees the fake stack of a coroutine that will never run again. The tool frees one only for a
- * fiber that says that it leaves for good, so this thread plays that fiber for a moment, without
- * leaving its own stack.
+ * Frees the fake stack of a coroutine that will never run again. The tool frees a fake stack only
+ * for a fiber that leaves for good. So this thread plays that fiber for a moment, without leaving
+ * its own stack.
  */
 __attribute__((noinline, no_sanitize_address)) void
 weft__san_drop_fake_stack(struct coro_sanitizer *self, void *fake_stack)

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What ThreadSanitizer, AddressSanitizer and Valgrind must be told when a thread changes its stack.
- * All hooks are here (cold parts: sanitizer.c); in a plain build each is empty.
+ * The hooks that tell ThreadSanitizer, AddressSanitizer and Valgrind when a thread changes its
+ * stack. All hooks are here, and their cold parts are in sanitizer.c. In a plain build each hook is
+ * empty.
  *
  * ThreadSanitizer has two builds, because it can look at Weft from two sides:
  *
- *   WEFT_TSAN_USER       checks programs that use Weft. The library itself is not instrumented
- *                        (-fno-sanitize=thread), or the acquire and release of its own queues would order strangers and
- *                        hide their races. Fibers are switched without an edge; edges are made by san_acquire() and
- *                        san_release() only, where the public contract promises one. Each coroutine has a base fiber
- *                        and each task a fiber of its own (san_task_begin()) above it.
- *   WEFT_TSAN_SCHEDULER  finds Weft's own races. Everything is instrumented, each coroutine has one
- *   fiber, and a
- *                        switch orders what was before it with what comes after.
+ *   WEFT_TSAN_USER        checks programs that use Weft. The library itself is not instrumented
+ *                         (-fno-sanitize=thread). Otherwise the acquire and release of its own
+ *                         queues would order strangers and hide their races. A switch of fibers
+ *                         makes no edge. Only san_acquire() and san_release() make edges, where the
+ *                         public contract promises one. Each coroutine has a base fiber. Each task
+ *                         has a fiber of its own above it (san_task_begin()).
+ *   WEFT_TSAN_SCHEDULER   finds Weft's own races. Everything is instrumented, and each coroutine
+ *                         has one fiber. A switch orders what came before it with what comes after.
  *
- * In both a suspended coroutine records the fiber that suspended it, and that is the one resumed.
+ * In both builds a suspended coroutine records the fiber that suspended it, and resumes in that
+ * fiber.
  */
 #ifndef WEFT_SRC_SANITIZER_H
 #define WEFT_SRC_SANITIZER_H
@@ -43,25 +45,25 @@
 #include <valgrind/valgrind.h>
 #endif
 
-/* Whether something must be done on the far side of a switch; the switch cannot be a tail jump
- * then. */
+/* Whether the far side of a switch has work to do. The switch cannot be a tail jump then. */
 #define WEFT__SAN_AFTER WEFT__ASAN
 
-/* A coroutine's part. Belongs to whoever runs the coroutine or may resume it. */
+/* A coroutine's part. It belongs to the thread that runs the coroutine or may resume it. */
 struct coro_sanitizer {
-	unsigned stack_id; /* Valgrind's */
+	unsigned stack_id; /* Valgrind's number */
 #if WEFT__TSAN
-	/* lives as long as the coroutine; a leader's is its thread's own, NULL here */
+	/* Lives as long as the coroutine. A leader uses its thread's own fiber, and this is
+	 * NULL. */
 	void *base_fiber;
-	void *fiber; /* the one that suspended it, while it is suspended */
+	void *fiber; /* while suspended: the fiber that suspended it */
 #endif
 #if WEFT__ASAN
-	/* while suspended: its frames on the heap (detect_stack_use_after_return) */
+	/* While suspended: the coroutine's frames on the heap (detect_stack_use_after_return). */
 	void *fake_stack;
-	/* the stack's bounds; the tool wants those of the stack that is switched to */
+	/* The stack's bounds. The tool wants the bounds of the stack that a switch goes to. */
 	const void *bottom;
 	size_t size;
-	void (*main)(void *value); /* to be called once the first switch to it has been completed */
+	void (*main)(void *value); /* to call after the first switch to the coroutine */
 #endif
 };
 
@@ -110,16 +112,16 @@ void weft__san_leader_bounds(struct coro_sanitizer *san);
 void weft__san_drop_fake_stack(struct coro_sanitizer *self, void *fake_stack);
 #endif
 
-/* For a function that is left by a jump out of its frame: AddressSanitizer would leave the poison
- * around its variables there for ever. */
+/* For a function that a jump leaves. AddressSanitizer would leave the poison around its variables
+ * there for ever. */
 #if WEFT__ASAN
 #define WEFT__SAN_LEFT_BY_JUMP __attribute__((no_sanitize_address))
 #else
 #define WEFT__SAN_LEFT_BY_JUMP
 #endif
 
-/* What `addr` stands for is handed over: all before a san_release() happens before all after a
- * san_acquire(). */
+/* Hand over what `addr` stands for. Everything before a san_release() happens before everything
+ * after a san_acquire(). */
 static inline void san_release(void *addr)
 {
 #ifdef WEFT_TSAN_USER
@@ -139,15 +141,16 @@ static inline void san_acquire(void *addr)
 }
 
 /*
- * The memory will be used for something else: the edges that were made with addresses in it are
- * gone. Accesses are not forgotten. Both arguments are multiples of 8. It may lie on the heap.
- * (Rejected: __tsan_java_free(). At the beginning of a block of malloc() it makes the tool forget
- * that there is one: realloc() then copies nothing, and free() forgets no edges.)
+ * Prepares memory for another use: the edges that were made with addresses in it are gone. Accesses
+ * are not forgotten. Both arguments are multiples of 8. The memory may lie on the heap.
+ *
+ * Rejected: __tsan_java_free(). At the beginning of a malloc() block it makes the tool forget the
+ * block. realloc() then copies nothing, and free() forgets no edges.
  */
 static inline void san_forget(void *addr, size_t size)
 {
 #ifdef WEFT_TSAN_USER
-	/* Each would count as a write to what is destroyed. */
+	/* Each call would count as a write to the destroyed object. */
 	AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
 	for (size_t i = 0; i < size; i += 8)
 		__tsan_mutex_destroy((char *)addr + i, 0);
@@ -159,10 +162,12 @@ static inline void san_forget(void *addr, size_t size)
 }
 
 /*
- * errno is memory of the thread, but what it holds is the coroutine's. Where another one takes over
- * it begins a new life, or two strangers that set it one after the other on one thread would be
- * said to race. The tool's unit is 8 bytes. (What else travels so, the C++ runtime's state, is
- * touched only by code that the tool does not see.)
+ * errno is memory of the thread, but its content belongs to the coroutine. When another coroutine
+ * takes over, errno begins a new life. Otherwise the tool would report a race between two strangers
+ * that set errno on one thread, one after the other. The tool's unit is 8 bytes.
+ *
+ * The C++ runtime's state also travels like this, but only code that the tool does not see touches
+ * it.
  */
 static inline void san_errno_passes_on(int *location)
 {
@@ -174,11 +179,15 @@ static inline void san_errno_passes_on(int *location)
 }
 
 /*
- * Around calls of malloc, free, mmap and the like for the library's own objects. ThreadSanitizer
- * takes each of these for a write by the calling fiber; two of them on the same block, ordered by a
- * lock that it does not see, would be reported. The same goes for the C library's functions that
- * read or write the library's memory, such as memcmp(). Also around calls that lock or make and
- * join threads, liburcu's among them: these would order strangers. Must not span a switch.
+ * Enclose calls that would make ThreadSanitizer report false races or false order. They must not
+ * span a switch. Three kinds of call need them:
+ *
+ *  1. malloc, free, mmap and the like, for the library's own objects. The tool counts each as a
+ *     write by the calling fiber. It would report two of them on one block if only a lock that it
+ *     does not see orders them.
+ *  2. C library functions that read or write the library's memory, such as memcmp().
+ *  3. Calls that lock, or that make and join threads, including liburcu's. They would order
+ *     strangers.
  */
 static inline void san_ignore_begin(void)
 {
@@ -199,9 +208,10 @@ static inline void san_ignore_end(void)
 }
 
 /*
- * The program reads or writes memory, or uses an object of the library as one that nobody else may
- * use meanwhile, in a call that it makes. `call` is where: SAN_CALL in the public function. It is
- * what a report shows of the program, since the library's own frames are not instrumented.
+ * Report an access by the program. The program reads or writes memory in a call, or uses a library
+ * object in a way that excludes other users meanwhile. `call` is the place of that call: SAN_CALL
+ * in the public function. A report shows it as the program's place, because the library's own
+ * frames are not instrumented.
  */
 #ifdef WEFT_TSAN_USER
 #define SAN_CALL __builtin_return_address(0)
@@ -235,7 +245,8 @@ static inline void san_writes(void *addr, size_t size, void *call)
 #endif
 }
 
-/* Around a fork: nobody is on the neutral fiber, whose lock the child would find held. */
+/* Around a fork. They ensure that no thread is on the neutral fiber, because the child would find
+ * its lock held. */
 static inline void san_fork_begin(void)
 {
 #ifdef WEFT_TSAN_USER
@@ -250,8 +261,8 @@ static inline void san_fork_end(void)
 #endif
 }
 
-/* Says so, once, if the program is built for a sanitizer and the library is not, or the reverse
- * (sanitizer_match.c). By whoever uses the library for the first time. */
+/* Prints one line, once, if the program is built for a sanitizer and the library is not, or the
+ * reverse (sanitizer_match.c). The first use of the library calls it. */
 void weft__san_check_program(void);
 
 /* Whether Valgrind runs the program. */
@@ -264,8 +275,8 @@ static inline bool san_under_valgrind(void)
 #endif
 }
 
-/* Around a system call that gets, on purpose, an address whose memory may be gone: Valgrind looks
- * at it. */
+/* Enclose a system call that gets, on purpose, an address whose memory may be gone. Valgrind checks
+ * such addresses. */
 static inline void san_stray_address_begin(void)
 {
 #ifdef WEFT_VALGRIND
@@ -280,7 +291,8 @@ static inline void san_stray_address_end(void)
 #endif
 }
 
-/* A new coroutine on [low, top), perhaps a used stack, which will run `main`. */
+/* Prepares a new coroutine on [low, top), which will run `main`. The stack may have been used
+ * before. */
 static inline void san_coro_init(struct coro_sanitizer *san, char *low, char *top,
 				 void (*main)(void *value))
 {
@@ -303,7 +315,7 @@ static inline void san_coro_init(struct coro_sanitizer *san, char *low, char *to
 #endif
 }
 
-/* The coroutine's frames, if any, are dropped. `self` is the one that runs here. */
+/* Drops the coroutine's frames, if any. `self` is the coroutine that runs here. */
 static inline void san_coro_fini(struct coro_sanitizer *san, struct coro_sanitizer *self)
 {
 	(void)san;
@@ -320,7 +332,7 @@ static inline void san_coro_fini(struct coro_sanitizer *san, struct coro_sanitiz
 #endif
 }
 
-/* The memory of a stack (its header included) is about to be used, perhaps not for the first
+/* The memory of a stack, its header included, is about to be used, perhaps not for the first
  * time. */
 static inline void san_stack_alloc(char *low, char *top)
 {
@@ -331,7 +343,7 @@ static inline void san_stack_alloc(char *low, char *top)
 #endif
 }
 
-/* It will be reused or unmapped: what its frames had poisoned must not outlive them. */
+/* The memory will be reused or unmapped, so the poison of its frames must not outlive them. */
 static inline void san_stack_free(char *low, char *top)
 {
 	(void)low;
@@ -341,8 +353,8 @@ static inline void san_stack_free(char *low, char *top)
 #endif
 }
 
-/* How large a stack must be for a program that asked for `size`: instrumented frames are larger,
- * and the tools' own run on the same stack. */
+/* The stack size that a program needs if it asked for `size`. Instrumented frames are larger, and
+ * the tools' own frames use the same stack. */
 static inline size_t san_stack_size(size_t size)
 {
 #if WEFT__TSAN || WEFT__ASAN
@@ -354,7 +366,7 @@ static inline size_t san_stack_size(size_t size)
 #endif
 }
 
-/* A leader: called once on its thread. */
+/* Prepares a leader. Called once, on its thread. */
 static inline void san_leader_init(struct coro_sanitizer *san)
 {
 	(void)san;
@@ -364,9 +376,9 @@ static inline void san_leader_init(struct coro_sanitizer *san)
 }
 
 /*
- * Just before the context switch. A fake stack is never given up here, not even by a coroutine that
- * has nothing more to do: the frame that makes this call, and its main function's below, may lie on
- * it. san_coro_fini() frees it.
+ * Runs just before the context switch. It never gives up a fake stack, not even for a coroutine
+ * that has nothing more to do. The frame that makes this call may lie on that fake stack, and so
+ * may the frame of its main function below. san_coro_fini() frees the fake stack.
  */
 static inline void san_switch_begin(struct coro_sanitizer *from, struct coro_sanitizer *to)
 {
@@ -380,7 +392,7 @@ static inline void san_switch_begin(struct coro_sanitizer *from, struct coro_san
 #endif
 }
 
-/* First thing after the context switch, with WEFT__SAN_AFTER. */
+/* Runs first after the context switch, with WEFT__SAN_AFTER. */
 static inline void san_switch_end(struct coro_sanitizer *self)
 {
 	(void)self;
@@ -393,10 +405,12 @@ static inline void san_switch_end(struct coro_sanitizer *self)
 }
 
 /*
- * A task starts on the current stack: from here on the accesses are the task's, and those that
- * earlier tasks made to the part of the stack below the caller's frame are forgotten. Returns what
- * san_task_end() wants. The task has no edge from anywhere: the caller makes one with
- * san_acquire(). It may hop: its fiber moves with the stack.
+ * A task starts on the current stack. From here on the accesses are the task's. The accesses that
+ * earlier tasks made to the part of the stack below the caller's frame are forgotten. Returns the
+ * argument for san_task_end().
+ *
+ * The task has no edge from anywhere: the caller makes one with san_acquire(). The task may hop,
+ * and its fiber moves with the stack.
  */
 static inline void *san_task_begin(void)
 {

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whether program and library were built for the same sanitizer.
+ * Checks whether the program and the library were built for the same sanitizer.
  *
  * A program built with -fsanitize=thread or address works with a Weft that was not. But
- * ThreadSanitizer then takes all tasks of a worker for one thread, and AddressSanitizer knows
- * neither the tasks' stacks nor what pools keep. Both miss what they were asked to find, and say
- * nothing. So the first use of Weft looks, and prints one line. It finds a tool by a weak reference
- * to its initialisation, which the tool's run-time library defines.
+ * ThreadSanitizer then takes all tasks of a worker for one thread. AddressSanitizer knows neither
+ * the tasks' stacks nor the memory that pools keep. Both miss the errors that they were meant to
+ * find, and say nothing. So the first use of Weft checks, and prints one line. It detects a tool by
+ * a weak reference to the tool's initialisation, which its run-time library defines.
  *
  * The reverse ends the process with one line. A Weft that was built for ThreadSanitizer brings the
- * run-time library along, but only a program that was linked for it has its pthread_create(), and
- * the first thread would be a SIGSEGV. Such a Weft looks for a loaded object besides itself that
- * needs the run-time library, or for a program that holds it. It cannot see a program that was
- * linked for the tool and compiled without. (AddressSanitizer itself refuses to start under a plain
- * program.)
+ * run-time library along. But only a program that was linked for the tool has its pthread_create(),
+ * and in another program the first thread would cause a SIGSEGV. So such a Weft looks for a loaded
+ * object, other than itself, that needs the run-time library, or for a program that contains it. It
+ * cannot detect a program that was linked for the tool and compiled without it.
+ *
+ * AddressSanitizer itself refuses to start under a plain program.
  */
 #include "sanitizer.h"
 
@@ -50,8 +51,8 @@ static void look(void)
 extern void __tsan_init(void);
 
 struct search {
-	bool found;      /* an object that is instrumented, or we cannot tell */
-	bool past_first; /* the program, which comes first, has been looked at */
+	bool found;      /* there is an instrumented object, or we cannot tell */
+	bool past_first; /* the program, which comes first, has been checked */
 };
 
 static bool holds(const struct dl_phdr_info *object, uintptr_t address)
@@ -111,8 +112,8 @@ static void look(void)
 			    "link it with -fsanitize=thread");
 }
 
-/* Before the library's other constructors, which use the tool: an instrumented program has started
- * it by now, and another one is to get as far as the line above. */
+/* Runs before the library's other constructors, which use the tool. An instrumented program has
+ * started the tool by now. A plain program must get as far as the line above. */
 __attribute__((constructor(101))) static void start_tool(void)
 {
 	__tsan_init();
@@ -130,7 +131,7 @@ void weft__san_check_program(void)
 {
 	static _Atomic bool looked;
 
-	/* relaxed: no more than one caller may see false, which the exchange alone ensures. */
+	/* relaxed: only one caller may see false, and the exchange alone ensures that */
 	if (!atomic_load_explicit(&looked, memory_order_relaxed) &&
 	    !atomic_exchange_explicit(&looked, true, memory_order_relaxed))
 		look();

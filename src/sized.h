@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* Copies a struct of given_size bytes to one of known_size bytes. Returns 0, or -E2BIG if the given
- * struct is larger and the rest of it is not 0. */
+ * struct is larger and has a byte other than 0 beyond known_size. */
 static inline int take_sized(void *known, size_t known_size, const void *given, size_t given_size)
 {
 	size_t common = given_size < known_size ? given_size : known_size;

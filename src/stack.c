@@ -127,8 +127,8 @@ static void pool_attach_locked(struct pool *pool, struct arena *arena)
 /*
  * Makes clean slots when no slot is free. It makes as many as the pool has in use: at least one, at
  * most a batch. A new arena has as many slots as are in use, SLOTS_MIN to ARENA_SLOTS_MAX. The lock
- * is released meanwhile, because the calls take microseconds a slot. Other threads may make slots of
- * their own.
+ * is released meanwhile, because the calls take microseconds a slot. Other threads may make slots
+ * of their own.
  */
 static bool pool_grow_locked(struct pool *pool)
 {
