@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What ThreadSanitizer is told about channels in a user build, no more and no less than the
- * interface promises: a send happens before the matching receive returns; the n-th receive before
- * the (n + capacity)-th send returns; the close before what returns -EPIPE. Elsewhere all of this
- * is empty.
+ * What ThreadSanitizer is told about channels in a user build. It is exactly what the interface
+ * promises:
+ *  - a send happens before the matching receive returns;
+ *  - the n-th receive happens before the (n + capacity)-th send returns;
+ *  - a close happens before a call that returns -EPIPE because of it.
  *
- * Each slot of the buffer has two edges: `sent`, from who filled it to who empties it, and
- * `received`, from who emptied it to who fills it next. Who acts releases to the slot's own
- * addresses. Who waits is carried by its partner, who must not acquire the waiter's past on the way
- * (it would be ordered after a stranger): the waiter releases to a token of its own, its partner
- * puts that into the slot, and whoever comes next acquires it. In the other direction the partner
- * releases to the waiter's node.
+ * In other builds all of this is empty.
  *
- * Without a buffer the two meet: the waiter's `past` and its partner's are exchanged through the
- * node.
+ * Each slot of the buffer has two edges. `sent` leads from the call that filled the slot to the
+ * call that empties it. `received` leads from the call that emptied it to the call that fills it
+ * next. A caller that acts itself releases to the slot's own addresses.
+ *
+ * A caller that waits is served by its partner. The partner must not acquire the waiter's past on
+ * the way, or it would be ordered after a stranger. So the waiter releases to a token of its own,
+ * the partner puts that token into the slot, and the next caller at the slot acquires it. In the
+ * other direction the partner releases to the waiter's node.
+ *
+ * Without a buffer the two callers meet. They exchange their pasts through the waiter's node.
  */
 #ifndef WEFT_SYNC_CHAN_EDGES_H
 #define WEFT_SYNC_CHAN_EDGES_H
@@ -32,9 +36,10 @@
 
 #if SAN_EDGES
 
-/* One direction of a slot. 8 bytes, alone: its address is what is released to and forgotten. */
+/* One direction of a slot. It is exactly 8 bytes, since its address is released to and
+ * forgotten. */
 struct slot_edge {
-	void *token; /* NULL: its own address */
+	void *token; /* NULL: the edge's own address is used */
 };
 
 struct slot_edges {
@@ -42,9 +47,9 @@ struct slot_edges {
 };
 
 struct chan_node_edges {
-	void *token;     /* the waiter's past, with a buffer */
-	uint64_t past;   /* the same, without one: an address */
-	uint64_t future; /* what the waiter acquires when it is woken: an address */
+	void *token;     /* the waiter's past, if there is a buffer */
+	uint64_t past;   /* the same without a buffer; only its address is used */
+	uint64_t future; /* acquired by the woken waiter; only its address is used */
 };
 
 static inline struct slot_edges *slot_edges_new(size_t count)
@@ -80,7 +85,7 @@ static inline void edge_acquire(struct slot_edge *edge)
 	}
 }
 
-/* The caller fills or empties a slot. */
+/* The caller fills the slot (edges_send()) or empties it (edges_recv()). */
 static inline void edges_send(struct slot_edges *edges, size_t slot)
 {
 	edge_acquire(&edges[slot].received);
@@ -93,7 +98,7 @@ static inline void edges_recv(struct slot_edges *edges, size_t slot)
 	san_release(&edges[slot].received);
 }
 
-/* The caller sends to a waiting receiver, as if by way of the slot. */
+/* The caller sends to a waiting receiver, as if through the slot. */
 static inline void edges_send_to(struct slot_edges *edges, size_t slot,
 				 struct chan_node_edges *peer)
 {
@@ -103,7 +108,7 @@ static inline void edges_send_to(struct slot_edges *edges, size_t slot,
 	peer->token = NULL;
 }
 
-/* The caller receives from the slot and has a waiting sender fill it. */
+/* The caller receives from the slot, and a waiting sender's element refills it. */
 static inline void edges_recv_refill(struct slot_edges *edges, size_t slot,
 				     struct chan_node_edges *peer)
 {
@@ -113,7 +118,7 @@ static inline void edges_recv_refill(struct slot_edges *edges, size_t slot,
 	peer->token = NULL;
 }
 
-/* The caller meets one who waits, without a buffer. */
+/* The caller meets a waiter, without a buffer. */
 static inline void edges_meet(struct chan_node_edges *peer)
 {
 	san_acquire(&peer->past);
@@ -142,7 +147,7 @@ static inline void edges_wait(struct chan_node_edges *node, size_t capacity)
 		san_release(node->token);
 }
 
-/* The caller is in the queue no more; taken: it was claimed there. */
+/* The caller is in the queue no longer. taken: it was claimed there. */
 static inline void edges_waited(struct chan_node_edges *node, bool taken)
 {
 	if (taken)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the channels' steps are made of, for chan.c, chan_big.c and select.c: the queues of waiters,
- * the count, and copying. */
+/* The parts of which chan.c, chan_big.c and select.c build a channel's steps: the queues of
+ * waiters, the count, and copying. */
 #ifndef WEFT_SYNC_CHAN_PARTS_H
 #define WEFT_SYNC_CHAN_PARTS_H
 
@@ -9,14 +9,14 @@
 #include <errno.h>
 #include <string.h>
 
-/* By the library, unseen by ThreadSanitizer: the owners of both sides announce the accesses as
- * theirs. */
+/* Copies an element. ThreadSanitizer does not see this copy: the callers on both sides announce the
+ * accesses as their own. */
 static inline void copy(void *to, const void *from, size_t size)
 {
 	if (!to)
 		return;
-	/* Inlined into a program at link time, the compiler would know the objects' sizes and warn
-	 * of the cases that are not taken. */
+	/* Link-time optimisation may inline this into a program. The compiler would then know the
+	 * sizes of the objects, and warn about the cases that are not taken. */
 	__asm__("" : "+r"(to), "+r"(from));
 	switch (size) {
 	case 0:
@@ -37,8 +37,8 @@ static inline void copy(void *to, const void *from, size_t size)
 	}
 }
 
-/* copy() of elements whose size is a usual one, without a call. false: it is not, or there is no
- * place for the copy, and nothing has been done. */
+/* copy() for the usual element sizes, without a function call. Returns false, and does nothing, if
+ * the size is another one or `to` is NULL. */
 static inline __attribute__((always_inline)) bool copy_usual(void *to, const void *from,
 							     size_t size)
 {
@@ -56,7 +56,7 @@ static inline __attribute__((always_inline)) bool copy_usual(void *to, const voi
 	return true;
 }
 
-/* relaxed, here and in what follows: stored under the lock only. */
+/* relaxed, here and below: only stored under the lock. */
 static inline struct chan_node *queue_first(struct chan_queue *queue)
 {
 	return atomic_load_explicit(&queue->first, memory_order_relaxed);
@@ -64,7 +64,8 @@ static inline struct chan_node *queue_first(struct chan_queue *queue)
 
 static inline void queue_set_first(struct chan_queue *queue, struct chan_node *node)
 {
-	/* release: a close that came before, for the peek in chan_looks_ready(). */
+	/* release: publishes an earlier close to the look without the lock in
+	 * chan_looks_ready(). */
 	atomic_store_explicit(&queue->first, node, memory_order_release);
 }
 
@@ -110,15 +111,15 @@ static inline void chan_enqueue_locked(weft_chan *ch, enum weft_op op, struct ch
 	queue_append(queue_of(ch, op), node);
 }
 
-/* Takes it out if it still is in. */
+/* Takes the node out if it is still in the queue. */
 static inline void chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct chan_node *node)
 {
 	if (node->next)
 		queue_remove(queue_of(ch, op), node);
 }
 
-/* Waits with the node, which has .wait and .elem, in the channel. The caller holds the lock, which is
- * released here. */
+/* Waits in the channel with a node whose .wait and .elem are set. The caller holds the lock; this
+ * function releases it. */
 static inline __attribute__((always_inline)) enum wait_outcome
 chan_wait_locked(weft_chan *ch, enum weft_op op, struct chan_node *node, int64_t deadline)
 {
@@ -137,7 +138,8 @@ chan_wait_locked(weft_chan *ch, enum weft_op op, struct chan_node *node, int64_t
 	return outcome;
 }
 
-/* Takes out and claims the one that waits longest; those that have given up are passed over. */
+/* Takes out and claims the node that has waited longest. Nodes that have given up are taken out and
+ * skipped. */
 static inline struct chan_node *claim_first(struct chan_queue *queue, int status)
 {
 	struct chan_node *node;

@@ -1,41 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Groups: the struct, and what its files share. group.c: members, cancelling, and waiting for the end.
- * group_spawn.c: spawning, and the limit. group_next.c: results.
+ * Groups: the struct, and what its files share. group.c has the members, cancelling, and waiting
+ * for the end. group_spawn.c has spawning and the limit. group_next.c has the results.
  *
- * A group is a count of tasks, the first error, and a list of those members that run, so that they can
- * be cancelled. A member enters the list by itself when it starts, and leaves it when it ends: its
- * node is in its own frame, and one that has not started needs none, since it finds out that the
- * group is cancelled.
+ * A group holds a count of tasks, the first error, and a list of the running members, so that they
+ * can be cancelled. A member enters the list itself when it starts, and leaves the list when it
+ * ends. Its node lies in its own frame. A member that has not started needs no node: when it
+ * starts, it finds out that the group is cancelled.
  *
- * A member reaches its end under the lock, and whoever waits for the group looks at the count under
- * the lock: so the last member is done with the group when the wait returns.
+ * A member ends under the group's lock, and a caller that waits for the group looks at the count
+ * under that lock. So the last member no longer uses the group when the wait returns.
  *
- * What a member is started with lies in its control block (struct membership), so that spawning needs
- * no memory besides. A member takes the lock twice, its spawner once.
+ * What a member is started with lies in its control block (struct membership). So spawning needs no
+ * further memory. A member takes the lock twice, and its spawner takes it once.
  *
- * A group belongs to the task that has initialised it, which it knows by its identity: the task may
- * be gone. While members run it is a branch of that task (family.h), so that cancelling the task
- * cancels the group, wherever the task is. It becomes one when a member is spawned by the task
- * itself, or by a fork below it: then the task is there. The new member is counted before. It
- * ceases to be one when somebody has waited for the group, and nothing runs in it then, before that
- * wait returns; or when the task ends. Whoever takes it out of the family does so under the group's lock: another one who has waited
- * may go on at once and spawn, and must not put it in again while it is still in.
+ * The family. A group belongs to the task that initialised it. It knows that task by its identity,
+ * because the task may be gone. While members run, the group is a branch of that task (family.h).
+ * So cancelling the task cancels the group, wherever the task is.
+ *  - The group becomes a branch when the task itself, or a fork below it, spawns a member: the task
+ *    is certain to exist then. The new member is counted first.
+ *  - The group stops being a branch before a wait for it returns, if nothing runs in it at that
+ *    point. It also stops when the task ends.
+ *  - A caller takes the group out of the family under the group's lock. Another caller that has
+ *    waited may go on and spawn at once, and must not enter the group while it is still in.
  *
- * Cancelling requests it of some members at a time under the lock, and claims their waits: each is
- * alive because it would need the lock to leave. They are woken after the unlock.
+ * Cancelling. A canceller handles some members at a time. Under the lock it requests the
+ * cancellation of each and claims its wait. Each member is alive, because it would need the lock to
+ * leave. The members are woken after the unlock.
  *
- * The limit. Whoever spawns beyond it waits in `spawners`. A member that ends leaves its place to the
- * first of them: `running` stays what it is, so the place is counted before the spawner runs, and
- * nobody can take it away. So while somebody waits there, `running` is at the limit or above.
+ * The limit. A spawner that would exceed it waits in `spawners`. A member that ends leaves its
+ * place to the first spawner: `running` stays as it is. So the place is counted before the spawner
+ * runs, and nobody can take it away. While a spawner waits there, `running` is at the limit or
+ * above.
  *
- * Results. They are kept only in a group that was told to. A member that ends hands its result to the
- * first who waits for one, and copies it into that one's frame. If there is none, its control block
- * keeps the result: the member, which was born detached, takes that back, and enters the list
- * `results`. So a result needs no memory of its own, and other groups pay for a look at a flag. Who
- * takes the block out of the list waits until the member is off it, which is on its way to its end and
- * waits for nothing any more; then frees it. While somebody waits in `receivers`, `results` is empty and
- * something runs.
+ * Results. A group keeps them only if it was told to.
+ *  - If a caller waits for a result, the member that ends copies its result into that caller's
+ *    frame.
+ *  - If none waits, the member's control block keeps the result. A member is born detached. It
+ *    takes that back and enters the list `results`. So a result needs no memory of its own.
+ *  - A caller that takes a control block from the list waits until the member has left it, and then
+ *    frees it. That is soon: the member is on its way to its end and waits for nothing.
+ *  - While a caller waits in `receivers`, `results` is empty and something runs.
+ *  - Groups that keep no results pay for one test of a flag.
  */
 #ifndef WEFT_SYNC_GROUP_H
 #define WEFT_SYNC_GROUP_H
@@ -47,28 +53,27 @@
 
 #define GROUP_UNLIMITED SIZE_MAX
 
-/* A running task of the group. In its frame. */
+/* A running task of the group. Lies in the task's frame. */
 struct member {
 	struct member *next, **link; /* under the group's lock */
 	struct task *task;           /* immutable */
 };
 
-/* All under ends.lock, which is the group's. */
+/* All fields are under ends.lock, which is the group's lock, unless they say otherwise. */
 struct group {
-	struct sync_queue ends; /* who waits for the end */
+	struct sync_queue ends; /* callers that wait for the end */
 	bool cancelled;
-	bool entered; /* it is its owner's branch, or is about to be; or was, and the owner ended */
+	bool entered; /* it is its owner's branch or is about to be, or was until its owner ended */
 	bool keeps;   /* results are kept */
-	int error;    /* the first one; 0: none */
-	size_t running;     /* spawned and not ended, and places that were left to a spawner */
-	size_t limit;       /* of running, at least 1; or GROUP_UNLIMITED */
-	struct member *new; /* started, and not cancelled by the group */
-	struct member *old; /* cancelled by it */
-	struct sync_queue spawners;  /* who waits for a place (its own lock is not used) */
-	struct sync_queue receivers; /* who waits for a result (the same) */
-	struct task *results,
-		**result_tail; /* of members that have ended, linked by .next_result */
-	uint64_t owner; /* immutable: the number of its task or scope (scope.h); 0: it has none */
+	int error;    /* the first one; 0 if none */
+	size_t running;              /* members that have not ended, and places left to a spawner */
+	size_t limit;                /* of `running`: at least 1, or GROUP_UNLIMITED */
+	struct member *new;          /* started, and not cancelled by the group */
+	struct member *old;          /* cancelled by the group */
+	struct sync_queue spawners;  /* wait for a place; its own lock is not used */
+	struct sync_queue receivers; /* wait for a result; its own lock is not used */
+	struct task *results, **result_tail; /* members that have ended, linked by .next_result */
+	uint64_t owner;       /* immutable: the number of its task or scope (scope.h), or 0 */
 	struct branch branch; /* under its own locks */
 } __attribute__((may_alias)); /* the same memory as a caller's weft_group */
 
@@ -85,7 +90,7 @@ static inline void group_unlock(struct group *g)
 	sync_unlock(&g->ends.lock);
 }
 
-/* As sync_wait_unlock(), in a queue of the group, whose lock the caller has. */
+/* Like sync_wait_unlock(), for a queue of the group. The caller holds the group's lock. */
 static inline enum wait_outcome group_wait_unlock(struct group *g, struct sync_queue *q,
 						  struct sync_node *node, int64_t deadline)
 {
@@ -102,7 +107,8 @@ static inline enum wait_outcome group_wait_unlock(struct group *g, struct sync_q
 	return outcome;
 }
 
-/* Whether the caller is a task of the group, whose wait for it would be one for itself. */
+/* Returns whether the caller is a task of the group. If it is, a wait for the group would be a wait
+ * for itself. */
 static inline bool group_is_member(const struct group *g)
 {
 	const struct worker *w = weft__worker();
@@ -111,24 +117,26 @@ static inline bool group_is_member(const struct group *g)
 	return t && t->flags & TASK_MEMBER && t->value == g;
 }
 
-/* What a member of the group runs, of which membership.group is g. */
+/* The function that a member of g runs. Its membership.group is g. */
 void *weft__group_member_main(void *arg);
 
-/* Cancels all members, and those to come. The group is there until the return. */
+/* Cancels all members, and those that are spawned later. The group must exist until this
+ * returns. */
 void weft__group_cancel_all(struct group *g);
 
-/* While nothing runs in the group. Without the lock weft__branch_await() must follow. */
+/* Takes the group out of the family. Nothing runs in the group. After the unlock the caller must
+ * call weft__branch_await(). */
 void weft__group_leave_family_locked(struct group *g);
 
-/* Leaves the place of a member to a spawner that waits for one. NULL: the limit has become lower, or
- * they have given up. */
+/* Leaves a member's place to a waiting spawner, which it returns. Returns NULL if the limit is now
+ * lower, or if all spawners have given up. */
 struct sync_node *weft__group_leave_place_locked(struct group *g);
 
-/* Nothing runs any more. */
+/* Called when nothing runs in the group any longer. Returns the nodes to be woken. */
 struct sync_node *weft__group_over_locked(struct group *g);
 
-/* A member less. Returns who is to be woken, for sync_wake_all(): after the unlock, which is the
- * caller's last touch of the group. */
+/* Counts one member less. Returns the nodes to be woken by sync_wake_all() after the unlock, which
+ * must be the caller's last touch of the group. */
 static inline struct sync_node *group_count_down_locked(struct group *g)
 {
 	if (__builtin_expect(sync_first(&g->spawners) != NULL, 0)) {
@@ -141,14 +149,14 @@ static inline struct sync_node *group_count_down_locked(struct group *g)
 	return NULL;
 }
 
-/* By t, a member that is about to end: its result is handed on or kept. Returns who is to be woken, one
- * at most. */
+/* Hands on or keeps the result of t, a member that is about to end. Returns the node to be woken,
+ * or NULL. Called by t. */
 struct sync_node *weft__group_keep_locked(struct group *g, struct task *t, void *result);
 
-/* Nothing runs any more, and those who wait for results get none: adds them to the list. */
+/* Adds the callers that wait for results to the list: nothing runs any longer, so they get none. */
 void weft__group_no_more_locked(struct group *g, struct sync_node **list);
 
-/* Drops the results that are left. While nobody else uses the group. */
+/* Drops the results that are left. Nobody else may use the group meanwhile. */
 void weft__group_drop_results(struct group *g);
 
 #endif

@@ -1,31 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mutex, for the functions that lock it and for the condition, which moves its waiters over
- * here.
+ * The mutex, as mutex.c and cond.c share it. A condition moves its waiters into the mutex's queue.
  *
- * The word holds who has the mutex. The uncontended pair is one compare-and-swap each, and misuse
- * is seen at no cost: an unlock that is not the holder's finds another word than it expects.
+ * The word names the holder. Uncontended, a lock and an unlock are one compare-and-swap each.
+ * Misuse is found at no cost: an unlock by anyone but the holder finds a word that it does not
+ * expect.
  *
+ *   word                       state of the mutex
  *   0                          free, nobody waits
  *   holder                     held, nobody waits
  *   holder | QUEUED            held; the unlock wakes the first in the queue
- *   holder | QUEUED | WOKEN    held; the first one has been woken and tries to get it
- *            QUEUED | WOKEN    free; likewise
+ *   holder | QUEUED | WOKEN    held; the first in the queue is awake and tries to get it
+ *            QUEUED | WOKEN    free; the first in the queue is awake and tries to get it
  *
  * Invariants.
- *  1. QUEUED says that the queue is not empty; both change under the queue's lock.
- *  2. Free and QUEUED implies WOKEN: somebody is on the way. So no unlock's wake is missing.
- *  3. While it is held and queued and not WOKEN, and the queue's lock is held by the holder, the
- *     word does not change.
- *  4. The unlock's last touch of the mutex is the store that frees or hands over the word, unless a
- *     node is in the queue whose waiter must take the queue's lock before it returns: then it is
- *     the unlock of that.
+ *  1. QUEUED means that the queue is not empty. Both change under the queue's lock.
+ *  2. A mutex that is free and QUEUED is also WOKEN: a waiter is on its way. So no unlock misses a
+ *     wake.
+ *  3. The word does not change while the mutex is held, is QUEUED and not WOKEN, and its holder has
+ *     the queue's lock.
+ *  4. The unlock's last touch of the mutex is normally the store that frees the word or hands it
+ *     over. If the queue holds a node whose waiter must take the queue's lock before it returns,
+ *     the last touch is the unlock of that lock.
  *
- * Barging (rejected alone: starves; handing over each time, rejected too: every unlock under
- * contention is then a switch or a wake of another CPU, a hundred times slower). A free mutex is
- * taken by whoever comes. A woken waiter stays at the head of the queue until it has the mutex. One
- * that has lost after having waited for PATIENCE, or that was woken but did not get to run for that
- * long while others came and went, is handed the mutex by the next unlock.
+ * The design is barging with a limit. Whoever comes first takes a free mutex. A woken waiter stays
+ * at the head of the queue until it has the mutex. The next unlock hands the mutex to that waiter
+ * in two cases: (a) it has lost again after waiting for PATIENCE_NS; (b) it was woken, and did not
+ * get to run for that long while others came and went.
+ *
+ * Rejected: barging alone, because a waiter can starve. Rejected: handing the mutex over at each
+ * unlock. Under contention every unlock is then a switch or a wake on another CPU, which is a
+ * hundred times slower.
  */
 #ifndef WEFT_SYNC_MUTEX_H
 #define WEFT_SYNC_MUTEX_H
@@ -39,17 +44,17 @@
 #define MUTEX_WOKEN  ((uint64_t)2)
 #define MUTEX_FLAGS  (MUTEX_QUEUED | MUTEX_WOKEN)
 
-/* One in so many unlocks looks whether the one that was woken has lost its patience. */
+/* One unlock in this many checks whether the woken waiter has run out of patience. */
 #define MUTEX_LOOK_EVERY 64
 
 static_assert(MUTEX_FLAGS == IDENTITY_FREE_BITS, "the flags fit beside an identity");
 
 struct mutex {
 	_Atomic uint64_t word;
-	/* A hint for those who spin: the holder's worker and how often that had picked when it
-	 * locked; 0: unknown. */
+	/* A hint for callers that spin: the holder's worker, and that worker's number of picks when
+	 * the holder locked. 0 means unknown. */
 	_Atomic uint64_t held_at;
-	/* .spare: how often the mutex was freed since the first one was woken (the holder's) */
+	/* .spare: how often the mutex was freed since the first waiter was woken; the holder's */
 	struct sync_queue queue;
 } __attribute__((may_alias));
 
@@ -57,9 +62,9 @@ static_assert(sizeof(struct mutex) <= sizeof(weft_mutex), "a mutex fits its publ
 static_assert(alignof(struct mutex) <= alignof(weft_mutex), "a mutex fits its public storage");
 
 enum mutex_wait {
-	MUTEX_ASLEEP,  /* to be claimed and woken */
-	MUTEX_CLAIMED, /* claimed by a condition's signal, which left the wake to us */
-	MUTEX_AWAKE,   /* woken, to get it or to wait anew; the head */
+	MUTEX_ASLEEP,  /* still to be claimed and woken */
+	MUTEX_CLAIMED, /* claimed by a condition's signal; the mutex must wake it */
+	MUTEX_AWAKE,   /* woken, to get the mutex or wait again; the head */
 };
 
 struct mutex_node {
@@ -68,9 +73,9 @@ struct mutex_node {
 
 	/* under the queue's lock */
 	enum mutex_wait state;
-	bool overdue; /* to be handed the mutex at the next unlock */
-	bool granted; /* has it */
-	bool moved; /* from a condition's queue to the mutex's (by the claimer, before the wake) */
+	bool overdue;  /* the next unlock must hand it the mutex */
+	bool granted;  /* it holds the mutex */
+	bool moved;    /* a condition moved it here; stored by the claimer before the wake */
 	int64_t since; /* when it began to wait */
 };
 
@@ -89,7 +94,7 @@ static inline uint64_t mutex_holder(uint64_t word)
 	return word & ~MUTEX_FLAGS;
 }
 
-/* Of the holder, on w. */
+/* Called by the holder, which runs on w. */
 static inline void mutex_note_holder(struct mutex *m, struct worker *w)
 {
 	/* relaxed, both: hints */
@@ -100,11 +105,10 @@ static inline void mutex_note_holder(struct mutex *m, struct worker *w)
 				      memory_order_relaxed);
 }
 
-/* Takes the mutex if it is free, others waiting for it or not. */
+/* Takes the mutex if it is free, even if others wait for it. */
 static inline bool mutex_lock_fast(struct mutex *m, uint64_t self)
 {
-	/* relaxed: the compare-and-swap decides. Looking first spares those who barge a failing
-	 * one. */
+	/* relaxed: the compare-and-swap decides. Looking first saves a failing compare-and-swap. */
 	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
 
 	/* acquire: what the last holder did, released by its unlock. */
@@ -115,12 +119,12 @@ static inline bool mutex_lock_fast(struct mutex *m, uint64_t self)
 				1);
 }
 
-/* Frees the mutex if it is the caller's and nobody is to be woken. */
+/* Frees the mutex if the caller holds it and need not wake anybody. */
 static inline bool mutex_unlock_fast(struct mutex *m, uint64_t self)
 {
 	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
 
-	/* release: what the holder did, for the acquire of the next one's lock. */
+	/* release: what the holder did, for the acquire of the next lock. */
 	return __builtin_expect((word == self || (word == (self | MUTEX_FLAGS) &&
 						  ++m->queue.spare % MUTEX_LOOK_EVERY != 0)) &&
 					atomic_compare_exchange_strong_explicit(
@@ -129,20 +133,19 @@ static inline bool mutex_unlock_fast(struct mutex *m, uint64_t self)
 				1);
 }
 
-/* What is left to do where the fast ones fail. */
+/* The rest of locking and unlocking, for when the fast functions fail. */
 int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uint64_t self, int64_t deadline,
 			  const char *call);
 void weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call);
 
 /*
- * For a node in the mutex's queue, after a wait that had the outcome: gets the mutex, or gives up
- * at the deadline.
+ * Gets the mutex for a node in its queue after a wait that had this outcome, or gives up at the
+ * deadline.
  */
 int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outcome outcome,
 			int64_t deadline);
 
-/* Puts a list of claimed nodes to the end of the mutex's queue, to be woken when their turn
- * comes. */
+/* Appends a list of claimed nodes to the mutex's queue. Each is woken when its turn comes. */
 void weft__mutex_adopt(struct mutex *m, struct sync_node *list);
 
 #endif

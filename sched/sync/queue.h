@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who waits for something of sync.h: a queue of waits, first in first out, under a short lock.
+ * The queue of waiters that the primitives of sync.h share: first in, first out, under a short
+ * lock.
  *
- * The nodes lie in the waiting functions' frames, so waiting cannot fail. A node is claimed under
- * the lock and woken after the unlock; a claim that fails (the deadline has passed, the task is
- * cancelled) takes the node out all the same, and the next one gets what it was to get. So nothing
- * that is handed over is lost.
+ * The nodes lie in the frames of the waiting functions, so waiting cannot fail. A node is claimed
+ * under the lock and woken after the unlock. A claim fails if the deadline has passed or the task
+ * was cancelled. The node is taken out all the same, and the next node gets what this one would
+ * have got. So nothing that is handed over is lost.
  *
- * Objects may be freed by whoever was the last to use them, as soon as its call has returned, while
- * the one who let it go on is still inside of its own call. Hence the rule for all of sched/sync:
- * what lets others return is the last touch of the object. For a waiter that is its wake, which
+ * A caller may free an object as soon as its own last call on it has returned, even if the caller
+ * that let it go on is still inside its call. Hence the rule for all of sched/sync: the action that
+ * lets others return is the last touch of the object. For a waiter that action is its wake, which
  * needs only the waiter. For a state that others read without the lock, see sync_settle().
  */
 #ifndef WEFT_SYNC_QUEUE_H
@@ -21,7 +22,7 @@
 struct sync_node {
 	struct waiter waiter;
 
-	/* under the queue's lock; once it is claimed, of the claimer until the wake */
+	/* under the queue's lock; after a claim they are the claimer's until the wake */
 	struct sync_node *next;
 	struct sync_node *prev; /* of the head: the tail */
 	bool queued;
@@ -29,9 +30,9 @@ struct sync_node {
 
 struct sync_queue {
 	struct sync_lock lock;
-	uint32_t spare; /* for whoever embeds it, under what rule it likes */
+	uint32_t spare; /* for the object that embeds the queue, under a rule of its own */
 	_Atomic(struct sync_node *)
-		head; /* under lock; NULL: empty, which anyone may read as a hint */
+		head; /* under lock; NULL if empty; anyone may read it as a hint */
 };
 
 static inline void sync_queue_init(struct sync_queue *q)
@@ -42,7 +43,8 @@ static inline void sync_queue_init(struct sync_queue *q)
 	atomic_store_explicit(&q->head, NULL, memory_order_relaxed);
 }
 
-/* relaxed, here and below: the lock orders. Who reads without it says why that is enough. */
+/* relaxed, here and below: the lock orders. A reader without the lock says why relaxed is
+ * enough. */
 static inline struct sync_node *sync_first(struct sync_queue *q)
 {
 	return atomic_load_explicit(&q->head, memory_order_relaxed);
@@ -87,14 +89,15 @@ static inline void sync_remove_locked(struct sync_queue *q, struct sync_node *no
 		head->prev = node->prev;
 }
 
-/* Claims a node of whatever queue the caller has the lock of. false: it has given up by itself. */
+/* Claims a node of any queue whose lock the caller holds. Returns false if the node has given
+ * up. */
 static inline bool sync_claim_locked(struct sync_node *node)
 {
 	return weft__wait_take(&node->waiter);
 }
 
-/* Takes out the first one that has not given up, claimed; NULL: there is none, and the queue is
- * empty. */
+/* Takes out and claims the first node that has not given up. Returns NULL if there is none; the
+ * queue is then empty. */
 static inline struct sync_node *sync_take_locked(struct sync_queue *q)
 {
 	struct sync_node *node;
@@ -107,7 +110,8 @@ static inline struct sync_node *sync_take_locked(struct sync_queue *q)
 	return node;
 }
 
-/* Takes out all that have not given up, claimed, linked by .next in their order. */
+/* Takes out and claims all nodes that have not given up. They are linked by .next, in their
+ * order. */
 static inline struct sync_node *sync_take_all_locked(struct sync_queue *q)
 {
 	struct sync_node *first = NULL, **end = &first, *node;
@@ -120,18 +124,18 @@ static inline struct sync_node *sync_take_all_locked(struct sync_queue *q)
 	return first;
 }
 
-/* Wakes a list of claimed nodes. Without the lock. */
+/* Wakes a list of claimed nodes. The caller does not hold the lock. */
 static inline void sync_wake_all(struct sync_node *list)
 {
 	while (list) {
-		struct sync_node *next = list->next; /* before its frame may end */
+		struct sync_node *next = list->next; /* read before the node's frame may end */
 		weft__wait_wake(weft__wakeup_of(&list->waiter));
 		list = next;
 	}
 }
 
-/* Takes a node out whose wait was not woken, if it still is in. After the return nobody looks at
- * it. */
+/* Takes out a node whose wait was not woken, if it is still in. Nobody looks at the node after the
+ * return. */
 static inline void sync_leave(struct sync_queue *q, struct sync_node *node)
 {
 	sync_lock(&q->lock);
@@ -141,8 +145,9 @@ static inline void sync_leave(struct sync_queue *q, struct sync_node *node)
 }
 
 /*
- * Queues the node, whose waiter has begun to wait, gives the lock back and waits. Woken: nothing of
- * the object is needed any more. Else the node is out of the queue.
+ * Queues the node, releases the lock and waits. The node's waiter has begun to wait. If the wait
+ * was woken, the caller needs nothing of the object from then on. If it was not, the node is out of
+ * the queue.
  */
 static inline enum wait_outcome sync_wait_unlock(struct sync_queue *q, struct sync_node *node,
 						 int64_t deadline, bool cancellable)
@@ -156,14 +161,15 @@ static inline enum wait_outcome sync_wait_unlock(struct sync_queue *q, struct sy
 }
 
 /*
- * Lets whoever set a state under the lock get out of it, before the caller returns because of that
- * state and perhaps frees the object. The caller has read the state without the lock, by an
- * acquire: it sees the lock as held, or as released after the state was set.
+ * Waits until the caller that set a state under the lock has left the critical section. The present
+ * caller is about to return because of that state, and may then free the object. It has read the
+ * state by an acquire, without the lock. So it sees the lock as held, or as released after the
+ * state was set.
  */
 static inline void sync_settle(struct sync_queue *q)
 {
-	/* acquire: its last touches come before what the caller does to the memory; pairs with
-	 * sync_unlock(). */
+	/* acquire: the holder's last touches come before what the caller does to the memory. Pairs
+	 * with sync_unlock(). */
 	if (atomic_load_explicit(&q->lock.held, memory_order_acquire) != 0) {
 		sync_lock(&q->lock);
 		sync_unlock(&q->lock);

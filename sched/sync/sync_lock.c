@@ -2,12 +2,14 @@
 /*
  * The slow path of sync_lock.h.
  *
- * Two workers that do little but use one channel are slower than one of them: the lock's and the
- * buffer's lines go to and fro for each message. So who has looked twice, and found it locked both
- * times, is in the way of others who use it all the time: it waits for more than a microsecond
- * before it looks again, and they take dozens of steps with the lines in their own cache. The
- * second look comes soon, since who meets a critical section of ten nanoseconds by chance is not to
- * lose a microsecond. (docs/performance.md has the figures.)
+ * The problem: two workers that do little but use one channel are slower together than one alone.
+ * The cache lines of the lock and of the buffer travel between them for each message.
+ *
+ * The design: a caller that has looked twice and found the lock held both times is in the way of
+ * others that use it all the time. It waits for more than a microsecond before it looks again.
+ * Meanwhile the others take dozens of steps with the lines in their own cache. The second look
+ * comes soon, because a caller that meets a critical section of ten nanoseconds by chance should
+ * not lose a microsecond. docs/performance.md has the figures.
  */
 #include "sync_lock.h"
 

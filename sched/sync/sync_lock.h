@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The lock of a channel, or of a queue of waits: for critical sections of some ten nanoseconds that
- * follow each other closely. Unlocking is a plain store, half the price of a lock that must find
- * out whether somebody sleeps. So nobody sleeps on it (sched/os/pause.h).
+ * The lock of a channel, or of a queue of waiters. It suits critical sections of about ten
+ * nanoseconds that follow each other closely.
  *
- * Not fair. Never held across a switch. The word says where the holder is, as that of src/lock.h.
+ * Unlocking is a plain store. That costs half of what a lock costs that must find out whether
+ * somebody sleeps. So nobody sleeps on this lock until woken (sched/os/pause.h).
+ *
+ * The lock is not fair. It is never held across a switch. Like the word of src/lock.h, its word
+ * holds a mark that says where on its stack the holder is (src/holder.h).
  */
 #ifndef WEFT_SYNC_SYNC_LOCK_H
 #define WEFT_SYNC_SYNC_LOCK_H
@@ -15,7 +18,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 0: free. Else the holder's mark and SYNC_LOCK_HELD, or for good: */
+/* The word is 0 when the lock is free. While it is held, the word is the holder's mark with
+ * SYNC_LOCK_HELD. The last value is for good: */
 #define SYNC_LOCK_HELD 1u
 #define SYNC_LOCK_DEAD 2u /* the object was destroyed */
 
@@ -25,8 +29,8 @@ struct sync_lock {
 
 void weft__sync_lock_slow(struct sync_lock *lock);
 
-/* Whether the holder is to be checked now, after so many looks: every fifth of a second, mostly
- * naps. */
+/* Returns whether to check the holder now, after this many looks. That is about every fifth of a
+ * second, most of which are naps. */
 static inline bool sync_waits_long(unsigned looks)
 {
 	return looks % 2048 == 2047;
@@ -54,8 +58,8 @@ static inline void sync_unlock(struct sync_lock *lock)
 	atomic_store_explicit(&lock->held, 0, memory_order_release);
 }
 
-/* Instead of an unlock, of an object whose memory is about to be freed: who uses it all the same is
- * told, as long as the word is not overwritten. */
+/* Marks the lock of an object that is about to be freed, in place of an unlock. A later user of the
+ * object is reported, as long as nothing has overwritten the word. */
 static inline void sync_lock_bury(struct sync_lock *lock)
 {
 	/* relaxed: it publishes nothing. */
