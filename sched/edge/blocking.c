@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pool of threads for calls that block, one for each runtime, made at the first call. A call is a
- * job in the frame of its task, in a queue, first in first out.
+ * A pool of threads for calls that block. Each runtime has one, made at the first call. A call is a
+ * job, which lies in the frame of its task. Jobs wait in a queue, first in, first out.
  *
- * Who submits wakes an idle thread, the one that was busy last, so that those not needed stay idle
- * and end. If fewer threads are not busy than jobs are in the queue it starts one, up to the limit:
- * so there is a thread for each job, or the most there can be. A thread ceases to be busy before it
- * wakes the task, which may come back at once. It ends only when it finds, under the lock, that
- * nobody has chosen it for a job; there is none then that counts on it.
+ * Threads. A caller that submits a job wakes an idle thread: the one that was busy last. So threads
+ * that are not needed stay idle and end. If there are more jobs in the queue than threads that are
+ * not busy, the caller starts a thread, up to the limit. So each job has a thread, or there are as
+ * many threads as there may be. A thread stops being busy before it wakes the task, because that
+ * task may come back at once. A thread ends only if it finds, under the lock, that nobody has
+ * chosen it for a job. No job counts on it then.
  *
- * If a thread cannot be started the job stays for those that there are. Whoever finds that there
- * are none carries out all jobs in the queue, its own first, on its own stack: nobody else would.
+ * No thread. If a thread cannot be started, the job is left to the existing threads. A caller that
+ * finds no threads at all carries out all jobs in the queue on its own stack, its own job first.
+ * Nobody else would.
  *
- * A job in the queue is its task's as well: a deadline or a cancellation may end its wait. So a
- * thread takes a job and claims its waiter under one hold of the pool's lock, before it calls the
- * function, and wakes the task when that has returned. Then either the claim came first, and neither
- * the deadline nor a canceller can end the wait any more; or it has failed, and the function is never
- * called. Such a task takes its job off the queue under the lock, if it is still in, and by that no
- * thread looks at its frame afterwards.
+ * Giving up. A job in the queue is still its task's: a deadline or a cancellation may end the wait.
+ * So a thread takes a job and claims its waiter in one critical section, before it calls the
+ * function. It wakes the task when the function has returned.
+ *  (a) The claim succeeds. Neither the deadline nor a canceller can end the wait from then on.
+ *  (b) The claim fails. The function is never called. The task takes its job out of the queue under
+ *      the lock, if it is still in. No thread looks at its frame after that.
  *
- * Threads that end are joined by the next one that ends, the last by the runtime's end.
+ * Threads that end are joined by the next thread that ends. The runtime's end joins the last one.
  */
 #include "blocking.h"
 
@@ -41,23 +43,23 @@
 
 int64_t weft__blocking_linger = LINGER_NS;
 
-/* In the frame of the task that waits for it. Of the queue, then of the thread that took it,
- * until the wake. */
+/* A call. Lies in the frame of the task that waits for it. It belongs to the queue, and then to the
+ * thread that took it, until the wake. */
 struct job {
 	struct waiter waiter;
-	struct job *next, **link; /* under the pool's lock; link NULL: in no queue */
-	struct wakeup wakeup;     /* of who took it */
+	struct job *next, **link; /* under the pool's lock; link is NULL in no queue */
+	struct wakeup wakeup;     /* of the thread that took it */
 	weft_fn *fn;
 	void *arg, *result;
-	uint64_t edge; /* for ThreadSanitizer: an address */
+	uint64_t edge; /* for ThreadSanitizer; only its address is used */
 };
 
 /* A thread of the pool. */
 struct blocker {
 	struct pool *pool;       /* immutable */
-	pthread_t thread;        /* written before it can be read: see start_thread() */
-	struct blocker *next;    /* under the pool's lock: idle, or ended */
-	_Atomic uint32_t chosen; /* 1: it is off the list of idle ones (futex) */
+	pthread_t thread;        /* stored before anyone can read it: see blocker_main() */
+	struct blocker *next;    /* under the pool's lock: in the idle or the ended list */
+	_Atomic uint32_t chosen; /* 1: it is off the list of idle threads (futex) */
 };
 
 struct pool {
@@ -74,8 +76,9 @@ struct pool {
 	struct blocker *idle;  /* last in first out */
 	struct blocker *ended; /* to be joined and freed */
 	bool ending;
-	bool full_told; /* that all threads are busy was said on stderr */
-	/* also those being started (stored under lock; the runtime's end waits for 0: futex) */
+	bool full_told; /* stderr was told that all threads are busy */
+	/* Includes threads that are being started. Stored under lock. The runtime's end waits for 0
+	 * (futex). */
 	_Atomic uint32_t threads;
 };
 
@@ -87,7 +90,7 @@ static void add_job_locked(struct pool *pool, struct job *job)
 	pool->job_count++;
 }
 
-/* false: it was in the queue no more. */
+/* Returns false if the job was no longer in the queue. */
 static bool remove_job_locked(struct pool *pool, struct job *job)
 {
 	if (!job->link)
@@ -102,14 +105,16 @@ static bool remove_job_locked(struct pool *pool, struct job *job)
 	return true;
 }
 
-/* The next job, which is the caller's until it has woken the task; NULL: there is none. */
+/* Takes the next job, which is the caller's until it has woken the task. Returns NULL if there is
+ * none. */
 static struct job *take_job_locked(struct pool *pool)
 {
 	struct job *job;
 
 	while ((job = pool->jobs)) {
 		remove_job_locked(pool, job);
-		/* Else its task has given it up, and finds that when it gets the lock. */
+		/* If the claim fails, the task has given the job up. The task sees that when it
+		 * gets the lock. */
 		if (weft__wait_claim(&job->waiter, &job->wakeup))
 			break;
 	}
@@ -145,8 +150,8 @@ static void set_thread_count_locked(struct pool *pool, unsigned count)
 
 static void choose(struct blocker *b)
 {
-	/* release: pairs with the acquire in is_chosen(). The futex's address alone is used
-	 * afterwards. */
+	/* release: pairs with the acquire in is_chosen(). From here on only the futex's address is
+	 * used. */
 	atomic_store_explicit(&b->chosen, 1, memory_order_release);
 	weft__futex_wake(&b->chosen, 1);
 }
@@ -157,12 +162,12 @@ static bool is_chosen(struct blocker *b)
 }
 
 /*
- * Waits for a job to be there; the caller holds the lock. false: none has come for long, or the
- * runtime ends.
+ * Waits for a job. The caller holds the lock. Returns false if none has come for a long time, or if
+ * the runtime ends.
  *
- * No wake is lost: whoever takes it off the list stores chosen, and the kernel sleeps only while
- * that is 0. A thread that finds itself still on the list when its time is over has not been
- * chosen, and takes itself off.
+ * No wake is lost. A caller that takes the thread off the idle list stores `chosen`, and the kernel
+ * sleeps only while `chosen` is 0. If the time is over and the thread is still on the list, nobody
+ * has chosen it, and it takes itself off.
  */
 static bool linger_locked(struct pool *pool, struct blocker *b)
 {
@@ -185,7 +190,7 @@ static bool linger_locked(struct pool *pool, struct blocker *b)
 			return false;
 		}
 	}
-	/* Taken off, and about to be told so. */
+	/* Somebody has taken this thread off the list and is about to say so. */
 	weft__unlock(&pool->lock);
 	while (!is_chosen(b))
 		weft__futex_wait(&b->chosen, 0, WEFT_FOREVER);
@@ -215,7 +220,7 @@ static void *blocker_main(void *arg)
 	pthread_setname_np(pthread_self(), "weft-blocking");
 	weft__serve(pool->rt);
 	weft__lock(&pool->lock);
-	b->thread = pthread_self(); /* whoever joins us has had the lock after us */
+	b->thread = pthread_self(); /* a thread that joins us takes the lock after us */
 	for (;;) {
 		while ((job = take_job_locked(pool))) {
 			pool->busy++;
@@ -267,18 +272,19 @@ static void pool_end(struct attachment *attachment)
 		choose(b);
 	}
 	weft__unlock(&pool->lock);
-	/* acquire: what the threads did last. No wake is lost: the count is stored before the
+	/* acquire: the last actions of the threads. No wake is lost: the count is stored before the
 	 * wake. */
 	while ((count = atomic_load_explicit(&pool->threads, memory_order_acquire)) > 0)
 		weft__futex_wait(&pool->threads, count, WEFT_FOREVER);
-	weft__lock(&pool->lock); /* the last one is past its last use of it when it is joined */
+	/* each thread is past its last use of the lock once it is joined */
+	weft__lock(&pool->lock);
 	struct blocker *ended = pool->ended;
 	weft__unlock(&pool->lock);
 	join_ended(ended);
 	free(pool);
 }
 
-/* The runtime's pool, made if there is none; NULL: no memory. */
+/* The runtime's pool, which is made if there is none. Returns NULL if there is no memory. */
 static struct pool *pool_of(struct weft_runtime *rt)
 {
 	_Atomic(struct attachment *) *place = &rt->attached[ATTACHED_BLOCKING];
@@ -301,8 +307,8 @@ static struct pool *pool_of(struct weft_runtime *rt)
 	return (struct pool *)there;
 }
 
-/* No thread could be started. If there is none at all, carries out what is queued: true if that
- * was done with `job`. */
+/* Called when a thread could not be started. If there is no thread at all, carries out the jobs in
+ * the queue. Returns whether `job` was done. */
 static bool carry_out_here(struct pool *pool, struct job *job)
 {
 	struct job *other;
@@ -314,7 +320,7 @@ static bool carry_out_here(struct pool *pool, struct job *job)
 	if (!own)
 		return false;
 
-	weft__wait_abandon(&job->waiter); /* the job itself may wait */
+	weft__wait_abandon(&job->waiter); /* the function itself may wait */
 	job->result = job->fn(job->arg);
 	for (;;) {
 		weft__lock(&pool->lock);
@@ -327,7 +333,7 @@ static bool carry_out_here(struct pool *pool, struct job *job)
 	}
 }
 
-/* The call waits until a thread is free. */
+/* Counts a call that waits until a thread is free. */
 static __attribute__((noinline, cold)) void note_full(struct pool *pool, bool tells)
 {
 	counter_add(&weft__worker()->counters.blocking_waits, 1);
@@ -405,10 +411,10 @@ int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result, int64_t deadl
 		return -EINVAL;
 	if (deadline <= 0)
 		return -ETIMEDOUT;
-	/* Before a thread can see the job, which may be faster than the wait. */
+	/* Checked before a thread can see the job, because a thread may be faster than the wait. */
 	bool cancelled = weft__caller_cancelled();
 	if (cancelled || (deadline != WEFT_FOREVER && deadline <= weft__clock_now())) {
-		weft_yield(); /* as weft__wait() does */
+		weft_yield(); /* like weft__wait() */
 		return cancelled ? -ECANCELED : -ETIMEDOUT;
 	}
 	return call(w, fn, arg, deadline, true, ret_result);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions that the public headers define, once more: as symbols of the library, for programs
- * that find them by name (dlsym(), a foreign function interface) and never see a header.
+ * Symbols for the functions that the public headers define inline. They are for programs that find
+ * functions by name (dlsym(), a foreign function interface) and never see a header.
  *
- * Such a program calls weft_select() with cases as large as they were when it was written, and does
- * not say so. So the symbols take structs to be as large as they were in the first version that had
- * the symbol, whatever they are now. Members that were added later are for the _sized functions.
+ * Such a program was written when the structs had a certain size, and does not pass that size to
+ * weft_select() and similar functions. So each symbol assumes the size that its struct had in the
+ * first version with that symbol, whatever the size is now. Members that were added later need the
+ * _sized functions.
  */
 #include <stddef.h>
 
 #define WEFT_INLINE extern inline __attribute__((visibility("default")))
 
-/* In the first version, where pointers have 64 bits. */
+/* The sizes in the first version, if pointers have 64 bits. */
 enum {
 	FIRST_SIZE_weft_case = 32,
 	FIRST_SIZE_weft_runtime_options = 56,

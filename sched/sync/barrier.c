@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The barrier. All under the queue's lock: who comes to a barrier comes to wait. The last one of a
- * round wakes the others, who do not look at the barrier again.
+ * The barrier. All of it is under the queue's lock, since a caller comes to a barrier to wait. The
+ * last caller of a round wakes the others. They do not look at the barrier again.
  *
- * A wait that is cancelled, or whose deadline has passed, leaves its round: it no longer counts.
- * But it counted until it takes the lock, and the last one may have come before. The round is
- * complete then, and the wait succeeds after all: otherwise the others would go on without one that
- * believes it has left. So who is in a round is decided under the lock, and for all in the same
- * way.
+ * A wait that is cancelled, or whose deadline has passed, leaves its round and no longer counts.
+ * But it counts until it takes the lock, and the last caller may have come before that. Then the
+ * round is complete, and the wait succeeds after all. If it failed, the others would go on without
+ * a caller that believes it has left. So the lock decides who is in a round, in the same way for
+ * all.
  */
 #include "queue.h"
 #include "sched/core/patience.h"
@@ -17,10 +17,10 @@
 
 struct barrier {
 	uint64_t n;              /* immutable */
-	struct sync_queue queue; /* .spare: how many are here (under its lock) */
+	struct sync_queue queue; /* .spare, under its lock: how many callers are here */
 	uint64_t round;          /* under the queue's lock */
-	/* Under the queue's lock. Its address stands for the odd rounds, that of .round for the
-	 * even ones. */
+	/* Under the queue's lock. ThreadSanitizer's edge is the address of .broken in odd rounds,
+	 * and of .round in even ones. */
 	uint64_t broken;
 } __attribute__((may_alias));
 
@@ -53,20 +53,20 @@ void weft_barrier_fini(weft_barrier *barrier)
 
 struct barrier_node {
 	struct sync_node n;
-	/* under the queue's lock; once it is claimed, of the claimer until the wake */
-	bool ended; /* its round is over, or the barrier broken */
-	int rc;     /* 0 or -EPIPE, then */
+	/* under the queue's lock; after a claim they are the claimer's until the wake */
+	bool ended; /* its round is over, or the barrier is broken */
+	int rc;     /* if .ended: 0 or -EPIPE */
 };
 
-/* A round's calls are ordered by that round's address: with one for all, who comes early to the
- * next round would seem to be ordered before who returns late from this one. */
+/* The address that orders the calls of the current round. With one address for all rounds, an early
+ * caller of the next round would seem to be ordered before a late return from this one. */
 static inline void *edge_of_round_locked(struct barrier *b)
 {
 	return b->round % 2 ? &b->broken : &b->round;
 }
 
-/* Ends the wait of all who are here, with that rc. Returns those who are to be woken. Those who
- * have given up just now learn it as well, when they come for their node. */
+/* Ends the wait of all who are here, with this rc. Returns the nodes to be woken. A waiter that has
+ * just given up learns of it as well, when it comes to take its node out. */
 static struct sync_node *end_round_locked(struct barrier *b, int rc)
 {
 	struct sync_node *first = NULL, **end = &first, *node;
@@ -86,7 +86,7 @@ static struct sync_node *end_round_locked(struct barrier *b, int rc)
 	return first;
 }
 
-/* After a wait that was not woken: leaves the round, unless that is over. */
+/* After a wait that was not woken: leaves the round, unless the round is over. */
 static int leave_round(struct barrier *b, struct barrier_node *node, enum wait_outcome outcome)
 {
 	sync_lock(&b->queue.lock);

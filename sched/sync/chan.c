@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Channels. A ring of slots and two queues of waiters under one short lock, as in Go: a send to a
- * waiting receiver copies straight into its frame, without the ring, and the receiver becomes what
- * its waker's worker runs next.
+ * Channels: sending, receiving and closing.
  *
- * Rejected: lock-free rings (Vyukov's bounded queue, LCRQ and their kin). They make the uncontended
- * step no cheaper than one compare-and-swap and one store, as the lock does, and need a second
- * protocol for those who wait, with its own store-load races, another for closing, and select over
- * them cannot take back half a step. Tasks that talk to each other are kept on one worker by the
- * scheduler, so the lock is mostly free.
+ * The design is Go's: a ring of slots and two queues of waiters under one short lock. A send to a
+ * waiting receiver copies straight into the receiver's frame, without the ring. The waker's worker
+ * runs the receiver next.
  *
- * Elements that go from frame to frame are copied after the unlock: the waiter that was claimed
- * does not return before its wake, which comes last. Big elements that go by a buffer are copied
- * without the lock as well: chan_big.c.
+ * Rejected: lock-free rings (Vyukov's bounded queue, LCRQ and similar ones).
+ *  - Their uncontended step costs one compare-and-swap and one store, as the lock does.
+ *  - They need a second protocol for callers that wait, with its own store-load races, and another
+ *    one for closing.
+ *  - A select over them cannot take back half a step.
+ *  - The scheduler keeps tasks that talk to each other on one worker, so the lock is mostly free.
+ *
+ * An element that goes from frame to frame is copied after the unlock. The claimed waiter does not
+ * return before its wake, which comes last. Big elements that go through a buffer are copied
+ * without the lock as well: see chan_big.c.
  */
 #include "chan_parts.h"
 
@@ -23,7 +26,7 @@ static inline size_t slot_after(const weft_chan *ch, size_t slot)
 	return slot + 1 == ch->capacity ? 0 : slot + 1;
 }
 
-/* A step between two frames, which meet or pass by an empty buffer. */
+/* A step between two frames. The element goes directly, or as if through an empty buffer. */
 static inline bool found_peer(weft_chan *ch, struct chan_step *step)
 {
 	step->direct = true;
@@ -38,7 +41,7 @@ static inline bool found_peer(weft_chan *ch, struct chan_step *step)
 	return true;
 }
 
-/* Where the next element goes in the buffer, which has room and holds count. */
+/* The slot for the next element. The buffer has room and holds `count` elements. */
 static inline size_t slot_to_fill(const weft_chan *ch, size_t count)
 {
 	size_t slot = ch->order.first + count;
@@ -77,8 +80,8 @@ static inline __attribute__((always_inline)) bool recv_locked(weft_chan *ch, voi
 	size_t slot = ch->order.first;
 	copy(elem, slot_at(ch, slot), ch->elem_size);
 	ch->order.first = slot_after(ch, slot);
-	/* The slot that becomes free is the next one to be filled if the buffer was full, and
-	 * only then do senders wait. */
+	/* Senders wait only if the buffer was full. Then the slot that becomes free here is also
+	 * the next one to be filled. */
 	step->peer = claim_first(&ch->senders, 0);
 	if (step->peer) {
 		copy(slot_at(ch, slot), step->peer->elem, ch->elem_size);
@@ -112,7 +115,7 @@ void weft__chan_finish(const struct chan_step *step, enum weft_op op, void *elem
 	weft__wait_wake(weft__wakeup_of(&step->peer->wait->waiter));
 }
 
-/* Waits in the channel, whose lock the caller holds and which is released here. Not inlined: the
+/* Waits in the channel. The caller holds the lock; this function releases it. Not inlined, so that
  * steps that need not wait save no registers for it. */
 static __attribute__((noinline)) int wait_locked(weft_chan *ch, enum weft_op op, void *elem,
 						 int64_t deadline)
@@ -134,7 +137,7 @@ static inline int wait_locked_until(weft_chan *ch, enum weft_op op, void *elem, 
 	return -ETIMEDOUT;
 }
 
-/* A send, whose lock the caller holds and which is released here. */
+/* A whole send. The caller holds the lock; this function releases it. */
 static __attribute__((noinline)) int send_locked_until(weft_chan *ch, const void *elem,
 						       int64_t deadline)
 {
@@ -149,7 +152,7 @@ static __attribute__((noinline)) int send_locked_until(weft_chan *ch, const void
 	return wait_locked_until(ch, WEFT_SEND, (void *)elem, deadline);
 }
 
-/* The same for a receive. */
+/* A whole receive, likewise. */
 static __attribute__((noinline)) int recv_locked_until(weft_chan *ch, void *ret_elem,
 						       int64_t deadline)
 {
@@ -164,8 +167,8 @@ static __attribute__((noinline)) int recv_locked_until(weft_chan *ch, void *ret_
 	return wait_locked_until(ch, WEFT_RECV, ret_elem, deadline);
 }
 
-/* Without a buffer: with one who waits, and was claimed; after the unlock, the caller's element
- * being of another size than usual. */
+/* The end of meet_locked() for elements of an unusual size: copies, and wakes the claimed peer.
+ * Called after the unlock. */
 static __attribute__((noinline)) int meet(struct chan_node *peer, void *to, const void *from,
 					  size_t size)
 {
@@ -174,8 +177,8 @@ static __attribute__((noinline)) int meet(struct chan_node *peer, void *to, cons
 	return 0;
 }
 
-/* A step without a buffer, where somebody seems to wait for it, as send_locked_until() and
- * recv_locked_until(). It saves no registers either. */
+/* A step in a channel without a buffer, in which a partner seems to wait. Like send_locked_until()
+ * and recv_locked_until() it releases the lock. The usual path saves no registers. */
 static inline __attribute__((always_inline)) int meet_locked(weft_chan *ch, enum weft_op op,
 							     void *elem, int64_t deadline)
 {
@@ -212,11 +215,12 @@ static inline int step_locked_until(weft_chan *ch, enum weft_op op, void *elem, 
 			       : recv_locked_until(ch, elem, deadline);
 }
 
-/* The channel's lock is held by somebody. */
+/* A step in a channel whose lock somebody else holds. */
 static __attribute__((noinline)) int step_contended(weft_chan *ch, enum weft_op op, void *elem,
 						    int64_t deadline);
 
-/* A step with the lock held, in a channel whose .plain has run out. */
+/* A step in a channel whose .plain has run out. The caller holds the lock; this function releases
+ * it. */
 static __attribute__((noinline, cold)) int step_seldom(weft_chan *ch, enum weft_op op, void *elem,
 						       int64_t deadline)
 {
@@ -224,7 +228,7 @@ static __attribute__((noinline, cold)) int step_seldom(weft_chan *ch, enum weft_
 
 	if (deadline > 0 && (plain || ch->plain < -WEFT__PATIENCE)) {
 		ch->plain = plain ? WEFT__PATIENCE : 0;
-		/* The task perhaps never waits. It looks at the others, without the lock. */
+		/* The task may never wait. So it looks at other tasks here, without the lock. */
 		sync_unlock(&ch->lock);
 		weft__fast_path_in_object();
 		sync_lock(&ch->lock);
@@ -235,8 +239,9 @@ static __attribute__((noinline, cold)) int step_seldom(weft_chan *ch, enum weft_
 	return weft__chan_big_do(ch, op, elem, deadline);
 }
 
-/* Counts a call that may wait, and is to give way now and then. (All calls counted: those that may
- * wait could come in step with the count, and never be the one that looks.) */
+/* Counts a call that may wait, because such a call has to give way now and then. Calls that cannot
+ * wait are not counted. If they were, the calls that may wait could fall into step with the count
+ * and never be the one that looks. */
 static inline __attribute__((always_inline)) bool is_plain_locked(weft_chan *ch, int64_t deadline)
 {
 	return __builtin_expect(deadline > 0 ? --ch->plain >= 0 : ch->plain > 0, 1);
@@ -250,8 +255,8 @@ static int step_contended(weft_chan *ch, enum weft_op op, void *elem, int64_t de
 }
 
 /*
- * The two steps. What is plain is here: to use a buffer that is neither full nor empty, for elements
- * of a usual size. It makes no call, so it saves no registers. All else is left by a jump.
+ * The two steps. The fast path is here: a buffer that is neither full nor empty, and an element of
+ * a usual size. It makes no call, so it saves no registers. All other cases leave by a jump.
  */
 static inline __attribute__((always_inline)) int send_until(weft_chan *ch, const void *elem,
 							    int64_t deadline, void *call)
@@ -307,7 +312,7 @@ static inline __attribute__((always_inline)) int recv_until(weft_chan *ch, void 
 	if (__builtin_expect(!ch, 0))
 		return -EINVAL;
 #ifdef WEFT_TSAN_USER
-	size_t size = ch->elem_size; /* the channel may be gone when the element is here */
+	size_t size = ch->elem_size; /* the channel may be gone once the element is here */
 	int rc = recv_plainly_until(ch, ret_elem, deadline);
 	if (rc == 0 && ret_elem)
 		san_writes(ret_elem, size, call);
@@ -368,7 +373,7 @@ void weft_chan_close(weft_chan *ch)
 		while ((node = claim_first(&ch->receivers, -EPIPE)) ||
 		       (node = claim_first(&ch->senders, -EPIPE))) {
 			edges_close(&node->edges);
-			node->next = NULL; /* claimed: its links are ours until it is woken */
+			node->next = NULL; /* claimed: its links are ours until its wake */
 			*tail = node;
 			tail = &node->next;
 		}
@@ -383,7 +388,7 @@ void weft_chan_close(weft_chan *ch)
 
 size_t weft_chan_len(const weft_chan *ch)
 {
-	/* relaxed: a moment's count. */
+	/* relaxed: the count of one moment. */
 	return !ch       ? 0
 	       : ch->big ? atomic_load_explicit(&ch->order.slots->ready, memory_order_relaxed)
 			 : chan_count(ch);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Channels of big elements, which are not copied under the lock: others would spin meanwhile, for
- * milliseconds where an element has megabytes. A step takes a slot under the lock, copies without
- * it, and hands the slot on under the lock.
+ * Channels of big elements. Such elements are not copied under the lock, because others would spin
+ * meanwhile, for milliseconds if an element has megabytes. A step takes a slot under the lock,
+ * copies without the lock, and hands the slot on under the lock.
  *
  *              send takes it             send is done
  *   FREE  ---------------->  FILLING  ----------------->  READY
@@ -10,30 +10,31 @@
  *     |   receive is done                receive takes it   |
  *     +--------------------  DRAINING  <--------------------+
  *
- * A slot that is FILLING or DRAINING is its step's alone and stands in no list. So elements are in
- * the order in which their sends were done, not in which they began: one that takes long is passed
- * by others, and a ready element never hides behind one that is still being copied. What one sender
- * sends stays in order, since its sends follow each other.
+ * A slot that is FILLING or DRAINING belongs to its step alone and is in no list. So elements are
+ * in the order in which their sends were done, not in which they began. Faster sends pass a slow
+ * one, and a ready element never hides behind one that is still being copied. The elements of one
+ * sender stay in order, since its sends follow each other.
  *
- * While an element is being copied it can be received from nowhere, and its slot can take no other
- * one. Whoever needs it waits in the queue; the one who copies serves the first in line when it is
- * done. It hands the slot over (chan_node.slot), claimed and woken, and that waiter copies by
- * itself. So nobody copies for others again and again.
+ * While an element is being copied, nobody can receive it and its slot can take no other element. A
+ * caller that needs either waits in the queue. When the copy is done, the caller that copied serves
+ * the first waiter in line. It claims that waiter, hands it the slot (chan_node.slot) and wakes it,
+ * and the waiter does its own copy. So nobody copies for others again and again.
  *
- * Invariants, under the lock; they replace the first of chan.h.
- *  1. A slot is FREE: no sender waits. A slot is READY: no receiver waits.
- *  2. .count is how many slots are not FREE, .ready how many are READY.
- *  3. A send is done when its slot becomes READY or goes to a receiver. If the channel is closed by
- *     then it was not done: -EPIPE. So a closed channel without a READY slot stays empty.
+ * Invariants, under the lock. They replace invariant 1 of chan.h.
+ *  1. While a slot is FREE, no sender waits. While a slot is READY, no receiver waits.
+ *  2. .count is the number of slots that are not FREE. .ready is the number of READY slots.
+ *  3. A send is done when its slot becomes READY or goes to a receiver. If the channel was closed
+ *     before that, the send fails with -EPIPE. So a closed channel without a READY slot stays
+ *     empty.
  *
- * Where a partner waits, the element goes from frame to frame, without a slot, as in other
- * channels. Without a buffer that is the only way, and nothing of this is needed.
+ * If a partner waits, the element goes from frame to frame without a slot, as in other channels.
+ * Without a buffer that is the only way, and nothing in this file is needed.
  */
 #include "chan_parts.h"
 
 #include <stdalign.h>
 
-/* Where the lists begin, behind the slots. */
+/* Where the lists begin: behind the slots, aligned. */
 static inline size_t after_slots(size_t slots_size)
 {
 	const size_t align = alignof(struct chan_big);
@@ -76,7 +77,7 @@ static inline size_t list_pop(weft_chan *ch, size_t *first)
 	return slot;
 }
 
-/* By so many. */
+/* Adds n to the number of READY slots. */
 static inline void add_ready(weft_chan *ch, size_t n)
 {
 	_Atomic size_t *ready = &ch->order.slots->ready;
@@ -151,7 +152,7 @@ bool weft__chan_big_step_locked(weft_chan *ch, enum weft_op op, struct chan_step
 	return op == WEFT_SEND ? send_locked(ch, step) : recv_locked(ch, step);
 }
 
-/* The caller has filled the slot. 0 or -EPIPE. */
+/* The caller has filled the slot. Returns 0 or -EPIPE. */
 static int filled(weft_chan *ch, size_t slot)
 {
 	struct chan_node *peer = NULL;
@@ -227,7 +228,7 @@ int weft__chan_big_do(weft_chan *ch, enum weft_op op, void *elem, int64_t deadli
 	enum wait_outcome outcome = chan_wait_locked(ch, op, &node, deadline);
 	if (outcome != WAIT_WOKEN)
 		return wait_errno(outcome);
-	/* Without a slot the channel may be gone. */
+	/* If no slot was handed over, the channel may be gone. */
 	return node.slot == CHAN_NO_SLOT ? node.status
 					 : weft__chan_big_copy(ch, op, node.slot, elem);
 }

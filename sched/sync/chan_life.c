@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A channel's life: its memory, which is the library's or the caller's, its first state, references,
- * and its end. Whoever gives up the last reference ends it, and is told so, as the memory may be the
- * caller's.
+ * The life of a channel: its memory, its first state, its references and its end. The memory
+ * belongs to the library or to the caller. The caller that gives up the last reference ends the
+ * channel, and is told so, because the memory may be its own.
  */
 #include "chan_parts.h"
 
@@ -13,7 +13,7 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
-/* How many bytes a channel takes. false: more than there can be. */
+/* Computes the number of bytes that a channel takes. Returns false if that overflows. */
 static bool chan_size(size_t elem_size, size_t capacity, size_t *ret_size)
 {
 	bool big = elem_size > CHAN_BIG && capacity > 0;
@@ -23,7 +23,7 @@ static bool chan_size(size_t elem_size, size_t capacity, size_t *ret_size)
 	       !__builtin_add_overflow(*ret_size, sizeof(weft_chan), ret_size);
 }
 
-/* 0, or -ENOMEM (for ThreadSanitizer alone). */
+/* Returns 0, or -ENOMEM, which only happens in builds with ThreadSanitizer. */
 static int init(weft_chan *ch, size_t elem_size, size_t capacity, bool lent)
 {
 	memset(ch, 0, sizeof *ch);
@@ -48,7 +48,7 @@ int weft_chan_create(size_t elem_size, size_t capacity, weft_chan **ret_chan)
 		return -EINVAL;
 	if (!chan_size(elem_size, capacity, &size) || __builtin_add_overflow(size, 63, &size))
 		return -ENOMEM;
-	/* A line of its own, which other objects' writers do not take away. */
+	/* A cache line of its own, so that writers of other objects do not take it away. */
 	weft_chan *ch = weft__aligned_alloc(64, size & ~(size_t)63);
 	if (!ch)
 		return -ENOMEM;
@@ -103,7 +103,7 @@ void weft_chan_destroy(weft_chan *ch)
 {
 	if (!ch)
 		return;
-	/* relaxed: the caller's own is the only one, or this is a mistake. */
+	/* relaxed: the caller's reference is the only one, or this is a mistake. */
 	if (atomic_load_explicit(&ch->references, memory_order_relaxed) != 1)
 		weft__sync_misuse("weft_chan_destroy", "channel", ch, "has other references");
 	destroy(ch, "weft_chan_destroy");
@@ -111,7 +111,7 @@ void weft_chan_destroy(weft_chan *ch)
 
 void weft_chan_ref(weft_chan *ch)
 {
-	/* relaxed: the caller has one, and hands the new one on by other means. */
+	/* relaxed: the caller has a reference, and hands the new one on by other means. */
 	if (ch)
 		atomic_fetch_add_explicit(&ch->references, 1, memory_order_relaxed);
 }
@@ -121,8 +121,8 @@ bool weft_chan_unref(weft_chan *ch)
 	if (!ch)
 		return false;
 	san_release(&ch->references);
-	/* release, acquire: all that was done by those who have given up theirs comes before the
-	 * last one frees the memory. */
+	/* acq_rel: whatever was done by callers that gave up their references comes before the last
+	 * one frees the memory. */
 	if (atomic_fetch_sub_explicit(&ch->references, 1, memory_order_acq_rel) != 1)
 		return false;
 	san_acquire(&ch->references);

@@ -1,36 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The condition. A waiter enters the condition's queue before it unlocks the mutex, so a signal by
- * anybody who has had the mutex since finds it there.
+ * The condition. A waiter enters the condition's queue before it unlocks the mutex. So a signal by
+ * any caller that has had the mutex since then finds the waiter there.
  *
- * What is woken wants the mutex first, which the signaller usually still holds. A task that goes to
- * the signalling worker's own next slot does not run before the signaller suspends or another
- * worker comes to its help; it is woken at once. All others (threads, tasks of other runtimes, the
- * many of a broadcast) would wake up only to wait for the mutex: they are claimed here but moved to
- * the mutex's queue, whose unlocks wake them one by one.
+ * A woken waiter first wants the mutex, which the signaller usually still holds.
+ *  (a) A task that would go to the signalling worker's own next slot is woken at once. It does not
+ *      run before the signaller suspends, or before another worker takes it.
+ *  (b) All other waiters would wake up only to wait for the mutex: threads, tasks of other
+ *      runtimes, and the many waiters of a broadcast. They are claimed here, but moved to the
+ *      mutex's queue. The mutex's unlocks wake them one by one.
  *
- * Who waits holds the mutex, so no two enter at once, and the last one to enter need not take the
- * queue's lock: it stores itself into `fresh`, if that is empty. (A read-modify-write less for each
- * wait of two that take turns.)
+ * The fresh waiter. A waiter holds the mutex, so no two enter at once. The waiter that enters last
+ * need not take the queue's lock: it stores itself into `fresh`, if that is empty. This saves one
+ * read-modify-write for each wait of two tasks that take turns.
  *
- *   waiter, with the mutex                  signaller and who gives up, under the queue's lock
- *   fresh empty: store it                   fresh not empty: take it, store NULL (a signaller only
- *   else under the lock, too: fresh to      once the queue is empty: first come, first served)
- *   the queue's end, itself behind it
+ *   waiter, holds the mutex                 signaller, or a waiter that gives up: under the lock
+ *   --------------------------------------  ----------------------------------------------------
+ *   `fresh` is empty: store itself there    `fresh` is not empty: take it, and store NULL
+ *   else, under the lock: move `fresh` to   (a signaller does so only once the queue is empty:
+ *   the queue's end, and itself behind it   first come, first served)
  *
  * Invariants.
- *  1. Without the lock `fresh` is only changed from NULL, and only by who holds the mutex; under
- *     the lock only to NULL. So neither overwrites what the other has stored, and what is in it is
- *     claimed and left under the lock, like what is in the queue.
- *  2. All in the queue came before the one in `fresh`.
- *  3. Who goes from `fresh` to the queue is in the queue first. A signal that looks without the
- *     lock looks in the other order: where it finds `fresh` empty again, by whomever, it sees the
- *     queue as it was then, hence whoever entered before the signal and has not been taken.
- *  4. .mutex changes under the lock, and only when nobody waits: who finds its own there may enter
- *     without.
+ *  1. Without the lock, only the mutex's holder changes `fresh`, and only from NULL. Under the lock
+ *     it is changed only to NULL. So neither side overwrites what the other has stored. The node in
+ *     `fresh` is claimed and taken out under the lock, like the nodes in the queue.
+ *  2. All waiters in the queue entered before the one in `fresh`.
+ *  3. A waiter that moves from `fresh` to the queue is in the queue first. A signal that looks
+ *     without the lock looks in the other order. If somebody has emptied `fresh`, the signal sees
+ *     the queue as it was at that moment or later. So it sees each waiter that entered before it
+ *     and has not been taken.
+ *  4. .mutex changes only under the lock, and only while nobody waits. So a caller that finds its
+ *     own mutex there may enter without the lock.
  *
- * To wait with two mutexes at once is misuse. It is said where the second finds the first; where
- * both enter at the same moment, the invariants do not hold, and a wait may be lost.
+ * To wait with two mutexes at once is misuse. It is reported if the second waiter finds the first
+ * one. If both enter at the same moment, the invariants do not hold, and a wait may be lost.
  */
 #include "mutex.h"
 
@@ -38,8 +41,8 @@
 
 struct cond {
 	struct sync_queue queue;
-	_Atomic(struct mutex *) mutex;     /* of those who wait: see above */
-	_Atomic(struct sync_node *) fresh; /* who entered last: see above */
+	_Atomic(struct mutex *) mutex;     /* of those who wait: invariant 4 */
+	_Atomic(struct sync_node *) fresh; /* who entered last: invariants 1 to 3 */
 } __attribute__((may_alias));
 
 static_assert(sizeof(struct cond) <= sizeof(weft_cond), "a condition fits its public storage");
@@ -55,11 +58,11 @@ void weft_cond_init(weft_cond *cond)
 	atomic_store_explicit(&c->fresh, NULL, memory_order_relaxed);
 }
 
-/* Whether nobody is in it. Without the lock: a hint, but whoever entered before the call is
- * seen. */
+/* Returns whether nobody waits. Without the lock this is a hint, but it sees each waiter that
+ * entered before the call. */
 static inline bool nobody_waits(struct cond *c)
 {
-	/* acquire: the queue with who has gone there from `fresh`; pairs with
+	/* acquire: the queue, with a waiter that has moved there from `fresh`. Pairs with
 	 * empty_fresh_locked(). */
 	return !atomic_load_explicit(&c->fresh, memory_order_acquire) && !sync_first(&c->queue);
 }
@@ -72,12 +75,12 @@ static inline struct sync_node *fresh_locked(struct cond *c)
 
 static inline void empty_fresh_locked(struct cond *c)
 {
-	/* release: the queue, in which those may be that went there from here, for
+	/* release: the queue, which may hold a waiter that moved there from `fresh`, for
 	 * nobody_waits(). */
 	atomic_store_explicit(&c->fresh, NULL, memory_order_release);
 }
 
-/* Moves the fresh one to the queue. By the mutex's holder, too. */
+/* Moves the fresh waiter to the queue. The mutex's holder calls this, too. */
 static void file_locked(struct cond *c)
 {
 	struct sync_node *node = fresh_locked(c);
@@ -88,7 +91,7 @@ static void file_locked(struct cond *c)
 	empty_fresh_locked(c);
 }
 
-/* Takes out the first one that has not given up, claimed; NULL: there is none. */
+/* Takes out and claims the first waiter that has not given up. Returns NULL if there is none. */
 static inline struct sync_node *take_locked(struct cond *c)
 {
 	struct sync_node *node = sync_take_locked(&c->queue);
@@ -102,7 +105,7 @@ static inline struct sync_node *take_locked(struct cond *c)
 	return sync_claim_locked(node) ? node : NULL;
 }
 
-/* By the mutex's holder, whose wait has begun. */
+/* Puts a waiter in. Called by the mutex's holder, whose wait has begun. */
 static inline void enter(struct cond *c, struct mutex *m, struct sync_node *node, const char *call)
 {
 	/* relaxed, both: invariants 1 and 4. */
@@ -124,8 +127,8 @@ static inline void enter(struct cond *c, struct mutex *m, struct sync_node *node
 	sync_unlock(&c->queue.lock);
 }
 
-/* Takes a node out whose wait was not woken, if it still is in. After the return nobody looks at
- * it. */
+/* Takes out a node whose wait was not woken, if it is still in. Nobody looks at the node after the
+ * return. */
 static void leave(struct cond *c, struct sync_node *node)
 {
 	sync_lock(&c->queue.lock);
@@ -149,7 +152,7 @@ static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const c
 	uint64_t self = identity_on(weft__worker());
 	struct mutex_node node;
 
-	/* relaxed: only we put ourselves there. */
+	/* relaxed: only the caller itself stores its identity there. */
 	uint64_t holder = mutex_holder(atomic_load_explicit(&m->word, memory_order_relaxed));
 	if (holder != self)
 		weft__sync_not_owner(call, "mutex", m, "is not held by the caller", holder);
@@ -164,11 +167,11 @@ static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const c
 		leave(c, &node.n);
 	else
 		san_acquire(&node);
-	/* From here on the condition may be gone: the mutex is all that is needed. */
+	/* From here on the condition may be gone. Only the mutex is needed. */
 	if (node.moved) {
 		weft__mutex_compete(m, &node, outcome, WEFT_FOREVER);
 	} else {
-		struct worker *w = weft__worker(); /* anew: the wait may have hopped */
+		struct worker *w = weft__worker(); /* again: the wait may have hopped */
 		if (mutex_lock_fast(m, self))
 			mutex_note_holder(m, w);
 		else
@@ -191,7 +194,7 @@ int weft_cond_wait_until(weft_cond *cond, weft_mutex *mutex, int64_t deadline)
 			  "weft_cond_wait_until");
 }
 
-/* Whether the claimed node's wake goes to the caller's own next slot. */
+/* Returns whether the wake of the claimed node goes to the caller's own next slot. */
 static bool goes_to_our_slot(const struct sync_node *node)
 {
 	const struct worker *w = weft__worker();
@@ -200,7 +203,8 @@ static bool goes_to_our_slot(const struct sync_node *node)
 	return w && t && t->rt == w->rt && t->pin == TASK_UNPINNED;
 }
 
-/* Claimed nodes, no longer in the condition's queue. Their frames live on until their wake. */
+/* Wakes claimed nodes, or moves them to the mutex. They are no longer in the condition's queue.
+ * Their frames live on until their wake. */
 static void wake(struct mutex *m, struct sync_node *list)
 {
 	for (struct sync_node *node = list; node; node = node->next)
@@ -218,7 +222,8 @@ void weft_cond_signal(weft_cond *cond)
 {
 	struct cond *c = (struct cond *)cond;
 
-	/* Whoever waits for what the caller has done under the mutex went in before that. */
+	/* A waiter that waits for what the caller did under the mutex entered before the caller did
+	 * it. */
 	if (nobody_waits(c))
 		return;
 	sync_lock(&c->queue.lock);
@@ -232,7 +237,8 @@ void weft_cond_signal(weft_cond *cond)
 	}
 }
 
-/* Takes out all that have not given up, claimed, linked by .next in their order. */
+/* Takes out and claims all waiters that have not given up. They are linked by .next, in their
+ * order. */
 static struct sync_node *take_all_locked(struct cond *c)
 {
 	struct sync_node *first = NULL, **end = &first, *node;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The event: a flag, changed under the queue's lock, read without it. One that resets itself gives
- * each set to one waiter: to the first in the queue, or, by way of the flag, to the next to come.
+ * The event: a flag that is changed under the queue's lock and read without it. An event that
+ * resets itself gives each set to one waiter: to the first in the queue or, through the flag, to
+ * the next caller that waits.
  */
 #include "queue.h"
 #include "sched/core/patience.h"
@@ -10,7 +11,7 @@
 #include <weft/sync.h>
 
 struct event {
-	_Atomic uint32_t set; /* under the queue's lock; anyone reads */
+	_Atomic uint32_t set; /* stored under the queue's lock; anyone reads */
 	struct sync_queue queue;
 	uint64_t resets_itself; /* immutable */
 } __attribute__((may_alias));
@@ -65,8 +66,8 @@ void weft_event_set(weft_event *event)
 			weft__wait_wake(weft__wakeup_of(&node->waiter));
 		return;
 	}
-	/* release: what was done before, for the acquire in weft_event_wait_until(). An earlier
-	 * set, which this one may hide from a waiter, is ordered before it by the lock. */
+	/* release: what was done before, for the acquire in weft_event_wait_until(). This set may
+	 * hide an earlier one from a waiter. The lock orders the earlier set before this one. */
 	atomic_store_explicit(&e->set, 1, memory_order_release);
 	struct sync_node *list = sync_take_all_locked(&e->queue);
 	sync_unlock(&e->queue.lock);
@@ -89,8 +90,8 @@ static int wait_for_set(struct event *e, int64_t deadline)
 
 	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
 	sync_lock(&e->queue.lock);
-	/* relaxed, both: the lock orders. No wake is lost: a set comes before this, or finds us in
-	 * the queue. */
+	/* relaxed, both: the lock orders. No wake is lost: a set either comes before this critical
+	 * section, or finds us in the queue. */
 	bool set = atomic_load_explicit(&e->set, memory_order_relaxed);
 	if (set && e->resets_itself)
 		atomic_store_explicit(&e->set, 0, memory_order_relaxed);
@@ -122,7 +123,8 @@ int weft_event_wait_until(weft_event *event, int64_t deadline)
 			return rc;
 	}
 	san_acquire(e);
-	/* A task that sets it by itself, or for which it is set in time, perhaps never waits. */
+	/* The task may never wait: it may set the event itself, or others may always set it in
+	 * time. */
 	struct worker *w = takes && deadline > 0 ? weft__worker() : NULL;
 	if (w)
 		fast_path(w);

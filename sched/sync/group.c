@@ -1,3 +1,5 @@
+/* SPDX-License-Identifier: MIT */
+/* Groups: the members, cancelling, and waiting for the end. group.h describes the design. */
 #include "group.h"
 
 #include "sched/core/scope.h"
@@ -23,7 +25,7 @@ static void member_remove_locked(struct member *m)
 		m->next->link = m->link;
 }
 
-/* Adds the branches that it pins to the list. */
+/* Cancels the members, and adds the branches that it pins to the list. */
 static void cancel_members(struct group *g, struct branch **pinned)
 {
 	struct task *tasks[WEFT__CANCEL_SOME];
@@ -55,7 +57,7 @@ void weft__group_cancel_all(struct group *g)
 	weft__reach_branches(pinned);
 }
 
-/* The group's branch is reached. */
+/* Called when a canceller reaches the group's branch. */
 static void reach(struct branch *b, struct branch **pinned)
 {
 	cancel_members((struct group *)((char *)b - offsetof(struct group, branch)), pinned);
@@ -77,7 +79,7 @@ struct sync_node *weft__group_over_locked(struct group *g)
 	return woken;
 }
 
-/* The error that a task's result means; 0: none. */
+/* Returns the error that a task's result means; 0 if it means none. */
 static int error_of(void *result)
 {
 	intptr_t value = (intptr_t)result;
@@ -85,7 +87,7 @@ static int error_of(void *result)
 	return value < 0 && value >= -ERRNO_MAX ? (int)value : 0;
 }
 
-/* The first task that fails cancels the others. It counts as running still, so the group is there. */
+/* The first task that fails cancels the others. It still counts as running, so the group exists. */
 static __attribute__((noinline)) void fail(struct group *g, int error)
 {
 	group_lock(g);
@@ -104,7 +106,7 @@ void *weft__group_member_main(void *arg)
 	struct group *g = member.group;
 	struct member self = {.task = t};
 
-	/* Ours while we run: so that group_is_member() knows whose task calls. */
+	/* These are ours while we run. They tell group_is_member() whose task calls. */
 	t->flags |= TASK_MEMBER;
 	t->value = g;
 	group_lock(g);
@@ -116,7 +118,7 @@ void *weft__group_member_main(void *arg)
 
 	void *result = member.fn(arg);
 	int error = error_of(result);
-	task_run_end(t); /* before the group hears of it */
+	task_run_end(t); /* before the group hears of the end */
 	if (error)
 		fail(g, error);
 
@@ -127,7 +129,7 @@ void *weft__group_member_main(void *arg)
 	if (__builtin_expect(g->keeps, 0))
 		receiver = weft__group_keep_locked(g, t, result);
 	struct sync_node *woken = group_count_down_locked(g);
-	group_unlock(g); /* the group may be gone now */
+	group_unlock(g); /* the group may be gone from here on */
 	sync_wake_all(receiver);
 	sync_wake_all(woken);
 	return result;
@@ -200,7 +202,7 @@ static int wait_until(weft_group *group, int64_t deadline, bool cancels)
 		if (outcome == WAIT_CANCELLED) {
 			cancelled = true;
 		} else {
-			late = !cancelled && !g->error; /* else it was cancelled before */
+			late = !cancelled && !g->error; /* false: it was cancelled before that */
 			deadline = WEFT_FOREVER;
 		}
 		group_unlock(g);
@@ -208,7 +210,7 @@ static int wait_until(weft_group *group, int64_t deadline, bool cancels)
 		group_lock(g);
 	}
 	int error = g->error;
-	bool over = g->running == 0; /* else somebody has spawned since we were woken */
+	bool over = g->running == 0; /* false: somebody has spawned since our wake */
 	if (over)
 		weft__group_leave_family_locked(g);
 	group_unlock(g);

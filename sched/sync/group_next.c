@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Results of a group's members, in the order of their ends: group.h. */
+/* The results of a group's members, in the order in which the members ended: see group.h. */
 #include "group.h"
 #include "sched/core/runtime.h"
 
 #include <errno.h>
 
-/* One who waits for a result. In its frame. */
+/* A caller that waits for a result. Lies in its frame. */
 struct receiver {
 	struct sync_node node;
-	void *result; /* by the member that ends, before the wake */
-	bool got;     /* false: there is none */
+	void *result; /* stored by the member that ends, before the wake */
+	bool got;     /* false: there is no result */
 };
 
 struct sync_node *weft__group_keep_locked(struct group *g, struct task *t, void *result)
@@ -24,9 +24,10 @@ struct sync_node *weft__group_keep_locked(struct group *g, struct task *t, void 
 		node->next = NULL;
 		return node;
 	}
-	/* Ours, and nobody knows a handle. relaxed: the group's lock publishes it. */
+	/* The task is the caller's own, and nobody has a handle of it. relaxed: the group's lock
+	 * publishes this. */
 	atomic_store_explicit(&t->join, JOIN_NOBODY, memory_order_relaxed);
-	/* The link is free: we wait for nothing any more, so no queue holds us. */
+	/* The link is free: this task waits for nothing any longer, so no queue holds it. */
 	t->next_result = NULL;
 	*g->result_tail = t;
 	g->result_tail = &t->next_result;
@@ -43,7 +44,7 @@ void weft__group_no_more_locked(struct group *g, struct sync_node **list)
 	}
 }
 
-/* The oldest result; NULL: none is left. */
+/* Takes the oldest result out. Returns NULL if none is left. */
 static struct task *take_result_locked(struct group *g)
 {
 	struct task *t = g->results;
@@ -78,7 +79,7 @@ int weft_group_next(weft_group *g, void **ret_result)
 	return weft_group_next_until(g, ret_result, WEFT_FOREVER);
 }
 
-/* Gives the lock back. */
+/* Waits for a result. Releases the lock. */
 static int await_result_unlock(struct group *g, void **ret_result, int64_t deadline)
 {
 	struct receiver r = {.got = false};

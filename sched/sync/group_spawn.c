@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Spawning into a group, from tasks and from other threads, and the limit: group.h. */
+/* Spawning into a group, from tasks and from other threads, and the limit: see group.h. */
 #include "group.h"
 #include "sched/core/process.h"
 #include "sched/core/scope.h"
@@ -9,7 +9,8 @@
 
 #include <errno.h>
 
-/* The group's task, if it is the caller or above it. Else it may be gone. */
+/* Returns the task that owns the group, if it is the caller or above the caller. Otherwise returns
+ * NULL: the owner may be gone. */
 static struct task *owner_above(const struct group *g, struct task *caller)
 {
 	struct task *t = caller;
@@ -30,11 +31,12 @@ struct sync_node *weft__group_leave_place_locked(struct group *g)
 	return node;
 }
 
-/* Takes back that a task was counted, which could not be spawned. */
+/* Takes back the count of a task that could not be spawned. */
 static __attribute__((noinline)) void forgo(struct group *g)
 {
 	group_lock(g);
-	bool alone = g->running == 1; /* nothing runs: it is no branch of its owner then */
+	/* true: nothing runs, so the group leaves its owner's branches */
+	bool alone = g->running == 1;
 	if (alone)
 		weft__group_leave_family_locked(g);
 	group_unlock(g);
@@ -46,7 +48,7 @@ static __attribute__((noinline)) void forgo(struct group *g)
 	sync_wake_all(woken);
 }
 
-/* Waits for a place, and gives the lock back. 0: it has one. */
+/* Waits for a place, and releases the lock. Returns 0 if the caller has a place. */
 static __attribute__((noinline)) int await_place_unlock(struct group *g, int64_t deadline)
 {
 	struct sync_node node;
@@ -58,7 +60,8 @@ static __attribute__((noinline)) int await_place_unlock(struct group *g, int64_t
 	return wait_errno(group_wait_unlock(g, &g->spawners, &node, deadline));
 }
 
-/* w: the caller's, or NULL. rt: that of the caller's task, or another one. opt: NULL: none. */
+/* w: the caller's worker, or NULL. rt: the runtime of the caller's task, or another one. opt: may
+ * be NULL. */
 static inline __attribute__((always_inline)) int spawn(struct group *g, struct worker *w,
 						       struct weft_runtime *rt,
 						       const struct weft_task_options *opt,
@@ -69,14 +72,14 @@ static inline __attribute__((always_inline)) int spawn(struct group *g, struct w
 		int rc = await_place_unlock(g, deadline);
 		if (rc < 0)
 			return rc;
-		w = weft__worker(); /* anew: it may have hopped */
+		w = weft__worker(); /* again: the wait may have hopped */
 		group_lock(g);
 	} else {
-		/* From here on it counts as running, so that nobody takes the group out of the
-		 * family. */
+		/* The task counts as running from here on, so that nobody takes the group out of
+		 * the family. */
 		g->running++;
 	}
-	/* A place may be what another member has left. */
+	/* The place may be one that another member left. */
 	if (__builtin_expect(g->limit != GROUP_UNLIMITED, 0))
 		san_acquire(g);
 	struct task *owner = g->entered || !w ? NULL : owner_above(g, w->task);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The latch. Counting down is one compare-and-swap, but for the last one, which opens the latch
- * under the queue's lock.
+ * The latch. Each count down is one compare-and-swap, except for the last one, which opens the
+ * latch under the queue's lock.
  */
 #include "queue.h"
 #include "self.h"
@@ -36,11 +36,11 @@ void weft_latch_fini(weft_latch *latch)
 	san_forget(l, sizeof(*l));
 }
 
-/* By the lock's holder, unless the rest is no longer n: opens the latch. */
+/* Opens the latch, unless the count is no longer n. The caller holds the lock. */
 static bool open_locked(struct latch *l, uint64_t n)
 {
-	/* release, acquire: this count and all before it, for the acquire in
-	 * weft_latch_wait_until() and for those who are woken. */
+	/* acq_rel: this count and all before it, for the acquire in weft_latch_wait_until() and for
+	 * the waiters that are woken. */
 	return atomic_compare_exchange_strong_explicit(&l->left, &n, 0, memory_order_acq_rel,
 						       memory_order_relaxed);
 }
@@ -58,7 +58,7 @@ void weft_latch_count_down(weft_latch *latch, unsigned n)
 			weft__sync_misuse("weft_latch_count_down", "latch", l,
 					  "would count below 0");
 		if (n < left) {
-			/* release: what was done before; the counts that follow carry it on. */
+			/* release: what was done before. Later counts carry it on. */
 			if (atomic_compare_exchange_weak_explicit(&l->left, &left, left - n,
 								  memory_order_release,
 								  memory_order_relaxed))
@@ -84,8 +84,8 @@ static int wait_until_open(struct latch *l, int64_t deadline)
 
 	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
 	sync_lock(&l->queue.lock);
-	/* relaxed: it becomes 0 under the lock only. No wake is lost: it opens before this, or
-	 * finds us in the queue. */
+	/* relaxed: it becomes 0 only under the lock. No wake is lost: the latch either opens before
+	 * this critical section, or finds us in the queue. */
 	if (atomic_load_explicit(&l->left, memory_order_relaxed) == 0) {
 		sync_unlock(&l->queue.lock);
 		weft__wait_abandon(&node.waiter);

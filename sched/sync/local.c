@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Task-local values. A key is a slot's number and the slot's generation, which changes whenever a
- * key is created or deleted there: an old key finds nothing.
+ * Task-local values.
  *
- * A task's values are a hash table, made at its first weft_local_set(). Each place says of which key
- * it is, so that deleting a key need not look for its values. The hash of a key is its slot, and a
- * place that is taken passes on to the next one: the first keys of a program, which most tasks use,
- * are found where they were looked for. The table is at most three quarters full, so that a search
- * ends. It grows with the number of values, whatever their keys are. (Rejected: an array with a
- * place for each slot. One value under the thousandth key costs 16 KiB.)
+ * A key is the number of a slot and the slot's generation. The generation changes whenever a key is
+ * created or deleted there, so an old key finds nothing. It is odd while the slot is in use.
+ * Creating and deleting a key take the lock. All else only reads.
  *
- * A slot has one place at most: a value of an older key there is replaced. Places are not emptied
- * before the table grows, which drops values of keys that are gone.
+ * A task's values are a hash table, made at its first weft_local_set(). Each place names its key,
+ * so deleting a key need not search for its values. The hash of a key is its slot, and a search
+ * that meets another slot's place goes on to the next place. So the first keys of a program, which
+ * most tasks use, are found where the search begins. The table is at most three quarters full, so a
+ * search ends. It grows with the number of values, whatever their keys are.
  *
- * The generation is odd while the slot is in use. Creating and deleting are under the lock; the
- * rest only reads.
+ * A slot has at most one place: a new value replaces the value of an older key there. Places are
+ * not emptied until the table grows. Growing drops the values of deleted keys.
+ *
+ * Rejected: an array with a place for each slot. One value under the thousandth key costs 16 KiB.
  */
 #include "sched/core/task.h"
 #include "sched/core/worker.h"
@@ -37,7 +38,8 @@ static_assert(WEFT_LOCAL_MAX <= 1 << SLOT_BITS, "a key has room for its slot");
 typedef void destructor_fn(void *value);
 
 struct slot {
-	/* stored under the lock; read relaxed, where it matters after an acquire of destructor */
+	/* Stored under the lock. Read relaxed; where the order matters, after an acquire of
+	 * destructor. */
 	_Atomic uint64_t generation;
 	/* stored under the lock, while the generation is even */
 	_Atomic(destructor_fn *) destructor;
@@ -50,16 +52,17 @@ struct value {
 	void *value;
 };
 
-/* A task's values. The task's alone. */
+/* The values of a task. Only that task uses them. */
 struct locals {
 	struct task_end end;
-	size_t mask;           /* places - 1 */
-	unsigned taken;        /* places whose key is not 0 */
-	bool moved;            /* while destructors run: since their round began */
-	struct value values[]; /* key 0: free */
+	size_t mask;    /* the number of places, minus 1 */
+	unsigned taken; /* places whose key is not 0 */
+	/* while destructors run: the table has moved since their round began */
+	bool moved;
+	struct value values[]; /* key 0: the place is free */
 };
 
-/* The table of a task; NULL: it has none. */
+/* The table of a task; NULL if it has none. */
 static inline struct locals *locals_of(const struct task *t)
 {
 	return (struct locals *)task_end(t);
@@ -74,13 +77,13 @@ static inline bool is_key(weft_local key)
 {
 	size_t slot = SLOT_OF(key);
 
-	/* relaxed: the caller got the key from its creator, who ordered that. */
+	/* relaxed: the caller got the key from its creator, and that was ordered. */
 	return slot < WEFT_LOCAL_MAX && (key >> SLOT_BITS) % 2 == 1 &&
 	       key == key_of(slot,
 			     atomic_load_explicit(&slots[slot].generation, memory_order_relaxed));
 }
 
-/* The place of the key's slot, or the free one where it would be. */
+/* The place of the key's slot, or the free place where it would be. */
 static inline struct value *place_of(struct locals *locals, weft_local key)
 {
 	size_t i = SLOT_OF(key) & locals->mask;
@@ -91,7 +94,7 @@ static inline struct value *place_of(struct locals *locals, weft_local key)
 	return &locals->values[i];
 }
 
-/* The task's place for the key's value; NULL: it has none. */
+/* The task's place for the key's value; NULL if it has none. */
 static inline struct value *find(struct locals *locals, weft_local key)
 {
 	if (!locals)
@@ -100,13 +103,13 @@ static inline struct value *find(struct locals *locals, weft_local key)
 	return v->key == key ? v : NULL;
 }
 
-/* The key's destructor; NULL also if it is none any more. */
+/* The key's destructor; NULL if it has none, or if the key was deleted. */
 static destructor_fn *destructor_of(weft_local key)
 {
 	struct slot *slot = &slots[SLOT_OF(key)];
 
-	/* acquire: the generation below is read after it. If what we read is the destructor of a
-	 * later key in the slot, then we see that ours was deleted before, by its generation. */
+	/* acquire: the generation below is read after this. If this is the destructor of a later
+	 * key in the slot, we see in the generation that our key was deleted. */
 	destructor_fn *fn = atomic_load_explicit(&slot->destructor, memory_order_acquire);
 	return is_key(key) ? fn : NULL;
 }
@@ -116,13 +119,14 @@ static void run_destructors(struct task *t)
 	uint16_t mask = t->mask;
 	bool again = true;
 
-	/* A destructor may wait, also in a task that was cancelled: what it has to put back may
-	 * need a lock or an answer. */
+	/* A destructor may wait, even in a cancelled task: it may need a lock or an answer to put
+	 * something back. */
 	t->mask = 1;
 	for (unsigned round = 0; round < ROUNDS && again;) {
 		again = false;
 		locals_of(t)->moved = false;
-		/* t->end anew each time: a destructor that sets a value may move the table. */
+		/* The table is looked up again each time: a destructor that sets a value may move
+		 * it. */
 		for (size_t i = 0; i <= locals_of(t)->mask; i++) {
 			struct value *v = &locals_of(t)->values[i];
 			void *value = v->value;
@@ -135,8 +139,8 @@ static void run_destructors(struct task *t)
 				again = true;
 			}
 		}
-		/* Where the table has moved a value may have been passed over, and the round does
-		 * not count. It moves a few times at most. */
+		/* If the table has moved, the loop may have missed a value. Then the round does not
+		 * count. The table moves a few times at most. */
 		if (!locals_of(t)->moved)
 			round++;
 	}
@@ -146,7 +150,7 @@ static void run_destructors(struct task *t)
 	free(end);
 }
 
-/* Makes room for one more value of the task. false: no memory. */
+/* Makes room for one more value of the task. Returns false if there is no memory. */
 static bool grow(struct task *t)
 {
 	struct locals *old = locals_of(t);
@@ -154,7 +158,7 @@ static bool grow(struct task *t)
 
 	for (size_t i = 0; old && i <= old->mask; i++)
 		live += old->values[i].value != NULL && is_key(old->values[i].key);
-	/* At most half of it is taken then. */
+	/* At most half of the table is then taken. */
 	while (places < 2 * live)
 		places *= 2;
 	struct locals *new = weft__calloc(1, sizeof *new + places * sizeof new->values[0]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Locking and unlocking; mutex.h says how. */
+/* Locking and unlocking a mutex. mutex.h describes the design. */
 #include "mutex.h"
 
 #include "sched/core/patience.h"
@@ -9,17 +9,18 @@
 
 #include <errno.h>
 
-/* How long a waiter loses to others who come at the right moment before it is handed the mutex. */
+/* How long a waiter loses to others before it is handed the mutex. */
 #define PATIENCE_NS 1000000
 
-/* A short critical section's length, in looks at the word. */
+/* A caller that spins looks this many times: about the length of a short critical section. */
 #define SPINS       4
 #define SPIN_PAUSES 30
 
 /*
- * Whether it is worth while to spin: the holder runs just now, on another processor. A task is
- * known to if its worker has picked nothing else since it locked. Wrong at times (it is another
- * runtime's worker, or the holder only called weft_yield()), at the price of a short spin or none.
+ * Returns whether spinning is worth it: whether the holder runs now, on another processor. A holder
+ * that is a task runs if its worker has picked nothing else since the lock. The answer is sometimes
+ * wrong: the holder may be on another runtime's worker, or may only have called weft_yield(). The
+ * cost is a short spin too many or too few.
  */
 static bool holder_runs(struct mutex *m, const struct worker *w, uint64_t word)
 {
@@ -34,7 +35,7 @@ static bool holder_runs(struct mutex *m, const struct worker *w, uint64_t word)
 	       (uint32_t)at;
 }
 
-/* Waits for a moment, running. true: the caller has the mutex. */
+/* Spins for a moment. Returns true if the caller has the mutex. */
 static bool spin(struct mutex *m, const struct worker *w, uint64_t self)
 {
 	for (unsigned i = 0; i < SPINS; i++) {
@@ -56,9 +57,9 @@ static bool spin(struct mutex *m, const struct worker *w, uint64_t self)
 }
 
 /*
- * Takes the mutex if it is free: true. Else sees to it that the holder's unlock wakes the first in
- * the queue, and no wake is lost: the two are one step, so an unlock comes before it, and we get
- * the mutex, or after it, and sees the flags.
+ * Takes the mutex if it is free, and returns true. Otherwise it makes sure that the holder's unlock
+ * wakes the first in the queue. No wake is lost, because both are one step. (a) If an unlock comes
+ * before it, we get the mutex. (b) If an unlock comes after it, that unlock sees the flags.
  */
 static bool take_or_queue_locked(struct mutex *m, uint64_t self, uint64_t no_longer)
 {
@@ -74,7 +75,7 @@ static bool take_or_queue_locked(struct mutex *m, uint64_t self, uint64_t no_lon
 	return taken;
 }
 
-/* After a node was taken out by its own waiter, and perhaps is no longer the woken one. */
+/* After a waiter took its own node out. The caller passes the flags that no longer hold. */
 static void drop_flags_locked(struct mutex *m, uint64_t no_longer)
 {
 	if (!sync_first(&m->queue))
@@ -89,7 +90,7 @@ int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uint64_t self, int6
 {
 	struct mutex_node node;
 
-	/* relaxed: only we put ourselves there. */
+	/* relaxed: only the caller itself stores its identity there. */
 	if (mutex_holder(atomic_load_explicit(&m->word, memory_order_relaxed)) == self)
 		weft__sync_misuse(call, "mutex", m, "is held by the caller already");
 	if (!chaos_at(w, CHAOS_LOCK) && spin(m, w, self)) {
@@ -117,7 +118,7 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 			int64_t deadline)
 {
 	for (;;) {
-		struct worker *w = weft__worker(); /* anew: the wait may have hopped */
+		struct worker *w = weft__worker(); /* again: the wait may have hopped */
 		bool taken = outcome == WAIT_WOKEN && spin(m, w, node->self);
 		sync_lock(&m->queue.lock);
 		if (!node->granted && outcome == WAIT_TIMEDOUT) {
@@ -138,8 +139,8 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 			mutex_note_holder(m, w);
 			return 0;
 		}
-		/* Somebody else was faster. Its unlock will wake us again: we are still the
-		 * first. */
+		/* Somebody else was faster. We are still the first, so the next unlock wakes us
+		 * again. */
 		node->state = MUTEX_ASLEEP;
 		node->overdue =
 			weft__clock_now() - node->since > PATIENCE_NS || chaos_at(w, CHAOS_LOCK);
@@ -150,13 +151,13 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 }
 
 /*
- * By the holder, with the queue's lock: passes the mutex on to the first in the queue, or frees it
- * and says that this one is to be woken. false: nothing was done, since nobody waits or the woken
- * one may be patient.
+ * Passes the mutex on to the first in the queue, or frees it and says that the first is to be
+ * woken. The caller holds the mutex and the queue's lock. Returns false, and does nothing, if
+ * nobody waits or if the woken waiter can still be patient.
  */
 static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret_wake)
 {
-	/* relaxed: invariant 3 */
+	/* relaxed: invariant 3. */
 	bool awake = atomic_load_explicit(&m->word, memory_order_relaxed) & MUTEX_WOKEN;
 	struct mutex_node *node;
 
@@ -237,8 +238,8 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 	}
 	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed), next;
 	do {
-		/* Nobody will unlock it and nobody is on the way, hence nobody was in the queue:
-		 * the first is ours. */
+		/* Nobody holds the mutex, so nobody will unlock it. Nobody was in the queue either,
+		 * or one would be on its way (invariant 2). So we wake the first. */
 		wake = word == 0;
 		next = word | MUTEX_QUEUED | (wake ? MUTEX_WOKEN : 0);
 		/* relaxed: the lock orders the queue. */
@@ -254,7 +255,7 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 		weft__wait_wake(wakeup);
 }
 
-/* By anyone. */
+/* lock_until() for all other cases: any caller, and a mutex that may be held. */
 static __attribute__((noinline)) int lock_by_anyone(struct mutex *m, int64_t deadline,
 						    const char *call)
 {
@@ -274,7 +275,7 @@ static __attribute__((noinline)) int lock_by_anyone(struct mutex *m, int64_t dea
 	return 0;
 }
 
-/* What is usual is here: a task that has an identity and patience takes a free mutex. */
+/* The fast path is here: a task with an identity and with patience takes a free mutex. */
 static inline __attribute__((always_inline)) int lock_until(struct mutex *m, int64_t deadline,
 							    const char *call)
 {
@@ -286,7 +287,7 @@ static inline __attribute__((always_inline)) int lock_until(struct mutex *m, int
 	if (__builtin_expect(self == 0 || !mutex_lock_fast(m, self), 0))
 		return lock_by_anyone(m, deadline, call);
 	mutex_note_holder(m, w);
-	/* Here, and not above: the store would delay the compare-and-swap. */
+	/* Here and not above, because there the store would delay the compare-and-swap. */
 	w->patience--;
 	san_acquire(m);
 	return 0;
@@ -330,7 +331,8 @@ int weft_mutex_try_lock(weft_mutex *mutex)
 	struct worker *w = weft__worker();
 	uint64_t self = identity_on(w), word = 0;
 
-	/* acquire: as in mutex_lock_fast(). A free mutex may have flags; a holder ends the loop. */
+	/* acquire: as in mutex_lock_fast(). A free mutex may have flags. If there is a holder, the
+	 * loop ends. */
 	while (!atomic_compare_exchange_weak_explicit(&m->word, &word, word | self,
 						      memory_order_acquire, memory_order_relaxed)) {
 		if (mutex_holder(word) != 0)

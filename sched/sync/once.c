@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Once. The word says who runs the function, so that a call from inside of it is seen as the
- * deadlock that it is.
+ * Once. The word names the runner, the caller that runs the function. So a call from inside the
+ * function is recognised as the deadlock that it is.
  *
- *   NEW → runner | RUNNING → DONE, or back to NEW where the function failed (weft_once_try());
- *                             the last step under the queue's lock
+ *         a caller                    the function is done
+ *   NEW ------------> runner | RUNNING ---------------------> DONE
+ *    ^                       |
+ *    +-----------------------+
+ *      the function failed (weft_once_try())
+ *
+ * The runner leaves RUNNING under the queue's lock.
  */
 #include "queue.h"
 #include "self.h"
@@ -44,7 +49,7 @@ void weft_once_fini(weft_once *once)
 	san_forget(o, sizeof(*o));
 }
 
-/* By the runner: what fn did is published, and whoever waits goes on. */
+/* Called by the runner: publishes what fn did and wakes all waiters. */
 static void finish(struct once *o)
 {
 	san_release(o);
@@ -56,7 +61,7 @@ static void finish(struct once *o)
 	sync_wake_all(list);
 }
 
-/* By the runner, whose fn has failed: the first one that waits tries next, unless somebody else is
+/* Called by the runner whose fn failed. The first waiter tries next, unless another caller is
  * faster. */
 static void give_up(struct once *o)
 {
@@ -70,16 +75,17 @@ static void give_up(struct once *o)
 		weft__wait_wake(weft__wakeup_of(&node->waiter));
 }
 
-/* Waits while somebody runs the function. May return although somebody else does so by then. */
+/* Waits while somebody runs the function. It may return although somebody else runs it by then. */
 static void wait_while_running(struct once *o)
 {
 	struct sync_node node;
 
 	weft__wait_begin(&node.waiter, true);
 	sync_lock(&o->queue.lock);
-	/* relaxed: the runner leaves RUNNING under the lock. No wake is lost: that comes before
-	 * this, or finds us in the queue. Where it wakes one of several, this one runs the function
-	 * itself or finds another runner, and wakes the next one or waits again. */
+	/* relaxed: the runner leaves RUNNING under the lock. No wake is lost: that either comes
+	 * before this critical section, or finds us in the queue. If the runner wakes one waiter of
+	 * several, that waiter has two ways on. It runs the function and wakes the next waiter, or
+	 * it finds another runner and waits again. */
 	if (!(atomic_load_explicit(&o->word, memory_order_relaxed) & RUNNING)) {
 		sync_unlock(&o->queue.lock);
 		weft__wait_abandon(&node.waiter);
@@ -88,8 +94,8 @@ static void wait_while_running(struct once *o)
 	sync_wait_unlock(&o->queue, &node, WEFT_FOREVER, false);
 }
 
-/* true: the caller is to run its function, and then finish() or give_up(). false: it has been done.
- * word: what it was, read by an acquire. */
+/* Returns true if the caller must run its function, and then call finish() or give_up(). Returns
+ * false if the function was done. word: what an acquire has read. */
 static bool become_runner(struct once *o, uint64_t word, bool has_function, const char *call)
 {
 	uint64_t self = identity_on(weft__worker());
@@ -98,7 +104,7 @@ static bool become_runner(struct once *o, uint64_t word, bool has_function, cons
 		weft__sync_misuse(call, "once", o, "is called without a function");
 	while (word != DONE) {
 		if (word == NEW) {
-			/* acquire: what those did that failed; on failure, what fn did. */
+			/* acquire: what the runners that failed did. On failure: what fn did. */
 			if (atomic_compare_exchange_strong_explicit(&o->word, &word, self | RUNNING,
 								    memory_order_acquire,
 								    memory_order_acquire)) {
@@ -124,7 +130,7 @@ void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg)
 	uint64_t word = atomic_load_explicit(&o->word, memory_order_acquire);
 
 	if (__builtin_expect(word != DONE, 0) && become_runner(o, word, fn, "weft_once_call")) {
-		/* It is done for good, so it must not be cut short. */
+		/* The function is done for good, so a cancellation must not cut it short. */
 		weft_cancel_mask();
 		fn(arg);
 		weft_cancel_unmask();

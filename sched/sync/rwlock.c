@@ -1,24 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The read-write lock. Entering and leaving while nobody waits is one compare-and-swap on the word:
+ * The read-write lock. While nobody waits, entering takes one compare-and-swap on the word, and so
+ * does leaving. The word is one of:
  *
- *   READER * readers | QUEUED | UPGRADE, or WRITER | QUEUED
+ *   READER * readers | QUEUED | UPGRADE      readers only, or nobody
+ *   WRITER | QUEUED                          one writer
  *
- * Who cannot enter stands in one queue for both kinds, first come, first served, and is handed the
- * lock: neither kind can starve the other. (Rejected: readers that pass waiting writers, or the
- * other way round; one starves. Barging, as the mutex has it: a writer would have to win against
- * all readers at once.) Readers that stand together enter together.
+ * QUEUED and UPGRADE are flags that may be missing.
+ *
+ * A caller that cannot enter waits in one queue for both kinds, first come, first served. It is
+ * handed the lock, so neither kind can starve the other. Readers that stand next to each other
+ * enter together.
+ *
+ * Rejected: readers that pass waiting writers, or writers that pass waiting readers. One kind
+ * starves. Rejected: barging, as in the mutex. A writer would have to win against all readers at
+ * once.
  *
  * Invariants.
- *  1. QUEUED says that the queue is not empty; both change under the queue's lock.
- *  2. While it is QUEUED somebody holds the lock, nobody enters without being let in, and the last
- *     holder leaves under the queue's lock. So who waits is let in by who leaves, and no wake is
- *     missing.
- *  3. Who has been let in was claimed, and is a holder from then on; its wake is all that is to
+ *  1. QUEUED means that the queue is not empty. Both change under the queue's lock.
+ *  2. While the word is QUEUED, somebody holds the lock, and nobody enters without being let in. The
+ *     last holder leaves under the queue's lock. So each waiter is let in by a caller that leaves,
+ *     and no wake is missing.
+ *  3. A caller that is let in was claimed, and is a holder from then on. Only its wake is still to
  *     come.
- *  4. UPGRADE says that the first in the queue is a reader that wants to write. It stands before
- *     all others, since it holds what they wait for. The last reader beside it leaves under the
- *     queue's lock and lets it in. There is one at most: of two neither would ever be alone.
+ *  4. UPGRADE means that the first in the queue is a reader that wants to write. It stands before
+ *     all others, because it holds what they wait for. The last reader beside it leaves under the
+ *     queue's lock and lets it in. There is at most one: of two, neither would ever be alone.
  */
 #include "queue.h"
 #include "sched/core/patience.h"
@@ -34,8 +41,8 @@
 struct rwlock {
 	_Atomic uint64_t word;
 	_Atomic uint64_t
-		/* who holds it for writing; 0: nobody, or not known yet (the writer; who lets it
-		 * in) */
+		/* Who holds the lock for writing. 0: nobody, or not known yet. Stored by the
+		 * writer, or by the caller that lets it in. */
 		writer;
 	struct sync_queue queue;
 } __attribute__((may_alias));
@@ -50,8 +57,8 @@ struct rwlock_node {
 };
 
 /*
- * ThreadSanitizer's edges: the address of .word stands for what writers did, that of .writer for
- * what readers did, or one reader would seem to be ordered before the next.
+ * ThreadSanitizer's edges. The address of .word stands for what writers did, and that of .writer
+ * for what readers did. With a single address, one reader would seem to be ordered before the next.
  */
 static inline void edges_enter(struct rwlock *rw, bool write)
 {
@@ -60,7 +67,7 @@ static inline void edges_enter(struct rwlock *rw, bool write)
 		san_acquire(&rw->writer);
 }
 
-/* relaxed, both: compared with the caller's own identity only. */
+/* relaxed, both: only compared with the caller's own identity. */
 static inline bool writes(struct rwlock *rw, uint64_t self)
 {
 	return atomic_load_explicit(&rw->writer, memory_order_relaxed) == self;
@@ -71,13 +78,13 @@ static inline void set_writer(struct rwlock *rw, uint64_t writer)
 	atomic_store_explicit(&rw->writer, writer, memory_order_relaxed);
 }
 
-/* Enters if that takes no waiting. */
+/* Enters if it can do so without waiting. */
 static inline bool enter(struct rwlock *rw, bool write, uint64_t self)
 {
 	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
 
 	while (write ? word == 0 : !(word & (WRITER | QUEUED))) {
-		/* acquire: what the holders before did, released when they left. */
+		/* acquire: what earlier holders did, released when they left. */
 		if (atomic_compare_exchange_weak_explicit(
 			    &rw->word, &word, write ? WRITER : word + READER, memory_order_acquire,
 			    memory_order_relaxed)) {
@@ -89,7 +96,7 @@ static inline bool enter(struct rwlock *rw, bool write, uint64_t self)
 	return false;
 }
 
-/* Enters, or sees to it that the last holder will look into the queue. */
+/* Enters, or makes sure that the last holder looks into the queue when it leaves. */
 static bool enter_or_queue_locked(struct rwlock *rw, bool write, uint64_t self)
 {
 	while (!enter(rw, write, self)) {
@@ -107,8 +114,8 @@ static bool enter_or_queue_locked(struct rwlock *rw, bool write, uint64_t self)
 }
 
 /*
- * Takes those out of the queue who may enter beside so many readers, or as the only writer. Returns
- * the word that says so; the list is to be woken.
+ * Takes out of the queue the waiters that may enter: beside this many readers, or as the only
+ * writer. Returns the word that says so. The caller must wake the list.
  */
 static uint64_t let_in_locked(struct rwlock *rw, uint64_t readers, struct sync_node **ret_list)
 {
@@ -136,17 +143,17 @@ static uint64_t let_in_locked(struct rwlock *rw, uint64_t readers, struct sync_n
 	return word + readers * READER + (sync_first(&rw->queue) ? QUEUED : 0);
 }
 
-/* After a node gave up: it may have kept those behind it from entering. */
+/* After a node gave up: that node may have kept the nodes behind it from entering. */
 static struct sync_node *after_leaving_locked(struct rwlock *rw)
 {
 	struct sync_node *list = NULL;
 
-	/* relaxed: by invariant 2 it is held, and stays held by the same kind. */
+	/* relaxed: by invariant 2 the lock is held, and stays held by the same kind. */
 	if (!(atomic_load_explicit(&rw->word, memory_order_relaxed) & WRITER)) {
-		uint64_t let_in = let_in_locked(rw, 1, &list) - READER; /* beside those who read */
-		/* acquire: what writers did, which goes on to those who are let in by their wake:
-		 * the caller has not been inside. An addition, not a store: what the readers
-		 * release must reach the next writer. */
+		uint64_t let_in = let_in_locked(rw, 1, &list) - READER; /* beside those that read */
+		/* acquire: what writers did. It goes on, through their wake, to the callers that
+		 * are let in: this caller has not held the lock. An addition, not a store: what the
+		 * readers release must reach the next writer. */
 		atomic_fetch_add_explicit(&rw->word, let_in & ~QUEUED, memory_order_acquire);
 	}
 	if (!sync_first(&rw->queue))
@@ -214,7 +221,7 @@ static inline int trylock(weft_rwlock *rwlock, bool write)
 	return 0;
 }
 
-/* The word at which a leave must let others in. */
+/* The word at which a caller that leaves must let others in. */
 static inline uint64_t last_word(uint64_t word, uint64_t held)
 {
 	return word & UPGRADE ? 2 * READER | QUEUED | UPGRADE : held | QUEUED;
@@ -232,7 +239,7 @@ static void let_upgrade_in_locked(struct rwlock *rw, struct sync_node **ret_list
 		node->next = NULL;
 		*ret_list = node;
 		word = WRITER | (sync_first(&rw->queue) ? QUEUED : 0);
-	} else { /* it has given up, and is a reader like others */
+	} else { /* it has given up, and is an ordinary reader */
 		word = let_in_locked(rw, 1, ret_list);
 	}
 	/* release: what the readers did, for the acquire in enter(). */
@@ -240,12 +247,13 @@ static void let_upgrade_in_locked(struct rwlock *rw, struct sync_node **ret_list
 }
 
 /*
- * The last holder leaves while somebody waits: lets the next ones in. `held` is the word as the
- * caller alone makes it, to which it goes back if all have given up. true: the caller is out.
+ * The last holder leaves while somebody waits, and lets the next ones in. `held` is the word that
+ * the caller makes alone; the word goes back to it if all waiters have given up. Returns whether
+ * the caller has left.
  */
 static bool leave_locked(struct rwlock *rw, uint64_t held, struct sync_node **ret_list)
 {
-	/* acquire: what the readers before us released, which must reach the next holder. */
+	/* acquire: what earlier readers released, which must reach the next holder. */
 	uint64_t word = atomic_load_explicit(&rw->word, memory_order_acquire);
 
 	*ret_list = NULL;
@@ -267,7 +275,7 @@ static _Noreturn __attribute__((cold)) void not_owner(struct rwlock *rw, uint64_
 {
 	uint64_t writer = atomic_load_explicit(&rw->writer, memory_order_relaxed);
 
-	if (word & WRITER && writer == 0) /* it has only just come, or is about to go */
+	if (word & WRITER && writer == 0) /* the writer has just come, or is about to go */
 		weft__sync_misuse(call, "read-write lock", rw, what);
 	weft__sync_not_owner(call, "read-write lock", rw, what, word & WRITER ? writer : 0);
 }
@@ -280,8 +288,8 @@ static void leave(struct rwlock *rw, uint64_t held, const char *call)
 		if (word < held || (held == READER && word & WRITER))
 			not_owner(rw, word, call, "is not held by the caller");
 		if (word != last_word(word, held)) {
-			/* release: what the holder did, for the acquire in enter(); readers who
-			 * leave after us carry it on. */
+			/* release: what the holder did, for the acquire in enter(). Readers that
+			 * leave later carry it on. */
 			if (atomic_compare_exchange_weak_explicit(&rw->word, &word, word - held,
 								  memory_order_release,
 								  memory_order_relaxed))
@@ -403,8 +411,10 @@ static void push_first_locked(struct sync_queue *q, struct sync_node *node)
 }
 
 /*
- * Becomes the writer, if the caller is the only reader: 0. Else says so in the word (-EINPROGRESS),
- * unless there is such a one already (-EDEADLK) or the caller does not want to wait (-ETIMEDOUT).
+ * Makes the caller the writer if it is the only reader, and returns 0. Otherwise returns:
+ *  - -EDEADLK if another reader wants to write already;
+ *  - -ETIMEDOUT if the caller does not want to wait;
+ *  - -EINPROGRESS, after it has set the flags of a reader that wants to write.
  */
 static int upgrade_or_queue_locked(struct rwlock *rw, uint64_t self, bool waits)
 {
@@ -418,7 +428,7 @@ static int upgrade_or_queue_locked(struct rwlock *rw, uint64_t self, bool waits)
 		if (!alone && !waits)
 			return -ETIMEDOUT;
 		next = alone ? WRITER | (word & QUEUED) : word | QUEUED | UPGRADE;
-		/* acquire: what the readers before did, released when they left. */
+		/* acquire: what earlier readers did, released when they left. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&rw->word, &word, next, memory_order_acquire, memory_order_relaxed));
 	if (!alone)
@@ -427,7 +437,8 @@ static int upgrade_or_queue_locked(struct rwlock *rw, uint64_t self, bool waits)
 	return 0;
 }
 
-/* After the one that wants to write gave up: it still reads, and those behind it may enter. */
+/* After the reader that wants to write gave up: it still reads, and the nodes behind it may
+ * enter. */
 static struct sync_node *after_upgrade_locked(struct rwlock *rw, struct sync_node *node)
 {
 	if (!node->queued)

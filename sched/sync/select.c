@@ -1,33 +1,42 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Select. First it looks at its channels one after the other, each under its own lock, and carries
- * out one that is ready. If none is, it locks all of them, in the order of their addresses, looks
- * again, enqueues a node in each, and waits; whoever claims it has carried out that node's case.
- * Then it takes the other nodes out.
+ * Select.
  *
- * It looks under all locks, and is nowhere enqueued while it looks. So only the one that is found
- * waiting must be claimed. (Rejected: enqueueing in one channel after the other. Two selects that
- * face each other would have to claim both, and take the first claim back when the second fails.
- * Whoever had passed over the first in the meantime would have to be told.) It never finds a node
- * of its own.
+ *  1. It looks at its channels one after the other, each under its own lock, and carries out one
+ *     case that is ready.
+ *  2. If none is ready, it locks all of its channels in the order of their addresses and looks
+ *     again.
+ *  3. It enqueues a node in each channel and waits. The caller that claims it has carried out that
+ *     node's case.
+ *  4. It takes the other nodes out.
+ *
+ * It looks under all locks, and while it looks it is in no queue. So it need claim only the partner
+ * that it finds waiting, and it never finds a node of its own.
+ *
+ * Rejected: enqueueing in one channel after the other. Two selects that face each other would have
+ * to claim both, and take the first claim back when the second one fails. Callers that skipped the
+ * first one meanwhile would have to be told.
  *
  * Each lock is held from the look to the enqueueing, which is all that its channel needs. So a
- * channel is looked at as soon as it is locked, though others are not locked yet, and unlocked as
- * soon as its nodes are in, though others' are not. It may be claimed from then on: that partner
- * waits for the select to be parked, as every partner does.
+ * select looks at a channel as soon as it has locked it, even if others are not locked yet. It
+ * unlocks a channel as soon as its nodes are in, even if other channels' nodes are not. A partner
+ * may claim the select from then on. That partner waits until the select is parked, as every
+ * partner does.
  *
- * One that does not wait looks under all locks as well before it says that nothing is ready, if it
- * has several channels, or both sides of one. Otherwise an element could go from one that it has yet
- * to look at to one that it has passed, with one of the two ready at every moment. So could the room
- * for an element, and an element, in a channel with one slot.
+ * A select that does not wait may also have to look under all locks before it says that nothing is
+ * ready. That holds if it has several channels, or both sides of one channel. Otherwise an element
+ * could move from a channel that it has not looked at yet to one that it has passed. One of the two
+ * would then be ready at every moment. The same holds for an element and the room for it in a
+ * channel with one slot.
  *
- * Chance: of the cases that look ready each is as likely. A random place to start from would favour
- * those that come after cases that are not ready. A select that waits enqueues its cases on one
- * channel in a random order, because a partner takes the node that was enqueued first. An ordered
- * select has no part in chance: it takes the first case that looks ready, and enqueues in order.
+ * Chance. Each of the cases that look ready is equally likely. A random place to start from would
+ * favour the cases that follow cases that are not ready. A select that waits enqueues its cases on
+ * one channel in a random order, because a partner takes the node that was enqueued first. An
+ * ordered select involves no chance: it takes the first case that looks ready, and enqueues in
+ * order.
  *
- * Programs mostly name channels in the order of their addresses, each once. The first look finds
- * out whether they are, and then nothing is sorted or shuffled.
+ * Programs mostly name each channel once, in the order of the addresses. The first look finds out
+ * whether they do. If they do, nothing is sorted or shuffled.
  */
 #include "chan_parts.h"
 #include "sched/core/patience.h"
@@ -40,16 +49,16 @@
 #include <limits.h>
 #include <stdlib.h>
 
-/* Up to so many cases wait without memory from the heap. */
+/* Up to this many cases wait without memory from the heap. */
 #define FEW 16
 
-/* A place in the order in which channels are locked: by their addresses. */
+/* A place in the order in which channels are locked, which is that of their addresses. */
 struct select_node {
 	struct chan_node node;
-	unsigned nth; /* the number of the case that has this place */
+	unsigned nth; /* the number of the case in this place */
 };
 
-/* For threads that are no workers. relaxed: only makes seeds differ. */
+/* For threads that are not workers. relaxed: it only makes seeds differ. */
 static _Atomic uint64_t seeds;
 
 static __attribute__((noinline)) uint32_t random_below(uint32_t n)
@@ -63,11 +72,11 @@ static __attribute__((noinline)) uint32_t random_below(uint32_t n)
 	return weft__random_below(&once, n);
 }
 
-/* Which of the cases that look ready is to be carried out. */
+/* The choice among the cases that look ready. */
 struct choice {
 	int chosen; /* -1: none looks ready */
 	uint32_t ready;
-	bool ordered; /* immutable: the first of them, else any */
+	bool ordered; /* immutable: take the first of them, not a random one */
 };
 
 static inline struct choice no_choice(bool ordered)
@@ -75,10 +84,10 @@ static inline struct choice no_choice(bool ordered)
 	return (struct choice){.chosen = -1, .ordered = ordered};
 }
 
-/* Case i looks ready. */
+/* Takes account of case i, which looks ready. */
 static inline void consider(struct choice *choice, size_t i)
 {
-	/* Each of those seen so far stays chosen with the same chance. */
+	/* Each case seen so far is the chosen one with the same probability. */
 	if (choice->ready++ == 0 ||
 	    (choice->ordered ? (int)i < choice->chosen : random_below(choice->ready) == 0))
 		choice->chosen = (int)i;
@@ -97,9 +106,9 @@ static int choose(const struct weft_case *cases, size_t n, bool ordered)
 }
 
 /*
- * The first look. false: the arguments are invalid, or there are timers among the cases.
+ * The first look. Returns false if the arguments are invalid or there are timers among the cases.
  *
- * @ret_rising  Whether each channel's address is higher than that of the one before.
+ * @ret_rising  Whether each channel's address is higher than that of the channel before.
  */
 static inline bool first_look(const struct weft_case *cases, size_t n, struct choice *choice,
 			      bool *ret_rising)
@@ -149,12 +158,13 @@ static void finish(struct weft_case *c, const struct chan_step *step, void *call
 	announce_access(c, call);
 }
 
-/* Carries out a case that is ready, case i if it is still: its index; -1: none is. */
+/* Carries out a ready case: case i if it is still ready. Returns its index, or -1 if none is
+ * ready. */
 static inline __attribute__((always_inline)) int take_ready(struct weft_case *cases, size_t n,
 							    int i, bool ordered, void *call)
 {
-	/* Ends: one that looked ready and is not was taken by somebody else, or its waiter had
-	 * given up and is gone now. */
+	/* The loop ends. If a case looked ready and is not, somebody else took what was there, or
+	 * the waiter had given up and is gone now. */
 	while (i >= 0) {
 		struct weft_case *c = &cases[i];
 		struct chan_step step;
@@ -170,7 +180,7 @@ static inline __attribute__((always_inline)) int take_ready(struct weft_case *ca
 	return -1;
 }
 
-/* By the channel's address, then by the case's number. */
+/* Compares by the channel's address, then by the case's number. */
 static bool comes_later(const struct weft_case *cases, unsigned nth, unsigned other)
 {
 	uintptr_t chan = (uintptr_t)cases[nth].chan, than = (uintptr_t)cases[other].chan;
@@ -178,7 +188,7 @@ static bool comes_later(const struct weft_case *cases, unsigned nth, unsigned ot
 	return chan != than ? chan > than : nth > other;
 }
 
-/* Shell's sort, which has little to do for cases that are almost in order. */
+/* Shell's sort. It has little to do for cases that are almost in order. */
 static void sort(const struct weft_case *cases, struct select_node *nodes, size_t count)
 {
 	static const size_t gaps[] = {3907, 1093, 364, 121, 40, 13, 4, 1};
@@ -194,7 +204,7 @@ static void sort(const struct weft_case *cases, struct select_node *nodes, size_
 	}
 }
 
-/* Puts the cases of each channel that stands in several into a random order, each order as
+/* If a channel stands in several cases, puts these into a random order. Each order is equally
  * likely. */
 static void shuffle_each_channel(const struct weft_case *cases, struct select_node *nodes,
 				 size_t count)
@@ -213,7 +223,7 @@ static void shuffle_each_channel(const struct weft_case *cases, struct select_no
 	}
 }
 
-/* Fills in .nth. Returns how many cases there are. */
+/* Fills in .nth. Returns the number of cases that have a channel. */
 static inline size_t put_in_order(const struct weft_case *cases, size_t n, bool rising,
 				  bool shuffled, struct select_node *nodes)
 {
@@ -231,7 +241,7 @@ static inline size_t put_in_order(const struct weft_case *cases, size_t n, bool 
 	return count;
 }
 
-/* Locks all channels and looks at them. One that stands in several cases is locked once. */
+/* Locks all channels and looks at them. A channel that stands in several cases is locked once. */
 static inline void lock_and_look(const struct weft_case *cases, const struct select_node *nodes,
 				 size_t count, struct choice *choice)
 {
@@ -248,7 +258,8 @@ static inline void lock_and_look(const struct weft_case *cases, const struct sel
 	}
 }
 
-/* Carries out a case that has become ready, case i if it is still. Its index; -1: none is. */
+/* Carries out a case that has become ready: case i if it is still ready. Returns its index, or -1
+ * if none is ready. */
 static int take_locked(struct weft_case *cases, size_t n, int i, bool ordered,
 		       struct chan_step *step)
 {
@@ -257,7 +268,7 @@ static int take_locked(struct weft_case *cases, size_t n, int i, bool ordered,
 	return i;
 }
 
-/* Unlocks all channels. wait: if not NULL, the nodes are enqueued before, in their order. */
+/* Unlocks all channels. If wait is not NULL, first enqueues the nodes, in their order. */
 static inline __attribute__((always_inline)) void unlock_all(const struct weft_case *cases,
 							     struct select_node *nodes,
 							     size_t count, struct chan_wait *wait)
@@ -299,8 +310,8 @@ static inline void dequeue_all(const struct weft_case *cases, struct select_node
 		sync_unlock(&locked->lock);
 }
 
-/* timers: there are some among the cases, which look like channels (timer_chan.h). -EAGAIN: one was
- * reset, and all is to be looked at anew. */
+/* timers: some of the cases are timers, which look like channels (timer_chan.h). Returns -EAGAIN if
+ * a timer was reset and the caller must look at everything again. */
 static inline __attribute__((always_inline)) int wait_for_any(struct weft_case *cases, size_t n,
 							      struct select_node *nodes,
 							      bool rising, int64_t deadline,
@@ -355,7 +366,7 @@ static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *n
 	return wait_for_any(cases, n, nodes, rising, deadline, ordered, false, call);
 }
 
-/* A copy of its own, so that selects without timers do not ask for them. */
+/* A copy of its own, so that selects without timers do not test for them. */
 static __attribute__((noinline, cold)) int wait_for_one_or_timer(struct weft_case *cases, size_t n,
 								 struct select_node *nodes,
 								 int64_t deadline, bool ordered,
@@ -364,7 +375,7 @@ static __attribute__((noinline, cold)) int wait_for_one_or_timer(struct weft_cas
 	return wait_for_any(cases, n, nodes, false, deadline, ordered, true, call);
 }
 
-/* Whether the cases name one channel at most, and one side of it: then one look at it is exact. */
+/* Returns whether the cases name at most one side of one channel. Then one look at it is exact. */
 static bool one_side(const struct weft_case *cases, size_t n)
 {
 	const struct weft_case *one = NULL;
@@ -380,7 +391,7 @@ static bool one_side(const struct weft_case *cases, size_t n)
 	return true;
 }
 
-/* take_ready() for the caller, who gives way now and then all the same. */
+/* take_ready(). After it, a caller that might have waited gives way now and then. */
 static inline int take_at_once(struct weft_case *cases, size_t n, int i, int64_t deadline,
 			       bool ordered, void *call)
 {
@@ -394,7 +405,7 @@ static inline int take_at_once(struct weft_case *cases, size_t n, int i, int64_t
 	return i;
 }
 
-/* With memory for the nodes. */
+/* wait_for_one(), with memory for the nodes. */
 static inline __attribute__((always_inline)) int wait_in_all(struct weft_case *cases, size_t n,
 							     bool rising, int64_t deadline,
 							     bool ordered, bool timers, void *call)
@@ -421,7 +432,7 @@ static inline __attribute__((always_inline)) int wait_in_all(struct weft_case *c
 	return i;
 }
 
-/* Whether the cases are valid, and timers are among them. */
+/* Returns whether the cases are valid and include timers. */
 static bool valid_with_timers(const struct weft_case *cases, size_t n)
 {
 	bool timers = false;
@@ -440,8 +451,8 @@ static bool valid_with_timers(const struct weft_case *cases, size_t n)
 	return timers;
 }
 
-/* Looks again whenever a timer's deadline has passed, or one was reset. Not inlined: a select without
- * timers saves no registers for it. */
+/* Looks again whenever a timer's deadline has passed or a timer was reset. Not inlined, so that a
+ * select without timers saves no registers for it. */
 __attribute__((noinline, cold)) int weft__select_timers(struct weft_case *cases, size_t n,
 							int64_t deadline, bool ordered, void *call)
 {
@@ -455,7 +466,7 @@ __attribute__((noinline, cold)) int weft__select_timers(struct weft_case *cases,
 		if (i >= 0 && cases[i].op == WEFT_TIMER)
 			weft__timer_taken(cases[i].chan);
 		if (i == -ETIMEDOUT && deadline > 0) {
-			/* A last look: what is ready at the deadline is taken. */
+			/* A last look takes what is ready at the deadline. */
 			if (deadline <= weft__clock_now())
 				deadline = 0;
 		} else if (i != -EAGAIN) {
@@ -480,7 +491,8 @@ static inline int select_case(struct weft_case *cases, size_t n, int64_t deadlin
 	return wait_in_all(cases, n, rising, deadline, ordered, false, call);
 }
 
-/* Cases as another version knows them: carries out copies of them that are as this one does. */
+/* Cases of another version's size: translates them into this version's, carries out the copies, and
+ * writes the status back. */
 static __attribute__((noinline)) int select_translated(struct weft_case *cases, size_t case_size,
 						       size_t n, int64_t deadline, bool ordered,
 						       void *call)

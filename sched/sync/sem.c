@@ -2,29 +2,32 @@
 /*
  * The semaphore. Its word is the count and two flags:
  *
- *   count                     nobody waits; taking and adding is one compare-and-swap
+ *   word                      state
+ *   count                     nobody waits; taking and adding are one compare-and-swap each
  *   count | QUEUED            somebody waits, and the first in line wants more than the count
- *   count | QUEUED | LOCKED   the same, and the lock of the queue is held
- *   count | LOCKED            somebody who wants more than the count is about to queue
+ *   count | QUEUED | LOCKED   the same, and somebody holds the queue's lock
+ *   count | LOCKED            a caller that wants more than the count is about to queue
  *
- * While somebody waits a release hands its counts over to the first ones in the queue, so the order
- * is first come, first served. One that wants many is not starved by others that want few: these
- * wait behind it, though there may be counts enough for them.
+ * While somebody waits, a release hands its counts to the first waiters in the queue. So the order
+ * is first come, first served. A waiter that wants many counts is not starved by waiters that want
+ * few. They wait behind it, even if there are enough counts for them.
  *
- * The word is the queue's lock, so that who finds no count is in the queue after one
- * compare-and-swap and one store, and a release out of it after as many. (Rejected: a lock beside
- * the word. It costs both sides two more read-modify-writes, which is half of what two tasks that
- * take turns pay.) Like a channel's, the lock is unlocked by a store, and nobody sleeps on it
- * (sched/os/pause.h). While it is LOCKED the word also has the holder's mark (src/holder.h), in
- * bits 32 to 61.
+ * The word is also the queue's lock. So a caller that finds no count is in the queue after one
+ * compare-and-swap and one store, and a release is out of it after as many. Like a channel's lock,
+ * this lock is released by a store, and nobody sleeps on it (sched/os/pause.h). While the word is
+ * LOCKED, its bits 32 to 61 hold the holder's mark (src/holder.h).
+ *
+ * Rejected: a lock beside the word. It costs both sides two more read-modify-writes. That is half
+ * of what two tasks that take turns pay.
  *
  * Invariants.
- *  1. While the word is LOCKED nobody but who has locked it changes it; so the unlock is a store.
- *  2. While it is not, it is QUEUED if and only if the queue is not empty.
- *  3. A node that is claimed has its counts: one that gives up was not claimed, and has none. If it
- *     was the first in line, those behind it may have enough now, and it hands out the count.
- *  4. A release's last touch is its change of the word to one that is not LOCKED. (What it had may
- *     be taken then, and the semaphore freed.)
+ *  1. While the word is LOCKED, only the caller that locked it changes it. So the unlock is a
+ *     store.
+ *  2. While the word is not LOCKED, it is QUEUED if and only if the queue is not empty.
+ *  3. A claimed node has its counts. A waiter that gives up was not claimed and has none. If it was
+ *     the first in line, the waiters behind it may now have enough, so it hands out the count.
+ *  4. A release's last touch is its change of the word to one that is not LOCKED. From then on
+ *     others may take the counts and free the semaphore.
  */
 #include "queue.h"
 #include "sched/core/patience.h"
@@ -40,7 +43,7 @@
 struct sem {
 	_Atomic uint64_t word;
 	struct sync_queue queue; /* under LOCKED; its own lock is not used */
-	_Atomic uint32_t calls;  /* that may have waited; roughly (patience.c) */
+	_Atomic uint32_t calls;  /* roughly how many calls may have waited (patience.c) */
 } __attribute__((may_alias));
 
 static_assert(sizeof(struct sem) <= sizeof(weft_sem), "a semaphore fits its public storage");
@@ -76,19 +79,19 @@ void weft_sem_fini(weft_sem *sem)
 	san_forget(s, sizeof(*s));
 }
 
-/* Whether n can be taken from a word: there are so many, and nobody waits. */
+/* Returns whether n can be taken from a word: there are that many, and nobody waits. */
 static inline bool has(uint64_t word, unsigned n)
 {
 	return word >= n && !(word & (LOCKED | QUEUED));
 }
 
-/* Takes n, at least 1, if that is possible. */
+/* Takes n, which is at least 1, if that is possible. */
 static inline bool take(struct sem *s, unsigned n)
 {
 	uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
 
 	while (has(word, n)) {
-		/* acquire: what was done before the release that gave it. */
+		/* acquire: what was done before the release that gave the counts. */
 		if (atomic_compare_exchange_weak_explicit(
 			    &s->word, &word, word - n, memory_order_acquire, memory_order_relaxed))
 			return true;
@@ -96,10 +99,10 @@ static inline bool take(struct sem *s, unsigned n)
 	return false;
 }
 
-/* The word, when nobody has it locked. */
+/* Waits until nobody has the word locked, and returns it. */
 static inline uint64_t await_unlocked(struct sem *s)
 {
-	/* acquire: the last holder's look at our node, for leave_queue(); pairs with unlock(). */
+	/* acquire: the last holder's look at our node, for leave_queue(). Pairs with unlock(). */
 	uint64_t word = atomic_load_explicit(&s->word, memory_order_acquire);
 
 	for (unsigned looks = 0; __builtin_expect(word & LOCKED, 0); looks++) {
@@ -115,7 +118,7 @@ static inline bool lock_from(struct sem *s, uint64_t word)
 {
 	uint64_t mark = (uint64_t)(weft__holder_mark() >> WEFT__HOLDER_SHIFT) << 32;
 
-	/* acquire: what the last holder wrote, and what came before the counts; pairs with
+	/* acquire: what the last holder wrote, and what came before the counts. Pairs with
 	 * unlock(). */
 	return atomic_compare_exchange_strong_explicit(&s->word, &word, word | LOCKED | mark,
 						       memory_order_acquire, memory_order_relaxed);
@@ -123,7 +126,7 @@ static inline bool lock_from(struct sem *s, uint64_t word)
 
 static inline void unlock_to(struct sem *s, uint64_t word)
 {
-	/* release: the critical section, and what was done before the counts, for the acquires of
+	/* release: the critical section, and what was done before the counts. For the acquires of
 	 * take() and lock_from(). */
 	atomic_store_explicit(&s->word, word, memory_order_release);
 }
@@ -134,8 +137,8 @@ static inline void unlock(struct sem *s, uint64_t count)
 }
 
 /*
- * Hands the count out to the first in line, as far as it goes; returns what is left. The nodes that
- * got theirs follow in *ret_list.
+ * Hands the count out to the first waiters in line, as far as it goes. Returns what is left. The
+ * nodes that got their counts are linked in *ret_list.
  */
 static uint64_t hand_out_locked(struct sem *s, uint64_t count, struct sync_node **ret_list)
 {
@@ -156,15 +159,15 @@ static uint64_t hand_out_locked(struct sem *s, uint64_t count, struct sync_node 
 	return count;
 }
 
-/* Takes a node out whose wait was not woken, if it still is in. After the return nobody looks at
- * it. */
+/* Takes out a node whose wait was not woken, if it is still in. Nobody looks at the node after the
+ * return. */
 static void leave_queue(struct sem *s, struct sync_node *node)
 {
 	struct sync_node *list = NULL;
 	uint64_t word;
 
-	/* Nobody may lock a count that others could take meanwhile; but then the queue is empty,
-	 * and the node is not in it. */
+	/* A count that others could take meanwhile must not be locked. Without QUEUED that is such
+	 * a count, but then the queue is empty and the node is not in it. */
 	while ((word = await_unlocked(s)) & QUEUED) {
 		if (!lock_from(s, word))
 			continue;
@@ -179,7 +182,7 @@ static void leave_queue(struct sem *s, struct sync_node *node)
 	}
 }
 
-/* Compiled anew for n = 1, which is what is measured. */
+/* Compiled separately for n = 1, which is the case that benchmarks measure. */
 static inline __attribute__((always_inline)) int wait_for_counts(struct sem *s, unsigned n,
 								 int64_t deadline)
 {
@@ -188,8 +191,8 @@ static inline __attribute__((always_inline)) int wait_for_counts(struct sem *s, 
 
 	node.want = n;
 	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
-	/* No wake is lost: a release comes before the lock, and we find its count, or after it, and
-	 * finds us. */
+	/* No wake is lost. (a) A release that comes before the lock: we find its count. (b) A
+	 * release that comes after the lock: it finds us. */
 	do {
 		if (take(s, n)) {
 			weft__wait_abandon(&node.n.waiter);
@@ -215,10 +218,11 @@ static __attribute__((noinline)) int wait_for_many(struct sem *s, unsigned n, in
 	return wait_for_counts(s, n, deadline);
 }
 
-/* Counts a call that may wait and need not, before it takes: afterwards the semaphore may be gone. */
+/* Counts a call that may wait and need not. This comes before it takes, because the semaphore may
+ * be gone afterwards. */
 static inline void count_call(struct sem *s)
 {
-	/* relaxed, both: only how often the caller looks at other tasks follows from it. */
+	/* relaxed, both: they only decide how often the caller looks at other tasks. */
 	uint32_t call = atomic_load_explicit(&s->calls, memory_order_relaxed) + 1;
 
 	atomic_store_explicit(&s->calls, call, memory_order_relaxed);
@@ -231,7 +235,8 @@ static inline __attribute__((always_inline)) int acquire_until(struct sem *s, un
 {
 	/* relaxed: a hint. */
 	if (has(atomic_load_explicit(&s->word, memory_order_relaxed), n)) {
-		/* The others do not look, and those that do could come in step with a count of all. */
+		/* Other calls do not look at tasks. If they were counted, the calls that look could
+		 * fall into step with the count. */
 		if (deadline > 0)
 			count_call(s);
 		if (__builtin_expect(take(s, n), 1)) {
@@ -285,7 +290,7 @@ unsigned weft_sem_value(const weft_sem *sem)
 {
 	const struct sem *s = (const struct sem *)sem;
 
-	/* relaxed: it may be another one at once, and publishes nothing. */
+	/* relaxed: the value may be another one at once, and publishes nothing. */
 	return (unsigned)count_of(atomic_load_explicit(&s->word, memory_order_relaxed));
 }
 
@@ -294,7 +299,7 @@ static _Noreturn __attribute__((cold)) void count_misuse(struct sem *s)
 	weft__sync_misuse("weft_sem_release", "semaphore", s, "would count beyond 4294967295");
 }
 
-/* These two unlock. */
+/* This and release_one_locked() unlock. */
 static __attribute__((noinline)) void release_many_locked(struct sem *s, uint64_t count)
 {
 	struct sync_node *list;
@@ -342,12 +347,12 @@ static __attribute__((noinline)) void release(struct sem *s, unsigned n)
 	}
 }
 
-/* The usual ways make no call that returns, so they save no registers. */
+/* The usual paths make no call that returns, so they save no registers. */
 void weft_sem_release(weft_sem *sem, unsigned n)
 {
 	struct sem *s = (struct sem *)sem;
 
-	/* relaxed: lock_from() has what is needed. */
+	/* relaxed: lock_from() orders what must be ordered. */
 	uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
 	if (n == 1 && word == QUEUED && lock_from(s, word)) {
 		san_release(s);

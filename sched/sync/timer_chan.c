@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Timers: what the clock sends, reset, stop, and the plain wait. timer_chan.h has the protocol. */
+/* Timers: what the clock sends, reset, stop, and the plain wait. timer_chan.h describes the
+ * protocol. */
 #include "timer_chan.h"
 
 #include "chan_parts.h"
@@ -16,7 +17,8 @@ static_assert(alignof(struct weft_chan) <= alignof(weft_timer), "a timer fits it
 static_assert(offsetof(struct weft_chan, slots) % alignof(struct clock_slot) == 0,
 	      "the slot of a timer is aligned");
 
-/* Moves the deadline on beyond now, which it is not: returns how often it has expired. */
+/* Moves the deadline, which is not after now, on beyond now. Returns how often the timer has
+ * expired. */
 static uint64_t pass_deadline(struct clock_slot *slot, int64_t now)
 {
 	int64_t past = now - slot->deadline, next;
@@ -25,7 +27,7 @@ static uint64_t pass_deadline(struct clock_slot *slot, int64_t now)
 		slot->deadline = WEFT_FOREVER;
 		return 1;
 	}
-	/* The last one that has passed is not after now. */
+	/* The last expiry that is not after now. */
 	int64_t last = slot->deadline + past / slot->period * slot->period;
 	slot->deadline = __builtin_add_overflow(last, slot->period, &next) ? WEFT_FOREVER : next;
 	return (uint64_t)(past / slot->period) + 1;
@@ -44,7 +46,7 @@ static void fire_locked(weft_chan *ch, int64_t now, struct chan_node **handed)
 		node = claim_first(&ch->receivers, 0);
 	if (node) {
 		copy(node->elem, &ticks, sizeof ticks);
-		node->next = *handed; /* claimed: its links are ours until it is woken */
+		node->next = *handed; /* claimed: its links are ours until its wake */
 		*handed = node;
 		return;
 	}
@@ -71,7 +73,7 @@ int64_t weft__timers_fire_locked(const struct weft_case *cases, size_t n, int64_
 void weft__timers_wake(struct chan_node *handed)
 {
 	while (handed) {
-		struct chan_node *next = handed->next; /* before its frame may end */
+		struct chan_node *next = handed->next; /* read before the node's frame may end */
 		weft__wait_wake(weft__wakeup_of(&handed->wait->waiter));
 		handed = next;
 	}
@@ -119,9 +121,9 @@ void weft_timer_fini(weft_timer *timer)
 	san_forget(timer, sizeof *timer);
 }
 
-/* The deadline was moved to before `old`: those who wait would look too late. One of them has the
- * expiry if there is one already, the others are to wait anew where that is not late enough. Returns
- * those that are to be woken, the longest waiting first. */
+/* The deadline was moved to before `old`, so the waiters would look too late. If the timer has
+ * already expired, one of them gets the expiry. If the next deadline is still before `old`, the
+ * others are claimed, to wait again. Returns the nodes to be woken, the longest waiting first. */
 static struct chan_node *retime_locked(weft_chan *ch, int64_t old)
 {
 	struct chan_node *claimed = NULL, **tail = &claimed;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The wait group: a count that rises and falls, and waits for it to be 0. Adding and being done is
- * one compare-and-swap, except for the one that makes it 0, which does so under the queue's lock
- * and wakes all. It may rise again at once.
+ * The wait group: a count that rises and falls, and waits for it to be 0. An add or a done is one
+ * compare-and-swap, except for the done that makes the count 0. That one does so under the queue's
+ * lock and wakes all waiters. The count may rise again at once.
  */
 #include "queue.h"
 #include "self.h"
@@ -45,19 +45,18 @@ void weft_waitgroup_add(weft_waitgroup *wg, unsigned n)
 		if (count + n > UINT32_MAX)
 			weft__sync_misuse("weft_waitgroup_add", "wait group", g,
 					  "would count beyond 4294967295");
-		/* relaxed: publishes nothing; what those who were done before published, it carries
-		 * on. */
+		/* relaxed: publishes nothing. It carries on what earlier dones published. */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&g->count, &count, count + n, memory_order_relaxed, memory_order_relaxed));
 }
 
-/* By the lock's holder, unless others have come meanwhile: makes the count 0. */
+/* Makes the count 0, unless others have added meanwhile. The caller holds the lock. */
 static bool empty_locked(struct waitgroup *g)
 {
 	uint64_t one = 1;
 
-	/* release, acquire: this one and all before it, for the acquire in
-	 * weft_waitgroup_wait_until() and for those who are woken. */
+	/* acq_rel: this done and all before it, for the acquire in weft_waitgroup_wait_until() and
+	 * for the waiters that are woken. */
 	return atomic_compare_exchange_strong_explicit(&g->count, &one, 0, memory_order_acq_rel,
 						       memory_order_relaxed);
 }
@@ -73,7 +72,7 @@ void weft_waitgroup_done(weft_waitgroup *wg)
 			weft__sync_misuse("weft_waitgroup_done", "wait group", g,
 					  "would count below 0");
 		if (count > 1) {
-			/* release: what was done before; those who are done later carry it on. */
+			/* release: what was done before. Later dones carry it on. */
 			if (atomic_compare_exchange_weak_explicit(&g->count, &count, count - 1,
 								  memory_order_release,
 								  memory_order_relaxed))
@@ -99,8 +98,8 @@ static int wait_until_empty(struct waitgroup *g, int64_t deadline)
 
 	weft__wait_begin(&node.waiter, deadline == WEFT_FOREVER);
 	sync_lock(&g->queue.lock);
-	/* relaxed: it becomes 0 under the lock only. No wake is lost: that comes before this, or
-	 * finds us in the queue. */
+	/* relaxed: it becomes 0 only under the lock. No wake is lost: the last done either comes
+	 * before this critical section, or finds us in the queue. */
 	if (atomic_load_explicit(&g->count, memory_order_relaxed) == 0) {
 		sync_unlock(&g->queue.lock);
 		weft__wait_abandon(&node.waiter);
@@ -118,7 +117,7 @@ int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline)
 {
 	struct waitgroup *g = (struct waitgroup *)wg;
 
-	/* acquire: what those did who were done. */
+	/* acquire: what was done before each done. */
 	if (atomic_load_explicit(&g->count, memory_order_acquire) == 0) {
 		sync_settle(&g->queue);
 	} else {
