@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: MIT */
-/* Says which task has overflowed its stack, when one has: see overflow.c. */
+/* Names the task that has overflowed its stack (overflow.c). */
 #ifndef WEFT_CORE_OVERFLOW_H
 #define WEFT_CORE_OVERFLOW_H
 
 #include "task.h"
 
-/* Installs the handler of SIGSEGV; takes it away again. The caller's lock makes these take
- * turns. */
+/* The first installs the handler of SIGSEGV, the second removes it. The caller's lock makes these
+ * calls take turns. */
 void weft__overflow_watch(void);
 void weft__overflow_unwatch(void);
 
 /*
  * Gives the calling thread an alternative signal stack, unless it has one: the handler cannot run
- * on the stack that is full. Returns what weft__overflow_thread_end() wants, on the same thread.
- * Where there is no memory the thread goes without, and an overflow is an ordinary SIGSEGV.
+ * on the stack that is full. Returns the argument for weft__overflow_thread_end() on the same
+ * thread. If there is no memory the thread goes without, and an overflow is an ordinary SIGSEGV.
  */
 void *weft__overflow_thread_begin(void);
 void weft__overflow_thread_end(void *stack);
 
-/* What the program wants the task to run. In runtime.c, whose tasks begin with a function of its
- * own. */
+/* The function that the program wants the task to run. It is in runtime.c, whose tasks begin with a
+ * function of the runtime. */
 weft_fn *weft__task_function(const struct task *t);
 
 #endif

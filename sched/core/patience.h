@@ -7,19 +7,20 @@
 
 #include "worker.h"
 
-/* How many calls that may suspend, and do not, a task makes before it looks at the others. */
+/* A task looks at the other tasks after this many calls that could have suspended and did not. */
 #define WEFT__PATIENCE 64
 
-/* Suspends w's task if others have waited for long. The worker on which it goes on. */
+/* Suspends w's task if other tasks have waited for long. Returns the worker on which it goes on. */
 struct worker *weft__out_of_patience(struct worker *w);
 
-/* The same by a thread that perhaps is no worker, once the object's own count says so. */
+/* The same for an object that counts such calls itself. The calling thread may have no worker. */
 void weft__fast_path_in_object(void);
 
-/* Makes w's next inline join look at the others. */
+/* Makes the next inline join of w look at the other tasks. */
 void weft__note_inline_joins(struct worker *w);
 
-/* Counts such a call of w's task. It may suspend here. */
+/* Counts such a call of w's task. It may suspend here. Returns the worker on which the task goes
+ * on. */
 static inline struct worker *fast_path(struct worker *w)
 {
 	return __builtin_expect(--w->patience <= 0, 0) ? weft__out_of_patience(w) : w;

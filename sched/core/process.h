@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* What a process with runtimes has, however many there are: its fork handler and its fault
- * handler. */
+/* What a process has once, however many runtimes it has: the fork handler and the fault handler. */
 #ifndef WEFT_CORE_PROCESS_H
 #define WEFT_CORE_PROCESS_H
 
 #include "src/orphan.h"
 
 /*
- * A runtime is about to be made, before it has threads. 0; -EPERM: the process is an orphan
- * (src/orphan.h); -ENOMEM. After 0, weft__process_leave() must follow once its threads have ended.
+ * Call it before a runtime is made, and before that has threads. Returns 0, -EPERM if the process
+ * is an orphan (src/orphan.h), or -ENOMEM. After 0, weft__process_leave() must follow once the
+ * runtime's threads have ended.
  */
 int weft__process_enter(void);
 void weft__process_leave(void);
