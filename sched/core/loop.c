@@ -3,22 +3,23 @@
  * Parallel loops: weft_for() and weft_reduce(). A range is halved until it is no larger than the
  * grain. The upper half is a fork, and the lower half a call.
  *
- * A reduction has an accumulator for each range that is not split, and no allocation. The lower half
- * takes over the accumulator of the whole range. The upper half gets one in the frame that splits
- * the range, which outlives the fork. So there is one for each level of splitting on the stack, and
- * the number of levels is known before the loop begins. What would need too much is refused.
+ * A reduction has one accumulator for each range that is not split, and allocates nothing. The
+ * lower half takes over the accumulator of the whole range. The upper half gets one in the frame
+ * that splits the range, which outlives the fork. So the stack holds one accumulator per level of
+ * splitting, and the number of levels is known before the loop begins. A loop that would need too
+ * much stack is refused.
  *
  *   [0, 8)    acc of the caller ─┬───────────────┐
  *   [0, 4)    the same          ─┬───────┐   [4, 8)    acc in the frame of [0, 8)
  *   [0, 2)    the same           │   [2, 4)    acc in the frame of [0, 4)
  *
- * The range that is not split copies the identity: on the worker that is about to write there.
- * Accumulators have cache lines of their own, since different workers write to them.
+ * A range that is not split copies the identity itself, on the worker that is about to write there.
+ * Accumulators have their own cache lines, since different workers write to them.
  *
  * The halves, and hence the order in which their accumulators are joined, follow from the range and
- * the grain alone. (Rejected: a fork that runs inline goes on with its left neighbour's accumulator.
- * That saves a join and a copy for each range. But the result of a sum of floating-point numbers
- * would depend on who stole what.)
+ * the grain alone. Rejected: a fork that runs inline goes on with its left neighbour's accumulator.
+ * It would save a join and a copy for each range. But a sum of floating-point numbers would then
+ * depend on what was stolen.
  */
 #include "runtime.h"
 #include "sched/os/cacheline.h"
@@ -31,7 +32,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* So many ranges for each worker, where the caller chooses no grain, so that uneven ones even out. */
+/* How many ranges each worker gets if the caller chooses no grain. Several, so that uneven ranges
+ * even out. */
 #define RANGES_PER_WORKER 16
 
 typedef void for_body(size_t lo, size_t hi, void *arg);
@@ -42,9 +44,9 @@ typedef void reduce_join(void *acc, const void *right, void *arg);
 struct loop {
 	size_t grain;
 	void *arg;
-	for_body *body; /* of weft_for() */
+	for_body *body; /* for weft_for() */
 
-	/* of weft_reduce() */
+	/* for weft_reduce() */
 	reduce_body *reduce;
 	reduce_join *join;
 	const void *identity; /* NULL: all bytes are 0 */
@@ -54,25 +56,25 @@ struct loop {
 struct range {
 	size_t begin, end;
 	const struct loop *loop;
-	void *acc; /* of weft_reduce(): where its result goes */
+	void *acc; /* for weft_reduce(): where the range's result goes */
 };
 
 static void set_to_identity(void *acc, const struct loop *loop)
 {
-	/* memmove: of an empty range it may be the caller's result, and that the identity. */
+	/* memmove: for an empty range acc may be the caller's result, which may be the identity. */
 	if (loop->identity)
 		memmove(acc, loop->identity, loop->size);
 	else
 		memset(acc, 0, loop->size);
 }
 
-/* What an accumulator takes of the stack. */
+/* The stack space of an accumulator. */
 static inline size_t acc_room(const struct loop *loop)
 {
 	return (loop->size + WEFT__CACHE_LINE - 1) & ~(size_t)(WEFT__CACHE_LINE - 1);
 }
 
-/* In the caller's frame. */
+/* Makes an accumulator in the caller's frame. */
 #define NEW_ACC(loop) __builtin_alloca_with_align(acc_room(loop), WEFT__CACHE_LINE * 8)
 
 static weft_fn for_range, reduce_range;
@@ -117,7 +119,7 @@ static void *reduce_range(void *arg)
 	return NULL;
 }
 
-/* The whole range is a fork like the others: what the body finds in its task is the same in each. */
+/* Makes the whole range a fork too, so that the body finds the same in its task for every range. */
 static void run_whole(weft_fn *fn, struct range *whole)
 {
 	weft_forked fork;
@@ -126,7 +128,7 @@ static void run_whole(weft_fn *fn, struct range *whole)
 	weft_fork_join(&fork);
 }
 
-/* The grain for count indices, which are not 0, if the caller has chosen none. */
+/* The grain if the caller has chosen none. count is not 0. */
 static size_t default_grain(size_t count)
 {
 	unsigned workers = weft_runtime_workers(NULL);
@@ -151,8 +153,8 @@ int weft_for(size_t begin, size_t end, size_t grain, void (*body)(size_t lo, siz
 	return 0;
 }
 
-/* The result is copied out of an accumulator on the stack: the caller's memory may be read by the
- * bodies, or be the identity's. */
+/* Copies the result out of an accumulator on the stack. The caller's memory cannot serve as the
+ * accumulator: the bodies may read it, or it may be the identity. */
 static void *reduce_whole(void *arg)
 {
 	struct range whole = *(const struct range *)arg;
@@ -164,7 +166,7 @@ static void *reduce_whole(void *arg)
 	return NULL;
 }
 
-/* How often count indices are halved, if none is left larger than the grain. */
+/* How often a range of count indices is halved until no part is larger than the grain. */
 static unsigned levels(size_t count, size_t grain)
 {
 	unsigned n = 0;
@@ -174,7 +176,8 @@ static unsigned levels(size_t count, size_t grain)
 	return n;
 }
 
-/* Whether the accumulators leave the body a quarter of a stack, of the three that a fork has. */
+/* Whether the accumulators leave the body a quarter of a stack, out of the three quarters that a
+ * fork has. */
 static bool fits_stack(const struct loop *loop, size_t count)
 {
 	const weft_runtime *rt = weft_runtime_self();

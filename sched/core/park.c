@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers that go to sleep, and the protocol by which others (rouse.c) wake them: no wake is lost,
- * few are superfluous, an idle runtime uses no CPU.
+ * Workers that go to sleep, and the protocol by which other threads wake them (rouse.c). No wake-up
+ * is lost, few are superfluous, and an idle runtime uses no CPU.
  *
- * The problem. Whoever makes a task visible should wake a worker only if one is needed: a wake
- * costs microseconds. A worker that finds nothing should sleep only if nothing is there. The
- * designs that were rejected: a condition variable around one queue (a lock on every push); waking
- * on every push (bthread: eight times slower spawns); a periodic tick that looks for stranded work
- * (CPU use when idle, latency when not).
+ * The problem. A thread that makes a task visible should wake a worker only if one is needed: a
+ * wake-up costs microseconds. A worker that finds nothing should sleep only if there is nothing.
  *
- * The one that was chosen is Go's, with the fences made asymmetric. `idle` holds two counts:
- * searchers (awake workers that look for work) and sleepers.
+ * Rejected designs.
+ *   - A condition variable around one queue. It takes a lock on every push.
+ *   - A wake-up on every push. bthread does that, and its spawns are eight times slower.
+ *   - A periodic tick that looks for stranded work. It uses CPU when idle, and adds latency when
+ *     not.
+ *
+ * The design is Go's, with asymmetric fences. `idle` holds two counts: searchers, which are awake
+ * and look for work, and sleepers.
  *
  *   making a task visible (announce)       going to sleep
  *     store the task in a queue              searchers - 1, sleepers + 1 (one atomic operation)
@@ -21,17 +24,17 @@
  * Store-load race: at least one side sees the other's store. So if the announcer sees no sleeper,
  * that worker's look at the queues comes later and finds the task.
  *
- * The heavy fence is needed against other workers only, as only they fence lightly; other threads
- * fence fully (ready.c, and nudge). So a worker that goes to sleep while no other one is awake, by
- * awake_count, fences fully: each of the others either slept before it was announced, and what it
- * had stored is seen (idle_lock), or is woken after, and will see the sleeper. (One on the list
- * that still finds a task in its last look, and no stack for it, puts it aside with a light fence.
- * It naps then, and asks again.)
+ * The heavy fence is needed against other workers only, as only they fence lightly. Other threads
+ * fence fully (ready.c, and weft__nudge()). So a worker fences fully instead if no other worker is
+ * awake, by awake_count. There are two cases for each other worker. (a) It slept before this one
+ * was announced. Then what it had stored is seen, by idle_lock. (b) It is woken later. Then it will
+ * see this sleeper. A worker on the list may still find a task in its last look and no stack for
+ * it. It puts that task aside with a light fence. It then naps, and asks for a stack again.
  *
- * If the announcer sees a searcher it wakes nobody, since that searcher will look at the queue
- * before it sleeps. But a searcher may find another task instead. So the last searcher to stop
- * searching looks around once more (after a heavy fence, for the same race) and wakes another one
- * if there is more to do. A woken worker is a searcher from the moment it is woken: a burst of
+ * An announcer that sees a searcher wakes nobody, since that searcher will look at the queue before
+ * it sleeps. But the searcher may find another task instead. So the last searcher to stop looks
+ * around once more. It fences heavily first, for the same race, and wakes another worker if there
+ * is more to do. A woken worker is a searcher from the moment it is woken. So a burst of
  * announcements wakes one worker, which wakes the next.
  *
  * Deadlines, of tasks and of the depot. One sleeper, the keeper, waits for the earliest one.
@@ -43,19 +46,20 @@
  *     load idle, keeper_deadline             load earliest of every heap
  *     sleepers, keeper later: wake one       become the keeper if that is before keeper_deadline
  *
- * If nobody sleeps, the timekeeper keeps the deadline instead: see timekeeper.c. Its post and the
- * keeper's are one: whoever leaves it sets post_left, and the last searcher looks, with a heavy
- * fence, whether the timekeeper is to be engaged.
+ * If no worker sleeps, the timekeeper keeps the deadline instead (timekeeper.c). It has the same
+ * post as the keeper: whichever of them leaves the post sets post_left. Then the last searcher
+ * checks, with a heavy fence, whether the timekeeper must be engaged.
  *
- * A leader tells nobody of a deadline that its task has armed, until it runs another task: it may be
- * about to keep that deadline itself. So the deadline stays untold (timer_armed) until the worker has
- * settled as a sleeper. If it gets up before, it tells the others as it runs what it has found.
+ * A leader does not announce a deadline that its task has armed before it runs another task. It may
+ * be about to keep that deadline itself. So the deadline stays unannounced (timer_armed) until the
+ * worker has settled as a sleeper. If the worker gets up earlier, it announces the deadline when it
+ * runs what it has found.
  *
  * A woken worker becomes the keeper, when it sleeps again, if its deadline is earlier. When a
- * keeper gets something else to do, the last searcher's look around (which it is, or will be) wakes
- * the next one.
+ * keeper gets something else to do, the last searcher wakes the next keeper. The last searcher is
+ * that worker itself, or another one that stops later.
  *
- * Who is woken for what, and why a task may be handed to a sleeper: see rouse.c.
+ * rouse.c says which worker is woken for what, and why a task may be handed to a sleeper.
  */
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
@@ -65,13 +69,13 @@
 
 #include <errno.h>
 
-#define STARVE_NS ((int64_t)5000000) /* how often a worker asks again for a stack (starve.c) */
+#define STARVE_NS ((int64_t)5000000) /* how often a worker asks for a stack again (starve.c) */
 
 bool weft__search_start(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
-	/* relaxed: a bound that may be exceeded by a few. */
+	/* relaxed: a few searchers too many do no harm. */
 	if (SEARCHERS(atomic_load_explicit(&rt->idle, memory_order_relaxed)) >= rt->searchers_max)
 		return false;
 	atomic_fetch_add_explicit(&rt->idle, SEARCHER, memory_order_seq_cst);
@@ -82,11 +86,12 @@ bool weft__search_start(struct worker *w)
 enum seen {
 	SEEN_NOTHING = 0,
 	SEEN_READY = 1,     /* in a ring */
-	SEEN_UNSTARTED = 2, /* in a deque, or waiting for a stack */
-	SEEN_SLOT = 4,      /* in a slot, or alone in another's deque */
+	SEEN_UNSTARTED = 2, /* in a deque, or in the queue for stacks */
+	SEEN_SLOT = 4,      /* in a slot, or the only task in another worker's deque */
 };
 
-/* What there is for anybody to take, up to the first ready one. By self, after a heavy fence. */
+/* What there is for any worker to take, up to the first ready task. By self, after a heavy
+ * fence. */
 static unsigned look_at_workers(struct worker *self)
 {
 	struct weft_runtime *rt = self->rt;
@@ -102,7 +107,7 @@ static unsigned look_at_workers(struct worker *self)
 		if (!weft__ring_empty(&w->ring))
 			seen |= SEEN_READY;
 		size_t unstarted = weft__deque_size(&w->deque);
-		/* One that lacks a stack watches for none: it asks again after a while. */
+		/* A worker that lacks a stack watches for none: it asks again after a while. */
 		if (unstarted > (w == self || self->starving ? 0 : 1))
 			seen |= SEEN_UNSTARTED;
 		if (unstarted == 1 || atomic_load_explicit(&w->slot, memory_order_relaxed))
@@ -126,7 +131,7 @@ int64_t weft__earliest_timer(struct weft_runtime *rt)
 	return earliest;
 }
 
-/* The same, and the depot's. */
+/* The same, including the depot's deadline. */
 static int64_t earliest_deadline(struct weft_runtime *rt)
 {
 	int64_t timer = weft__earliest_timer(rt);
@@ -143,19 +148,19 @@ static bool deadline_unkept(struct weft_runtime *rt)
 	       atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed);
 }
 
-/* What the last searcher owes the others where nobody sleeps. By its leader. */
+/* What the last searcher must do for the others while no worker sleeps. By its leader. */
 static void leave_to_busy(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
 	/* store-load race with weft__announce_due() and time_has_come(): searchers - 1, then the
-	 * queue and post_left. They fence fully, so a full fence will do here. */
+	 * queue and post_left. They fence fully, so a full fence suffices here. */
 	weft__fence_full();
 	if (!weft__wfcq_empty(&rt->injection) && !w->overflowed)
 		weft__announce_due(rt);
 	/* relaxed: the change of idle has published it. acquire: how the post was left, released by
-	 * take_sleeper_locked() and push_sleeper_locked() (sleepers.h). One step, so that no later
-	 * one is overwritten. */
+	 * take_sleeper_locked() and push_sleeper_locked() (sleepers.h). One step, so that a later
+	 * post_left is not overwritten. */
 	if (!atomic_load_explicit(&rt->post_left, memory_order_relaxed) ||
 	    !atomic_exchange_explicit(&rt->post_left, false, memory_order_acquire))
 		return;
@@ -210,8 +215,8 @@ void weft__sleep_announce(struct worker *w)
 	push_sleeper_locked(w);
 	bool alone = rt->awake_count == 0;
 	weft__unlock(&rt->idle_lock);
-	/* Who sets it then tells those on the list, under the lock: who comes later sees it, by the
-	 * lock. relaxed, therefore. */
+	/* relaxed: a thread that sets it then wakes the workers on the list, under the lock. A
+	 * worker that joins the list later sees the flag by that lock. */
 	if (atomic_load_explicit(&rt->starving, memory_order_relaxed))
 		weft__drop_idle_coros(w);
 	weft__trim_worker(w);
@@ -222,13 +227,13 @@ void weft__sleep_announce(struct worker *w)
 		weft__fence_heavy();
 }
 
-/* Waits until whoever has taken w off the list says so. w is a searcher then, unless it was given a
- * task; who watches, has not settled or lacks a stack (starve.c) is one all the same: see
- * rouse.c. */
+/* Waits until the thread that took w off the list says so. Afterwards w is a searcher, unless it
+ * was handed a task. With a task it is a searcher too if it watches, has not settled, or lacks a
+ * stack (starve.c). rouse.c says why. */
 static void await_rouse(struct worker *w)
 {
-	/* acquire: pairs with rouse() (rouse.c). No wake is lost: the kernel sleeps only while awake
-	 * is 0. */
+	/* acquire: pairs with rouse() (rouse.c). No wake-up is lost: the kernel sleeps only while
+	 * awake is 0. */
 	while (!atomic_load_explicit(&w->awake, memory_order_acquire))
 		weft__futex_wait(&w->awake, 0, WEFT_FOREVER);
 	w->watches |= w->to_watch;
@@ -241,8 +246,8 @@ static void await_rouse(struct worker *w)
 	counter_add(&w->counters.nudges, 1);
 }
 
-/* Takes w off the list by itself, unless somebody was faster. w is a searcher then, or see
- * await_rouse(). */
+/* Takes w off the list by itself, unless another thread was faster. w is a searcher afterwards, or
+ * as await_rouse() leaves it. */
 void weft__get_up(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
@@ -259,8 +264,8 @@ void weft__get_up(struct worker *w)
 		await_rouse(w);
 }
 
-/* Makes w the keeper if there is a deadline before the present keeper's. Returns until when w is to
- * sleep. */
+/* Makes w the keeper if there is a deadline before the present keeper's. Returns the time until
+ * which w may sleep. */
 static int64_t keep_time(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
@@ -281,8 +286,8 @@ static int64_t keep_time(struct worker *w)
 }
 
 /*
- * Ends a runtime that is closing once nothing is live in it. By every worker that ceases to be
- * active, after its heavy fence, so that the last one sees all ends.
+ * Ends a runtime that is closing once nothing is live in it. Every worker that ceases to be active
+ * calls it after its heavy fence. So the last one sees all ends.
  */
 static void stop_if_over(struct weft_runtime *rt)
 {
@@ -296,7 +301,7 @@ void weft__sign_off(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	w->timer_armed = false;
-	/* store-load race with weft_runtime_destroy() and with who becomes the keeper */
+	/* store-load race with weft_runtime_destroy() and with a worker that becomes the keeper */
 	weft__fence_heavy();
 	stop_if_over(rt);
 	if (deadline_unkept(rt) && !weft__wake_to_keep(rt))
@@ -314,12 +319,12 @@ static bool must_get_up(struct worker *w, unsigned seen)
 		return true;
 	if (w->retires)
 		return w->pinned == 0;
-	/* One that was refused a stack has just looked in vain for what needs none. */
+	/* A worker that was refused a stack has just looked in vain for tasks that need none. */
 	return (seen & SEEN_READY) || ((seen & SEEN_UNSTARTED) && !w->starving);
 }
 
-/* Sleeps until it is woken, or until then. In virtual time that is at once, as nobody does anything
- * before. */
+/* Sleeps until w is woken, or until that time. Virtual time jumps there at once, since nothing else
+ * can happen before. */
 static int rest(struct worker *w, int64_t until)
 {
 	if (!w->rt->config.chaos.virtual_time || until == WEFT_FOREVER)
@@ -328,7 +333,7 @@ static int rest(struct worker *w, int64_t until)
 	return -ETIMEDOUT;
 }
 
-/* Before w waits: gives back what a burst has left with it. */
+/* Gives back what a burst of tasks has left with w. Before w waits. */
 static void cool_down(struct worker *w)
 {
 	if (w->idle_coros && !w->idle_coros->cool)
@@ -355,7 +360,7 @@ struct task *weft__sleep(struct worker *w)
 	    atomic_compare_exchange_strong_explicit(&rt->watching, &unwatched, 1,
 						    memory_order_acquire, memory_order_relaxed))
 		w->watches = true;
-	/* A watcher too: it cannot take what is alone in a deque. */
+	/* This goes for a watcher too: without a stack it cannot take the only task of a deque. */
 	if (w->starving && ((seen & SEEN_UNSTARTED) || w->watches)) {
 		if (seen & SEEN_UNSTARTED)
 			weft__note_stack_wait(w);
@@ -372,7 +377,7 @@ struct task *weft__sleep(struct worker *w)
 	}
 	/* relaxed: keep_time() has looked under the lock if there was something to keep. */
 	w->settled = atomic_load_explicit(&w->asleep, memory_order_relaxed);
-	/* Whoever gets up before tells the others of its new deadlines: see above. */
+	/* A worker that gets up before announces its new deadlines: see above. */
 	if (w->settled)
 		w->timer_armed = false;
 
@@ -398,7 +403,7 @@ struct task *weft__sleep(struct worker *w)
 			weft__get_up(w);
 			break;
 		}
-		/* While the owners pick, no slot is left alone for long, and it need not look so
+		/* While the owners pick, no slot keeps a task for long, and it need not look so
 		 * often. */
 		watch_ns = watch.moved ? 2 * watch_ns : WATCH_NS;
 		if (watch_ns > WATCH_MAX_NS)

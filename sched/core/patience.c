@@ -1,25 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks that never suspend, since all their calls find what they want.
+ * Tasks that never suspend, because all their calls find what they want.
  *
- * The problem. A task that only takes free locks, sends into free buffers, or forks and joins makes
- * no picks. Its worker's other tasks wait for as long as it goes on. If all workers run such tasks,
- * nobody else runs at all.
+ * The problem. A task makes no picks if it only takes free locks, sends into free buffers, or forks
+ * and joins. Its worker's other tasks wait for as long as it goes on. If all workers run such
+ * tasks, no other task runs at all.
  *
- * So calls that may suspend, and do not, are counted. After WEFT__PATIENCE of them the task looks
- * whether something is due (due.c). After LOOKS times as many it looks at the clock. It gives way
- * if its worker has not switched for RUN_NS, and has something else to run. The first look after a
- * switch notes the time, so a task gives way after 1 to 2 RUN_NS if its calls are frequent.
+ * So calls that could have suspended and did not are counted. After WEFT__PATIENCE of them the task
+ * checks whether something is due (due.c). After LOOKS times as many it looks at the clock. It
+ * gives way if its worker has not switched for RUN_NS, and has something else to run. The first
+ * look after a switch notes the time. So a task with frequent calls gives way after one to two
+ * RUN_NS.
  *
- * A count is kept where the call writes anyway: in the worker (mutex, read-write lock, event,
- * barrier), or in the object, if the call does not know its worker (channel, semaphore). Inline
- * joins have their own counter, and each INLINE_JOINS of them are noted here.
+ * The counter is where the call writes anyway. For a mutex, a read-write lock, an event and a
+ * barrier that is the worker. For a channel and a semaphore it is the object, as these calls do not
+ * know their worker. Inline joins have their own counter, and each INLINE_JOINS of them are noted here.
  *
  * Calls that must not suspend never give way: unlock, release, spawn, and all try_ forms. A loop
- * over a try_ form is a loop that spins, and should yield.
+ * over a try_ form spins, and should yield.
  *
- * Rejected: a look at DUE, or at the clock, in each of the calls. Rejected: a tick that asks all
- * workers to give way.
+ * Rejected designs.
+ *   - A look at DUE, or at the clock, in each of the calls.
+ *   - A tick that asks all workers to give way.
  */
 #include "patience.h"
 

@@ -1,35 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker's own picks: in which order it looks into its own queues.
+ * A worker's own picks: the order in which it looks into its own queues.
  *
- * They go slot, ring, deque, inbox: what was just woken (its data is hot), what waits longest of
- * those that have started, then the newest unstarted task (so that a recursion is run depth first,
- * in bounded memory).
+ *   1. slot    the task that was woken last: its data is hot
+ *   2. ring    the started task that has waited longest
+ *   3. deque   the newest unstarted task: a recursion runs depth first, in bounded memory
+ *   4. inbox   tasks for this worker only
  *
- * Fairness. Taken alone this order starves: two tasks that wake each other never leave the slot,
- * two that yield never leave the ring, and new tasks on the deque bury old ones. So some picks take
- * another order, by their number:
+ * Fairness. This order alone starves tasks. Two tasks that wake each other never leave the slot.
+ * Two tasks that yield never leave the ring. New tasks on the deque bury old ones. So some picks,
+ * by their number, use another order:
  *
- *   every 16th  the ring, or eight picks later the deque, comes before the slot;
- *   every 64th  is made by the leader, from four sources in turn: the injection queue, the old end
- *               of the deque, the inbox, and tasks that wait for a stack of uncommon size. The
- *               leader also runs the timers then;
- *   while something is due, every second pick is the leader's, which serves it: see due.c. It does
- *               not count, and the number's turn comes next.
+ *   every 16th  the ring, or eight picks later the deque, comes before the slot.
+ *   every 64th  the leader makes the pick, from four sources in turn: the injection queue, the old
+ *               end of the deque, the inbox, and tasks that wait for a stack of uncommon size. The
+ *               leader also runs the timers then.
+ *   due         while something is due, the leader makes every second pick, and serves it (due.c).
+ *               Such a pick does not count, and the number's turn comes next.
  *
  * Hence every runnable task that a worker holds is picked after a bounded number of that worker's
- * picks, whatever else arrives: with p tasks before it in its queue, at most WEFT__FAIR_BOUND * (p
- * + 1). See docs/design.md.
+ * picks, whatever else arrives. With p tasks before it in its queue the bound is WEFT__FAIR_BOUND *
+ * (p + 1). See docs/design.md.
  *
- * Two others pick without a look at the queues, and count it: a join that starts its child
- * (join.c), and an end that goes on with its joiner (weft__wait_wake_next()). Both do so only where
- * the order above would say the same, and never at the leader's picks. (Under WEFT_CHAOS, where
- * there is no order, a join does so by chance, and an end never.)
+ * Two functions pick without a look at the queues, and count the pick. A join starts its child
+ * (join.c). An end goes on with its joiner (weft__wait_wake_next()). Both do so only where the
+ * order above gives the same result, and never at the leader's picks. Under WEFT_CHAOS there is no
+ * order: a join does so by chance, and an end never does.
  *
- * Putting off. The pick of a task that waits comes after its wait has begun, and its wake may come
- * any time. So that it is parked at once, its pick does nothing slow: it takes no more memory, and
- * makes no system call. Where a task needs a new stack, or the ring is to be filled from the
- * injection queue, the pick ends without a result, and the leader makes it anew.
+ * Putting off. A waiting task picks its successor after its wait has begun, and its wake may come
+ * at any time. The pick must not delay the moment in which the task is parked. So it takes no more
+ * memory, and makes no system call. If the successor needs a new stack, or the ring must be filled
+ * from the injection queue, the pick ends without a result. The leader then makes it anew.
  */
 #include "pick.h"
 #include "wait.h"
@@ -47,8 +48,8 @@ struct task *weft__from_deque(struct worker *w, enum stack_for stack)
 {
 	if (weft__deque_empty(&w->deque))
 		return NULL;
-	/* Not taken out without a stack for it: here it can still be stolen, or run inline by who
-	 * forked it. */
+	/* A task without a stack stays in the deque: there it can still be stolen, or its forker
+	 * can run it inline. */
 	if (!has_stack(w, stack))
 		return NULL;
 	return startable(w, weft__deque_pop(&w->deque), stack);
@@ -72,7 +73,7 @@ struct task *weft__from_injection(struct worker *w, unsigned max, enum stack_for
 		return NULL;
 	weft__assert_may_be_slow(w);
 	if (__builtin_expect(rt->config.chaos.hop, 0))
-		max = 1; /* what goes to the ring would be resumed here */
+		max = 1; /* tasks in the ring would be resumed here */
 	unsigned count = weft__wfcq_take(&rt->injection, nodes, max, NULL);
 	if (count == 0)
 		return NULL;
@@ -83,7 +84,7 @@ struct task *weft__from_injection(struct worker *w, unsigned max, enum stack_for
 		if (!weft__ring_push(&w->ring, t, task_hint(t)))
 			weft__wfcq_enqueue(&rt->injection, nodes[i]);
 	}
-	/* Those who were turned away while we took, and those who sleep, learn of what is left. */
+	/* Tell threads that were turned away while we took, and sleepers, of what is left. */
 	bool left = !weft__wfcq_empty(&rt->injection);
 	if (left && !w->overflowed)
 		weft__announce_due(rt);
@@ -95,7 +96,7 @@ struct task *weft__from_injection(struct worker *w, unsigned max, enum stack_for
 	return startable(w, task_of_link(nodes[0]), stack);
 }
 
-/* Takes the oldest of the ring, and has loaded what one of the next will need. */
+/* Takes the oldest task of the ring, and prefetches for a later one. */
 static inline __attribute__((always_inline)) struct task *pop_ring(struct worker *w)
 {
 	uintptr_t hint;
@@ -107,8 +108,8 @@ static inline __attribute__((always_inline)) struct task *pop_ring(struct worker
 }
 
 /*
- * While the ring overflows, the injection queue is its tail (ready.c): everybody keeps their place
- * in the line, and the ring is filled anew when it is empty.
+ * While the ring overflows, the injection queue is its tail (ready.c). All tasks keep their place
+ * in the line, and the ring is filled again when it is empty.
  */
 struct task *weft__from_ring(struct worker *w, enum stack_for stack)
 {
@@ -119,7 +120,7 @@ struct task *weft__from_ring(struct worker *w, enum stack_for stack)
 	if (!w->overflowed)
 		return NULL;
 	if (stack == STACK_AT_HAND) {
-		weft__put_off(w, NULL); /* the ring may have to grow, a worker to be woken */
+		weft__put_off(w, NULL); /* the ring may have to grow, or a worker to be woken */
 		return NULL;
 	}
 	t = weft__from_injection(w, INJECTION_BATCH, stack);
@@ -144,7 +145,7 @@ void weft__put_off(struct worker *w, struct task *t)
 			      memory_order_relaxed);
 }
 
-/* Whether a pick that has found t goes on: it has found nothing, and is not put off. */
+/* Whether the pick goes on: it has found nothing, and is not put off. */
 static inline bool goes_on(const struct worker *w, const struct task *t)
 {
 	return !t && !w->put_off;
@@ -184,13 +185,13 @@ static __attribute__((noinline)) struct task *pick_by_chance(struct worker *w, u
 			break;
 		}
 	}
-	/* The leader's picks are noted where it runs them. */
+	/* The leader's picks are noted where they are run. */
 	if (t && w->task)
 		weft__chaos_picked(w, t);
 	return t;
 }
 
-/* The pick of that number, in the whole order. */
+/* Makes the pick of that number, in the whole order. */
 static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint32_t pick,
 							 enum stack_for stack)
 {
@@ -216,7 +217,7 @@ static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint3
 	return t;
 }
 
-/* The way of tasks that yield: the ring, and only then the whole order. */
+/* The path of tasks that yield: the ring first, and then the whole order. */
 static __attribute__((noinline)) struct task *pick_ring(struct worker *w, uint32_t pick,
 							enum stack_for stack)
 {
@@ -258,8 +259,8 @@ struct task *weft__pick_local(struct worker *w, enum stack_for stack)
 {
 	uint32_t pick = weft__count_pick(w);
 
-	/* Between those picks that take another order the slot comes first: the way of tasks that
-	 * talk to each other. What is in the slot has started. */
+	/* Between the picks that use another order the slot comes first: this is the path of tasks
+	 * that talk to each other. A task in the slot has started. */
 	if (weft__picks_are_special(w->rt))
 		return pick_specially(w, pick, stack);
 	if (__builtin_expect(pick % DEQUE_OFFSET != 0, 1)) {

@@ -7,8 +7,8 @@
  * its runtime has a stack that could come back.
  *
  * So each runtime owns at least one coroutine of the common stack size, from its creation to its
- * end; and one of each other size, for as long as tasks of that size are accepted and have not
- * ended. The reserve is where that coroutine lies while no task has it.
+ * end. It also owns one of each other size while accepted tasks of that size have not ended. The
+ * reserve holds that coroutine while no task has it.
  *
  *   runtime created               a coroutine is made for the reserve, or the creation fails
  *   task accepted, other size     a coroutine is made if the reserve is empty, or the spawn fails
@@ -19,19 +19,22 @@
  * Invariants:
  *
  *  1. A runtime owns a coroutine of the common size outside of its depot. A worker frees one, or
- *     puts it into the depot, only after it has found the reserve full, or has filled it. What was
- *     in the reserve then is now in another worker's hands, to whom the same applies.
+ *     puts it into the depot, only after it has found the reserve full or has filled it. What was
+ *     in the reserve before is then in another worker's hands, and that worker obeys the same rule.
  *  2. If the common reserve is empty, runtime.starving is set. Both change under starved_lock. A
- *     worker that has the last coroutine sees the flag, which was set before it got it.
- *  3. The same holds for another size, from the acceptance of its first task to the end of its last.
+ *     worker that has the last coroutine sees the flag, which was set before it got that coroutine.
+ *  3. The same holds for another size, from the acceptance of its first task to the end of its
+ *     last.
  *
- * Hence a task that waits for a stack waits for another task, which has one, or for its worker.
- * Whether that other task ever ends is the program's business: tasks that wait for each other, and
- * are more than there are stacks for, wait for ever. One line on stderr says that tasks wait.
+ * Hence a task that waits for a stack waits either for another task, which has one, or for its
+ * worker. Whether that other task ever ends is up to the program. If tasks wait for each other, and
+ * there are fewer stacks than tasks, they wait for ever. One line on stderr says that tasks wait.
  *
- * Rejected: a stack for each task when it is accepted (a million short tasks need a million stacks
- * then, instead of a few); a look at the system's memory at each spawn (it costs a system call, and
- * says nothing about the moment in which the task starts).
+ * Rejected designs.
+ *   - A stack for each task when it is accepted. A million short tasks would need a million stacks
+ *     instead of a few.
+ *   - A look at the system's memory at each spawn. It costs a system call, and says nothing about
+ *     the moment in which the task starts.
  */
 #ifndef WEFT_CORE_RESERVE_H
 #define WEFT_CORE_RESERVE_H
@@ -44,42 +47,43 @@ struct weft_runtime;
 struct worker;
 
 struct reserve {
-	size_t stack_size; /* immutable; of no meaning for the common size */
+	size_t stack_size; /* immutable; unused for the common size */
 	/* under runtime.starved_lock */
 	struct coro *coro;    /* NULL: a worker or a task has it */
-	unsigned long tasks;  /* accepted and not ended; not counted for the common size */
-	struct reserve *next; /* of the other sizes */
+	unsigned long tasks;  /* tasks accepted and not ended; not counted for the common size */
+	struct reserve *next; /* the next reserve of another size */
 };
 
-/* Fills the common reserve of a new runtime. 0 or -ENOMEM. */
+/* Fills the common reserve of a new runtime. Returns 0 or -ENOMEM. */
 int weft__reserve_init(struct weft_runtime *rt);
 
-/* Frees the common reserve. No task is left, so there are no others. */
+/* Frees the common reserve. No task is left, so there is no other reserve. */
 void weft__reserve_fini(struct weft_runtime *rt);
 
 /*
- * Accepts a task of another size than the common one. weft__reserve_leave() must follow.
+ * Accepts a task whose stack size is not the common one. weft__reserve_leave() must follow.
  *
- * @w  the caller's worker, which then may give up what it keeps; or NULL.
+ * @w  the caller's worker, which may have to give up what it keeps; or NULL.
  *
- * 0; -ENOMEM: there is no stack of that size.
+ * Returns 0, or -ENOMEM if there is no stack of that size.
  */
 int weft__reserve_enter(struct weft_runtime *rt, struct worker *w, size_t stack_size,
 			struct reserve **ret_reserve);
 
-/* A task of that size has ended. Its coroutine goes to the reserve, or is freed. co: NULL if it had
- * none. */
+/* Notes that a task of that size has ended. Its coroutine goes to the reserve or is freed. co: NULL
+ * if the task had none. */
 void weft__reserve_leave(struct weft_runtime *rt, struct reserve *reserve, struct coro *co);
 
-/* Takes what is in the reserve, or returns NULL. Whoever takes the common one sets
+/* Takes the coroutine out of the reserve, or returns NULL. Taking the common one sets
  * runtime.starving. */
 struct coro *weft__reserve_take(struct weft_runtime *rt, struct reserve *reserve);
 
-/* Puts co, which is of the common size, into the common reserve if that is empty. false: co is
- * still the caller's. */
+/* Puts co into the common reserve if that is empty. co is of the common size. If it returns false
+ * co is still the caller's. */
 bool weft__reserve_fill(struct weft_runtime *rt, struct coro *co);
 
-/* Makes a coroutine for the common reserve if that is empty. false: there is no memory. */
+/* Makes a coroutine for the common reserve if that is empty. Returns false if there is no
+ * memory. */
 bool weft__reserve_ensure(struct weft_runtime *rt);
 
 #endif

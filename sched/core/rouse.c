@@ -1,29 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waking workers: who is woken, for what. park.c has the protocol, and the workers' own side.
+ * Waking workers: which worker is woken, and for what. park.c has the protocol, and the workers'
+ * own side.
  *
- * Whoever makes a task visible announces it: wakes the worker that went to sleep last, if nobody
- * searches.
+ * A thread that makes a task visible announces it. If no worker searches, the announcement wakes
+ * the worker that went to sleep last.
  *
- * A task that a plain thread submits or wakes while nobody searches is handed to a sleeper, which
- * is no searcher then and runs its task at once. (Rejected: always by the injection queue. Who is
- * woken for that is a searcher, and as the last one fences and looks everywhere before it runs what
- * it was woken for.) That is sound for a sleeper on whom nobody relies any more:
+ * A plain thread that submits or wakes a task, while no worker searches, hands it to a sleeper.
+ * That worker does not become a searcher, and runs its task at once. Rejected: always through the
+ * injection queue. A worker that is woken for that is a searcher. As the last one it fences and
+ * looks everywhere before it runs the task.
  *
- *  - one that has settled: has finished its last look, and waits. One that is taken off the list
- *    before is still answerable for what was announced while it searched, and for deadlines: it
- *    becomes a searcher in await_rouse(), hence looks around when it stops. (That it counts as one
- *    only then does not matter: meanwhile somebody is woken without need, at worst.)
- *  - not the keeper; and a watcher, which only it knows to be one, becomes a searcher, too.
+ * A task may be handed to a sleeper on which nobody relies any more:
  *
- * At no time does it count as a searcher unless it will look: announcers would rely on it.
- * Searchers may take what was handed (steal.c), as the worker's thread may have to wait for a
- * processor. The injection queue was empty, so nobody who came before is overtaken.
+ *  - It has settled: it has finished its last look, and waits. A worker that is taken off the list
+ *    earlier still answers for what was announced while it searched, and for deadlines. So it
+ *    becomes a searcher in await_rouse(), and looks around when it stops. It is counted late; the
+ *    worst case is one unnecessary wake-up.
+ *  - It is not the keeper. It may be the watcher, which only it knows. In that case it becomes a
+ *    searcher, too.
  *
- * What is injected while all workers are busy is served by the next pick of one of them: see due.c.
+ * A worker never counts as a searcher unless it will look: announcers would rely on it. Searchers
+ * may take a handed task (steal.c), as the worker's thread may have to wait for a processor. The
+ * injection queue was empty, so the task overtakes none that came before.
  *
- * Next slots, and a task alone in a deque, wake nobody as long as somebody watches them: see
- * watch.c.
+ * A task that is injected while all workers are busy is served by the next pick of one of them
+ * (due.c).
+ *
+ * Next slots, and the only task of a deque, wake nobody while a worker watches them (watch.c).
  */
 #include "sched/os/clock.h"
 #include "sched/os/futex.h"
@@ -34,13 +38,14 @@ static void rouse(struct worker *w)
 {
 	if (w->rt->config.spin_us > 0)
 		w->roused_at = weft__clock_now();
-	/* release: pairs with the acquires in weft__sleep() and await_rouse() (park.c), for all that
-	 * we have left in w; w->searching is set by w itself. */
+	/* release: pairs with the acquires in weft__sleep() and await_rouse() (park.c), for
+	 * everything that we have left in w. w sets w->searching itself. */
 	atomic_store_explicit(&w->awake, 1, memory_order_release);
 	weft__futex_wake(&w->awake, 1);
 }
 
-/* The worker to wake, but not that one: who went to sleep last, which has the warmest caches. */
+/* The worker to wake, which is not `except`. It is the one that went to sleep last: its caches are
+ * the warmest. */
 static struct worker *sleeper_locked(struct weft_runtime *rt, const struct worker *except)
 {
 	struct worker *self = rt->config.chaos.on ? weft__worker() : NULL, *w = NULL;
@@ -58,14 +63,15 @@ bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 	struct worker *w = NULL;
 
 	weft__lock(&rt->idle_lock);
-	/* relaxed: how many sleep changes only under the lock we hold; who searches is a hint. */
+	/* relaxed: how many sleep changes only under the lock we hold; the number of searchers is a
+	 * hint. */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 	bool done = searchers_do && SEARCHERS(idle) > 0;
 	if (!done) {
 		w = sleeper_locked(rt, NULL);
 		if (w)
 			take_sleeper_locked(rt, w, SEARCHER);
-		/* It watches from now on, so that no more slots wake it or another one before it is
+		/* It is the watcher from now on, so no other slot wakes a worker before it is
 		 * there. acquire: the last watcher's raids. */
 		if (w && to_watch &&
 		    !atomic_exchange_explicit(&rt->watching, 1, memory_order_acquire))
@@ -100,7 +106,7 @@ void weft__announce(struct weft_runtime *rt)
 bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
 {
 	struct worker *w;
-	/* relaxed, and no fence: a hint. If there is no sleeper t goes to a queue and is
+	/* relaxed, and no fence: a hint. If there is no sleeper, t goes to a queue and is
 	 * announced. */
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
 
@@ -131,8 +137,8 @@ void weft__announce_slot(struct weft_runtime *rt)
 
 void weft__announce_start(struct worker *w)
 {
-	/* DUE, which excludes sleepers: the next join of a fork takes the slow way, and gives way
-	 * there (join_slowly() in fork.c). */
+	/* If DUE is set no worker sleeps. The next join of a fork then takes the slow path, and
+	 * gives way there (join_slowly() in fork.c). */
 	w->inline_span = 0;
 	if (weft__deque_size(&w->deque) == 1)
 		weft__announce_slot(w->rt);
@@ -142,7 +148,7 @@ void weft__announce_start(struct worker *w)
 
 void weft__announce_start_if_unsearched(struct worker *w)
 {
-	/* relaxed: the caller has looked after its fence, and found it to be more than searchers. */
+	/* relaxed: the caller has looked after its fence, and found more than searchers. */
 	if (SEARCHERS(atomic_load_explicit(&w->rt->idle, memory_order_relaxed)) == 0)
 		weft__announce_start(w);
 }
@@ -162,7 +168,7 @@ void weft__announce_timer(struct worker *w)
 		if ((timer < depot ? timer : depot) >= kept || weft__wake_to_keep(rt))
 			return;
 	}
-	/* The depot is tended by busy workers as well. */
+	/* Busy workers tend the depot as well, so the timekeeper need not. */
 	if (timer < kept)
 		weft__timekeeper_engage(w, timer);
 }
@@ -195,7 +201,8 @@ void weft__wake_all(struct weft_runtime *rt)
 		w->sleep_next = woken;
 		woken = w;
 	}
-	/* Roused under the lock: a roused one could be on the list again, its link overwritten. */
+	/* They are roused under the lock. A roused worker could otherwise be on the list again,
+	 * with its link overwritten. */
 	for (struct worker *w = woken, *next; w; w = next) {
 		next = w->sleep_next;
 		rouse(w);

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The list of sleepers, and what it has to do with `idle`, which counts them. What going to sleep
- * (park.c) and waking (rouse.c) share.
+ * The list of sleepers, and its relation to `idle`, which counts them. Going to sleep (park.c) and
+ * waking (rouse.c) share this.
  *
- * A sleeping worker waits for `awake` to become 1. Whoever takes it off the list of sleepers (under
- * idle_lock) stores that, so each time on the list is ended by exactly one.
+ * A sleeping worker waits for `awake` to become 1. Only the thread that takes it off the list,
+ * under idle_lock, stores that. So exactly one thread wakes it each time.
  *
- * A retiring worker looks for no work, so it does not count as a sleeper and is woken for none: it
- * is on the list for those who nudge it, and may be the keeper.
+ * A retiring worker does not look for work. So it does not count as a sleeper, and is not woken for
+ * work. It is on the list for the threads that nudge it, and because it may be the keeper.
  */
 #ifndef WEFT_CORE_SLEEPERS_H
 #define WEFT_CORE_SLEEPERS_H
@@ -15,8 +15,8 @@
 #include "runtime.h"
 
 /*
- * What w counts as while it sleeps. One that retires would not look for work: it is woken by nudges
- * only, and by itself. (w->retires does not change while w is on the list.)
+ * What w adds to `idle` while it sleeps. A retiring worker adds nothing, since only nudges and its
+ * own timeouts wake it. w->retires does not change while w is on the list.
  */
 static inline uint64_t as_sleeper(const struct worker *w)
 {
@@ -30,26 +30,26 @@ static inline void push_sleeper_locked(struct worker *w)
 	w->sleep_next = rt->sleepers;
 	rt->sleepers = w;
 	atomic_store_explicit(&w->awake, 0, memory_order_relaxed);
-	/* relaxed: nudge() reads it after its fence; our own follows. */
+	/* relaxed: weft__nudge() reads it after its fence; our own fence follows. */
 	atomic_store_explicit(&w->asleep, 1, memory_order_relaxed);
-	/* It looks for what is due once it is on the list: see due.c. */
+	/* DUE can be cleared here: w looks for what is due once it is on the list (due.c). */
 	uint64_t change = as_sleeper(w) - (w->searching ? SEARCHER : 0);
 	uint64_t cleared = w->retires ? 0 : DUE;
 	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	/* seq_cst, here and below: not needed for the races, which the fences decide; it
-	 * keeps them simple to read, as in the models. */
+	/* seq_cst, here and below: the races do not need it, as the fences decide them. It keeps
+	 * the code as simple to read as the models. */
 	while (!atomic_compare_exchange_weak_explicit(&rt->idle, &idle, (idle & ~cleared) + change,
 						      memory_order_seq_cst, memory_order_relaxed))
 		;
-	/* Not before DUE is cleared: the timekeeper would rely on it once more. release: that it is,
-	 * for the acquire in leave_to_busy() (park.c). */
+	/* Only after DUE was cleared: otherwise the timekeeper would rely on DUE once more.
+	 * release: that DUE is cleared, for the acquire in leave_to_busy() (park.c). */
 	if (idle & cleared)
 		atomic_store_explicit(&rt->post_left, true, memory_order_release);
 	rt->awake_count--;
 	w->searching = false;
 }
 
-/* Takes w, which is on the list, off it. It counts as that (SEARCHER, or 0) from now on. */
+/* Takes w, which is on the list, off it. From now on w counts as `as` (SEARCHER or 0). */
 static inline void take_sleeper_locked(struct weft_runtime *rt, struct worker *w, uint64_t as)
 {
 	struct worker **link = &rt->sleepers;
@@ -60,22 +60,22 @@ static inline void take_sleeper_locked(struct weft_runtime *rt, struct worker *w
 	atomic_store_explicit(&w->asleep, 0, memory_order_relaxed);
 	if (rt->keeper == w) {
 		rt->keeper = NULL;
-		/* relaxed: published by the change of idle that follows; see search_stop(). */
+		/* relaxed: the change of idle below publishes it; see weft__search_stop(). */
 		atomic_store_explicit(&rt->keeper_deadline, WEFT_FOREVER, memory_order_relaxed);
-		/* release: that there is no keeper, for the acquire in leave_to_busy() (park.c).
-		 * Whoever looks for us must not find the post taken still. */
+		/* release: that there is no keeper, for the acquire in leave_to_busy() (park.c). A
+		 * worker that looks for us must find the post free. */
 		atomic_store_explicit(&rt->post_left, true, memory_order_release);
 	}
 	atomic_fetch_add_explicit(&rt->idle, as - as_sleeper(w), memory_order_seq_cst);
 	rt->awake_count++;
 }
 
-/* Wakes the worker that went to sleep last; unless, for `searchers_do`, somebody searches by now.
- * false: nobody sleeps any more, and nobody does it. */
+/* Wakes the worker that went to sleep last. With `searchers_do` it wakes nobody if a worker
+ * searches already. Returns false if no worker sleeps, and none searches that would do. */
 bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch);
 
-/* Wakes a worker that is to become the keeper; if it gets something else to do, the last searcher
- * looks. */
+/* Wakes a worker, which becomes the keeper. If that worker gets something else to do, the last
+ * searcher looks for deadlines. */
 bool weft__wake_to_keep(struct weft_runtime *rt);
 
 #endif

@@ -1,25 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks for which no stack could be had when their turn came. An accepted task always runs: it
- * waits here, in a queue of the runtime, until some worker has a stack for it. (Rejected: a queue
- * per worker. A stack that one worker frees is then of no use to another's tasks.) There is always
- * a stack that can come back: see reserve.h.
+ * Tasks that got no stack when their turn came. An accepted task always runs: it waits here, in a
+ * queue of the runtime, until some worker has a stack for it. There is always a stack that can come
+ * back (reserve.h). Rejected: a queue per worker. A stack that one worker frees would then be of no
+ * use to another worker's tasks.
  *
- * Nothing tells when memory becomes free somewhere in the process, so it is asked for again from
+ * Nothing says when memory becomes free somewhere in the process. So it is asked for again from
  * time to time:
  *
- *  - A worker that was refused a stack is `starving` until it gets one. While it sees nothing but
+ *  - A worker that was refused a stack is `starving` until it gets one. While it sees only
  *    unstarted tasks it sleeps for STARVE_NS at a time (park.c), and then tries again. It neither
  *    spins nor sleeps for ever.
- *  - runtime.starving says that the system refused the last request, also one for a control block;
- *    or that the reserve is empty; or that tasks wait here. Whoever sets it wakes all sleepers: each
- *    either has a stack ready and finds work for it, or gives back what it kept before it sleeps
- *    again. It is cleared under starved_lock, when the reserve is full and no task waits.
- *  - While it is set, spawning looks for a stack first. It refuses if tasks wait here, or if the
- *    reserve is empty and cannot be filled.
+ *  - runtime.starving is set for one of three reasons. The system refused the last request, which
+ *    may have been for a control block. The reserve is empty. Tasks wait here. The thread that sets
+ *    it wakes all sleepers. A woken worker that has a stack ready finds work for it. Any other
+ *    worker gives back what it kept before it sleeps again. The flag is cleared under starved_lock,
+ *    when the reserve is full and no task waits.
+ *  - While the flag is set, a spawn looks for a stack first. It refuses if tasks wait here, or if
+ *    the reserve is empty and cannot be filled.
  *
- * In the queue are tasks of all sizes, some pinned. A task that cannot be started goes to the tail,
- * so that none of uncommon size is in the way of the others for ever.
+ * The queue holds tasks of all sizes, and some are pinned. A task that cannot be started goes to
+ * the tail. So a task of uncommon size never blocks the others for ever.
  */
 #include "runtime.h"
 #include "src/fatal.h"
@@ -31,12 +32,12 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-/* How many stacks are asked for in one look at the queue. */
+/* How many stacks one look at the queue asks for. */
 #define TRIES_MAX 4
 
 static void give_back(struct weft_runtime *rt)
 {
-	/* relaxed: a hint; what it leads to is decided by asking for memory. */
+	/* relaxed: a hint. A request for memory decides. */
 	if (!atomic_exchange_explicit(&rt->starving, 1, memory_order_relaxed))
 		weft__wake_all(rt);
 }
@@ -48,10 +49,10 @@ int weft__note_shortage(struct weft_runtime *rt)
 	return -ENOMEM;
 }
 
-/* Stacks are short no more, if no task waits and the reserve is full. */
+/* Notes that stacks are no longer short, if no task waits and the reserve is full. */
 static void note_plenty(struct weft_runtime *rt)
 {
-	/* relaxed, all: hints; what they lead to is decided under the lock. */
+	/* relaxed, all: hints. The lock decides. */
 	if (!atomic_load_explicit(&rt->starving, memory_order_relaxed))
 		return;
 	weft__lock(&rt->starved_lock);
@@ -64,8 +65,8 @@ void weft__note_stack(struct worker *w, bool got)
 {
 	struct weft_runtime *rt = w->rt;
 
-	/* One task that waits may need more than what was got: who could not start it goes on
-	 * sleeping in between. */
+	/* A waiting task may need a larger stack than the one we got. A worker that could not start
+	 * it keeps napping. */
 	if (!got || atomic_load_explicit(&rt->starved_count, memory_order_relaxed) == 0)
 		w->starving = !got;
 	if (got)
@@ -91,7 +92,8 @@ static struct task *pop_locked(struct weft_runtime *rt)
 	return t;
 }
 
-/* One line for each runtime. A program whose tasks wait for each other may hang now, or crawl. */
+/* Prints one line for each runtime. A program whose tasks wait for each other may hang now, or
+ * crawl. */
 static __attribute__((noinline, cold)) void explain_wait(struct weft_runtime *rt)
 {
 	struct stack_counts stacks;
@@ -116,7 +118,7 @@ void weft__note_stack_wait(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	counter_add(&w->counters.stack_waits, 1);
-	/* relaxed: only one may see false, which the exchange ensures. */
+	/* relaxed: the exchange ensures that only one caller sees false. */
 	if (!atomic_load_explicit(&rt->stack_wait_told, memory_order_relaxed) &&
 	    !atomic_exchange_explicit(&rt->stack_wait_told, true, memory_order_relaxed))
 		explain_wait(rt);
@@ -129,10 +131,10 @@ void weft__starved_put(struct worker *w, struct task *t)
 	weft__note_stack_wait(w);
 	weft__lock(&rt->starved_lock);
 	append_locked(rt, t);
-	/* relaxed: for those who sleep the lock or, in park.c, a heavy fence orders it. */
+	/* relaxed: the lock orders it for sleepers, or a heavy fence in park.c. */
 	atomic_fetch_add_explicit(&rt->starved_count, 1, memory_order_relaxed);
 	weft__unlock(&rt->starved_lock);
-	/* After the count: whoever clears the flag looks at that (note_plenty()). */
+	/* After the count: note_plenty(), which clears the flag, looks at the count. */
 	give_back(rt);
 	weft__announce(rt);
 }
@@ -142,8 +144,9 @@ static bool may_run(const struct worker *w, const struct task *t)
 	return t->pin == TASK_UNPINNED ? !w->retires : t->pin == (int16_t)w->id;
 }
 
-/* Takes the first task that w may run out of the queue, which is looked at up to *count times. It
- * still counts as one that waits. NULL: none that nobody else tries at this moment. */
+/* Takes the first task that w may run out of the queue, and looks at *count tasks at most. The task
+ * still counts as waiting. Returns NULL if there is none that no other worker tries at this
+ * moment. */
 static struct task *borrow(struct worker *w, unsigned *count)
 {
 	struct weft_runtime *rt = w->rt;
@@ -162,7 +165,7 @@ static struct task *borrow(struct worker *w, unsigned *count)
 	return found;
 }
 
-/* t, which was borrowed, has a stack or waits on. */
+/* Ends the borrowing of t, which has a stack now, or goes on waiting. */
 static void settle_borrowed(struct weft_runtime *rt, struct task *t, bool can_start)
 {
 	weft__lock(&rt->starved_lock);
@@ -182,7 +185,7 @@ struct task *weft__starved_take(struct worker *w)
 	unsigned count = atomic_load_explicit(&rt->starved_count, memory_order_relaxed);
 	if (count == 0)
 		return NULL;
-	/* No memory is mapped under the lock, and nobody woken. */
+	/* Under the lock no memory is mapped, and nobody is woken. */
 	for (unsigned tries = 0; !found && tries < TRIES_MAX; tries++) {
 		struct task *t = borrow(w, &count);
 		if (!t)
@@ -192,7 +195,7 @@ struct task *weft__starved_take(struct worker *w)
 		if (can_start)
 			found = t;
 	}
-	/* If there is something that it cannot run it looks again after a while. */
+	/* If there is a task that it cannot run, it looks again after a while. */
 	w->starving = !found;
 	return found;
 }

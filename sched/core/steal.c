@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stealing. A searcher goes around the table from a random place and takes the oldest unstarted
- * task of a deque, what its victim was handed in its sleep, or half of a ring. Of a deque that
- * holds many it takes half as well: those are tasks that somebody spawned in a loop, and each steal
- * costs its victim an interrupt. One that holds few may be a recursion's, whose oldest is the
- * largest part of the work, and whose others their forker runs inline.
+ * Stealing. A searcher goes around the table of workers from a random place. From a victim it takes
+ * the oldest unstarted task of the deque, or the task that the victim was handed in its sleep, or
+ * half of the ring.
  *
- * The tasks of a ring have run before, and those that talk to others of their worker will soon
- * suspend again. If what was stolen lasted for less than LOOT_SHORT_NS a task, it has cost more
- * than it has brought: the lines of the queue, of the tasks, and of what they talk through go to
- * and fro between two processors. So the thief then leaves rings alone for a moment, and looks on:
- * for SPARE_FIRST_NS, and twice as long each time in a row, up to SPARE_MAX_NS, and to half of the
- * time that it may search in vain. Meanwhile the victim runs these tasks itself, or there are more
- * of them, and the next loot lasts longer. No task is left behind: the thief does not go to sleep
- * before it has looked again (find.c).
+ * It takes half of a deque that holds many tasks. A task has probably spawned those in a loop, and
+ * each steal costs the victim an interrupt. A deque that holds few tasks may be a recursion's.
+ * There the oldest task is the largest part of the work, and the forker runs the others inline.
+ *
+ * The tasks of a ring have run before. Those that talk to other tasks of their worker will soon
+ * suspend again. If the loot lasted less than LOOT_SHORT_NS per task, the steal cost more than it
+ * brought: the cache lines of the queue, of the tasks, and of what they talk through move between
+ * two processors. The thief then spares rings for a moment. It does so for SPARE_FIRST_NS, and
+ * twice as long each time in a row, up to SPARE_MAX_NS. Half of the time that it may search in vain
+ * is another limit.
+ *
+ * Meanwhile the victim runs these tasks itself, or there are more of them and the next loot lasts
+ * longer. No task is left behind: the thief does not sleep before it has looked again (find.c).
  */
 #include "find.h"
 #include "sched/os/clock.h"
@@ -21,7 +24,7 @@
 #define RING_BATCH      128
 #define DEQUE_BATCH     1024
 #define DEQUE_BATCH_MIN 64
-#define LOOT_SHORT_NS   1500 /* about what a steal costs both, where a line's way is long */
+#define LOOT_SHORT_NS   1500 /* about what a steal costs both where a cache line travels far */
 #define SPARE_FIRST_NS  1000
 #define SPARE_MAX_NS    8000
 
@@ -37,7 +40,8 @@ static int64_t longer_spare(const struct worker *w)
 	return next < most ? next : most;
 }
 
-/* Looks how long w's last loot has lasted, if not done yet. Whether rings are to be left alone. */
+/* Measures how long w's last loot has lasted, unless that was done. Returns whether rings must be
+ * spared. */
 static bool spares_rings(struct worker *w)
 {
 	if (w->loot_since == 0 && w->spare_until == 0)
@@ -68,7 +72,7 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 		if (count > 0) {
 			counter_add(&w->counters.steals, 1);
 			counter_add(&w->counters.stolen, count);
-			/* Ours is empty, so they are run in the order in which they were
+			/* Our deque is empty, so it runs them in the order in which they were
 			 * spawned. */
 			for (unsigned i = count; i-- > 1;) {
 				if (!weft__deque_push(&w->deque, loot[i]))
@@ -89,8 +93,8 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 		return NULL;
 	counter_add(&w->counters.steals, 1);
 	counter_add(&w->counters.stolen, count);
-	/* As weft__ready_tail() does, but without a look at the tasks, which then stay in their
-	 * victim's cache for now. (None is pinned: those are in no ring.) */
+	/* As weft__ready_tail() does, but without touching the tasks, which stay in the victim's
+	 * cache for now. None is pinned, since pinned tasks are in no ring. */
 	bool chaos = w->rt->config.chaos.on;
 	for (unsigned i = 1; i < count; i++) {
 		if (chaos || w->overflowed || !weft__ring_push(&w->ring, loot[i], hints[i]))

@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The watcher: it sees to it that no task is stranded in a next slot, or alone in a deque.
+ * The watcher: a worker that sees to it that no task is stranded in a next slot, or alone in a
+ * deque.
  *
- * The next slots are not stolen from while their owners pick: that would tear pairs of tasks apart.
- * But an owner may compute for a second. So filling a slot while others sleep wakes one of them if
- * none watches yet. It watches from the moment it is woken (else each fill before it is there would
- * wake one more), also while it searches, until it finds work. A watcher naps, and takes a slot's
- * task when its owner has made no pick for WATCH_NS. While owners pick its naps double, up to
- * WATCH_MAX_NS; when nobody picks and no slot is filled it ceases to watch. A slot is thus taken
- * WATCH_MAX_NS + WATCH_NS after its owner's last pick at the latest.
+ * The next slots. Others do not steal from a slot while its owner picks: that would tear pairs of
+ * tasks apart. But an owner may compute for a second. So if a slot is filled while other workers
+ * sleep, and nobody watches, one of them is woken to watch. It counts as the watcher from the
+ * moment it is woken, since otherwise every slot that is filled before it arrives would wake
+ * another worker. It watches, also while it searches, until it finds work.
  *
- * An owner takes from its slot all the time, and a watcher hardly ever: so the owner loads and
- * stores, and the watcher does the fence that keeps the two apart (raid()).
+ * A watcher naps, and takes a slot's task when the owner has not picked for WATCH_NS. While owners
+ * pick its naps double, up to WATCH_MAX_NS. It stops watching when nobody picks and no slot is
+ * filled. So a slot's task is taken WATCH_MAX_NS + WATCH_NS after the owner's last pick at the
+ * latest.
  *
- * A task that is alone in the deque of who has just spawned it is treated alike: most who spawn one
- * wait for it next, and then run it themselves. (Rejected: to wake somebody for it each time, which
- * takes longer than to run it.) Where nobody watches, the first one wakes a searcher, who steals it
- * at once if it is still there, and watches from then on.
+ * An owner takes from its slot all the time, and a watcher hardly ever does. So the owner loads and
+ * stores, and the watcher makes the fence that keeps the two apart (raid()).
  *
- * Who searches wakes nobody up for a slot either, and may never sleep: each time it finds something
- * else before. So it looks at the slots between its searches, once in WATCH_NS. What a look has seen
- * stays with the owner that it looked at, so it does not matter who looks next.
+ * A worker's only unstarted task is treated like a task in its next slot, except that searchers may
+ * steal it at once. Most tasks that spawn one task wait for it next, and then run it themselves. If
+ * nobody watches, the first such task wakes a searcher. That worker steals the task if it is still
+ * there, and watches from then on. Rejected: a wake-up for each such task, which takes longer than
+ * running it.
  *
- * There is one watcher at a time: who has changed rt->watching from 0 to 1, until it stores 0. So
- * no two raids go on at once.
+ * A searching worker also suppresses slot wake-ups, and on a busy system it may never sleep. So it
+ * checks the slots itself between its searches, at most once per WATCH_NS. What a look has seen is
+ * stored in the owner that was looked at. So it does not matter which worker looks next.
+ *
+ * There is one watcher at a time: the worker that has changed rt->watching from 0 to 1, until it
+ * stores 0. So no two raids run at once.
  */
 #include "watch.h"
 
@@ -32,12 +37,13 @@
 #include "sched/os/membarrier.h"
 
 /*
- * Takes the task out of a slot, unless the owner does so just now: NULL then, and if there is none.
+ * Takes the task out of a slot. Returns NULL if there is none, or the owner is taking it at this
+ * moment.
  *
  * Store-load race with from_slot() in pick.h: we store raided, then read taking; it stores taking,
- * then reads raided. The heavy side is ours: it is the owner who takes from its slot all the time.
- * Either we find it taking, and leave the slot alone, or it finds us, and does not touch the slot
- * but by an exchange, until we are done.
+ * then reads raided. We are the heavy side, as the owner takes from its slot all the time. Either
+ * we see it taking and leave the slot alone. Or it sees us, and touches the slot only by an
+ * exchange until we are done.
  */
 static struct task *raid(struct worker *owner)
 {
@@ -47,15 +53,16 @@ static struct task *raid(struct worker *owner)
 	weft__fence_heavy();
 	/* acquire: that the owner has emptied the slot. */
 	if (!atomic_load_explicit(&owner->taking, memory_order_acquire))
-		/* acq_rel: the task, released by weft__ready(); against the owner's exchange. */
+		/* acq_rel: the task, released by weft__ready(); and against the owner's
+		 * exchange. */
 		t = atomic_exchange_explicit(&owner->slot, NULL, memory_order_acq_rel);
-	/* release: how we leave the slot, for the owner. */
+	/* release: the state in which we leave the slot, for the owner. */
 	atomic_store_explicit(&owner->raided, false, memory_order_release);
 	return t;
 }
 
-/* Compares what it sees of an owner with what earlier looks, its own and other watchers', saw.
- * Whether the owner has anything. */
+/* Compares an owner with what earlier looks saw, by this watcher or others. Returns whether the
+ * owner has anything. */
 static bool look_at(struct worker *w, struct worker *owner, int64_t now, struct watch *watch,
 		    struct task **ret_task)
 {
@@ -74,7 +81,7 @@ static bool look_at(struct worker *w, struct worker *owner, int64_t now, struct 
 	}
 	if (now - owner->watched_since < WATCH_NS)
 		return true;
-	owner->watched_since = now; /* anew: what comes next has its own time */
+	owner->watched_since = now; /* start anew: the next task has its own time */
 	if (slot)
 		*ret_task = raid(owner);
 	watch->stuck |= deque && !*ret_task && !w->starving;
@@ -123,8 +130,9 @@ struct task *weft__watch_between(struct worker *w, int64_t now)
 						     memory_order_acquire, memory_order_relaxed))
 		return NULL;
 	struct task *t = weft__watch(w, &watch);
-	/* release: our raids, for the next watcher. No fence: whoever has not been woken for a slot
-	 * meanwhile has not been because we search, and we look at the slots when we stop. */
+	/* release: our raids, for the next watcher. No fence is needed: a slot that has woken
+	 * nobody meanwhile relied on our search, and we look at the slots when we stop
+	 * searching. */
 	atomic_store_explicit(&rt->watching, 0, memory_order_release);
 	return t;
 }
