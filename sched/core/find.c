@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Finding work: what a leader runs next, and what it does while there is nothing.
+ * Finding work: how a leader finds its next task, and what it does while there is none.
  *
- * The leader takes its worker's own pick (pick.c) first. Where that pick is the leader's it serves
- * what is due (due.c), or else what the usual order neglects: four sources, each first in its turn.
- * Where there is nothing it looks at what all share, runs the timers, and then searches.
+ * The order. The leader first makes its worker's own pick (pick.c). If that pick is the leader's,
+ * the leader serves a due task (due.c), or else the sources that the usual order neglects. There
+ * are four such sources, and each is first in its turn. If there is nothing, the leader looks at
+ * the queues that all workers share, runs the timers, and then searches.
  *
  * Searching. At most half as many workers search at a time as there are processors. A searcher
- * steals (steal.c) and looks at what all share, for WEFT_SPIN microseconds, then sleeps (park.c).
+ * steals (steal.c) and looks at the shared queues, for WEFT_SPIN microseconds. Then it sleeps
+ * (park.c).
  *
- * It searches that long only if that would have paid lately: if one of the last four times without
- * work ended within WEFT_SPIN. Else it looks everywhere once. What a worker uses up by searching in
- * vain, the kernel makes it pay for: who is woken then does not get the waker's processor before
- * that one sleeps.
+ * A worker searches for that long only if this would have paid lately: one of its last four times
+ * without work ended within WEFT_SPIN. Otherwise it looks everywhere once. The kernel makes a
+ * worker pay for the CPU time of a vain search: a thread that it wakes then gets its processor only
+ * once it sleeps.
  */
 #include "find.h"
 #include "pick.h"
@@ -25,13 +27,14 @@
 #define FAIR_SOURCES    4
 #define INJECTION_BATCH WEFT__INJECTION_BATCH
 #define SEARCH_PAUSES   128
-#define IDLES_SEEN      0xf /* of worker.short_idles: the last four */
+#define IDLES_SEEN      0xf /* the last four bits of worker.short_idles */
 
 static_assert(WEFT__FAIR_BOUND == WEFT__LEADER_EVERY * FAIR_SOURCES,
 	      "what the documentation promises");
 
-/* What w, which has slept, is to run: t, or what it was handed meanwhile. If there are both, the
- * latter may be overtaken by what was submitted after it. */
+/* Returns what w, which has slept, is to run: t, or the task that it was handed meanwhile. If there
+ * are both, the handed task goes to the injection queue. A task that was submitted after it may
+ * then overtake it. */
 static struct task *or_handed(struct worker *w, struct task *t)
 {
 	struct task *handed = from_hand(w);
@@ -46,7 +49,8 @@ static struct task *or_handed(struct worker *w, struct task *t)
 	return startable(w, handed, STACK_GET);
 }
 
-/* What the order of weft__pick_local() neglects; each source comes first in its turn. */
+/* Picks from the sources that the order of weft__pick_local() neglects. Each source comes first in
+ * its turn. */
 static struct task *pick_fair(struct worker *w)
 {
 	struct task *t = NULL;
@@ -71,10 +75,10 @@ static struct task *pick_fair(struct worker *w)
 }
 
 /*
- * Makes runnable what waits for a time that has come, whoever's heap it is in, and tends the depot.
- * Whether it is to be tended again at once.
+ * Makes each task runnable whose time has come, whichever worker's heap it is in, and tends the
+ * depot. Returns whether the depot must be tended again at once.
  *
- * @beside  w has other tasks: what has come goes to the injection queue, and the caller sees to it.
+ * @beside  w has other tasks: the tasks go to the injection queue, and the caller tells the others.
  */
 static bool run_timers(struct worker *w, bool beside)
 {
@@ -93,7 +97,7 @@ static bool run_timers(struct worker *w, bool beside)
 	}
 	for (unsigned i = 0; i < count; i++) {
 		struct worker *armer = rt->records[i];
-		/* A hint; these look again. */
+		/* A hint. The calls below look again. */
 		if (worker_earliest(armer) == WEFT_FOREVER)
 			continue;
 		if (now == 0)
@@ -104,7 +108,7 @@ static bool run_timers(struct worker *w, bool beside)
 	return more;
 }
 
-/* By the leader: see due.c. */
+/* Serves a due task: see due.c. Only the leader may call it. */
 static struct task *serve_due(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
@@ -118,7 +122,7 @@ static struct task *serve_due(struct worker *w)
 	return weft__from_injection(w, 1, STACK_GET);
 }
 
-/* The leader's pick where the order has its turn. */
+/* The leader's fair pick, when nothing is due. */
 static struct task *serve_fair(struct worker *w)
 {
 	run_timers(w, true);
@@ -133,7 +137,8 @@ static int64_t spin_ns(const struct worker *w)
 	return (int64_t)w->rt->config.spin_us * 1000;
 }
 
-/* w has something to do: notes whether it had been without for so short that it pays to spin. */
+/* w has found something to do. Notes whether it was without work for so short a time that spinning
+ * pays. */
 static void end_idle(struct worker *w)
 {
 	if (w->idle_since == 0)
@@ -143,7 +148,7 @@ static void end_idle(struct worker *w)
 	w->idle_since = 0;
 }
 
-/* Looks everywhere: once, or for as long as configured if that has paid lately. */
+/* Looks everywhere once. If spinning has paid lately, goes on for as long as configured. */
 static struct task *search(struct worker *w)
 {
 	int64_t spin = spin_ns(w);
@@ -153,7 +158,7 @@ static struct task *search(struct worker *w)
 		return NULL;
 	for (;;) {
 		struct task *t = chaos_at(w, CHAOS_STEAL) ? NULL : weft__steal(w);
-		/* A batch may have begun with one that cannot start. */
+		/* A stolen batch may have begun with a task that cannot start. */
 		if (!t)
 			t = weft__from_ring(w, STACK_GET);
 		if (!t)
@@ -164,8 +169,8 @@ static struct task *search(struct worker *w)
 			t = weft__from_injection(w, INJECTION_BATCH, STACK_GET);
 		if (t || spin == 0)
 			return t;
-		/* What waits for a time does not wait for the search's end; it is woken into our
-		 * slot. */
+		/* Tasks whose time comes do not wait for the end of the search. They are woken into
+		 * our slot. */
 		bool more = run_timers(w, false);
 		t = from_slot(w);
 		if (t)
@@ -182,7 +187,8 @@ static struct task *search(struct worker *w)
 		t = weft__watch_between(w, now);
 		if (t)
 			return t;
-		/* Who spares a ring would get up from its sleep for what is in it. */
+		/* A worker that spares rings would get up from its sleep again for the tasks in
+		 * them. */
 		if (!w->spares_rings) {
 			if (!(w->short_idles & IDLES_SEEN))
 				return NULL;
@@ -196,14 +202,15 @@ static struct task *search(struct worker *w)
 	}
 }
 
-/* The whole order, and all that is not in it. *ret_more: as run_timers(). */
+/* Looks through the whole order, and at all that is not in it. *ret_more is the result of
+ * run_timers(). */
 static struct task *look_around(struct worker *w, bool *ret_more)
 {
 	struct task *t;
 
 	*ret_more = false;
 	if (w->fair) {
-		/* One that was told to retire on the way here takes nothing that is due, so it leaves
+		/* A worker that was told to retire on the way here takes no due task. So it leaves
 		 * DUE to the others. */
 		t = w->due && !w->retires ? serve_due(w) : serve_fair(w);
 		w->fair = w->due = false;
@@ -227,7 +234,8 @@ static struct task *look_around(struct worker *w, bool *ret_more)
 	return weft__pick_local(w, STACK_GET);
 }
 
-/* What the pick that was put off has taken out of its queue already, or NULL. */
+/* Resumes a pick that was put off. Returns the task that it has taken out of its queue already, or
+ * NULL. */
 static struct task *resume_pick(struct worker *w)
 {
 	struct task *t = w->put_off_task;
@@ -245,13 +253,13 @@ struct task *weft__find(struct worker *w)
 			return t;
 	}
 	for (;;) {
-		/* acquire: pairs with the release of who stops the runtime. */
+		/* acquire: pairs with the release in weft__stop(). */
 		if (atomic_load_explicit(&w->rt->stopped, memory_order_acquire))
 			return NULL;
 		w->retires = atomic_load_explicit(&w->retiring, memory_order_relaxed);
 		if (w->retires) {
-			/* It was perhaps woken, hence counted, for work that it will not look
-			 * for. */
+			/* It may have been woken for work, and so be counted as a searcher. It will
+			 * not look for that work. */
 			if (w->searching)
 				weft__search_stop(w);
 			weft__hand_over(w);
@@ -270,7 +278,7 @@ struct task *weft__find(struct worker *w)
 			end_idle(w);
 			return t;
 		}
-		/* The depot is ours to tend, and no keeper comes before a window has passed. */
+		/* We must tend the depot. A keeper would come only after a window has passed. */
 		if (more)
 			continue;
 		weft__sleep_announce(w);

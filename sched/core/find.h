@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What finding and stealing share.
+ * The parts that finding and stealing share.
  */
 #ifndef WEFT_CORE_FIND_H
 #define WEFT_CORE_FIND_H
@@ -8,8 +8,8 @@
 #include "runtime.h"
 
 /*
- * t, if it can run now. An unstarted task for which no stack can be had is put aside (starve.c),
- * and NULL returned. NULL as well if the pick is put off.
+ * Returns t if it can run now. If no stack can be had for an unstarted t, puts t aside (starve.c)
+ * and returns NULL. If the pick is put off, returns NULL too.
  */
 static inline struct task *startable(struct worker *w, struct task *t, enum stack_for stack)
 {
@@ -27,7 +27,8 @@ static inline struct task *startable(struct worker *w, struct task *t, enum stac
 	return NULL;
 }
 
-/* Whether a task of the common stack size can start. false as well if the pick is put off. */
+/* Returns whether a task of the common stack size can start. If the pick is put off, returns false
+ * too. */
 static inline bool has_stack(struct worker *w, enum stack_for stack)
 {
 	if (stack == STACK_OWN || weft__coro_at_hand(w))
@@ -39,19 +40,20 @@ static inline bool has_stack(struct worker *w, enum stack_for stack)
 	return weft__can_start(w);
 }
 
-/* What a plain thread has handed to a worker that slept (rouse.c). By the owner, once it is awake;
- * and by searchers, as its thread may have to wait for a processor. */
+/* Takes the task that a plain thread has handed to a sleeping worker (rouse.c), or returns NULL.
+ * The owner calls it once it is awake. Searchers call it too, because the owner's thread may have
+ * to wait for a processor. */
 static inline struct task *from_hand(struct worker *owner)
 {
-	/* relaxed: a hint for searchers; the owner has seen it by .awake. */
+	/* relaxed: a hint for searchers. The owner sees it by .awake. */
 	if (!atomic_load_explicit(&owner->handed, memory_order_relaxed))
 		return NULL;
-	/* acquire: the task, released by weft__hand_to_sleeper(). */
+	/* acquire: sees the task, released by weft__hand_to_sleeper(). */
 	return atomic_exchange_explicit(&owner->handed, NULL, memory_order_acquire);
 }
 
-/* Takes something of another worker's that w can run, and perhaps more for its own queues; NULL:
- * none has any, or w spares the rings (worker.h). */
+/* Steals a task that w can run, and perhaps more tasks for w's own queues. Returns NULL if no
+ * worker has any, or if w spares the rings (worker.h). */
 struct task *weft__steal(struct worker *w);
 
 #endif

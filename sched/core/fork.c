@@ -1,30 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork and join. A fork is pushed to the deque's bottom. If it is still there when its parent joins
- * it, it is run as a call on the parent's stack: no stack, no switch. Otherwise it was stolen, or
- * is not the youngest, and the parent waits for it like for any task. (Rejected: running some other
- * task on top of the waiting parent's stack, as stackless libraries must: it would bury the
- * parent's wait under an unrelated task's.)
+ * Fork and join. A fork is pushed to the bottom of the deque. If it is still there when its parent
+ * joins it, it runs as a call on the parent's stack: it needs no stack of its own, and no switch.
+ * Otherwise it was stolen, or it is not the youngest. The parent then waits for it as for any task.
  *
- * An inlined fork is a task: weft_self(), cancellation and pin are its own, and it may suspend or
- * hop. It is then what the queues hold, and the stack with its parent's frames below moves as a
- * whole. So everybody with a frame on it has hopped; a frame learns of it from .home of the fork
- * that it runs, which nobody sets but the fork's own suspension and the end of one that it ran
- * inline itself. Where that is still TASK_NO_HOME the worker is the same, and need not be asked for
- * anew. (A generator does not get past run_inline(): what runs inline cannot yield for it.)
+ * Rejected: run another task on top of the waiting parent's stack, as stackless libraries must.
+ * This would bury the parent's wait under an unrelated task's.
  *
- * While something is due (due.c), weft_fork() sees to it that the next join does not take the fast
- * way, and gives way before it runs the fork. The fast way pays nothing for that.
+ * Inlined forks. A fork that runs as a call is a task. weft_self() and cancellation are its own,
+ * and it may suspend or hop. Then the queues hold the fork, and the whole stack moves with it, with
+ * its parent's frames below. So every function with a frame on that stack has hopped. Such a
+ * function learns of it from .home of the fork that it runs. Only the fork's own steps set .home:
+ * it suspends, it enters its family's list, or it ends a scope or an inline fork that has a .home
+ * itself. While .home is still TASK_NO_HOME the worker is the same, and the function need not ask
+ * for it anew. A generator does not get past run_inline(): a fork that runs inline cannot yield for
+ * it.
  *
- * The fast way is about 120 instructions, and its time goes mostly to the reading of mxcsr; see
+ * Due tasks. While something is due (due.c), weft_fork() makes the next join take the slow way.
+ * That join gives way before it runs the fork. The fast way pays nothing for this.
+ *
+ * Speed. The fast way is about 120 instructions. It spends most of its time reading mxcsr: see
  * docs/performance.md. weft_fork() and weft_fork_join() themselves are in tls.c, which gives them
  * the worker without a call.
  *
- * It needs room on the stack: at least three quarters of a common stack must be left, else it runs
- * on a stack of its own. So a recursion a million deep works, one stack for every quarter; and what
- * a fork may use does not depend on its parent's frames. (Rejected: half, which many a function that
- * fits a stack of its own does not fit; all, which leaves nothing to inline without stacks of twice
- * the addresses, hence page tables.)
+ * Room. The fast way needs room on the stack: three quarters of a common stack must be left.
+ * Otherwise the fork runs on a stack of its own. So a recursion of depth one million works, with
+ * one stack for every quarter. And the stack that a fork may use does not depend on its parent's
+ * frames.
+ *
+ * Rejected: half of a stack must be left. Many functions that fit a stack of their own do not fit
+ * half of one.
+ *
+ * Rejected: all of a stack must be left. Then nothing runs inline, unless stacks have twice the
+ * addresses, and so more page tables.
  */
 #include "family.h"
 #include "patience.h"
@@ -36,7 +44,7 @@
 
 #include <weft/fork.h>
 
-/* Hides the caller's exceptions, if there are any, from what it calls. Returns them. */
+/* Hides the caller's exceptions from the function that it is about to call. Returns them. */
 static inline struct eh_globals hide_exceptions(struct eh_globals *eh)
 {
 	struct eh_globals outer = {0};
@@ -54,7 +62,7 @@ static inline void restore_exceptions(struct eh_globals *eh, const struct eh_glo
 		*eh = *outer;
 }
 
-/* Outside of a runtime: at once, with the environment that a new task has. */
+/* Outside of a runtime a fork runs at once, with the environment of a new task. */
 static __attribute__((noinline)) void run_serially(struct task *t, weft_fn *fn, void *arg)
 {
 	struct fpwords fpwords;
@@ -70,13 +78,13 @@ static __attribute__((noinline)) void run_serially(struct task *t, weft_fn *fn, 
 
 	t->value = fn(arg);
 
-	th = weft__thread(); /* anew: the caller may be a generator that another thread went on with */
+	th = weft__thread(); /* anew: another thread may have resumed the caller, a generator */
 	*th->errno_location = saved_errno;
 	restore_exceptions(th->eh_globals, &outer);
 	fpwords_restore(&fpwords);
 }
 
-/* plain: w is, see weft__worker_set(). */
+/* plain: w is plain, see weft__worker_set(). */
 static inline __attribute__((always_inline)) void
 fork_on(struct worker *w, bool plain, weft_forked *storage, weft_fn *fn, void *arg)
 {
@@ -94,7 +102,7 @@ fork_on(struct worker *w, bool plain, weft_forked *storage, weft_fn *fn, void *a
 	weft__start_later_unpinned(w, t, plain);
 }
 
-/* These and the joins begin a cache line, for the processor's front end: 3 %. */
+/* These and the joins begin a cache line, for the front end of the processor. That gains 3 %. */
 __attribute__((aligned(64))) void weft__fork_plainly(weft_forked *storage, weft_fn *fn, void *arg,
 						     struct worker *w)
 {
@@ -112,8 +120,8 @@ static inline __attribute__((always_inline)) bool has_room(const struct worker *
 	return (size_t)((char *)__builtin_frame_address(0) - w->inline_floor) < w->inline_span;
 }
 
-/* What few forks that ran inline need. Returns the worker on which they ended; the result is
- * t->value afterwards. */
+/* Does what only few inlined forks need. Returns the worker on which the fork ended. The result is
+ * in t->value afterwards. */
 static __attribute__((noinline)) struct worker *after_inline(struct task *t, struct task *parent,
 							     void *result)
 {
@@ -123,26 +131,28 @@ static __attribute__((noinline)) struct worker *after_inline(struct task *t, str
 	task_run_end(t);
 	if (family_listed(t))
 		weft__family_leave(t);
-	/* It was suspended, or one that ran inline in it was, so it may have hopped; and so was its
-	 * parent, whose frames are below. */
+	/* t was suspended, or a fork that ran inline in t was. So t may have hopped, and with it
+	 * its parent, whose frames are below. */
 	if (t->home != TASK_NO_HOME)
 		parent->home = t->home;
 	return weft__worker();
 }
 
 /*
- * Runs t, which is in no queue, as a call. It starts with the environment of a new task; the
- * caller's, whose control words are fpwords, is restored. What belongs to a task, and so must not
- * be the caller's here:
+ * Runs t, which is in no queue, as a call. t starts with the environment of a new task. Afterwards
+ * the caller's environment is restored, whose control words are fpwords. Some state belongs to a
+ * task, and so t must not see the caller's:
  *
- *   weft_self(), name, cancellation and its mask, task-local values   are t's: w->task is t
- *   errno, control words                                              are saved and reset here
- *   C++ exceptions: by run_inline_slowly(), as a caller hardly ever has one in flight
+ *   weft_self(), name, cancellation and its mask, task-local values  t has its own: w->task is t
+ *   errno, control words                                             saved and reset here
+ *   C++ exceptions                                                   run_inline_slowly() hides them
  *
- * Only the pin is the caller's on purpose: they share a stack.
+ * Few callers have an exception in flight, so the fast way does not handle them.
  *
- * plain: w is, see weft__worker_set(). Nothing is looked at twice: what few forks leave to be done
- * after them is told by the one word that task_is_plain_fork() reads.
+ * The pin is the caller's on purpose: the two share a stack.
+ *
+ * plain: w is plain, see weft__worker_set(). Nothing is looked at twice. One word tells whether the
+ * fork needs after_inline(), and task_is_plain_fork() reads it.
  */
 static inline __attribute__((always_inline)) void *
 run_inline(struct worker *w, bool plain, struct task *t, const struct fpwords *fpwords)
@@ -183,7 +193,7 @@ run_inline(struct worker *w, bool plain, struct task *t, const struct fpwords *f
 	return result;
 }
 
-/* The same for a caller that may have exceptions in flight, which t must not see. */
+/* As run_inline(), for a caller that may have exceptions in flight, which t must not see. */
 static __attribute__((noinline)) void *run_inline_slowly(struct worker *w, struct task *t,
 							 const struct fpwords *fpwords)
 {
@@ -194,14 +204,15 @@ static __attribute__((noinline)) void *run_inline_slowly(struct worker *w, struc
 	return result;
 }
 
-/* What must be left of a stack for a fork to run inline there: as fork.h promises. */
+/* Returns how many bytes must be left of a stack for a fork to run inline there. fork.h promises
+ * this. */
 static inline size_t inline_room(const struct worker *w)
 {
 	return w->rt->config.stack_size / 4 * 3;
 }
 
-/* Forks may run inline on this stack while so much of a task's stack is left; but not on a
- * generator's: that takes the longer way. */
+/* Lets forks run inline on this stack while inline_room() is left. A generator's stack is excluded:
+ * it takes the longer way. */
 static void allow_inlining_here(struct worker *w)
 {
 	const struct coro *co = weft__thread()->current;
@@ -228,7 +239,8 @@ static void await_end(struct task *t)
 	uintptr_t join = JOIN_NOBODY;
 
 	weft__wait_begin(&waiter, true);
-	/* release: the waiter's fields, for end_task(). acquire, on failure: the result. */
+	/* release: publishes the waiter's fields, to end_task(). acquire, on failure: sees the
+	 * result. */
 	if (atomic_compare_exchange_strong_explicit(&t->join, &join, (uintptr_t)&waiter,
 						    memory_order_release, memory_order_acquire))
 		weft__wait(&waiter, WEFT_FOREVER, false);
@@ -236,8 +248,9 @@ static void await_end(struct task *t)
 		weft__wait_abandon(&waiter);
 }
 
-/* The parent of a fork is the joiner, or what a scope in which it was made is around. If that scope
- * has ended there is no parent any more. The fast way does not look; the end of a scope keeps the next join off it. */
+/* t's parent must be what runs on w, a task or a scope, or be around that with nothing but scopes
+ * between. Aborts otherwise: another task has made t, or the scope in which t was made has ended.
+ * The fast way does not look. The end of a scope keeps the next join off it. */
 static void check_scope(struct worker *w, struct task *t)
 {
 	const struct task *parent = family_parent(t);
@@ -253,7 +266,7 @@ static void check_scope(struct worker *w, struct task *t)
 static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task *t, bool taken,
 						   const struct fpwords *fpwords)
 {
-	/* Of a fork .rt stays as it is until it is joined. */
+	/* The .rt of a fork does not change until the fork is joined. */
 	if (w && !taken && t->rt != w->rt)
 		weft__fatal("weft_fork_join: %p is no fork, or is joined already", (void *)t);
 	if (w)
@@ -264,34 +277,35 @@ static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task
 		if (has_room(w))
 			return run_inline_slowly(w, t, fpwords);
 		if (room_in_generator(w)) {
-			/* A task's start is a boundary: what is inlined must not see the
+			/* The start of a task is a boundary: the inlined fork must not see the
 			 * generator. */
 			struct coro *caller = weft__coro_boundary_begin();
 			void *result = run_inline_slowly(w, t, fpwords);
 			weft__coro_boundary_end(caller);
-			/* Back in the generator: the next one takes this way again. */
+			/* Back in the generator: the next fork takes this way again. */
 			weft__worker()->inline_span = 0;
 			return result;
 		}
-		/* On a stack of its own: the wait below switches to it directly. */
+		/* The fork gets a stack of its own. The wait below switches to it directly. */
 		weft__start_later(w, t);
 	}
-	/* acquire: the result, released by end_task(). */
+	/* acquire: sees the result, released by end_task(). */
 	if (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE)
 		await_end(t);
 	san_acquire(t);
 	return t->value;
 }
 
-/* plain: w is, see weft__worker_set(). */
+/* plain: w is plain, see weft__worker_set(). */
 static inline __attribute__((always_inline)) void *join_on(struct worker *w, bool plain,
 							   weft_forked *storage)
 {
 	struct task *t = task_of_fork(storage);
 	struct fpwords fpwords;
 
-	/* First of all, though it is not always needed: to read mxcsr stops the processor until all
-	 * before is done, which takes longer where the loads and stores of below are before. */
+	/* This comes first, though it is not always needed. Reading mxcsr stops the processor until
+	 * all earlier instructions are done. It would take longer after the loads and stores
+	 * below. */
 	fpwords_save(&fpwords);
 	if (__builtin_expect(!t, 0))
 		weft__fatal("weft_fork_join: the storage is NULL");
@@ -299,7 +313,7 @@ static inline __attribute__((always_inline)) void *join_on(struct worker *w, boo
 	bool here = taken && has_room(w) && (plain || !eh_in_flight(w->eh_globals));
 	void *result = __builtin_expect(here, 1) ? run_inline(w, plain, t, &fpwords)
 						 : join_slowly(w, t, taken, &fpwords);
-	t->rt = NULL; /* for join_slowly(), should it be joined again */
+	t->rt = NULL; /* so join_slowly() notices a second join */
 	san_forget(t, sizeof *t);
 	return result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who somebody is: identity.h. */
+/* Identities of tasks and threads: see identity.h. */
 #include "identity.h"
 
 #include "overflow.h"
@@ -8,13 +8,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* How many numbers a worker takes at a time. Small, so that they stay readable. */
+/* A worker takes this many numbers at a time. It is small, so the numbers stay readable. */
 #define BLOCK 1024
 
-/* The last numbers that were given away, to tasks and to threads. */
+/* The last numbers that were given to tasks and to threads. */
 static _Atomic uint64_t last_task, last_thread;
 
-/* The next number, for a task. w: the caller's worker, or NULL. */
+/* Returns the next number for a task. w is the caller's worker, or NULL. */
 static uint64_t next_number(struct worker *w)
 {
 	if (!w)
@@ -63,7 +63,7 @@ void weft__describe_task(struct task *t, char text[WEFT__TASK_TEXT])
 		snprintf(text, WEFT__TASK_TEXT, "task %" PRIu64 " function %#" PRIxPTR, number, fn);
 	} else if (info.dli_sname && (uintptr_t)info.dli_saddr == fn) {
 		snprintf(text, WEFT__TASK_TEXT, "task %" PRIu64 " %s()", number, info.dli_sname);
-	} else { /* a static function: no symbol at run time, but addr2line finds it */
+	} else { /* a static function has no symbol at run time, but addr2line finds it */
 		const char *file = strrchr(info.dli_fname, '/');
 		snprintf(text, WEFT__TASK_TEXT, "task %" PRIu64 " %s+%#" PRIxPTR, number,
 			 file ? file + 1 : info.dli_fname, fn - (uintptr_t)info.dli_fbase);

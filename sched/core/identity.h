@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Identities: 64-bit numbers that say who owns a lock. An identity is given to one task or one
- * thread, and never again in the life of the process. So a new task at a dead task's address does
- * not inherit what the dead one held, as it would if the address were the identity.
+ * Identities: 64-bit numbers that say who owns a lock. Each identity is given to one task or one
+ * thread, and to no other in the life of the process. So a new task at a dead task's address does
+ * not inherit the dead task's locks. If the address were the identity, it would.
  *
  *   identity of a task     number << 3
  *   identity of a thread   number << 3 | IDENTITY_THREAD
  *
- * Nobody's identity is 0, and the two lowest bits are free for the flags of a lock's word. 61 bits
- * do not run out: at a billion numbers a second they last for 73 years.
+ * No identity is 0, and the two lowest bits are free for the flags of a lock's word. 61 bits do not
+ * run out: at a billion numbers a second they last for 73 years.
  *
- * A task gets its number when somebody asks for it for the first time, which most tasks never live
- * to see; spawning and forking pay nothing. A worker takes numbers from the process in blocks, so
- * that workers do not meet at one counter.
+ * A task gets its number when somebody asks for it for the first time. Nobody asks for the number
+ * of most tasks, so spawning and forking pay nothing. A worker takes numbers from the process in
+ * blocks, so workers rarely meet at the shared counter.
  *
- * Who gives it: any thread that may touch the task, hence a compare-and-swap. All is relaxed,
- * because a number publishes nothing.
+ * Any thread that may touch the task may give it its number. So a compare-and-swap sets the number.
+ * All accesses are relaxed, because a number publishes nothing.
  */
 #ifndef WEFT_CORE_IDENTITY_H
 #define WEFT_CORE_IDENTITY_H
@@ -28,14 +28,14 @@
 #define IDENTITY_THREAD    ((uint64_t)4)
 #define IDENTITY_FREE_BITS ((uint64_t)3)
 
-/* Gives the task an identity, unless somebody else is faster. Returns the identity it has then. Any
- * thread. */
+/* Gives the task an identity, unless another thread is faster. Returns the task's identity. Any
+ * thread may call it. */
 uint64_t weft__identify(struct task *t);
 
-/* An identity that nobody has. */
+/* Returns an identity that nobody has. */
 uint64_t weft__new_identity(void);
 
-/* The calling thread's. Not to be called by a task for itself. */
+/* Returns the calling thread's identity. A task must not call it for itself. */
 uint64_t weft__thread_identity(void);
 
 static inline uint64_t task_identity(struct task *t)
@@ -45,7 +45,8 @@ static inline uint64_t task_identity(struct task *t)
 	return __builtin_expect(identity != 0, 1) ? identity : weft__identify(t);
 }
 
-/* The caller's, w being weft__worker(): the task's wherever it runs, elsewhere the thread's. */
+/* Returns the caller's identity: the task's inside a task, or else the thread's. w is
+ * weft__worker(). */
 static inline uint64_t identity_on(const struct worker *w)
 {
 	struct task *t = w ? w->task : NULL;
@@ -53,16 +54,16 @@ static inline uint64_t identity_on(const struct worker *w)
 	return __builtin_expect(t != NULL, 1) ? task_identity(t) : weft__thread_identity();
 }
 
-/* The number within an identity. */
+/* Returns the number within an identity. */
 static inline uint64_t identity_number(uint64_t identity)
 {
 	return identity >> IDENTITY_SHIFT;
 }
 
 /*
- * Writes who the task is, for a message: its number and its name, or its function where it has no
- * name: `task 4711 "parser"`, `task 4711 parse()`, `task 4711 server+0x1234`. Cuts it off to fit.
- * Not in a signal handler.
+ * Writes the name of the task for a message: its number, and its name or else its function.
+ * Examples are `task 4711 "parser"`, `task 4711 parse()` and `task 4711 server+0x1234`. The text is
+ * cut off to fit. Do not call it in a signal handler.
  */
 #define WEFT__TASK_TEXT 160
 void weft__describe_task(struct task *t, char text[WEFT__TASK_TEXT]);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Joining. struct task.join is a queue of one, without a lock:
+ * Joining. struct task.join holds at most one waiter, without a lock:
  *
- *   NOBODY → DONE              the task ends, nobody waits
+ *   NOBODY → DONE              the task ends, and nobody waits
  *   NOBODY → waiter            the joiner waits
- *   waiter → NOBODY            the joiner gives up: deadline or cancel
- *   waiter → DONE              the task ends: before, its end claims the waiter
- *   NOBODY → DETACHED          its end will free it
+ *   waiter → NOBODY            the joiner gives up: its deadline has passed, or it is cancelled
+ *   waiter → DONE              the task ends: before that, its end claims the waiter
+ *   NOBODY → DETACHED          the task is detached: its end will free it
  *
- * The end looks at the waiter while nobody holds a lock, so a joiner that gives up must not leave
- * the waiter's frame meanwhile. That happens rarely, so it pays:
+ * The end looks at the waiter while nobody holds a lock. So a joiner that gives up must not leave
+ * the waiter's frame meanwhile. Giving up is rare, so the joiner pays:
  *
  *   the task's end                         a joiner that gives up
  *     store ending = true                    compare-and-swap join: waiter → NOBODY
@@ -18,16 +18,23 @@
  *     a waiter: claim it, store DONE         false: nobody looks at the waiter
  *     NOBODY: compare-and-swap to DONE       true: wait for DONE
  *
- * Store-load race: at least one sees the other. If the end has found the waiter, the joiner finds
- * `ending`, and has the result after all when DONE comes, so it may also do so where the end has
- * not found it. Where the joiner does not find `ending`, the end finds NOBODY, or what the handle's
- * owner makes of it then: another waiter, or DETACHED. The end's store of DONE overwrites the
- * waiter or the NOBODY of a joiner that waits for it, nothing else. (Rejected: a state BUSY, that
- * the end puts in the waiter's place, a compare-and-swap for each end that is waited for.)
+ * Store-load race: at least one side sees the other's store.
  *
- * A task that its joiner finds at the bottom of its own deque is what its worker would run next
- * unless something was woken. It is switched to without a detour over queues; nobody else knows it,
- * so the joiner registers by a store.
+ *  (a) The end has found the waiter. Then the joiner finds `ending`. It waits for DONE, and has the
+ *      result after all. It may do the same if it finds `ending` but the end has not found the
+ *      waiter.
+ *  (b) The joiner does not find `ending`. Then the end finds NOBODY, or what the owner of the
+ *      handle has made of it since: another waiter, or DETACHED.
+ *
+ * The end's store of DONE overwrites the waiter, or the NOBODY of a joiner that waits for DONE. It
+ * overwrites nothing else.
+ *
+ * Rejected: a state BUSY that the end puts in the waiter's place. It costs a compare-and-swap for
+ * each end that somebody waits for.
+ *
+ * The child at the bottom of the joiner's own deque. The worker would run that task next, unless
+ * another task was woken. So the joiner switches to it without a detour over queues. Nobody else
+ * knows the task, so the joiner registers by a store.
  */
 #include "identity.h"
 #include "runtime.h"
@@ -43,13 +50,14 @@
 
 static void await_done(struct task *t)
 {
-	/* acquire: the result, released by end_task(). */
+	/* acquire: sees the result, released by end_task(). */
 	for (unsigned looks = 0; atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE;
 	     looks++)
 		weft__pause(looks);
 }
 
-/* Takes back the waiter, whose wait has ended without a wake. false: t has ended after all. */
+/* Takes back the waiter, whose wait has ended without a wake. Returns false if t has ended after
+ * all. */
 static bool give_up(struct task *t, struct waiter *waiter)
 {
 	uintptr_t join = (uintptr_t)waiter;
@@ -74,14 +82,14 @@ static _Noreturn __attribute__((cold)) void handle_misuse(struct task *t, const 
 	weft__fatal("%s: %s is %s", call, task, is);
 }
 
-/* Waits for the end of t. 0, or why it gave up. */
+/* Waits for the end of t. Returns 0, or the error that says why it gave up. */
 static int wait_for_end(struct task *t, int64_t deadline)
 {
 	struct waiter waiter;
 	uintptr_t join = JOIN_NOBODY;
 
 	weft__wait_begin(&waiter, deadline == WEFT_FOREVER);
-	/* release: the waiter's fields. acquire, on failure: the result. */
+	/* release: publishes the waiter's fields. acquire, on failure: sees the result. */
 	if (!atomic_compare_exchange_strong_explicit(&t->join, &join, (uintptr_t)&waiter,
 						     memory_order_release, memory_order_acquire)) {
 		weft__wait_abandon(&waiter);
@@ -99,7 +107,7 @@ static int wait_for_end(struct task *t, int64_t deadline)
 	return 0;
 }
 
-/* t has ended. w: the caller's, or NULL. */
+/* Takes the result of t, which has ended, and frees t. w is the caller's worker, or NULL. */
 static inline void finish(struct worker *w, struct task *t, void **ret_result)
 {
 	san_acquire(t);
@@ -109,12 +117,12 @@ static inline void finish(struct worker *w, struct task *t, void **ret_result)
 }
 
 /*
- * Takes t out of w's deque, to be started at once, if that is what w would pick next: the newest of
- * its deque, while it has nothing that was suspended. It is then the caller's alone.
+ * Takes t out of w's deque, to be started at once, if w would pick t next. That is the case if t is
+ * the newest in the deque and w has no task that was suspended. t then belongs to the caller alone.
  */
 static inline bool take_child(struct worker *w, struct task *t)
 {
-	/* relaxed: for misuse only. */
+	/* relaxed: this only detects misuse. */
 	return weft__next_pick(w) % WEFT__LEADER_EVERY != 0 && !is_due(w->rt) &&
 	       !chaos_at(w, CHAOS_ORDER) && weft__nothing_ready(w) && w->idle_coros &&
 	       !task_reserve_at_any_time(t) &&
@@ -122,15 +130,15 @@ static inline bool take_child(struct worker *w, struct task *t)
 	       weft__deque_pop_if(&w->deque, t);
 }
 
-/* Waits for t, which is the caller's alone and runs first. The worker on which the caller goes on;
- * NULL: it has given up. */
+/* Waits for t, which belongs to the caller alone and runs first. Returns the worker on which the
+ * caller goes on, or NULL if it has given up. */
 static struct worker *run_child(struct worker *w, struct task *t)
 {
 	struct waiter waiter;
 
 	wait_begin_by(w->task, &waiter, true);
-	/* release: as in wait_for_end(), if it hops. No compare-and-swap: its end is to come, and
-	 * nobody else may join it. */
+	/* release: as in wait_for_end(), because t may hop. A compare-and-swap is not needed: t has
+	 * not ended, and nobody else may join it. */
 	atomic_store_explicit(&t->join, (uintptr_t)&waiter, memory_order_release);
 	w = weft__wait_running(w, &waiter, t);
 	if (__builtin_expect(wait_outcome(&waiter) != WAIT_WOKEN, 0) && give_up(t, &waiter))
@@ -141,13 +149,13 @@ static struct worker *run_child(struct worker *w, struct task *t)
 /* Joins t, which is not the caller. */
 static int join(struct task *t, int64_t deadline, void **ret_result)
 {
-	/* acquire: the result, released by end_task(). */
+	/* acquire: sees the result, released by end_task(). */
 	if (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE) {
-		/* Not over wait_for_end(), where giving up costs a heavy fence. */
+		/* Without wait_for_end(), in which giving up costs a heavy fence. */
 		if (deadline <= 0)
 			return -ETIMEDOUT;
 		if (deadline != WEFT_FOREVER && deadline <= weft__clock_now()) {
-			weft_yield(); /* as weft__wait() does, where a cancellation wins too */
+			weft_yield(); /* as weft__wait() does, in which a cancellation wins too */
 			return weft__caller_cancelled() ? -ECANCELED : -ETIMEDOUT;
 		}
 		int rc = wait_for_end(t, deadline);
@@ -198,7 +206,7 @@ int weft_join_until(weft_task *task, void **ret_result, int64_t deadline)
 		return -EDEADLK;
 	if (w && w->rt == t->rt)
 		return join(t, deadline, ret_result);
-	/* t may be the runtime's last task: its end must not free what we still look at. */
+	/* t may be the runtime's last task. Its end must not free what we still look at. */
 	struct weft_runtime *rt = t->rt;
 	visit_begin(rt);
 	int rc = join(t, deadline, ret_result);
@@ -206,13 +214,13 @@ int weft_join_until(weft_task *task, void **ret_result, int64_t deadline)
 	return rc;
 }
 
-/* By who may touch t and its runtime until the return. */
+/* Detaches t. The caller may touch t and its runtime until the return. */
 static void detach(struct worker *w, struct task *t)
 {
 	uintptr_t join = JOIN_NOBODY;
 
-	/* acq_rel: what the caller did with the task's memory comes before its end frees it, or the
-	 * other way round. */
+	/* acq_rel: all that the caller did with the task's memory comes before the task's end frees
+	 * it, or the other way round. */
 	if (atomic_compare_exchange_strong_explicit(&t->join, &join, JOIN_DETACHED,
 						    memory_order_acq_rel, memory_order_acquire))
 		return;
@@ -235,8 +243,8 @@ int weft_detach(weft_task *task)
 		detach(w, t);
 		return 0;
 	}
-	/* If t has ended it may have been the last task: the runtime's end must not free the pool
-	 * to which t goes back. */
+	/* t may have been the last task, and have ended. The end of the runtime must not free the
+	 * pool to which t goes back. */
 	struct weft_runtime *rt = t->rt;
 	visit_begin(rt);
 	detach(w, t);
