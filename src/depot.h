@@ -105,7 +105,7 @@ struct coro *weft__depot_take(struct depot *d);
  * Gives back a part of what no task needs, if the time has come. Any thread. Returns true if there
  * is more, and the caller should come again.
  *
- * @who identifies the caller, and nobody else.
+ * @who  identifies the caller, and nobody else.
  */
 bool weft__depot_tend(struct depot *d, int64_t now, const void *who);
 

@@ -50,7 +50,7 @@ enum stack_guard_mechanism {
  * their share of the mappings, the stack has no guard (arena.c), and one line on stderr says so,
  * once.
  *
- * @header bytes to leave at .top, at most 1 KiB. The same for all users of one size.
+ * @header  bytes to leave at .top, at most 1 KiB. The same for all users of one size.
  *
  * Returns 0, or -ENOMEM if the system has no address space, memory or mapping for it. If the
  * mapping limit seems to be the reason, one line on stderr says so, once.

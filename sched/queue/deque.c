@@ -10,15 +10,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Beyond this an index times the size of a pointer could overflow; no machine has the memory. */
+/* Beyond this, an index times the size of a pointer could overflow. No machine has the memory. */
 #define CAPACITY_MAX (INT64_C(1) << 40)
 
-/* So many slots are much memory. */
+/* The number of slots that counts as much memory. */
 #define SHRINK_SLOTS 8192
 
 static struct weft__deque_buffer *new_buffer(int64_t capacity)
 {
-	/* Zeroed: pop_if may look at a slot that was never written. */
+	/* Zeroed, because pop_if may look at a slot that was never written. */
 	struct weft__deque_buffer *buffer =
 		weft__calloc(1, sizeof(*buffer) + (size_t)capacity * sizeof(buffer->slots[0]));
 
@@ -54,7 +54,7 @@ int weft__deque_init(struct weft__deque *d, size_t capacity)
 
 void weft__deque_fini(struct weft__deque *d)
 {
-	/* relaxed: the caller is ordered after all other uses. */
+	/* relaxed: the caller is ordered after all other uses */
 	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_relaxed);
 
 	while (buffer) {
@@ -65,7 +65,7 @@ void weft__deque_fini(struct weft__deque *d)
 	}
 }
 
-/* Moves on to a buffer of twice the size that holds the elements in [top, bottom). */
+/* Moves to a buffer of twice the size, which then holds the elements in [top, bottom). */
 static bool grow(struct weft__deque *d, int64_t top, int64_t bottom)
 {
 	int64_t capacity = (d->mask + 1) * 2;
@@ -74,19 +74,20 @@ static bool grow(struct weft__deque *d, int64_t top, int64_t bottom)
 	if (!buffer)
 		return false;
 
-	/* Thieves may take some of them meanwhile: the copies are then outside of [top, bottom),
-	 * like any stale slot. relaxed: the owner wrote what it reads, and the store of buffer
-	 * publishes what it writes. */
+	/* Thieves may take some of the elements meanwhile. The copies are then outside of [top,
+	 * bottom), like any stale slot. relaxed: the owner wrote what it reads here. The store of
+	 * buffer publishes what it writes. */
 	for (int64_t i = top; i < bottom; i++)
 		atomic_store_explicit(
 			&buffer->slots[i & buffer->mask],
 			atomic_load_explicit(&d->slots[i & d->mask], memory_order_relaxed),
 			memory_order_relaxed);
 
-	/* relaxed: only the owner writes it. */
+	/* relaxed: only the owner writes it */
 	buffer->older = atomic_load_explicit(&d->buffer, memory_order_relaxed);
-	/* release: publishes mask and slots to steal's load of buffer. A thief that still finds the
-	 * older one finds the same element there, because nobody writes to it any more. */
+	/* release: publishes mask and slots to the load of buffer in read_elements(). A thief that
+	 * still finds the older buffer finds the same element there, because nobody writes to that
+	 * buffer any more. */
 	atomic_store_explicit(&d->buffer, buffer, memory_order_release);
 
 	d->full = top + capacity;
@@ -97,11 +98,11 @@ static bool grow(struct weft__deque *d, int64_t top, int64_t bottom)
 
 bool weft__deque_push_full(struct weft__deque *d, void *element)
 {
-	/* relaxed: only the owner writes it. */
+	/* relaxed: only the owner writes it */
 	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
-	/* acquire: pairs with the CAS in weft__deque_steal(). A thief's read of the slot that is
-	 * going to be reused comes before; else it could see the new element in it although its CAS
-	 * takes the old one. */
+	/* acquire: pairs with the CAS in weft__deque_steal(). A thief's read of a slot comes before
+	 * our reuse of the slot. Otherwise the thief could see the new element in it although its
+	 * CAS takes the old one. */
 	int64_t top = weft__deque_top_of(atomic_load_explicit(&d->front, memory_order_acquire));
 
 	d->full = top + d->mask + 1;
@@ -111,7 +112,7 @@ bool weft__deque_push_full(struct weft__deque *d, void *element)
 	return true;
 }
 
-/* What front becomes: top, and how many from there are claimed. */
+/* The value of front with this top and this number of claimed elements. */
 static int64_t make_front(int64_t top, int64_t claimed)
 {
 	return (top + claimed) << WEFT__DEQUE_CLAIM_BITS | claimed;
@@ -122,14 +123,14 @@ void *weft__deque_take_claimed(struct weft__deque *d, int64_t bottom, int64_t fr
 	for (;;) {
 		int64_t top = weft__deque_top_of(front);
 		if (bottom < top) {
-			element = NULL; /* it has gone */
+			element = NULL; /* it is gone */
 			break;
 		}
 		if (weft__deque_is_unclaimed(front, bottom))
 			return element;
-		/* The last one: top moves, and thieves lose it. Not the last one: the claim is cut.
-		 * relaxed: the element came from this thread, and thieves take nothing from this
-		 * CAS but the numbers; that they see bottom lowered is what the fences are for. */
+		/* If it is the last element, top moves and thieves lose it. Otherwise the claim is
+		 * cut. relaxed: the element came from this thread, and thieves take only the
+		 * numbers from this CAS. The fences make them see bottom lowered. */
 		int64_t next =
 			bottom == top ? make_front(top + 1, 0) : make_front(top, bottom - top);
 		if (!atomic_compare_exchange_strong_explicit(
@@ -139,14 +140,14 @@ void *weft__deque_take_claimed(struct weft__deque *d, int64_t bottom, int64_t fr
 			return element;
 		break;
 	}
-	/* Empty now either way: top and bottom meet at the index above. release: see
+	/* The deque is empty now either way: top and bottom meet at the index above. release: see
 	 * weft__deque_lower(). */
 	atomic_store_explicit(&d->bottom, bottom + 1, memory_order_release);
 	return element;
 }
 
-/* As many as `most` of the elements from top on, which the caller may take if a CAS finds front
- * unchanged. */
+/* Reads up to `most` elements from top on. The caller may take them if a CAS finds front unchanged.
+ * Returns their number. */
 static int64_t read_elements(struct weft__deque *d, int64_t top, int64_t bottom, int64_t most,
 			     void **ret_elements)
 {
@@ -154,9 +155,9 @@ static int64_t read_elements(struct weft__deque *d, int64_t top, int64_t bottom,
 	/* acquire: pairs with grow(); sees mask and slots. */
 	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_acquire);
 
-	/* relaxed: published by bottom, or by buffer. Before the CAS: afterwards the owner may
-	 * reuse the slots. What was read is right if the CAS succeeds, as the owner reuses a slot
-	 * only after it has seen top beyond it. */
+	/* relaxed: bottom or buffer published them. We read before the CAS, because after it the
+	 * owner may reuse the slots. If the CAS succeeds, the values are right: the owner reuses a
+	 * slot only after it has seen top beyond that slot. */
 	for (int64_t i = 0; i < count; i++)
 		ret_elements[i] = atomic_load_explicit(&buffer->slots[(top + i) & buffer->mask],
 						       memory_order_relaxed);
@@ -165,30 +166,31 @@ static int64_t read_elements(struct weft__deque *d, int64_t top, int64_t bottom,
 
 unsigned weft__deque_steal(struct weft__deque *d, void **ret_elements, unsigned max)
 {
-	/* acquire: the hint is read after it, so that what looks empty was so at that moment. */
+	/* acquire: the hint is read after it. So a deque that looks empty was empty at that
+	 * moment. */
 	int64_t front = atomic_load_explicit(&d->front, memory_order_acquire);
 	int64_t top = weft__deque_top_of(front);
-	/* relaxed: a hint, which spares the owner our fence. */
+	/* relaxed: a hint, which spares the owner our fence */
 	int64_t size = atomic_load_explicit(&d->bottom, memory_order_relaxed) - top;
 
 	if (size <= 0)
 		return 0;
 	if (weft__deque_limit_of(front) == top) {
 		int64_t claim = make_front(top, size < max ? size : max);
-		/* relaxed: publishes nothing. The owner sees it because of the fence. */
+		/* relaxed: publishes nothing. The fence makes the owner see it. */
 		if (!atomic_compare_exchange_strong_explicit(
 			    &d->front, &front, claim, memory_order_relaxed, memory_order_relaxed))
 			return 0;
 		front = claim;
 	}
 
-	/* Store-load race with weft__deque_lower(): it lowers bottom, then reads front; we have
-	 * claimed, or have seen another's claim, then read bottom. The heavy side is ours, because
-	 * thieves are rare. */
+	/* Store-load race with weft__deque_lower(). It lowers bottom, then reads front. We have
+	 * claimed, or have seen another thief's claim, then read bottom. The heavy side is ours,
+	 * because thieves are rare. */
 	weft__fence_heavy();
 
-	/* acquire: pairs with the owner's stores of bottom; sees the slots, what they point to, and
-	 * a buffer that has them. */
+	/* acquire: pairs with the owner's stores of bottom. It sees the slots, their elements'
+	 * content, and a buffer that has them. */
 	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_acquire);
 
 	do {
@@ -196,29 +198,29 @@ unsigned weft__deque_steal(struct weft__deque *d, void **ret_elements, unsigned 
 		int64_t count =
 			read_elements(d, top, bottom, claimed < max ? claimed : max, ret_elements);
 		if (count == 0) {
-			/* A claim on nothing: cut, that the owner is soon rid of it. relaxed: as
-			 * above. */
+			/* The claim covers nothing. We cut it, so the owner is soon rid of it.
+			 * relaxed: as above. */
 			atomic_compare_exchange_strong_explicit(
 				&d->front, &front, make_front(top, 1), memory_order_relaxed,
 				memory_order_relaxed);
 			return 0;
 		}
-		/* release: keeps the reads of the slots before it; pairs with the owner's acquire
+		/* release: keeps the reads of the slots before it. Pairs with the owner's acquire
 		 * in weft__deque_push_full(). relaxed on failure: nothing was taken. */
 		if (atomic_compare_exchange_strong_explicit(
 			    &d->front, &front, make_front(top + count, 0), memory_order_release,
 			    memory_order_relaxed))
 			return (unsigned)count;
-		/* Who cut the claim has left what is below. */
+		/* If another side cut the claim, the elements below the cut are left. */
 	} while (weft__deque_top_of(front) == top);
 	return 0;
 }
 
 void *weft__deque_pop_oldest(struct weft__deque *d)
 {
-	/* relaxed: only the owner writes it. */
+	/* relaxed: only the owner writes it */
 	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
-	/* relaxed: the elements came from this thread, and the CAS decides. */
+	/* relaxed: the elements came from this thread, and the CAS decides */
 	int64_t front = atomic_load_explicit(&d->front, memory_order_relaxed);
 	int64_t top = weft__deque_top_of(front);
 
@@ -234,13 +236,13 @@ void *weft__deque_pop_oldest(struct weft__deque *d)
 
 void weft__deque_shrink(struct weft__deque *d)
 {
-	/* relaxed: only the owner writes it. */
+	/* relaxed: only the owner writes it */
 	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
 
 	if (d->mask < SHRINK_SLOTS || bottom - d->shrunk < SHRINK_SLOTS || weft__deque_size(d) > 0)
 		return;
 	d->shrunk = bottom;
-	/* relaxed: only the owner writes it. */
+	/* relaxed: only the owner writes it */
 	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_relaxed);
 	for (; buffer; buffer = buffer->older)
 		weft__pages_discard(buffer->slots,

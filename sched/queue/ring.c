@@ -12,13 +12,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* So many pops by CAS cost about what the next thief's fence and its interrupts do. */
+/* So many pops by CAS cost about as much as the next thief's fence and its interrupts. */
 #define CALM 512
 
-/* How often a thief looks for the end of a pop; the last ones let its thread run (pause.c). */
+/* How often a thief looks for the end of a pop. The last looks let the owner's thread run
+ * (pause.c). */
 #define LOOKS 24
 
-/* So many slots are much memory. */
+/* The number of slots that counts as much memory. */
 #define SHRINK_SLOTS 4096
 
 static uint64_t make_head(uint64_t index, enum weft__ring_state state)
@@ -63,7 +64,7 @@ int weft__ring_init(struct weft__ring *r, unsigned capacity, unsigned most)
 
 void weft__ring_fini(struct weft__ring *r)
 {
-	/* relaxed: the caller is ordered after all other uses. */
+	/* relaxed: the caller is ordered after all other uses */
 	struct weft__ring_buffer *buffer = atomic_load_explicit(&r->buffer, memory_order_relaxed);
 
 	while (buffer) {
@@ -76,7 +77,7 @@ void weft__ring_fini(struct weft__ring *r)
 
 static void copy_slot(struct weft__ring_slot *to, struct weft__ring_slot *from)
 {
-	/* relaxed, all: the owner wrote what it reads, and the store of buffer publishes what it
+	/* relaxed, all: the owner wrote what it reads here. The store of buffer publishes what it
 	 * writes. */
 	atomic_store_explicit(&to->element,
 			      atomic_load_explicit(&from->element, memory_order_relaxed),
@@ -85,7 +86,7 @@ static void copy_slot(struct weft__ring_slot *to, struct weft__ring_slot *from)
 			      memory_order_relaxed);
 }
 
-/* Moves on to a buffer of twice the size that holds the elements in [head, tail). */
+/* Moves to a buffer of twice the size, which then holds the elements in [head, tail). */
 static bool grow(struct weft__ring *r, uint64_t head, uint64_t tail)
 {
 	uint64_t capacity = (r->mask + 1) * 2;
@@ -94,15 +95,16 @@ static bool grow(struct weft__ring *r, uint64_t head, uint64_t tail)
 	if (!buffer)
 		return false;
 
-	/* Thieves may take some of them meanwhile: the copies are then below the head, like any
-	 * stale slot. */
+	/* Thieves may take some of the elements meanwhile. The copies are then below the head, like
+	 * any stale slot. */
 	for (uint64_t i = head; i < tail; i++)
 		copy_slot(&buffer->slots[i & buffer->mask], &r->slots[i & r->mask]);
 
-	/* relaxed: only the owner writes it. */
+	/* relaxed: only the owner writes it */
 	buffer->older = atomic_load_explicit(&r->buffer, memory_order_relaxed);
-	/* release: publishes mask and slots to steal's load of buffer. A thief that still finds the
-	 * older one finds the same element there, because nobody writes to it any more. */
+	/* release: publishes mask and slots to the load of buffer in weft__ring_steal(). A thief
+	 * that still finds the older buffer finds the same element there, because nobody writes to
+	 * that buffer any more. */
 	atomic_store_explicit(&r->buffer, buffer, memory_order_release);
 
 	r->full = head + capacity;
@@ -113,11 +115,11 @@ static bool grow(struct weft__ring *r, uint64_t head, uint64_t tail)
 
 bool weft__ring_push_full(struct weft__ring *r, void *element, uintptr_t hint)
 {
-	/* relaxed, both: only the owner writes them. */
+	/* relaxed, both: only the owner writes them */
 	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_relaxed) >> 1;
-	/* acquire: pairs with the CAS of steal; what thieves read from the slots that we are about
-	 * to reuse is read before. */
+	/* acquire: pairs with the CAS in weft__ring_steal(). Thieves read a slot before we reuse
+	 * it. */
 	uint64_t head = weft__ring_index(atomic_load_explicit(&r->head, memory_order_acquire));
 
 	if (head < mine)
@@ -131,8 +133,8 @@ bool weft__ring_push_full(struct weft__ring *r, void *element, uintptr_t hint)
 
 void *weft__ring_pop_shared(struct weft__ring *r)
 {
-	/* relaxed, all: the owner wrote tail, mine and the slots itself, and of head only the value
-	 * counts. */
+	/* relaxed, all: the owner wrote tail, mine and the slots itself. Only the value of head
+	 * matters. */
 	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_relaxed) >> 1;
 	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
@@ -142,8 +144,8 @@ void *weft__ring_pop_shared(struct weft__ring *r)
 	for (;;) {
 		index = weft__ring_index(head);
 		if ((head & WEFT__RING_STATE) == WEFT__RING_ASKED) {
-			/* release: tail, for steal's load of it. Where it fails a thief has done
-			 * the same. */
+			/* release: publishes tail to the load in weft__ring_steal(). If this fails,
+			 * a thief has done the same. */
 			if (atomic_compare_exchange_strong_explicit(
 				    &r->head, &head, make_head(mine, WEFT__RING_SHARED),
 				    memory_order_release, memory_order_relaxed))
@@ -154,11 +156,11 @@ void *weft__ring_pop_shared(struct weft__ring *r)
 			r->calm = 0;
 		if (index == tail)
 			break;
-		/* relaxed: the owner wrote it. */
+		/* relaxed: the owner wrote it */
 		element = atomic_load_explicit(&r->slots[index & r->mask].element,
 					       memory_order_relaxed);
-		/* release: tail, for steal's load of it. A failure, which says that a thief took
-		 * something, reloads head. */
+		/* release: publishes tail to the load in weft__ring_steal(). A failure means that a
+		 * thief took something. It reloads head. */
 		if (atomic_compare_exchange_weak_explicit(
 			    &r->head, &head, make_head(index + 1, WEFT__RING_SHARED),
 			    memory_order_release, memory_order_relaxed)) {
@@ -167,14 +169,14 @@ void *weft__ring_pop_shared(struct weft__ring *r)
 		}
 		element = NULL;
 	}
-	/* release: tail, for who reads it after mine. */
+	/* release: publishes tail to a thread that reads it after mine */
 	atomic_store_explicit(&r->mine, index << 1, memory_order_release);
 
 	if (element && ++r->calm >= CALM) {
 		r->calm = 0;
 		head = make_head(index, WEFT__RING_SHARED);
-		/* release: mine, for the thief that sees by head that it counts. If it fails a
-		 * thief has just taken something. */
+		/* release: publishes mine to a thief, which sees by head that mine counts. If this
+		 * fails, a thief has just taken something. */
 		atomic_compare_exchange_strong_explicit(&r->head, &head,
 							make_head(index, WEFT__RING_OWNED),
 							memory_order_release, memory_order_relaxed);
@@ -182,30 +184,31 @@ void *weft__ring_pop_shared(struct weft__ring *r)
 	return element;
 }
 
-/* Asks the owner, as head is, to share. false: it was just taking something. */
+/* Asks the owner to share; head has the given value. Returns false if the owner was just taking
+ * something. */
 static bool share(struct weft__ring *r, uint64_t head)
 {
 	uint64_t asked = make_head(weft__ring_index(head), WEFT__RING_ASKED);
 
-	/* relaxed, both: publishes nothing; the owner sees it because of the fence. If it fails the
+	/* relaxed, both: publishes nothing. The fence makes the owner see it. If this fails, the
 	 * caller looks again. */
 	if (head != asked &&
 	    !atomic_compare_exchange_strong_explicit(&r->head, &head, asked, memory_order_relaxed,
 						     memory_order_relaxed))
 		return true;
 
-	/* Store-load race with weft__ring_pop(): it stores that it is taking, then reads the state;
-	 * we have asked, or have seen that another thief has, then read mine. The heavy side is
+	/* Store-load race with weft__ring_pop(). It stores that it is taking, then reads the state.
+	 * We have asked, or have seen that another thief has, then read mine. The heavy side is
 	 * ours, because thieves are rare. */
 	weft__fence_heavy();
 
-	/* acquire: tail is read after it, and so is not below it. */
+	/* acquire: tail is read after it, and so is not below it */
 	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_acquire);
-	/* The pop that is under way is over at once, unless its thread has been preempted. No
-	 * other fence: whatever the owner takes after the one above it takes by CAS, so that what
-	 * mine says next is for good. */
+	/* The current pop is over at once, unless its thread has been preempted. No other fence is
+	 * needed. After the fence above, the owner takes everything by CAS, so the next value of
+	 * mine is final. */
 	for (unsigned looks = 0; mine & 1; looks++) {
-		/* relaxed: only its value; the caller looks again. */
+		/* relaxed: only its value matters, and the caller looks again */
 		if (atomic_load_explicit(&r->head, memory_order_relaxed) != asked)
 			return true;
 		if (looks == LOOKS)
@@ -213,7 +216,8 @@ static bool share(struct weft__ring *r, uint64_t head)
 		weft__pause(looks);
 		mine = atomic_load_explicit(&r->mine, memory_order_acquire);
 	}
-	/* release: hands on what we acquired with mine. relaxed on failure: it has been done. */
+	/* release: passes on what we acquired with mine. relaxed on failure: another side has done
+	 * it. */
 	atomic_compare_exchange_strong_explicit(&r->head, &asked,
 						make_head(mine >> 1, WEFT__RING_SHARED),
 						memory_order_release, memory_order_relaxed);
@@ -223,7 +227,7 @@ static bool share(struct weft__ring *r, uint64_t head)
 unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints, unsigned max)
 {
 	for (;;) {
-		/* acquire: tail is read after head, and so is not below it. */
+		/* acquire: tail is read after head, and so is not below it */
 		uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
 		if ((head & WEFT__RING_STATE) != WEFT__RING_SHARED) {
 			if (max == 0 || weft__ring_empty(r) || !share(r, head))
@@ -231,8 +235,8 @@ unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints
 			continue;
 		}
 		uint64_t index = weft__ring_index(head);
-		/* acquire: pairs with weft__ring_put(); sees the slots, what they point to, and a
-		 * buffer that has them. */
+		/* acquire: pairs with weft__ring_put(). It sees the slots, their elements' content,
+		 * and a buffer that has them. */
 		uint64_t size = atomic_load_explicit(&r->tail, memory_order_acquire) - index;
 		uint64_t n = size - size / 2;
 
@@ -240,11 +244,11 @@ unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints
 			n = max;
 		if (n == 0)
 			return 0;
-		/* acquire: pairs with grow(); sees mask and slots. */
+		/* acquire: pairs with grow(). It sees mask and slots. */
 		struct weft__ring_buffer *buffer =
 			atomic_load_explicit(&r->buffer, memory_order_acquire);
 
-		/* relaxed: published by tail, or by buffer. Before the CAS: see the top of
+		/* relaxed: tail or buffer published them. Why before the CAS: see the top of
 		 * ring.h. */
 		for (uint64_t i = 0; i < n; i++) {
 			struct weft__ring_slot *slot = &buffer->slots[(index + i) & buffer->mask];
@@ -255,7 +259,7 @@ unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints
 					atomic_load_explicit(&slot->hint, memory_order_relaxed);
 		}
 
-		/* release: keeps the reads of the slots before it; pairs with the owner's acquire
+		/* release: keeps the reads of the slots before it. Pairs with the owner's acquire
 		 * in weft__ring_push_full(), which goes on to overwrite them. relaxed on failure:
 		 * head is read again. */
 		if (atomic_compare_exchange_strong_explicit(
@@ -267,13 +271,13 @@ unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints
 
 void weft__ring_shrink(struct weft__ring *r)
 {
-	/* relaxed: only the owner writes it. */
+	/* relaxed: only the owner writes it */
 	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
 
 	if (r->mask < SHRINK_SLOTS || tail - r->shrunk < SHRINK_SLOTS || weft__ring_size(r) > 0)
 		return;
 	r->shrunk = tail;
-	/* relaxed: only the owner writes it. */
+	/* relaxed: only the owner writes it */
 	struct weft__ring_buffer *buffer = atomic_load_explicit(&r->buffer, memory_order_relaxed);
 	for (; buffer; buffer = buffer->older)
 		weft__pages_discard(buffer->slots,

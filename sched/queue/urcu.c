@@ -15,7 +15,7 @@
 #error "liburcu's inline atomics are invisible to ThreadSanitizer: build without _LGPL_SOURCE"
 #endif
 
-/* The opaque types in urcu.h have the layout of these, and only liburcu looks into them. */
+/* The opaque types in urcu.h have the layout of these types. Only liburcu looks into them. */
 _Static_assert(sizeof(struct weft__wfcq_node) == sizeof(void *), "a node is one pointer");
 _Static_assert(sizeof(struct weft__wfcq_node) == sizeof(struct cds_wfcq_node), "node");
 _Static_assert(_Alignof(struct weft__wfcq_node) == _Alignof(struct cds_wfcq_node), "node");
@@ -25,8 +25,8 @@ _Static_assert(offsetof(struct weft__wfcq, tail) % WEFT__CACHE_LINE == 0, "own c
 _Static_assert(sizeof(struct weft__wfcq) == 2 * WEFT__CACHE_LINE, "two cache lines");
 
 #if defined(WEFT_TSAN_SCHEDULER)
-/* ThreadSanitizer does not see the library's own ordering. These say of an address that what came
- * before the release happens before what comes after an acquire. */
+/* ThreadSanitizer does not see the library's own ordering. For one address, everything before a
+ * release happens before everything after an acquire. */
 void __tsan_release(void *address);
 void __tsan_acquire(void *address);
 #define TSAN_RELEASE(address) __tsan_release(address)
@@ -60,15 +60,15 @@ void weft__wfcq_init(struct weft__wfcq *q)
 bool weft__wfcq_enqueue(struct weft__wfcq *q, struct weft__wfcq_node *node)
 {
 	cds_wfcq_node_init(node_of(node));
-	/* The node's address rather than the queue's: all that a consumer may rely on is the order
-	 * of the enqueue of this node before its take, and more would hide races. */
+	/* The node's address, not the queue's. A consumer may rely only on the order between this
+	 * node's enqueue and its take. A wider order would hide races. */
 	TSAN_RELEASE(node);
-	/* A full barrier comes first: publishes what was done before to take. */
+	/* A full barrier comes first. It publishes what was done before to take. */
 	return cds_wfcq_enqueue(head_of(q), tail_of(q), node_of(node));
 }
 
-/* Takes nodes until there are max, or none, or a producer is between its steps (*blocked). Holds
- * the trylock. */
+/* Takes nodes until there are max, or there are none, or a producer is between its steps
+ * (*blocked). The caller holds the trylock. */
 static unsigned take_locked(struct weft__wfcq *q, struct weft__wfcq_node **out, unsigned max,
 			    bool *blocked)
 {
@@ -98,10 +98,12 @@ unsigned weft__wfcq_take(struct weft__wfcq *q, struct weft__wfcq_node **out, uns
 	unsigned n = 0;
 
 	while (look_again && n < max && !cds_wfcq_empty(head_of(q), tail_of(q))) {
-		/* Take the trylock or, by the same step, leave the mark that someone was turned
+		/*
+		 * One step either takes the trylock or leaves the mark that a consumer was turned
 		 * away. acquire: what the last holder did to the head. release: the holder that
-		 * finds the mark sees what we could have seen, and that we have announced our
-		 * sleep. */
+		 * finds the mark sees everything that we could have seen, including our
+		 * announcement of sleep.
+		 */
 		if (atomic_fetch_add_explicit(&q->consumers, 1, memory_order_acq_rel) != 0) {
 			blocked = true;
 			break;
@@ -110,17 +112,19 @@ unsigned weft__wfcq_take(struct weft__wfcq *q, struct weft__wfcq_node **out, uns
 		blocked = false;
 		n += take_locked(q, out + n, max - n, &blocked);
 
-		/* release: the head, to the next holder. acquire: pairs with those who were turned
-		 * away. Also if we were blocked: the producer that hid its node may have linked it
-		 * since, and found no sleeper before the one that we turned away announced
-		 * itself. */
+		/*
+		 * release: publishes the head to the next holder. acquire: pairs with the consumers
+		 * that were turned away. We look again even if we were blocked. The producer that
+		 * hid its node may have linked it since. It may have found no sleeper, because the
+		 * consumer that we turned away had not announced itself yet.
+		 */
 		look_again = atomic_exchange_explicit(&q->consumers, 0, memory_order_acq_rel) > 1;
 	}
 
 #if !defined(WEFT__FENCE_TSAN)
-	/* acquire: liburcu orders a node's own content by dependency; what its producer did
-	 * elsewhere is ordered by this fence after the library's loads, together with the full
-	 * barrier in its enqueue. (ThreadSanitizer has been told.) Free on x86. */
+	/* acquire: liburcu orders a node's own content by dependency. This fence after the
+	 * library's loads orders what the producer did elsewhere, together with the full barrier in
+	 * its enqueue. ThreadSanitizer has been told. Free on x86. */
 	if (n > 0)
 		atomic_thread_fence(memory_order_acquire);
 #endif
@@ -149,8 +153,8 @@ void weft__rcu_unregister(void)
 	san_ignore_end();
 }
 
-/* Read-side sections release to it, weft__rcu_synchronize() acquires from it. Only its address is
- * used. */
+/* Read-side sections release to it, and weft__rcu_synchronize() acquires from it. Only its address
+ * is used. */
 static char grace_period;
 
 void weft__rcu_lock(void)
