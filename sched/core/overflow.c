@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stack overflow. A task that runs off its stack hits the guard below it, which is a SIGSEGV like
- * any other: without a word of which of a million tasks it was, or that it was an overflow at all.
- * So while there are runtimes a handler looks at each SIGSEGV. If the address lies in the guard of
- * the stack that this thread runs on, and the stack pointer says that it got there by growing, one
- * line is written:
+ * Stack overflow. A task that runs off its stack hits the guard below it. The resulting SIGSEGV
+ * does not say which of a million tasks it was, or that it was an overflow at all. So while there
+ * are runtimes a handler looks at each SIGSEGV. It checks two things. The address must lie in the
+ * guard of the stack that this thread runs on. The stack pointer must show that it got there by
+ * growing. If both hold, it writes one line:
  *
  *   weft: stack overflow in task 4711 "parser", function 0x55... (server+0x1234), stack of
  *   262144 bytes; ...
  *
- * Then, as for every other fault, comes what would have come without us: the handler that the
- * program (or a sanitizer) had installed before, or the default action, at the faulting
- * instruction, so that a core dump shows the place. Such a handler cannot make room; if it returns
- * from an overflow, the default action follows.
+ * Then every fault takes the course that it would take without us. Either the handler runs that the
+ * program or a sanitizer had installed before. Or the default action follows at the faulting
+ * instruction, so that a core dump shows the place. An earlier handler cannot make room. If it
+ * returns from an overflow, the default action follows.
  *
- * A handler that the program installs after ours replaces it. If it calls the one that it replaced,
- * which is ours, the line is written still. It also may keep our address for longer than the
- * runtimes live: ours then stays good for nothing but passing signals on, and the next runtime does
- * not put it on top again, where the two would call each other for ever.
+ * A handler that the program installs later replaces ours. If it calls the handler that it
+ * replaced, which is ours, the line is still written. It may also keep our address for longer than
+ * the runtimes live. Ours then only passes signals on. The next runtime does not install it on top
+ * again, as the two would call each other for ever.
  *
- * No overflow is seen where there is no guard (WEFT_GUARD=off), in a frame that is larger than the
- * guard and begins below it, in a plain thread that has no alternative signal stack, and in the
- * kernel's own accesses (-EFAULT).
+ * An overflow is not seen in these cases:
+ *   - There is no guard (WEFT_GUARD=off).
+ *   - A frame is larger than the guard, and begins below it.
+ *   - A plain thread has no alternative signal stack.
+ *   - The kernel itself makes the access (-EFAULT).
  *
- * The handler keeps to what is async-signal-safe: no lock, no allocation, no stdio. It needs little
- * stack, as the alternative one may be the program's and small.
+ * The handler only does what is async-signal-safe: it takes no lock, allocates nothing, and uses no
+ * stdio. It needs little stack, as the alternative stack may be the program's and small.
  */
 #include "overflow.h"
 
@@ -43,20 +45,22 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-/* Beneath the handler's frames and those of whatever it calls, which may print a backtrace. */
+/* Room for the handler's frames and for those of the functions that it calls, which may print a
+ * backtrace. */
 #define SIGNAL_STACK ((size_t)64 << 10)
 
-/* How far below the stack pointer a growing stack is touched: red zone, and the probes of
+/* How far below the stack pointer a growing stack is touched, by the red zone and the probes of
  * -fstack-check. */
 #define PROBE_DISTANCE ((uintptr_t)16 << 10)
 
-/* Changed only while the handler is not installed, hence read in it without more ado. */
+/* Changed only while the handler is not installed, so the handler may read it. */
 static struct sigaction previous;
 static size_t page_size;
-/* Under the caller's lock: ours is the handler, or one that is called by the handler. */
+/* Under the caller's lock. Our handler is installed, or the installed handler calls ours. */
 static bool installed;
 
-/* One line, put together without stdio. Control characters become question marks, as in fatal.c. */
+/* A line that is put together without stdio. Control characters become question marks, as in
+ * fatal.c. */
 struct line {
 	size_t used;
 	char text[512];
@@ -99,7 +103,7 @@ static void say(struct line *line)
 	} while (written < 0 && errno == EINTR);
 }
 
-/* /proc/self/maps, a byte at a time. */
+/* Reads /proc/self/maps, one byte at a time. */
 struct maps {
 	int fd;
 	ssize_t have, at;
@@ -139,9 +143,9 @@ static uintptr_t next_address(struct maps *maps, int *ret_c)
 }
 
 /*
- * " (program+0x1234)", which tools translate to a line also where programs are loaded at random
- * addresses. There is no safe way to a symbol's name: dladdr() takes the loader's lock, and knows
- * few of a program's functions.
+ * Writes " (program+0x1234)". Tools can translate that to a line, even if the program was loaded at
+ * a random address. There is no safe way to get a symbol's name: dladdr() takes the loader's lock,
+ * and knows few of a program's functions.
  */
 static void put_module(struct line *line, uintptr_t address)
 {
@@ -185,7 +189,7 @@ static void put_module(struct line *line, uintptr_t address)
 		close(maps.fd);
 }
 
-/* Whether the stack pointer was about at `address`, or beyond it. */
+/* Whether the stack pointer was near `address`, or beyond it. */
 static bool grew_to(uintptr_t address, const void *context)
 {
 	const ucontext_t *uc = context;
@@ -197,7 +201,7 @@ static bool grew_to(uintptr_t address, const void *context)
 	sp = (uintptr_t)uc->uc_mcontext.sp;
 #else
 	(void)uc;
-	sp = address; /* not known: a stray pointer into the guard is called an overflow */
+	sp = address; /* not known: a stray pointer into the guard is reported as an overflow */
 #endif
 	return sp <= address || sp - address <= PROBE_DISTANCE;
 }
@@ -206,22 +210,23 @@ static bool in_guard_of(const struct coro *co, uintptr_t address)
 {
 	uintptr_t low;
 
-	if (!co || !co->stack.arena) /* none, or a leader, whose stack the kernel watches */
+	/* There is none, or it is a leader, whose stack the kernel watches. */
+	if (!co || !co->stack.arena)
 		return false;
 	low = (uintptr_t)co->stack.low;
 	return address < low && low - address <= co->stack.arena->guard_bytes;
 }
 
-/* The coroutine with that guard, and the task whose it is (NULL: none's), of those that may be at
- * work here. */
+/* Returns the coroutine that has this guard, and its task (NULL: no task's), among those that may
+ * be running here. */
 static const struct coro *find_culprit(uintptr_t address, struct task **ret_task)
 {
 	const struct worker *w = weft__worker();
 	const struct coro *co = weft__thread()->current;
 
 	*ret_task = w ? w->task : NULL;
-	/* In the midst of a switch `current` is the one to come, and the stack still that of the
-	 * one who leaves. */
+	/* In the middle of a switch `current` is the next coroutine already, while the stack is
+	 * still the old one's. */
 	if (w && (w->leave == LEAVE_PARK || w->leave == LEAVE_YIELD) &&
 	    in_guard_of(w->leaving->coro, address)) {
 		*ret_task = w->leaving;
@@ -250,7 +255,7 @@ static void put_task(struct line *line, struct task *t)
 	put_module(line, fn);
 }
 
-/* Whether the fault is an overflow, which is then reported. */
+/* Reports the fault if it is an overflow. Returns whether it is one. */
 static bool report(const siginfo_t *info, const void *context)
 {
 	uintptr_t address = (uintptr_t)info->si_addr;
@@ -275,7 +280,7 @@ static bool report(const siginfo_t *info, const void *context)
 	if (t)
 		put_task(&line, t);
 	put(&line, ", stack of ");
-	/* What was asked for, in whole pages: the pool adds one (stack.c). */
+	/* The size that was asked for, in whole pages: the pool adds one (stack.c). */
 	put_number(&line, arena->slot_bytes - arena->guard_bytes - page_size, 10);
 	put(&line, " bytes; WEFT_STACK_SIZE or ");
 	put(&line,
@@ -293,10 +298,11 @@ static void act_by_default(void)
 	sigaction(SIGSEGV, &action, NULL);
 }
 
-/* No errno here: who is called through a pointer might switch, for all that the compiler knows. */
+/* It must not use errno: as far as the compiler knows, a function that is called through a pointer
+ * might switch. */
 static void pass_on(int sig, siginfo_t *info, void *context, bool overflow)
 {
-	bool sent = info->si_code <= 0; /* by kill() or the like, rather than by an instruction */
+	bool sent = info->si_code <= 0; /* by kill() or the like, not by an instruction */
 	bool informed = previous.sa_flags & SA_SIGINFO;
 
 	if (informed || (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN)) {
@@ -313,8 +319,8 @@ static void pass_on(int sig, siginfo_t *info, void *context, bool overflow)
 	if (sent && previous.sa_handler == SIG_IGN)
 		return;
 	act_by_default();
-	/* A fault happens again when we return, and there ends the process. A signal must be sent
-	 * again: it waits, blocked, until we return. */
+	/* A fault happens again when we return, and then ends the process. A signal must be sent
+	 * again. It stays blocked until we return. */
 	if (sent)
 		raise(sig);
 }
@@ -336,8 +342,8 @@ void weft__overflow_watch(void)
 	page_size = (size_t)sysconf(_SC_PAGESIZE);
 	if (installed || sigaction(SIGSEGV, NULL, &previous) != 0)
 		return;
-	/* The program's handler is to find what it has asked for, but that it runs on another
-	 * stack. */
+	/* The program's handler finds the settings that it has asked for, except that it runs on
+	 * another stack. */
 	ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (previous.sa_flags & (SA_NODEFER | SA_RESTART));
 	ours.sa_mask = previous.sa_mask;
 	installed = sigaction(SIGSEGV, &ours, NULL) == 0;
@@ -347,7 +353,7 @@ void weft__overflow_unwatch(void)
 {
 	struct sigaction now;
 
-	/* If it is not ours, it may call ours: that stays as it is. */
+	/* If the handler is not ours it may call ours, so nothing is changed. */
 	if (installed && sigaction(SIGSEGV, NULL, &now) == 0 && is_ours(&now))
 		installed = sigaction(SIGSEGV, &previous, NULL) != 0;
 }
@@ -365,7 +371,8 @@ static void *give_signal_stack(void)
 	san_ignore_end();
 	if (mapping == MAP_FAILED)
 		return NULL;
-	/* Without this guard, where the mapping limit is reached, it is still better than none. */
+	/* Where the mapping limit is reached this guard is missing. A stack without it is still
+	 * better than none. */
 	(void)mprotect(mapping, page_size, PROT_NONE);
 	own.ss_sp = mapping + page_size;
 	if (sigaltstack(&own, NULL) != 0) {
@@ -391,7 +398,7 @@ void weft__overflow_thread_end(void *mapping)
 
 	if (!mapping)
 		return;
-	/* A task may have given the thread another one. */
+	/* A task may have given the thread another signal stack. */
 	if (sigaltstack(NULL, &now) == 0 && now.ss_sp == (char *)mapping + page_size)
 		sigaltstack(&none, NULL);
 	san_ignore_begin();

@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who is an orphan: a process whose parent had a live runtime when it forked. A child that was
- * forked before the first runtime of its parent, or after the last one had ended, is like any other
- * process.
+ * Orphans: processes whose parent had a live runtime when it forked. A child is not an orphan if it
+ * was forked before the first runtime of its parent, or after the last one had ended.
  *
- * The forking thread may be a worker and go on, in the child, in the middle of a task. From the
- * fork on it is a plain thread there: weft_self() is NULL, weft_spawn() returns -EPERM, and no path
- * leads to the worker's queues, whose tasks are the parent's to run. When that task returns there
- * is nothing to return to (execute.c, fork.c).
+ * The forking thread may be a worker. In the child it goes on in the middle of a task. From the
+ * fork on it is a plain thread there: weft_self() is NULL, and weft_spawn() returns -EPERM. No path
+ * leads to the worker's queues, whose tasks the parent runs. When that task returns there is
+ * nothing to return to (execute.c, fork.c).
  *
  * Rejected: making runtimes work in the child. Every lock of every runtime would have to be taken
- * before each fork, liburcu's among them, and the tasks that were running on other threads would be
- * lost all the same. The locks that belong to the process are taken (src/process_locks.h): plain
- * coroutines work in any child.
+ * before each fork, liburcu's among them. The tasks that ran on other threads would still be lost.
+ * The locks that belong to the process are taken (src/process_locks.h). So plain coroutines work in
+ * any child.
  *
- * Calls that make no fork handlers run (vfork, posix_spawn, system; clone or _Fork by hand) are no
- * forks here: the first three may only exec anyway.
+ * Some calls run no fork handlers: vfork, posix_spawn, system, and clone or _Fork by hand. They do
+ * not count as forks here. A child of the first three may only exec anyway.
  */
 #include "process.h"
 
@@ -38,7 +37,7 @@ static void in_child(void)
 
 	atomic_store_explicit(&weft__orphaned, true, memory_order_relaxed);
 	if (w && w->task)
-		w->task->flags |= TASK_ORPHAN; /* for its return, should it be a fork */
+		w->task->flags |= TASK_ORPHAN; /* for its return, in case it is a fork */
 	weft__worker_set(NULL, false);
 	weft__serve(NULL);
 }

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making tasks runnable: which queue a task goes to, and who is told.
+ * Making tasks runnable: the queue that a task goes to, and the workers that are told.
  *
- *   woken by a worker of its runtime   that worker's next slot; the one that was there goes to the
+ *   task                               goes to
+ *   woken by a worker of its runtime   that worker's next slot; the task that was there goes to the
  *                                      ring's tail
- *   woken by anybody else              a sleeper's hand (rouse.c), else the injection queue
+ *   woken by any other thread          a sleeper's hand (rouse.c), else the injection queue
  *   yielded                            the ring's tail
- *   whose deadline has passed          the same, where the worker that sees it has other tasks (due.c)
+ *   deadline has passed                the next slot of the worker that sees it; if that has other
+ *                                      tasks, the injection queue (due.c)
  *   ring full                          the injection queue
  *   new                                the deque; pinned: the inbox
- *   new, submitted from outside        as woken by anybody else
+ *   new, submitted from outside        as woken by any other thread
  *   pinned, woken                      its worker's inbox
  *
- * Whoever woke a task usually suspends soon, and its worker then goes on with the one it woke: a
- * pair of tasks that talk to each other stays on one worker and switches directly. A slot whose
- * owner does not suspend soon is emptied by a watcher (watch.c).
+ * A task that wakes another one usually suspends soon, and its worker then goes on with the woken
+ * task. So a pair of tasks that talk to each other stays on one worker and switches directly. If
+ * the slot's owner does not suspend soon, a watcher empties the slot (watch.c).
  */
 #include "runtime.h"
 #include "sched/os/membarrier.h"
@@ -37,7 +39,7 @@ void weft__inject_from_outside(struct weft_runtime *rt, struct task *t)
 		weft__inject(rt, t);
 }
 
-/* Puts t to the ring's tail, which is in the injection queue while the ring overflows; tells
+/* Puts t at the ring's tail, which is in the injection queue while the ring overflows. Tells
  * nobody. */
 static void to_ring(struct worker *w, struct task *t)
 {
@@ -47,8 +49,8 @@ static void to_ring(struct worker *w, struct task *t)
 	weft__wfcq_enqueue(&w->rt->injection, &t->link);
 }
 
-/* Pinned tasks, and those that chaos sends away: true if t is dealt with. w: NULL if the caller is
- * none of its workers. */
+/* Sends away pinned tasks, and tasks that chaos sends away. Returns true if t is dealt with. w: the
+ * caller's worker of t's runtime, or NULL. */
 static bool sent_away(struct worker *w, struct task *t)
 {
 	if (t->pin != TASK_UNPINNED) {
@@ -90,7 +92,7 @@ void weft__ready(struct task *t)
 		return;
 
 	struct task *displaced = NULL;
-	/* relaxed: only we fill the slot, so what looks empty is empty. */
+	/* relaxed: only we fill the slot, so it is empty if it looks empty. */
 	if (atomic_load_explicit(&w->slot, memory_order_relaxed))
 		/* acq_rel: against a watcher's exchange. */
 		displaced = atomic_exchange_explicit(&w->slot, t, memory_order_acq_rel);
@@ -119,5 +121,5 @@ void weft__start_later_full(struct worker *w, struct task *t)
 	if (weft__deque_push_full(&w->deque, t))
 		weft__announce_start(w);
 	else
-		weft__inject(w->rt, t); /* it cannot grow: no memory */
+		weft__inject(w->rt, t); /* the deque cannot grow: no memory */
 }

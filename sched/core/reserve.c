@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Reserves of coroutines (reserve.h). */
 #include "reserve.h"
 
 #include "runtime.h"
@@ -28,8 +29,8 @@ static struct reserve *find_locked(struct weft_runtime *rt, size_t stack_size)
 	return reserve;
 }
 
-/* Counts a task of that size if its reserve is full, or can be filled with *co. NULL: neither. What
- * is used of *fresh and *co is no longer the caller's. */
+/* Counts a task of that size if its reserve is full, or can be filled with *co. Otherwise returns
+ * NULL. What is used of *fresh and *co no longer belongs to the caller. */
 static struct reserve *try_enter(struct weft_runtime *rt, size_t stack_size, struct reserve **fresh,
 				 struct coro **co)
 {
@@ -71,7 +72,7 @@ int weft__reserve_enter(struct weft_runtime *rt, struct worker *w, size_t stack_
 		}
 		if (fresh)
 			fresh->stack_size = stack_size;
-		/* Without memory, too: a task of that size may have ended meanwhile. */
+		/* Try it even without memory: a task of that size may have ended meanwhile. */
 		reserve = try_enter(rt, stack_size, &fresh, &co);
 		free_reserve(fresh);
 		if (co)
@@ -115,12 +116,12 @@ struct coro *weft__reserve_take(struct weft_runtime *rt, struct reserve *reserve
 	weft__lock(&rt->starved_lock);
 	struct coro *co = reserve->coro;
 	reserve->coro = NULL;
-	/* relaxed, here and below: changes under the lock, and is a hint to those who read it
-	 * without. */
+	/* relaxed, here and below: it changes under the lock, and is a hint to readers without the
+	 * lock. */
 	bool begins = co && reserve == &rt->common &&
 		      !atomic_exchange_explicit(&rt->starving, 1, memory_order_relaxed);
 	weft__unlock(&rt->starved_lock);
-	/* Those who sleep give back what they keep: see starve.c. */
+	/* Sleepers give back what they keep (starve.c). */
 	if (begins)
 		weft__wake_all(rt);
 	return co;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Creating and destroying runtimes, and weft_run(). */
 #include "runtime.h"
 
 #include "environment.h"
@@ -27,7 +28,7 @@
 static void runtime_free(struct weft_runtime *rt)
 {
 	for (unsigned i = 0; i < ATTACHED_COUNT; i++) {
-		/* acquire: the attachment, released by who set it. */
+		/* acquire: the attachment, released by the thread that set it. */
 		struct attachment *a = atomic_load_explicit(&rt->attached[i], memory_order_acquire);
 		if (a)
 			a->end(a);
@@ -83,7 +84,7 @@ static int runtime_new(const struct weft_runtime_options *opt, bool borrowed, we
 	weft__san_check_program();
 	weft__fence_init();
 	rt->borrowed = borrowed;
-	/* A task's thread may be bound to one CPU. */
+	/* A task's thread may be bound to one CPU, so a task takes the traits of its runtime. */
 	struct worker *w = weft__worker();
 	if (w)
 		rt->traits = w->rt->traits;
@@ -111,8 +112,8 @@ static int runtime_new(const struct weft_runtime_options *opt, bool borrowed, we
 		goto err_clock;
 	}
 	rc = weft__workers_set(rt, rt->config.workers);
-	/* weft_run()'s task, while there is memory: an arena of stacks takes half of what is left,
-	 * or more. */
+	/* Gets the control block of weft_run()'s task while there is memory. An arena of stacks
+	 * takes half of what is left, or more. */
 	if (rc == 0 && borrowed && !weft__task_pool_refill(&rt->outside_tasks))
 		rc = -ENOMEM;
 	if (rc == 0)
@@ -123,7 +124,7 @@ static int runtime_new(const struct weft_runtime_options *opt, bool borrowed, we
 	return 0;
 
 err_workers:
-	/* Those that were started are retiring; nothing is live. */
+	/* The workers that were started are retiring, and nothing is live. */
 	weft__stop(rt);
 	runtime_free(rt);
 	return rc;
@@ -146,7 +147,8 @@ int weft_runtime_create_sized(const struct weft_runtime_options *opt, size_t opt
 	return rc < 0 ? rc : runtime_new(&known, false, ret_rt);
 }
 
-/* With it two schedules are compared; the workers' are mixed together, in no order. */
+/* Prints a line that allows comparing two schedules. The schedules of the workers are summed up, in
+ * no order. */
 static void print_chaos(struct weft_runtime *rt)
 {
 	/* acquire: pairs with the release that published the record. */
@@ -191,21 +193,21 @@ int weft_runtime_destroy(weft_runtime *rt)
 
 	if (!rt)
 		return 0;
-	/* Its end would wait for the caller's own: for the task, or for the one whose blocking call
-	 * this is. */
+	/* The runtime's end would wait for the caller itself: for its task, or for the task whose
+	 * blocking call this is. */
 	if ((w && w->rt == rt) || weft__served_runtime() == rt)
 		return -EDEADLK;
 	if (weft__is_orphan())
 		return -EPERM;
-	/* release: pairs with the acquire in stop_if_over(). Each worker that sleeps is woken and
-	 * looks, before it sleeps again, whether anything is live: the last one to do so stops the
+	/* release: pairs with the acquire in stop_if_over(). Each sleeping worker is woken. Before
+	 * it sleeps again it looks whether anything is live. The last one to do so stops the
 	 * runtime. */
 	atomic_store_explicit(&rt->closing, true, memory_order_release);
 	/* store-load race with weft__sleep() and weft__sign_off(): closing, then the sleepers */
 	weft__fence_full();
 	weft__wake_all(rt);
-	/* acquire: what the last tasks did. No wake is lost: the kernel sleeps only while stopped
-	 * is 0. */
+	/* acquire: what the last tasks did. No wake-up is lost: the kernel sleeps only while
+	 * stopped is 0. */
 	while (!atomic_load_explicit(&rt->stopped, memory_order_acquire))
 		weft__futex_wait(&rt->stopped, 0, WEFT_FOREVER);
 	if (rt->config.stats)
@@ -215,7 +217,7 @@ int weft_runtime_destroy(weft_runtime *rt)
 	return 0;
 }
 
-/* What somebody's main() may take for granted. */
+/* The stack size that a program's main() may rely on. */
 static size_t main_stack_size(void)
 {
 	struct rlimit limit;
@@ -225,9 +227,9 @@ static size_t main_stack_size(void)
 	return limit.rlim_cur < MAIN_STACK_MAX ? (size_t)limit.rlim_cur : MAIN_STACK_MAX;
 }
 
-/* The reserve for the first task of weft_run(), whose stack may be smaller where such a large one
- * cannot be had. NULL: it has one of the common size. (Not inlined: else weft_run() has its NULL
- * from weft__worker(), which tools/check_tls.py takes for a worker.) */
+/* Returns a reserve for the first task of weft_run(), which may be smaller if memory is short.
+ * NULL: the common size. It is not inlined: weft_run() would otherwise have its NULL from
+ * weft__worker(), which tools/check_tls.py takes for a worker. */
 static __attribute__((noinline)) struct reserve *main_reserve(struct weft_runtime *rt)
 {
 	struct reserve *reserve;
@@ -239,8 +241,8 @@ static __attribute__((noinline)) struct reserve *main_reserve(struct weft_runtim
 	return NULL;
 }
 
-/* The first task of weft_run(). Its result does not stay in the task, which others may join or
- * detach. */
+/* The first task of weft_run(). The result is stored here too, since others may join or detach the
+ * task. */
 struct main_call {
 	weft_fn *fn;
 	void *arg;
@@ -286,7 +288,7 @@ static int run(const struct weft_runtime_options *opt, weft_fn *fn, void *arg, v
 	rt->first = t;
 	san_release(t);
 	atomic_fetch_add_explicit(&rt->injected_spawned, 1, memory_order_relaxed);
-	/* release: who sees it sees the spawn, and that not all have ended. */
+	/* release: a thread that sees it sees the spawn, and that not all tasks have ended. */
 	atomic_store_explicit(&rt->closing, true, memory_order_release);
 	weft__inject(rt, t);
 	weft__worker_loop(rt->records[0]);
@@ -303,7 +305,7 @@ err_task:
 	weft__stop(rt);
 	runtime_free(rt);
 err_runtime:
-	free(cold); /* else the control block's */
+	free(cold); /* else it belongs to the control block */
 	return rc;
 }
 

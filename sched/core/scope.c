@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Scopes (scope.h): those of tasks, and at the end those of plain threads. */
 #include "scope.h"
 
 #include "runtime.h"
@@ -27,8 +28,9 @@ void weft__end_in_scope(struct task *t)
 	weft__fatal("weft_scope_begin: %s returns in a scope that has not ended", task);
 }
 
-/* outer: the scope around it, of the same task or thread, or NULL. Where an outer one's deadline comes
- * first, or with it, the inner one's would never be the reason. */
+/* Initializes s. outer: the scope around it, of the same task or thread, or NULL. If an outer
+ * deadline comes first, or at the same time, the inner one would never be the reason. So it is not
+ * kept. */
 static inline void scope_init(struct scope *s, const struct scope *outer, int64_t deadline)
 {
 	bool later = outer && outer->limit <= deadline;
@@ -36,13 +38,13 @@ static inline void scope_init(struct scope *s, const struct scope *outer, int64_
 	s->timer.timers = NULL;
 	s->deadline = later ? WEFT_FOREVER : deadline;
 	s->limit = later ? outer->limit : deadline;
-	/* relaxed, all: who sees the scope got it from its task, or through the family's lock. */
+	/* relaxed, all: others get the scope from its task, or through the family's lock. */
 	atomic_store_explicit(&s->firing, false, memory_order_relaxed);
 	s->timed_out = false;
 	atomic_store_explicit(&s->number, 0, memory_order_relaxed);
 }
 
-/* Why the waits were cut short, if they were. */
+/* The result of the scope: why its waits were cut short, or 0 if they were not. */
 static inline int reason(const struct scope *s, bool cut)
 {
 	return !cut ? 0 : s->timed_out ? -ETIMEDOUT : -ECANCELED;
@@ -74,17 +76,17 @@ void weft_scope_begin(weft_scope *scope, int64_t deadline)
 	w->task = t;
 }
 
-/* Takes the deadline back. After the return nobody looks at the scope for its sake. */
+/* Takes the deadline back. After the return nobody looks at the scope because of it. */
 static void forget_deadline(struct scope *s)
 {
 	weft__timer_disarm(&s->timer);
-	/* acquire: the last look of who has taken it out before, released by weft__scope_time_out()
-	 * (cancel.c). */
+	/* acquire: the last look of the thread that had taken the timer out, released by
+	 * weft__scope_time_out() (cancel.c). */
 	for (unsigned looks = 0; atomic_load_explicit(&s->firing, memory_order_acquire); looks++)
 		weft__pause(looks);
 }
 
-/* innermost: what the caller runs. */
+/* Aborts because s cannot be ended now. innermost: the scope or task that the caller runs. */
 static _Noreturn __attribute__((cold)) void misuse_at_end(struct task *innermost,
 							  const struct scope *s)
 {
@@ -108,7 +110,7 @@ int weft_scope_end(weft_scope *scope)
 	if (s->timer.timers)
 		forget_deadline(s);
 	bool cut = weft__family_cancelled(w, t, false);
-	/* Who looks up far enters the list, and arms it. */
+	/* A look far up enters the family's list, which arms the deadline. */
 	if (__builtin_expect(s->timer.timers != NULL, 0))
 		forget_deadline(s);
 	if (family_listed(t))
@@ -121,7 +123,8 @@ int weft_scope_end(weft_scope *scope)
 	if (t->home != TASK_NO_HOME)
 		parent->home = t->home;
 	w->task = parent;
-	w->inline_span = 0; /* the next join looks whether its fork was made in here (fork.c) */
+	/* The next join checks whether its fork was made in this scope (fork.c). */
+	w->inline_span = 0;
 	int rc = reason(s, cut);
 	san_forget(s, sizeof *s);
 	return rc;
@@ -147,7 +150,8 @@ bool weft__scope_is_late(struct task *t)
 	uint32_t cancel = 0;
 
 	for (struct task *a = t; a && !(cancel & CANCEL_REACHED); a = family_parent(a)) {
-		/* relaxed: who keeps it takes the mark off under the lock, where we look again. */
+		/* relaxed: the thread that keeps it removes the mark under the lock, where we look
+		 * again. */
 		cancel = atomic_load_explicit(&a->cancel, memory_order_relaxed);
 		if (cancel & CANCEL_TIMED && scope_of_task(a)->deadline <= now)
 			return true;
@@ -165,7 +169,7 @@ bool weft__scope_keep(struct worker *w, struct task *a)
 		s->timed_out = !(atomic_load_explicit(&a->cancel, memory_order_relaxed) &
 				 CANCEL_REQUESTED) &&
 			       !weft__family_requested_above(a);
-		/* Nobody is listed below it, so nobody waits who would have to be woken. release:
+		/* Nothing is listed below it, so nobody waits who must be woken. release:
 		 * timed_out, for the acquire in canceller_looks() (wait.h). */
 		atomic_fetch_or_explicit(&a->cancel, CANCEL_REQUESTED, memory_order_release);
 	} else {
@@ -177,7 +181,7 @@ bool weft__scope_keep(struct worker *w, struct task *a)
 	return late;
 }
 
-/* The next scope whose deadline has passed, which is firing then. */
+/* Takes the next scope whose deadline has passed, and marks it firing. */
 static struct scope *take_late(struct timers *scopes, int64_t now)
 {
 	weft__lock(&scopes->lock);
@@ -193,7 +197,7 @@ static struct scope *take_late(struct timers *scopes, int64_t now)
 
 void weft__scopes_expire_of(struct worker *w, struct timers *scopes, int64_t now)
 {
-	/* acquire: pairs with publish_earliest() (timer.c); a hint, the lock decides. */
+	/* acquire: pairs with publish_earliest() (timer.c). A hint: the lock decides. */
 	while (atomic_load_explicit(&scopes->earliest, memory_order_acquire) <= now) {
 		struct scope *s = take_late(scopes, now);
 		if (!s)
@@ -214,7 +218,7 @@ void weft__scopes_expire(struct worker *w)
 		weft__scopes_expire_of(w, &rt->records[i]->scopes, now);
 }
 
-/* On threads that are no workers. */
+/* Scopes of threads that are not workers. */
 
 void weft__thread_scope_begin(struct scope *s, int64_t deadline)
 {
@@ -226,7 +230,7 @@ void weft__thread_scope_begin(struct scope *s, int64_t deadline)
 	 * has the scope from us. */
 	weft__fence_init();
 	scope_init(s, outer, deadline);
-	/* The outermost one is a root. */
+	/* The outermost scope is a root. */
 	task_init(t, NULL, NULL, NULL, JOIN_NOBODY, TASK_SCOPE | (outer ? TASK_FORK : 0));
 	/* relaxed: as in scope_init(). */
 	if (outer)

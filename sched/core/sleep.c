@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Time, and the plainest of all waits: for nothing but a deadline. */
+/* Time, and the simplest of all waits: for a deadline only. */
 #include "sched/os/clock.h"
 #include "wait.h"
 

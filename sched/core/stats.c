@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Statistics: adding up the counters of the workers. */
 #include "runtime.h"
 
 #include <weft/stats.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Submitting: a task from a thread that is no worker of the runtime. It is a visitor: runtime.h. */
+/* Submitting: a task from a thread that is not a worker of the runtime. Such a thread is a visitor
+ * (runtime.h). */
 #include "process.h"
 #include "spawn.h"
 
@@ -15,7 +16,7 @@ struct task *weft__task_alloc_outside(struct weft_runtime *rt)
 	return t;
 }
 
-/* By a visitor. */
+/* The caller is a visitor. */
 static int submit(struct weft_runtime *rt, const struct weft_task_options *opt, weft_fn *fn,
 		  void *arg, const struct membership *member, weft_task **ret_task)
 {

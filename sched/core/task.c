@@ -45,8 +45,8 @@ void weft__cold_free(struct weft_runtime *rt, struct task_cold *cold)
 	free(cold);
 }
 
-/* The common part, compiled once for each kind of spawn. w: the caller's. member: NULL: it is in no
- * group. */
+/* The common part, compiled once for each kind of spawn. w: the caller's worker. member may be
+ * NULL: the task is in no group. */
 static inline __attribute__((always_inline)) int
 spawn(struct worker *w, const struct weft_task_options *opt, weft_fn *fn, void *arg,
       const struct membership *member, weft_task **ret_task)
@@ -147,7 +147,7 @@ const char *weft_task_name(const weft_task *task)
 uint64_t weft_task_number(const weft_task *task)
 {
 	const struct worker *w = task ? NULL : weft__worker();
-	/* Not const: a task gets its number when it is asked for. */
+	/* Not const: a task gets its number when it is first asked for. */
 	struct task *t = task ? (struct task *)(uintptr_t)task : w ? w->task : NULL;
 
 	return t ? identity_number(task_identity(t)) : 0;

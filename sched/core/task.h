@@ -43,7 +43,7 @@ enum park {
 	PARK_PARKED,     /* the context is saved; also while it is runnable again, until it runs */
 };
 
-/* Values of struct task.join, which else is a waiter's address. */
+/* Values of struct task.join, which otherwise is a waiter's address. */
 #define JOIN_NOBODY   ((uintptr_t)0) /* the task has not ended, and nobody waits for it */
 #define JOIN_DONE     ((uintptr_t)1) /* the task has ended, and the result is published */
 #define JOIN_DETACHED ((uintptr_t)2) /* nobody will wait for the task */

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #define SLAB_SIZE   ((size_t)WEFT__TASK_SLAB_SIZE)
-#define CHUNK_SIZE  ((size_t)2 << 20) /* a huge page's */
+#define CHUNK_SIZE  ((size_t)2 << 20) /* the size of a huge page */
 #define SLAB_BLOCKS ((SLAB_SIZE - sizeof(struct task_slab)) / sizeof(struct task))
 
 static struct task *slab_block(struct task_slab *slab, size_t i)
@@ -21,8 +21,8 @@ static struct task *slab_block(struct task_slab *slab, size_t i)
 
 #if !WEFT__ASAN
 
-/* A huge page, or as many small ones; NULL: neither. errno is kept: it is the task's, whose spawn
- * may succeed all the same. */
+/* Returns a chunk, which is a huge page or as many small ones; NULL: no memory. It preserves errno,
+ * which belongs to the task: its spawn may still succeed. */
 static WEFT__NEVER_INLINE char *new_chunk(void)
 {
 	int saved_errno = errno;
@@ -41,7 +41,8 @@ static WEFT__NEVER_INLINE char *new_chunk(void)
 	return chunk;
 }
 
-/* The next slab of the pool's newest chunk, or the first one of a new chunk; NULL: neither. */
+/* Returns the next slab of the pool's newest chunk, or the first one of a new chunk; NULL: no
+ * memory. */
 static struct task_slab *slab_of_chunk(struct task_pool *pool)
 {
 	if (pool->chunk_left == 0) {
@@ -59,7 +60,7 @@ static struct task_slab *slab_of_chunk(struct task_pool *pool)
 
 #else
 
-/* Leaks are found only of what heap memory points to. */
+/* The leak detector follows pointers in heap memory only, so there are no chunks. */
 static struct task_slab *slab_of_chunk(struct task_pool *pool)
 {
 	(void)pool;
@@ -72,7 +73,7 @@ static struct task_slab *slab_of_heap(void)
 {
 	struct task_slab *slab = weft__aligned_alloc(SLAB_SIZE, SLAB_SIZE);
 
-	/* Stacks that nobody uses must not be the reason. */
+	/* Unused stacks must not be the reason for a failure. */
 	if (!slab) {
 		weft__stack_trim();
 		slab = weft__aligned_alloc(SLAB_SIZE, SLAB_SIZE);
@@ -143,7 +144,7 @@ static struct task_slab *chunk_of(const struct task_slab *slab)
 	return (struct task_slab *)((uintptr_t)slab & ~(CHUNK_SIZE - 1));
 }
 
-/* Counts each slab's free blocks, and says of each chunk whether one is in use there. */
+/* Counts each slab's free blocks, and notes of each chunk whether a block is in use there. */
 static void count_free(struct task_pool *pool, struct task *const lists[2])
 {
 	for (struct task_slab *slab = pool->slabs; slab; slab = slab->next) {
@@ -171,7 +172,8 @@ static void free_slab(struct task_pool *pool, struct task_slab *slab)
 		pool->heap_slabs--;
 		free(slab);
 	} else if (slab->chunk == CHUNK_FIRST) {
-		/* The others there were put before it into the list, and are out of it by now. */
+		/* The later slabs of the chunk were put before it into the list, so they are out of
+		 * it by now. */
 		if (pool->chunk && pool->chunk - 1 >= (char *)slab &&
 		    pool->chunk - 1 < (char *)slab + CHUNK_SIZE) {
 			pool->chunk = NULL;
@@ -183,7 +185,7 @@ static void free_slab(struct task_pool *pool, struct task_slab *slab)
 
 void weft__task_pool_trim(struct task_pool *pool)
 {
-	/* acquire: as in refill. */
+	/* acquire: as in weft__task_pool_refill(). */
 	struct task *lists[2] = {
 		pool->local, atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire)};
 
@@ -231,14 +233,15 @@ size_t weft__task_pool_used(struct task_pool *pool)
 
 	for (struct task_slab *slab = pool->slabs; slab; slab = slab->next)
 		blocks += SLAB_BLOCKS;
-	/* acquire: as in refill; whoever counts is ordered after all frees anyway. */
+	/* acquire: as in weft__task_pool_refill(). The caller is ordered after all frees anyway. */
 	return blocks - list_length(pool->local) -
 	       list_length(atomic_load_explicit(&pool->returned, memory_order_acquire));
 }
 
 bool weft__task_pool_refill(struct task_pool *pool)
 {
-	/* acquire: sees the links, and the last use of each block, that its freer released. */
+	/* acquire: sees the links, and the last use of each block, which the thread that freed it
+	 * released. */
 	pool->local = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
 	return pool->local || add_slab(pool);
 }
@@ -248,7 +251,7 @@ void weft__task_pool_return(struct task_pool *pool, struct task *t)
 	struct task *head = atomic_load_explicit(&pool->returned, memory_order_relaxed);
 	do {
 		t->value = head;
-		/* release: pairs with the exchange in refill. */
+		/* release: pairs with the exchange in weft__task_pool_refill(). */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&pool->returned, &head, t, memory_order_release, memory_order_relaxed));
 }

@@ -2,18 +2,21 @@
 /*
  * The timekeeper.
  *
- * The problem. A sleeping worker keeps time for all (park.c). If none sleeps, each looks at the
- * deadlines now and then while it picks; but a pick can be far away, and a task that forks and
- * joins makes none. Somebody must notice that a deadline has passed, and say so.
+ * The problem. A sleeping worker keeps the time for all (park.c). If none sleeps, each worker looks
+ * at the deadlines now and then while it picks. But a pick can be far away, and a task that forks
+ * and joins makes none. So some other thread must notice that a deadline has passed.
  *
- * So each runtime has a thread that sleeps until the earliest deadline. Then it wakes a worker, if
- * one sleeps by now, or sets DUE (due.c). It is started when it is first needed. Without a deadline
- * it sleeps until it is engaged, so an idle runtime uses no CPU. Rejected: a tick. Rejected: a
- * timer signal to the workers, which would interrupt their system calls. Rejected: the timekeeper
- * alone, without a keeper among the workers. Each wake-up of an idle runtime would pass through two
- * threads.
+ * The design. Each runtime has a thread that sleeps until the earliest deadline. Then it wakes a
+ * worker, if one sleeps by now, or sets DUE (due.c). The thread is started when it is first needed.
+ * Without a deadline it sleeps until it is engaged, so an idle runtime uses no CPU.
  *
- * `until` says when it looks next. It is at its post if that is not WEFT_FOREVER.
+ * Rejected designs.
+ *  - A tick.
+ *  - A timer signal to the workers. It would interrupt their system calls.
+ *  - The timekeeper alone, without a keeper among the workers. Each wake-up of an idle runtime
+ *    would pass through two threads.
+ *
+ * `until` says when the timekeeper looks next. It is at its post if that is not WEFT_FOREVER.
  *
  *   arming (announce_timer)               the timekeeper, at that time
  *     store earliest of a tree              until = WEFT_FOREVER
@@ -22,26 +25,30 @@
  *     nobody sleeps, all later: engage      passed: wake a worker, or set DUE
  *                                           to come, keeper later: lower until again
  *
- * Store-load race: at least one side sees the other's store. So a deadline is seen by the
- * timekeeper, or its armer finds that the timekeeper is not at its post and engages it.
+ * Store-load race: at least one side sees the other's store. So the timekeeper sees the deadline,
+ * or the worker that arms it finds the post empty and engages the timekeeper.
  *
- * When it has set DUE it leaves the post. Whoever serves DUE engages it for the deadlines that are
- * left: those that were armed before the heavy fence are visible to the server, and the others have
- * engaged it themselves. So there are no looks while DUE waits to be served. When it has woken a
- * worker instead, that one is a searcher. The last searcher looks whether somebody keeps time if
- * `post_left` says that a post was left: by the timekeeper here, by a keeper that is taken off the
- * list of sleepers, or by a worker that cleared DUE as it went to sleep (park.c).
+ * After it has set DUE the timekeeper leaves its post. The worker that serves DUE engages it for
+ * the remaining deadlines. That worker sees those that were armed before the heavy fence. The
+ * armers of the others have engaged the timekeeper themselves. So it does not look while DUE waits
+ * to be served.
  *
- * At most one look in REST_NS: if deadlines follow each other closely, those are late by that much.
+ * After it has woken a worker instead, that worker is a searcher. The last searcher checks whether
+ * the time is kept, if `post_left` says that a post was left. There are three ways to leave it: the
+ * timekeeper does so here, a keeper is taken off the list of sleepers, or a worker clears DUE as it
+ * goes to sleep (park.c).
  *
- * Only a leader starts the thread: others may be on a short stack, in the middle of a switch. Where
- * a task finds that it is needed it sets DUE, which sends a worker to its leader. While the thread
- * cannot be started, the picks of find.c that the leaders make serve the deadlines. With virtual
- * time, which has one worker and no other threads, they do as well.
+ * It looks at most once per REST_NS. If deadlines follow each other closely, they are late by that
+ * much.
  *
- * A thread that was refused is tried again when it is next needed, at most once in
- * WEFT__TIMEKEEPER_RETRY_NS. Meanwhile `until` is INT64_MIN, so nobody engages it. It is so until the
- * thread has begun: its first look is at once, and finds what was armed before.
+ * Only a leader starts the thread. Other code may run on a short stack, or in the middle of a
+ * switch. A task that finds the thread missing sets DUE, which sends a worker to its leader. While
+ * the thread cannot be started, the leaders' picks (find.c) serve the deadlines. They also do so in
+ * virtual time, which has one worker and no other threads.
+ *
+ * If the start is refused, it is tried again when the thread is next needed, at most once per
+ * WEFT__TIMEKEEPER_RETRY_NS. Meanwhile `until` is INT64_MIN, so nobody engages it. It stays so
+ * until the thread has begun: its first look comes at once, and finds what was armed before.
  */
 #include "timekeeper.h"
 
@@ -57,7 +64,7 @@
 
 #define REST_NS ((int64_t)100000)
 
-/* How late the kernel may wake it, to save power; the default is 50 µs. */
+/* How late the kernel may wake the thread to save power. The default is 50 µs. */
 #define SLACK_NS 1000ul
 
 void weft__timekeeper_init(struct weft_runtime *rt)
@@ -68,10 +75,10 @@ void weft__timekeeper_init(struct weft_runtime *rt)
 	atomic_init(&rt->timekeeper.state, none ? TIMEKEEPER_ENDS : TIMEKEEPER_NONE);
 }
 
-/* Whether `until` was later. */
+/* Lowers `until`. Returns whether it was later. */
 static bool lower_until(struct timekeeper *tk, int64_t deadline)
 {
-	/* relaxed, all: a plan; the fences of both sides order it. */
+	/* relaxed, all: this is a plan. The fences of both sides order it. */
 	int64_t until = atomic_load_explicit(&tk->until, memory_order_relaxed);
 
 	do {
@@ -89,7 +96,7 @@ static void tell(struct timekeeper *tk)
 	weft__futex_wake(&tk->told, 1);
 }
 
-/* A worker is to see to the deadlines: the next one that picks, or one that sleeps. */
+/* Makes a worker look at the deadlines: the next one that picks, or one that sleeps. */
 static void call_worker(struct weft_runtime *rt)
 {
 	weft__fence_full();
@@ -132,8 +139,8 @@ static void *timekeeper_main(void *arg)
 	pthread_setname_np(pthread_self(), "weft-time");
 	prctl(PR_SET_TIMERSLACK, SLACK_NS);
 	for (;;) {
-		/* acquire: pairs with tell(). Nothing is missed: the kernel sleeps only while it is
-		 * told nothing new. */
+		/* acquire: pairs with tell(). Nothing is missed: the kernel sleeps only while
+		 * `told` is unchanged. */
 		uint32_t told = atomic_load_explicit(&tk->told, memory_order_acquire);
 
 		if (atomic_load_explicit(&tk->state, memory_order_relaxed) == TIMEKEEPER_ENDS)
@@ -150,12 +157,12 @@ static void *timekeeper_main(void *arg)
 	}
 }
 
-/* By a leader. */
+/* Starts the thread, if its state is `before`. By a leader. */
 static void start(struct weft_runtime *rt, uint32_t before)
 {
 	struct timekeeper *tk = &rt->timekeeper;
 
-	/* relaxed, both: who is first starts it; the thread's start publishes the rest. */
+	/* relaxed, both: the first one starts it. The thread's start publishes the rest. */
 	if (!atomic_compare_exchange_strong_explicit(&tk->state, &before, TIMEKEEPER_RUNS,
 						     memory_order_relaxed, memory_order_relaxed) ||
 	    weft__thread_start(&tk->thread, timekeeper_main, rt) == 0)
@@ -163,22 +170,22 @@ static void start(struct weft_runtime *rt, uint32_t before)
 	atomic_store_explicit(&tk->until, INT64_MIN, memory_order_relaxed);
 	atomic_store_explicit(&tk->retry_at, weft__clock_now() + WEFT__TIMEKEEPER_RETRY_NS,
 			      memory_order_relaxed);
-	/* relaxed: who sees it with an old .retry_at tries once too often. */
+	/* relaxed: a reader that sees an old .retry_at tries once too often. */
 	atomic_store_explicit(&tk->state, TIMEKEEPER_REFUSED, memory_order_relaxed);
 }
 
-/* Sees to it that a leader starts it, if it is what it was before. */
+/* Makes a leader start the thread, if its state is `before`. */
 static void have_it_started(struct worker *w, uint32_t before)
 {
 	if (w->task)
-		/* store-load race with weft__clear_due(): earliest, then DUE; full, as the server's
-		 * fence is */
+		/* store-load race with weft__clear_due(): earliest, then DUE; a full fence, as the
+		 * server's is */
 		call_worker(w->rt);
 	else
 		start(w->rt, before);
 }
 
-/* Where there is none: tries again, if it was refused, and not just now. */
+/* Tries again to start a thread that was refused, unless it has just tried. */
 static __attribute__((noinline)) void try_again(struct worker *w)
 {
 	struct timekeeper *tk = &w->rt->timekeeper;
@@ -212,7 +219,7 @@ void weft__timekeeper_end(struct weft_runtime *rt)
 {
 	struct timekeeper *tk = &rt->timekeeper;
 
-	/* relaxed, both: the workers' ends are before. */
+	/* relaxed, both: the workers have ended before. */
 	if (atomic_load_explicit(&tk->state, memory_order_relaxed) != TIMEKEEPER_RUNS)
 		return;
 	atomic_store_explicit(&tk->state, TIMEKEEPER_ENDS, memory_order_relaxed);

@@ -3,38 +3,39 @@
  * The tree of deadlines (timer.h).
  *
  * The problem. A worker arms a deadline for every wait that has one, and disarms nearly all of them
- * again. Every worker may pop. All three hold the lock, and whoever wants it meanwhile spins. So
- * each single operation must be short, with one deadline and with a million. Arming must not fail,
- * and a deadline is a nanosecond, never rounded.
+ * again. Every worker may pop. All three operations hold the lock, and other threads that want it
+ * spin meanwhile. So each single operation must be short, with one deadline and with a million.
+ * Arming must not fail. A deadline is exact to a nanosecond, and is never rounded.
  *
- * The design. A red-black tree (Guibas, Sedgewick: A dichromatic framework for balanced trees,
- * 1978) with parent links, in the form of Cormen, Leiserson, Rivest, Stein. It keeps the first and
- * the last node at hand. Most programs use few different timeouts, so a new deadline is nearly
- * always the latest: it is appended without a descent. Popping starts at the first node, without a
- * descent as well.
+ * The design. A red-black tree with parent links, in the form of Cormen, Leiserson, Rivest, Stein.
+ * It goes back to Guibas, Sedgewick: A dichromatic framework for balanced trees, 1978. The tree
+ * keeps pointers to its first and last node. Most programs use few different timeouts, so a new
+ * deadline is nearly always the latest. It is appended without a descent. Popping starts at the
+ * first node, without a descent as well.
  *
  * Invariants, under the lock.
  *  1. In order, deadlines do not decrease. Of equal ones the one armed first comes first.
  *  2. A red node has no red child, and the root is black.
  *  3. Every path from the root down to a missing child has the same number of black nodes.
- *  4. ends[TIMER_EARLIER] and ends[TIMER_LATER] are the first and the last node in order; `earliest`
- *     is the deadline of the first.
+ *  4. ends[TIMER_EARLIER] and ends[TIMER_LATER] are the first and the last node in order.
+ *     `earliest` is the deadline of the first.
  * By 2 and 3 the depth is at most 2 log2(n + 1).
  *
  * Rejected designs.
- *  - A pairing heap, which this was. It arms in constant time. But a pop melds all children of the
- *    root, and after n deadlines armed in the order of time these are n - 1: 38 ms under the lock
- *    at 100000 and 211 at a million. Its bound is amortised, and so are those of skew and leftist
- *    heaps: skew heaps melt a path of any length, leftist ones repair one upwards.
- *  - A hierarchical timing wheel. Arming is constant, but a slot of a coarse level that comes due is
- *    spread over finer slots, a million nodes at once. Done in batches, nodes are in the wrong slot
- *    for a while, and the earliest deadline is known to a slot only. The keeper of time would then
- *    wake for nothing, once for each level.
- *  - An array heap needs memory at the moment of waiting.
- *  - A heap in a complete tree of linked nodes has a bound too. But each pop moves the last node to
- *    the top and sifts it down through 20 levels at a million, two cold nodes each, where a
- *    tree's pop touches the first node's neighbours.
- *  - Treaps and skip lists are bounded in expectation only.
+ *  - A pairing heap. It arms in constant time. But a pop melds all children of the root. After n
+ *    deadlines armed in the order of time the root has n - 1 children. With 100000 deadlines that
+ *    took 38 ms under the lock, and 211 ms with a million. Its bound is amortised. So are those of
+ *    skew heaps, which meld a path of any length, and of leftist heaps, which repair such a path
+ *    upwards.
+ *  - A hierarchical timing wheel. Arming is constant. But when a slot of a coarse level comes due,
+ *    it is spread over finer slots, a million nodes at once. If that is done in batches, nodes are
+ *    in the wrong slot for a while, and the earliest deadline is known only to within a slot. The
+ *    keeper would then wake for nothing, once for each level.
+ *  - A heap in an array. It needs memory at the moment of waiting.
+ *  - A heap in a complete tree of linked nodes. It has a bound, too. But each pop moves the last
+ *    node to the top and sifts it down. With a million deadlines it passes 20 levels, and touches
+ *    two cold nodes on each. A tree's pop touches only the first node's neighbours.
+ *  - Treaps and skip lists. They are bounded in expectation only.
  */
 #include "timer.h"
 
@@ -42,7 +43,7 @@
 
 #include <stddef.h>
 
-/* A test that includes this file counts with it the links that are followed. */
+/* A test that includes this file counts the links that are followed. */
 #ifndef TIMER_STEP
 #define TIMER_STEP() ((void)0)
 #endif
@@ -52,7 +53,7 @@ static inline bool is_red(const struct timer *t)
 	return t && t->red;
 }
 
-/* Which child of its parent t is. */
+/* The side on which t is a child of its parent. */
 static inline enum timer_side side_of(const struct timer *t)
 {
 	return t->parent->child[TIMER_LATER] == t ? TIMER_LATER : TIMER_EARLIER;
@@ -62,12 +63,12 @@ static void publish_earliest(struct timers *timers)
 {
 	const struct timer *first = timers->ends[TIMER_EARLIER];
 
-	/* release: pairs with the acquire of weft__expire(); only a hint, the lock decides. */
+	/* release: pairs with the acquire of weft__expire(). Only a hint: the lock decides. */
 	atomic_store_explicit(&timers->earliest, first ? first->deadline : WEFT_FOREVER,
 			      memory_order_release);
 }
 
-/* `by`, which may be NULL, takes the place of t below t's parent. */
+/* Puts `by`, which may be NULL, in the place of t below t's parent. */
 static inline void replace(struct timers *timers, struct timer *t, struct timer *by)
 {
 	if (!t->parent)
@@ -78,7 +79,7 @@ static inline void replace(struct timers *timers, struct timer *t, struct timer 
 		by->parent = t->parent;
 }
 
-/* t goes down to that side; its child of the other side takes its place. */
+/* Moves t down to that side. Its child on the other side takes its place. */
 static void rotate(struct timers *timers, struct timer *t, enum timer_side side)
 {
 	struct timer *up = t->child[!side];
@@ -91,14 +92,14 @@ static void rotate(struct timers *timers, struct timer *t, enum timer_side side)
 	t->parent = up;
 }
 
-/* Restores invariant 2 for a red t that was put in. */
+/* Restores invariant 2 after a red t was put in. */
 static void balance_after_insert(struct timers *timers, struct timer *t)
 {
 	struct timer *parent;
 
 	while ((parent = t->parent) && parent->red) {
 		TIMER_STEP();
-		struct timer *above = parent->parent; /* there is one: the root is black */
+		struct timer *above = parent->parent; /* exists, since the root is black */
 		enum timer_side side = side_of(parent);
 		struct timer *uncle = above->child[!side];
 
@@ -120,15 +121,15 @@ static void balance_after_insert(struct timers *timers, struct timer *t)
 	timers->root->red = false;
 }
 
-/* Restores invariant 3: the paths by that side of parent, where a black node was taken out, have
- * one black node too few. */
+/* Restores invariant 3 after a black node was taken out on that side of parent. The paths there
+ * have one black node too few. */
 static void balance_after_remove(struct timers *timers, struct timer *parent, enum timer_side side)
 {
 	struct timer *t = parent->child[side];
 
 	while (!is_red(t) && parent) {
 		TIMER_STEP();
-		struct timer *other = parent->child[!side]; /* by invariant 3 there is one */
+		struct timer *other = parent->child[!side]; /* exists, by invariant 3 */
 
 		if (other->red) {
 			other->red = false;
@@ -159,7 +160,8 @@ static void balance_after_remove(struct timers *timers, struct timer *parent, en
 		t->red = false;
 }
 
-/* The neighbour of t, which is the first or the last in order, on the other side. */
+/* The neighbour of t in order. t is the first or the last node, and has a neighbour on one side
+ * only. */
 static struct timer *neighbour_of_end(const struct timer *t, enum timer_side inwards)
 {
 	struct timer *next = t->child[inwards];
@@ -195,14 +197,14 @@ static void insert(struct timers *timers, struct timer *t)
 		return;
 	}
 	parent->child[side] = t;
-	/* Nothing is beyond an end, so what is put there becomes the end. */
+	/* Nothing is beyond an end, so a node that is put there becomes the end. */
 	if (parent == timers->ends[side])
 		timers->ends[side] = t;
 	balance_after_insert(timers, t);
 }
 
-/* Puts the next one in order, which has no earlier child, in the place of t, which has two
- * children. */
+/* Puts the node that follows t in order into the place of t. t has two children, and that node has
+ * no earlier child. */
 static void swap_with_next(struct timers *timers, struct timer *t)
 {
 	struct timer *next = t->child[TIMER_LATER];
@@ -247,7 +249,7 @@ static void take_out(struct timers *timers, struct timer *t)
 	struct timer *only = t->child[t->child[TIMER_EARLIER] ? TIMER_EARLIER : TIMER_LATER];
 	replace(timers, t, only);
 	if (only)
-		only->red = false; /* by invariant 3 it was red, and t black */
+		only->red = false; /* by invariant 3 it was red, and t was black */
 	else if (!t->red && parent)
 		balance_after_remove(timers, parent, side);
 	t->queued = false;

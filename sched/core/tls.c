@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scheduler's thread-local variables. A task calls into the scheduler on one thread and
- * returns from it on another, so an address that the compiler computed before the call is the wrong
- * thread's afterwards. Compilers take a thread-local's address for a constant of the function.
- * Hence it is read in this file only, by functions that are never inlined, cloned or guessed to be
- * pure, with bodies that cannot be moved or merged: weft__worker(), and a few more. src/tls.c does
- * the same for the coroutine layer.
+ * The scheduler's thread-local variables.
  *
- * weft_fork() and weft_fork_join() are so short that the call of weft__worker(), and what has to
- * be kept over it, would be a tenth of them. They read the variable themselves and go on elsewhere,
- * in a tail call: nothing of theirs comes after a switch. What few machines and programs need of
- * them is left out where the thread's worker is plain.
+ * The problem. A task may call into the scheduler on one thread and return from it on another.
+ * After the return, an address that the compiler computed before the call belongs to the wrong
+ * thread. Compilers treat the address of a thread-local variable as a constant of the function.
+ *
+ * So thread-local variables are read in this file only. The functions that read them are never
+ * inlined, cloned or guessed to be pure, and their bodies cannot be moved or merged. They are
+ * weft__worker() and a few more. src/tls.c does the same for the coroutine layer.
+ *
+ * weft_fork() and weft_fork_join() are very short. A call of weft__worker(), with the registers
+ * that must be kept over it, would be a tenth of their cost. So they read the variable themselves,
+ * and go on elsewhere in a tail call: they do nothing after a switch. If the thread's worker is
+ * plain, they leave out what few machines and programs need.
  */
 #include "tls.h"
 
@@ -21,8 +24,9 @@
 #include <weft/fork.h>
 
 static _Thread_local struct worker *this_worker WEFT__TLS_MODEL;
-static _Thread_local struct worker *plain_worker WEFT__TLS_MODEL; /* the same, or NULL */
-static _Thread_local uint64_t this_identity WEFT__TLS_MODEL;      /* 0: nobody has asked yet */
+/* This_worker if it is plain, else NULL. */
+static _Thread_local struct worker *plain_worker WEFT__TLS_MODEL;
+static _Thread_local uint64_t this_identity WEFT__TLS_MODEL; /* 0: nobody has asked for it */
 
 WEFT__REREAD struct worker *weft__worker(void)
 {
@@ -45,8 +49,8 @@ WEFT__REREAD uint64_t weft__thread_identity(void)
 	return this_identity;
 }
 
-/* The runtime that the thread runs a blocking call for. A thread that does so is no worker, or, in
- * the call, worker 0 of another runtime. */
+/* The runtime for which the thread runs a blocking call. Such a thread is not a worker or, inside
+ * that call, is worker 0 of another runtime. */
 static _Thread_local struct weft_runtime *served WEFT__TLS_MODEL;
 
 WEFT__REREAD struct weft_runtime *weft__served_runtime(void)

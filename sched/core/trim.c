@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weft_trim(): memory is given back at once.
+ * weft_trim(): gives memory back at once.
  *
- * What lies in pools and depots is freed by the caller. What a worker keeps is the worker's alone
- * to touch. So all workers that sleep are woken: each drops what it keeps when it goes to sleep
- * again, if `weft__trims` has changed since it last did. A worker that is busy does so at its next
- * sleep. The keep of the caller's own worker is dropped here.
+ * The caller frees what lies in pools and depots. Only a worker itself may touch what it keeps. So
+ * all sleeping workers are woken. Each drops what it keeps when it goes to sleep again, if
+ * `weft__trims` has changed since it last did so. A busy worker does so at its next sleep. What the
+ * caller's own worker keeps is dropped here.
  */
 #include "runtime.h"
 #include "src/orphan.h"
@@ -22,8 +22,8 @@ static void wake_workers(struct depot *depot)
 
 void weft__trim_worker(struct worker *w)
 {
-	/* relaxed: who wakes w by the list of sleepers has changed it before, and w has the list's
-	 * lock after that. */
+	/* relaxed: the thread that wakes w through the list of sleepers has changed it before, and
+	 * w takes the list's lock after that. */
 	unsigned trims = atomic_load_explicit(&weft__trims, memory_order_relaxed);
 
 	if (w->trims == trims)
@@ -34,7 +34,7 @@ void weft__trim_worker(struct worker *w)
 	weft__lock(&w->rt->outside_lock);
 	weft__task_pool_trim(&w->rt->outside_tasks);
 	weft__unlock(&w->rt->outside_lock);
-	/* It may have passed a chain on since the caller emptied the depot. */
+	/* It may have put a chain into the depot after the caller emptied it. */
 	weft__depot_empty(&w->rt->depot);
 	weft__stack_discard_all();
 }
@@ -50,7 +50,7 @@ int weft_trim(void)
 	weft__stack_trim();
 	/* relaxed: see weft__trim_worker(). */
 	atomic_fetch_add_explicit(&weft__trims, 1, memory_order_relaxed);
-	if (!weft__is_orphan()) /* whose workers are not there */
+	if (!weft__is_orphan()) /* an orphan's workers do not exist */
 		weft__depots_each(wake_workers);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See unwind.h. The types are the compiler's own; no function of the unwinder's library is
- * called. */
+/* The personality routine of unwind.h. The types are the compiler's own. No function of the
+ * unwinder's library is called. */
 #include "unwind.h"
 
 #include "identity.h"
@@ -24,8 +24,8 @@ _Unwind_Reason_Code weft__exception_personality(int version, _Unwind_Action acti
 		weft__describe_task(t, task);
 
 	(void)version, (void)class, (void)exception, (void)context;
-	/* The C library ends a thread like this. The thread is a worker, and the stack not its
-	 * own. */
+	/* The C library ends a thread like this. But the thread is a worker, and the stack is not
+	 * its own. */
 	if (actions & _UA_FORCE_UNWIND)
 		weft__fatal("pthread_exit() or pthread_cancel() in %s, function %p", task, fn);
 	if (t)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The wait protocol (wait.h): waking, waiting, and deadlines that have passed. */
 #include "wait.h"
 
 #include "runtime.h"
@@ -10,11 +11,11 @@
 
 #include <errno.h>
 
-/* How many expired deadlines are claimed under one hold of a tree's lock. */
+/* How many expired deadlines are claimed while the lock of a tree is held once. */
 #define EXPIRE_BATCH 64
 
-/* How often a waker looks for PARKED before it leaves the wake to others: a few microseconds, about
- * what the heavy fence costs that it then needs. */
+/* How often a waker looks for PARKED before it leaves the wake to another thread. This takes a few
+ * microseconds, about as long as the heavy fence that is needed to leave it. */
 #define EARLY_LOOKS 8
 
 void weft__wait_abandon(struct waiter *waiter)
@@ -32,8 +33,8 @@ bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret)
 	return wait_claim_contended(waiter, WAIT_CANCELLED);
 }
 
-/* t is about to be parked: its thread is on the way from weft__wait_begin() to its switch. false:
- * that takes long, and the wake has been left to others. */
+/* Waits for t to be parked: its thread is on the way from weft__wait_begin() to its switch. Returns
+ * false if that takes long. In that case it has left the wake to another thread. */
 static __attribute__((noinline, cold)) bool await_parked(struct task *t)
 {
 	for (unsigned looks = 0; looks < EARLY_LOOKS; looks++) {
@@ -45,7 +46,8 @@ static __attribute__((noinline, cold)) bool await_parked(struct task *t)
 	return false;
 }
 
-/* By the waker of t. false: t is not its any more. */
+/* Whether t is parked, maybe after a short wait. By the waker of t. If it returns false, t is no
+ * longer the caller's. */
 static inline bool is_parked(struct task *t)
 {
 	return __builtin_expect(weft__parked(t), 1) || await_parked(t);
@@ -63,7 +65,7 @@ void weft__wait_wake(struct wakeup wakeup)
 		weft__ready(wakeup.task);
 }
 
-/* Whether w's next pick would be what it puts into the slot now, and nothing be displaced. */
+/* Whether w's next pick would take what is put into the slot now, and the slot is empty. */
 static inline bool slot_is_next(struct worker *w)
 {
 	uint32_t pick = weft__next_pick(w);
@@ -78,7 +80,7 @@ struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup)
 {
 	struct task *t = wakeup.task;
 
-	/* One that is not parked yet is on another thread. */
+	/* A task that is not parked yet is on another thread. */
 	if (!t || t->rt != w->rt || t->pin != TASK_UNPINNED || !slot_is_next(w) ||
 	    !weft__parked(t)) {
 		weft__wait_wake(wakeup);
@@ -90,12 +92,13 @@ struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup)
 }
 
 /*
- * Lets cancellers see the waiter. false: the task has been cancelled, or it is a fork that has to
- * enter its family's list first, so that they can: must_end().
+ * Makes the waiter visible to cancellers. Returns false in two cases, which must_end() handles. (a)
+ * The task has been cancelled. (b) The task is a fork, and must first enter its family's list to be
+ * visible.
  *
  * Store-load race with weft_cancel(): we store `waiting`, then read `cancel`; it sets
- * CANCEL_REQUESTED, then reads `waiting`. The heavy side is its: cancelling is rare. At least one
- * of the two sees the other.
+ * CANCEL_REQUESTED, then reads `waiting`. The canceller is the heavy side, as cancelling is rare.
+ * At least one of the two sees the other.
  */
 static bool cancel_watch(struct task *t, struct waiter *waiter)
 {
@@ -113,10 +116,10 @@ __attribute__((noinline, cold)) void weft__await_canceller(struct task *t)
 }
 
 /*
- * After the return no canceller looks at the waiter.
+ * Ends cancel_watch(). After the return no canceller looks at the waiter.
  *
  * Store-load race with weft_cancel(): we clear `waiting`, then read `cancel`; it sets CANCEL_BUSY,
- * then reads `waiting`. Either it finds NULL or we find it busy and wait until it is done.
+ * then reads `waiting`. Either it finds NULL, or we find it busy and wait until it is done.
  */
 static void cancel_unwatch(struct task *t)
 {
@@ -126,24 +129,26 @@ static void cancel_unwatch(struct task *t)
 		weft__await_canceller(t);
 }
 
-/* For a task that has found itself cancelled: true if no waker was faster. */
+/* Claims the waiter for a task that has found itself cancelled. Returns true if no waker was
+ * faster. */
 static bool cancel_itself(struct waiter *waiter)
 {
 	struct wakeup unused;
 
-	/* It was not when the wait began, else the waiter would not be lone: this is rare. */
+	/* The cancellation came after the wait began, since the waiter would not be lone otherwise.
+	 * So this is rare. */
 	if (waiter->lone)
 		weft__fence_heavy(); /* store-load race with weft__wait_take(): see wait.h */
 	return weft__wait_claim_cancelled(waiter, &unused);
 }
 
-/* cancel_watch() by t, on w. true: t is cancelled, and no waker was faster. */
+/* Calls cancel_watch(), by t, on w. Returns true if t is cancelled and no waker was faster. */
 static inline bool must_end(struct worker *w, struct task *t, struct waiter *waiter)
 {
 	if (__builtin_expect(cancel_watch(t, waiter), 1))
 		return false;
-	/* The waiter is visible already: family.h says what that is good for. relaxed: our own bit,
-	 * and a request, which publishes nothing. */
+	/* The waiter is visible already; family.h says why. relaxed: our own bit, and a request,
+	 * which publishes nothing. */
 	if (!(atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REACHED))
 		weft__family_enter(w, t);
 	return atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED &&
@@ -151,14 +156,14 @@ static inline bool must_end(struct worker *w, struct task *t, struct waiter *wai
 }
 
 /*
- * The wait is over, because the task is cancelled or its deadline has passed, and t has not left w.
- * It gives way all the same: a loop over such a wait would else keep the tasks from running that
- * it waits for. Returns the worker on which t goes on.
+ * Ends a wait before t has left w, because t is cancelled or its deadline has passed. t gives way
+ * all the same. Otherwise a loop over such a wait could keep the very tasks from running that it
+ * waits for. Returns the worker on which t goes on.
  */
 static __attribute__((noinline)) struct worker *end_unsuspended(struct worker *w, struct task *t)
 {
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
-	/* A scope's: weft__family_enter(). */
+	/* A scope's deadline, which weft__family_enter() has armed. */
 	if (w->timer_armed)
 		weft__announce_timer(w);
 	return chaos_at(w, CHAOS_WAIT) ? w : give_way(w);
@@ -171,8 +176,8 @@ static inline void suspend_until_woken(struct worker *w, struct task *t)
 	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
 }
 
-/* Arms the waiter's timer, unless the deadline has passed and the task has claimed itself:
- * false. */
+/* Arms the waiter's timer. If the deadline has passed, the task claims itself instead. Returns
+ * false if that succeeded. */
 static bool arm(struct worker *w, struct waiter *waiter, int64_t deadline)
 {
 	assert(!waiter->lone);
@@ -185,16 +190,16 @@ static bool arm(struct worker *w, struct waiter *waiter, int64_t deadline)
 }
 
 /*
- * A task that has a deadline, or that has been cancelled.
+ * Waits in a task that has a deadline or has been cancelled.
  *
- * @watched  cancellable, and in no masked region.
+ * @watched  the wait is cancellable, and in no masked region.
  */
 static __attribute__((noinline)) enum wait_outcome wait_task(struct waiter *waiter,
 							     int64_t deadline, bool watched)
 {
 	struct worker *w = weft__worker();
 	struct task *t = waiter->task;
-	/* We claimed ourselves: no wake will come. */
+	/* We claimed the waiter ourselves: no wake will come. */
 	bool alone = watched && must_end(w, t, waiter);
 	bool timed = deadline != WEFT_FOREVER && !alone;
 	if (timed)
@@ -233,13 +238,13 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 }
 
 /*
- * Until the waiter is signalled, or has claimed itself.
+ * Waits until the waiter is signalled or has claimed itself.
  *
- * @late  of the scopes that the wait is watched by the one with the earliest deadline, or NULL.
+ * @late  the scope with the earliest deadline, among those that watch the wait; or NULL.
  */
 static void await_signal(struct waiter *waiter, int64_t deadline, struct scope *late)
 {
-	/* No wake is lost: the futex call sleeps only while signal is 0, and the waker stores 1
+	/* No wake-up is lost: the futex call sleeps only while signal is 0, and the waker stores 1
 	 * before it wakes. */
 	/* acquire: what the waker did before weft__wait_wake(). */
 	while (!atomic_load_explicit(&waiter->signal, memory_order_acquire)) {
@@ -249,12 +254,13 @@ static void await_signal(struct waiter *waiter, int64_t deadline, struct scope *
 			weft__orphan_check();
 		if (weft__futex_wait(&waiter->signal, 0, until) != -ETIMEDOUT)
 			continue;
-		/* The canceller, who is we now, claims the wait of the scope, or somebody else has. */
+		/* We are the canceller here. Either we claim the wait of the scope, or another
+		 * thread has. */
 		if (scopes)
 			weft__scope_time_out(late);
 		else if (wait_claim_contended(waiter, WAIT_TIMEDOUT))
 			break;
-		/* claimed by somebody, who will signal */
+		/* another thread has claimed it, and will signal */
 		deadline = WEFT_FOREVER;
 		late = NULL;
 	}
@@ -295,7 +301,7 @@ unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now, bool
 {
 	unsigned total = 0;
 
-	/* acquire: pairs with publish_earliest(); a hint, the lock decides. */
+	/* acquire: pairs with publish_earliest(). A hint: the lock decides. */
 	while (atomic_load_explicit(&timers->earliest, memory_order_acquire) <= now) {
 		struct wakeup wakeups[EXPIRE_BATCH];
 		unsigned count = 0;
@@ -317,7 +323,7 @@ unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now, bool
 				weft__wait_wake(wakeups[i]);
 				continue;
 			}
-			/* A task: threads have no timers. */
+			/* It is a task: threads have no timers. */
 			if (is_parked(wakeups[i].task))
 				weft__ready_due(w, wakeups[i].task);
 		}

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers that come and go while tasks run.
+ * Adding and removing workers while tasks run.
  *
- * Under `admin`: the target, the workers' states, the table. A worker's life:
+ * `admin` protects the target, the workers' states, and the table. A worker's states:
  *
- *   NEW → RUNNING → RETIRING → GONE → RUNNING ...       RETIRING → RUNNING: it is wanted again before it has left
+ *    NEW ──► RUNNING ◄──► RETIRING ──► GONE
+ *               ▲                        │
+ *               └────────────────────────┘
  *
- * A retiring worker stops stealing, and its leader hands over what its queues hold; it runs the
- * tasks pinned to it until the last one has ended, and then takes itself out of the table. Its
- * record stays: its deadlines are expired by the others, and whoever still has its address finds an
- * empty inbox.
+ *    NEW → RUNNING        start_locked(): it gets a thread
+ *    RUNNING → RETIRING   retire_locked(): the runtime shrinks
+ *    RETIRING → RUNNING   start_locked(): it is wanted again before it has left
+ *    RETIRING → GONE      weft__worker_leave(): it has handed over its tasks
+ *    GONE → RUNNING       start_locked(): its old thread is joined, and it gets a new one
  *
- * There is always a table, from before the first worker starts. It is read by workers only, in RCU
- * read-side sections without a switch in them. An outgrown one is freed by the next worker thread
- * that starts or ends: these may block, the caller of weft_runtime_set_workers() may be a task.
+ * A retiring worker stops stealing, and its leader hands over what its queues hold. It runs the
+ * tasks that are pinned to it until the last one has ended. Then it takes itself out of the table.
+ * Its record stays. Other workers expire its deadlines, and a thread that still has its address
+ * finds an empty inbox.
+ *
+ * There is always a table, from before the first worker starts. Only workers read it, in RCU
+ * read-side sections without a switch in them. An outgrown table is freed by the next worker thread
+ * that starts or ends. These threads may block, while the caller of weft_runtime_set_workers() may
+ * be a task.
  */
 #include "patience.h"
 #include "runtime.h"
@@ -29,12 +38,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* How many tasks the queues hold before they grow and overflow; under WEFT_CHAOS that happens all
+/* How many tasks the queues hold before they grow and overflow. Under WEFT_CHAOS that happens all
  * the time. */
 #define QUEUE_CAPACITY 1024
 
-/* The ring grows to so many times that before it overflows: a ring of 128 Ki takes 2 MiB,
- * with the smaller ones before it, which stay, 4. */
+/* How many times its capacity the ring grows to before it overflows. A ring of 128 Ki takes 2 MiB,
+ * and 4 MiB with the smaller ones before it, which stay. */
 #define RING_GROWTH       128
 #define RING_GROWTH_CHAOS 4
 
@@ -51,7 +60,7 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 			     .short_idles = 0xff,
 			     .patience = WEFT__PATIENCE,
 			     .served_at = UINT32_MAX};
-	/* relaxed: it keeps nothing yet. */
+	/* relaxed: w keeps nothing yet. */
 	w->trims = atomic_load_explicit(&weft__trims, memory_order_relaxed);
 	weft__random_seed(&w->random, rt->config.chaos.seed + id);
 	unsigned capacity = rt->config.chaos.on ? weft__chaos_capacity(w) : QUEUE_CAPACITY;
@@ -145,7 +154,7 @@ static void *worker_thread(void *arg)
 	return NULL;
 }
 
-/* Read only: there is no C++ runtime that could write to it. */
+/* It is only read, since there is no C++ runtime that could write to it. */
 static struct eh_globals no_exceptions;
 
 void weft__worker_appear(struct worker *w)
@@ -160,7 +169,7 @@ void weft__worker_loop(struct worker *w)
 
 	weft__coro_thread_init();
 	w->thread_state = weft__thread();
-	/* Not the thread's leader where weft_run() is called on a generator's stack. */
+	/* This is not the thread's leader if weft_run() is called on a generator's stack. */
 	w->leader = w->thread_state->current;
 	w->errno_location = w->thread_state->errno_location;
 	w->eh_globals = w->thread_state->eh_globals ? w->thread_state->eh_globals : &no_exceptions;
@@ -182,12 +191,12 @@ void weft__worker_loop(struct worker *w)
 	weft__worker_set(NULL, false);
 	weft__rcu_unregister();
 	if (w->rt->hooks.stop)
-		san_acquire(&w->leave); /* of san_before_stop_hook() (execute.c) */
+		san_acquire(&w->leave); /* pairs with san_before_stop_hook() (execute.c) */
 	call_hook(w, w->rt->hooks.stop);
 	weft__overflow_thread_end(signal_stack);
 }
 
-/* Workers that have a thread, and do not sleep, are counted: see park.c. */
+/* Changes the count of workers that have a thread and do not sleep (park.c). */
 static void count_awake(struct weft_runtime *rt, int change)
 {
 	weft__lock(&rt->idle_lock);
@@ -195,7 +204,7 @@ static void count_awake(struct weft_runtime *rt, int change)
 	weft__unlock(&rt->idle_lock);
 }
 
-/* Makes a record for worker number id, unless there is one. */
+/* Makes a record for worker number id, unless it exists. */
 static int record_locked(struct weft_runtime *rt, unsigned id)
 {
 	if (rt->records[id])
@@ -203,10 +212,10 @@ static int record_locked(struct weft_runtime *rt, unsigned id)
 	struct worker *w = worker_new(rt, (uint16_t)id);
 	if (!w)
 		return -ENOMEM;
-	/* It has no thread, so nothing is to be sent to it. relaxed: not visible yet. */
+	/* It has no thread, so others must not send it anything. relaxed: not visible yet. */
 	atomic_store_explicit(&w->retiring, true, memory_order_relaxed);
 	rt->records[id] = w;
-	/* release: the record, for those who go through all of them. */
+	/* release: the record, for readers that go through all records. */
 	atomic_store_explicit(&rt->record_count, id + 1, memory_order_release);
 	return 0;
 }
@@ -214,9 +223,9 @@ static int record_locked(struct weft_runtime *rt, unsigned id)
 /*
  * Gives worker number id, which has a record, a thread.
  *
- * It ceases to be `retiring` when the thread is there, as only then others may send it tasks. A
- * thread that is faster finds itself retiring: it takes the lock to leave, and is told to stay; or
- * it has gone to sleep as one that retires, and is nudged.
+ * The worker ceases to be `retiring` once the thread exists, as others may send it tasks only then.
+ * A faster thread may find itself retiring. Either it takes the lock to leave, and is told to stay.
+ * Or it has gone to sleep as a retiring worker, and is nudged.
  */
 static int start_locked(struct weft_runtime *rt, unsigned id)
 {
@@ -224,7 +233,7 @@ static int start_locked(struct weft_runtime *rt, unsigned id)
 
 	if (w->state == WORKER_GONE) {
 		san_ignore_begin();
-		pthread_join(w->thread, NULL); /* it is past its last use of any lock */
+		pthread_join(w->thread, NULL); /* it has made its last use of any lock */
 		san_ignore_end();
 		w->state = WORKER_NEW;
 	}
@@ -253,12 +262,12 @@ static void retire_locked(struct weft_runtime *rt, unsigned id)
 }
 
 /*
- * The new workers are in the table before any of them has a thread. As soon as it has one, a worker
- * may make tasks visible in its queues and rely on the others to see them: on thieves, and on those
- * who look everywhere before they sleep. Both go by the table.
+ * Puts the new workers into the table before any of them has a thread. A worker with a thread may
+ * make tasks visible in its queues at once. It relies on others to see them: on thieves, and on
+ * workers that look everywhere before they sleep. Both go by the table.
  *
- * Whoever gets no thread stays in the table. Its queues are empty, so thieves pass it by, and it is
- * `retiring`, so nobody sends to it.
+ * A worker that gets no thread stays in the table. Its queues are empty, so thieves pass it by. It
+ * is `retiring`, so nobody sends to it.
  */
 static int grow_locked(struct weft_runtime *rt, unsigned from, unsigned to)
 {
@@ -306,7 +315,7 @@ int weft__workers_set(struct weft_runtime *rt, unsigned n)
 
 	weft__lock(&rt->admin);
 	if (rt->over)
-		goto out; /* a visitor: its runtime has ended meanwhile */
+		goto out; /* the caller is a visitor, and the runtime has ended meanwhile */
 	unsigned now = atomic_load_explicit(&rt->target, memory_order_relaxed);
 	if (n > now)
 		rc = grow_locked(rt, now, n);
@@ -332,8 +341,8 @@ bool weft__worker_leave(struct worker *w)
 			if (old->workers[i] != w)
 				table_add(table, old->workers[i]);
 		}
-		/* Without memory the record stays in the table: its queues are empty, thieves pass
-		 * it by. */
+		/* Without memory the record stays in the table. Its queues are empty, so thieves
+		 * pass it by. */
 		if (table)
 			publish_table_locked(rt, table);
 		w->state = WORKER_GONE;
@@ -345,10 +354,12 @@ bool weft__worker_leave(struct worker *w)
 	if (!leaves)
 		return false;
 
-	/* From here on no lock of `admin`: who holds it may be waiting for this thread's end. */
+	/* From here on it must not take `admin`: the holder may be waiting for this thread's
+	 * end. */
 	weft__rcu_synchronize();
 	free_tables(retired);
-	/* After the grace period nobody sends here any more (chaos.c does, inside of a section). */
+	/* After the grace period nobody sends to this inbox (chaos.c does so, but inside a
+	 * read-side section). */
 	struct weft__wfcq_node *node;
 	while (weft__wfcq_take(&w->inbox, &node, 1, NULL))
 		weft__inject(rt, task_of_link(node));
@@ -357,14 +368,14 @@ bool weft__worker_leave(struct worker *w)
 	return true;
 }
 
-/* Control blocks that are in use when all tasks have ended. */
+/* Reports control blocks that are still in use when all tasks have ended. */
 static void report_handles(struct weft_runtime *rt, unsigned count)
 {
 	size_t used = weft__task_pool_used(&rt->outside_tasks);
 
 	for (unsigned id = 0; id < count; id++)
 		used += weft__task_pool_used(&rt->records[id]->tasks);
-	/* The program got no handle for that of weft_run(), and need not have made one. */
+	/* Nobody has to join or detach the task of weft_run(): the program got no handle to it. */
 	if (rt->first && atomic_load_explicit(&rt->first->join, memory_order_relaxed) == JOIN_DONE)
 		used--;
 	if (used > 0)
@@ -376,7 +387,8 @@ void weft__workers_join(struct weft_runtime *rt)
 	weft__lock(&rt->admin);
 	rt->over = true;
 	weft__unlock(&rt->admin);
-	/* relaxed: whoever added a worker held the lock before us, and nobody adds one after. */
+	/* relaxed: each thread that added a worker held the lock before us, and none adds one
+	 * after. */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_relaxed);
 	for (unsigned id = 0; id < count; id++) {
 		struct worker *w = rt->records[id];
@@ -387,8 +399,8 @@ void weft__workers_join(struct weft_runtime *rt)
 			pthread_join(w->thread, NULL);
 	}
 	weft__timekeeper_end(rt);
-	/* After the threads' ends: these have seen whoever was let go by a task's end. acquire:
-	 * pairs with visit_end(). */
+	/* After the threads have ended, as they have seen every visitor that a task's end let go.
+	 * acquire: pairs with visit_end(). */
 	for (unsigned looks = 0; atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0;
 	     looks++)
 		weft__pause(looks);
@@ -401,9 +413,9 @@ void weft__workers_join(struct weft_runtime *rt)
 }
 
 /*
- * Ends are counted before starts. Both only grow, and whoever sees an end sees the spawn of that
- * task and of those it had spawned (end_task() releases). So if the two sums are equal, nothing was
- * live between the two counts.
+ * Ends are counted before starts. Both numbers only grow. A thread that sees a task's end also sees
+ * the spawn of that task, and of the tasks that it had spawned (end_task() releases). So if the two
+ * sums are equal, nothing was live between the two counts.
  */
 bool weft__all_ended(struct weft_runtime *rt)
 {
@@ -414,8 +426,8 @@ bool weft__all_ended(struct weft_runtime *rt)
 	for (unsigned i = 0; i < count; i++)
 		ended += atomic_load_explicit(&rt->records[i]->counters.completed,
 					      memory_order_acquire);
-	/* Anew: a worker may have been added, and have counted spawns of tasks whose ends were
-	 * counted above. */
+	/* Read again: a worker may have been added meanwhile. It may have counted spawns of tasks
+	 * whose ends were counted above. */
 	count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
 	uint64_t spawned = atomic_load_explicit(&rt->injected_spawned, memory_order_relaxed);
 	for (unsigned i = 0; i < count; i++)
