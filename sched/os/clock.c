@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-/* Far enough from 0, which deadlines that mean "do not wait" have, and below what any machine's
- * clock says soon. */
+/* Far from 0, which stands for deadlines that mean "do not wait". Also far below any value that a
+ * real clock reaches. */
 #define VIRTUAL_BEGIN INT64_C(1000000000)
 #define VIRTUAL_STEP  100
 
@@ -17,8 +17,8 @@
 #define CLAIMED ((uintptr_t)1)
 
 /*
- * NOBODY, CLAIMED, or the thread that has virtual time. relaxed where nothing else is said: a
- * thread looks for itself only, and what it has stored it sees.
+ * NOBODY, CLAIMED, or the thread that has virtual time. relaxed unless a comment says otherwise: a
+ * thread looks only for itself, and it sees its own store.
  */
 static _Atomic uintptr_t owner = NOBODY;
 
@@ -36,15 +36,15 @@ int64_t weft__clock_real(void)
 {
 	struct timespec now;
 
-	/* Cannot fail: the clock exists and the address is good. ThreadSanitizer sees it written,
-	 * by whichever fiber runs here, in a frame that it is told nothing else of. */
+	/* This cannot fail: the clock exists and the address is valid. ThreadSanitizer sees a
+	 * write, by whichever fiber runs here, to a frame that it knows nothing else about. */
 	san_ignore_begin();
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	san_ignore_end();
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/* Never inlined: pthread_self() is a const function to the compiler, which would keep its result
+/* Never inlined. To the compiler pthread_self() is a const function, and it would keep the result
  * over a switch. */
 WEFT__NEVER_INLINE int64_t weft__clock_now(void)
 {
@@ -57,14 +57,15 @@ bool weft__clock_claim(void)
 {
 	uintptr_t nobody = NOBODY;
 
-	/* acquire: the last owner's use of virtual_now, released by weft__clock_release(). */
+	/* acquire: sees the last owner's use of virtual_now. Pairs with weft__clock_release(). */
 	return atomic_compare_exchange_strong_explicit(&owner, &nobody, CLAIMED,
 						       memory_order_acquire, memory_order_relaxed);
 }
 
 void weft__clock_release(void)
 {
-	/* release: virtual_now, for the next one's acquire in weft__clock_claim(). */
+	/* release: publishes virtual_now to the next owner. Pairs with the acquire in
+	 * weft__clock_claim(). */
 	atomic_store_explicit(&owner, NOBODY, memory_order_release);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells the processor that this is a wait loop: some ten nanoseconds, in which it does little. On
- * aarch64 that is isb, which empties the pipeline: yield does nothing on nearly all cores.
+ * Tells the processor that it is in a wait loop. It then does little for some ten nanoseconds. On
+ * aarch64 this is isb, which empties the pipeline, because yield does nothing on nearly all cores.
  */
 #ifndef WEFT_SCHED_OS_CPU_RELAX_H
 #define WEFT_SCHED_OS_CPU_RELAX_H

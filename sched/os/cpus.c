@@ -2,28 +2,36 @@
 /*
  * How many CPUs this process may use.
  *
- * The affinity mask holds what taskset, a cpuset or a container's CPU list leave. A CPU quota is
- * something else: it lets threads run on every CPU, and then stops them all until the period is
- * over. A pool with a worker for each CPU of the machine uses up such a quota at once and stalls,
- * so the quota counts as well, rounded up.
+ * Two things limit the number. The affinity mask holds the CPUs that taskset, a cpuset or a
+ * container's CPU list leave. A CPU quota lets threads run on every CPU, and then stops them all
+ * until the period is over. A pool with one worker for each CPU of the machine uses up such a quota
+ * at once, and stalls. So the quota counts as well, rounded up.
  *
- * A quota binds everything below it, so the tightest of all ancestors decides, not the process's
- * own. An ancestor is looked for in every mount of the hierarchy that shows the process.
- * /proc/self/cgroup gives the process's path in the hierarchy (v2: the line with the empty
- * controller list; v1: the one with "cpu"), and the fourth field of /proc/self/mountinfo which
- * directory of the hierarchy is at the mount point: both as seen from the cgroup namespace, whose
- * own root is "/". Three cases:
+ * A quota binds everything below it. So the tightest quota of all ancestors decides, not only the
+ * process's own. This file looks for the ancestors in every mount of the hierarchy that shows the
+ * process. It uses two files:
+ *
+ *   /proc/self/cgroup     gives the process's path in the hierarchy. In v2 that is the line with
+ *                         the empty controller list. In v1 it is the line with "cpu".
+ *   /proc/self/mountinfo  says in its fourth field which directory of the hierarchy is at the mount
+ *                         point.
+ *
+ * Both are as seen from the cgroup namespace, whose own root is "/". There are three cases:
  *
  * 	path            root of the mount   directories with quotas
- * 	/a/b            /                   MOUNT/a/b, MOUNT/a, MOUNT   (the usual one)
- * 	/docker/x/b     /docker/x           MOUNT/b, MOUNT              (a bind mount; no cgroup namespace)
- * 	/b              /..                 MOUNT                       (mounted above the namespace's root: what lies
- * 	                                                                 between has no name that we know)
+ * 	/a/b            /                   MOUNT/a/b, MOUNT/a, MOUNT
+ * 	/docker/x/b     /docker/x           MOUNT/b, MOUNT
+ * 	/b              /..                 MOUNT
  *
- * Where the path is not below the mount's root, the mount shows others' cgroups and is skipped.
+ * The first case is the usual one. The second is a bind mount without a cgroup namespace. In the
+ * third the mount is above the namespace's root, and the directories in between have no name that
+ * we know.
  *
- * Everything is read once, at the start of a runtime. Files that are absent, unreadable or garbage
- * limit nothing: a worker too many is better than a program that does not start.
+ * If the path is not below the mount's root, the mount shows other processes' cgroups and is
+ * skipped.
+ *
+ * Everything is read once, at the start of a runtime. A file that is absent, unreadable or garbage
+ * limits nothing. One worker too many is better than a program that does not start.
  */
 #include "cpus.h"
 
@@ -41,10 +49,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* More CPUs than any kernel is built for: where growing the mask ends. */
+/* More CPUs than any kernel is built for. The mask grows no further. */
 #define CPU_BITS_MAX (1u << 20)
 
-/* The search: where it looks and the tightest limit so far. */
+/* The search: where it looks, and the tightest limit that it has found. */
 struct search {
 	const char *root;
 	unsigned count;
@@ -52,12 +60,12 @@ struct search {
 	size_t why_size;
 };
 
-/* A version of the interface. read_quota() leaves *ret_cpus alone where the directory sets no
+/* A version of the interface. read_quota() leaves *ret_cpus alone if the directory sets no
  * limit. */
 struct flavour {
 	const char *fs_type;
 	bool (*read_quota)(const char *dir, unsigned *ret_cpus);
-	bool needs_cpu_option; /* one mount for each set of controllers */
+	bool needs_cpu_option; /* there is one mount for each set of controllers */
 };
 
 static bool at_end(const char *p)
@@ -76,7 +84,7 @@ static bool whole_cpus(uint64_t quota, uint64_t period, unsigned *ret_cpus)
 	return true;
 }
 
-/* Reads a file of a few bytes as a string. Not blocking, whatever the file turns out to be. */
+/* Reads a file of a few bytes as a string. Never blocks, whatever kind of file it is. */
 static bool read_small(const char *dir, const char *name, char *ret_text, size_t size)
 {
 	char *path;
@@ -99,7 +107,7 @@ static bool read_small(const char *dir, const char *name, char *ret_text, size_t
 	return true;
 }
 
-/* "150000 100000" is a limit of 1.5 CPUs, "max 100000" is none. */
+/* "150000 100000" is a limit of 1.5 CPUs; "max 100000" is no limit. */
 static bool read_quota_v2(const char *dir, unsigned *ret_cpus)
 {
 	char text[64];
@@ -113,7 +121,7 @@ static bool read_quota_v2(const char *dir, unsigned *ret_cpus)
 	return whole_cpus(quota, period, ret_cpus);
 }
 
-/* A quota of -1 is none. */
+/* A quota of -1 is no limit. */
 static bool read_quota_v1(const char *dir, unsigned *ret_cpus)
 {
 	char quota_text[64];
@@ -134,7 +142,7 @@ static bool read_quota_v1(const char *dir, unsigned *ret_cpus)
 static const struct flavour flavour_v1 = {"cgroup", read_quota_v1, true};
 static const struct flavour flavour_v2 = {"cgroup2", read_quota_v2, false};
 
-/* Whether the comma-separated list holds the word. */
+/* Whether the comma-separated list contains the word. */
 static bool list_has(const char *list, const char *word)
 {
 	size_t len = strlen(word);
@@ -161,7 +169,7 @@ static FILE *open_proc(const char *root, const char *name)
 	return file;
 }
 
-/* The next line, without its newline. False at the end or on an error. */
+/* Reads the next line, without its newline. Returns false at the end or on an error. */
 static bool next_line(FILE *file, char **line, size_t *size)
 {
 	ssize_t len = getline(line, size, file);
@@ -173,8 +181,8 @@ static bool next_line(FILE *file, char **line, size_t *size)
 	return true;
 }
 
-/* The process's paths in the v1 hierarchy with the cpu controller and in the v2 one; NULL where
- * there is none. */
+/* The process's paths in the v1 hierarchy with the cpu controller and in the v2 hierarchy. A path
+ * that does not exist is NULL. */
 static void read_own_paths(const char *root, char **ret_v1, char **ret_v2)
 {
 	FILE *file = open_proc(root, "cgroup");
@@ -231,7 +239,7 @@ static bool has_parent(const char *path)
 	return false;
 }
 
-/* Moves *path behind the components ".." that it begins with, and counts them. */
+/* Moves *path past the ".." components at its beginning, and counts them. */
 static size_t skip_parents(const char **path)
 {
 	size_t n = 0;
@@ -242,7 +250,8 @@ static size_t skip_parents(const char **path)
 	return n;
 }
 
-/* Whether the mount's root is so far above the namespace's that it is above the process too. */
+/* Whether the mount's root is above the process as well. It is so if it is far enough above the
+ * namespace's root. */
 static bool is_above(const char *mount_root, const char *path)
 {
 	size_t up = skip_parents(&mount_root);
@@ -251,7 +260,7 @@ static bool is_above(const char *mount_root, const char *path)
 }
 
 /*
- * How long the part of the process's path is that the mount's root takes up; -1 where the mount
+ * The length of the part of the process's path that the mount's root covers, or -1 if the mount
  * does not show the process. The rest of the path lies below the mount point, unless *ret_nameless.
  */
 static ssize_t covered_by(const char *path, const char *mount_root, bool *ret_nameless)
@@ -277,7 +286,7 @@ static void note(struct search *s, unsigned cpus, const char *path)
 		return;
 	snprintf(s->why, s->why_size, "cgroup quota of %s", path);
 	len = strlen(s->why);
-	/* It becomes part of one line on a terminal. */
+	/* The text becomes part of one line on a terminal. */
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)s->why[i] < ' ' || s->why[i] == 0x7f)
 			s->why[i] = '?';
@@ -303,7 +312,7 @@ static void search_mount(struct search *s, const struct flavour *flavour, const 
 		free(path);
 		return;
 	}
-	/* Cut components off both until only the mount point is left. */
+	/* Cut components off both paths until only the mount point is left. */
 	fixed = strlen(dir) - strlen(below);
 	for (;;) {
 		size_t len = strlen(dir);
@@ -323,7 +332,7 @@ static void search_mount(struct search *s, const struct flavour *flavour, const 
 }
 
 /*
- * One line: "36 35 98:0 /root /mount/point rw,noatime master:1 - cgroup2 source rw", where the
+ * Handles one line: "36 35 98:0 /root /mount/point rw,noatime master:1 - cgroup2 source rw". The
  * number of fields before the lone dash varies.
  */
 static void search_line(struct search *s, char *line, const char *v1_path, const char *v2_path)
@@ -386,7 +395,7 @@ static void search_quotas(struct search *s)
 
 static unsigned count_affinity(void)
 {
-	/* The kernel refuses a mask that is smaller than its own, which cpu_set_t may be. */
+	/* The kernel refuses a mask smaller than its own, and cpu_set_t may be smaller. */
 	for (unsigned bits = CPU_SETSIZE; bits <= CPU_BITS_MAX; bits *= 2) {
 		cpu_set_t *set = CPU_ALLOC(bits);
 		size_t size = CPU_ALLOC_SIZE(bits);
@@ -443,7 +452,7 @@ unsigned weft__cpus_usable(const char *root, char *ret_why, size_t why_size)
 
 unsigned weft__cpus_usable_roughly(unsigned affinity)
 {
-	/* relaxed, both: a number by itself; of two threads that find it unknown both look. */
+	/* relaxed, both: a number by itself. If two threads find it unknown, both look. */
 	static _Atomic unsigned quota;
 	unsigned cpus = atomic_load_explicit(&quota, memory_order_relaxed);
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers in text, strictly: strtoull() takes blanks, signs and, silently, numbers that are too
- * large. */
+/* Numbers in text, parsed strictly. strtoull() accepts blanks, signs and, silently, numbers that
+ * are too large. */
 #ifndef WEFT_OS_DIGITS_H
 #define WEFT_OS_DIGITS_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The digits at *text as a decimal number; *text is moved behind them. false: there are none, or
- * too many. */
+/* Parses the digits at *text as a decimal number, and moves *text past them. Returns false if there
+ * are no digits or too many. */
 static inline bool weft__read_digits(const char **text, uint64_t *ret)
 {
 	const char *p = *text;

@@ -2,15 +2,15 @@
 /*
  * Futex wait and wake, private to the process.
  *
- * The C library's syscall() reports through errno, whose address (a const function's result, to the
- * compiler) must not be carried over a switch of coroutines. The wait is never inlined, so that it
- * is computed in here each time, and restores errno. A private wake only uses the address as a key;
- * it cannot fail, whatever has become of the memory.
+ * The C library's syscall() reports through errno. To the compiler, errno's address is the result
+ * of a const function. It must not be kept over a switch of coroutines. So the wait is never
+ * inlined, computes the address here each time, and restores errno. A private wake uses the address
+ * only as a key. It cannot fail, whatever has become of the memory.
  *
- * ThreadSanitizer keeps a signal's handler until the thread's next call that it intercepts, and a
- * raw futex is none. So in its builds a wait that a signal has interrupted makes such a call. A
- * signal that comes just before the system call interrupts nothing, and there the wait is made of
- * slices.
+ * ThreadSanitizer holds back a signal's handler until the thread's next intercepted call, and a raw
+ * futex is not intercepted. So in its builds a wait that a signal has interrupted makes such a
+ * call. A signal that comes just before the system call interrupts nothing. For that case the wait
+ * is cut into slices.
  */
 #include "sched/os/futex.h"
 
@@ -29,7 +29,7 @@
 
 #define SLICE_NS 100000000
 
-/* The end of a slice of a wait until then. */
+/* The end of one slice of a wait until the deadline. */
 static inline int64_t slice_end(int64_t deadline)
 {
 	int64_t end = WEFT__TSAN ? weft__clock_real() + SLICE_NS : WEFT_FOREVER;
@@ -37,7 +37,7 @@ static inline int64_t slice_end(int64_t deadline)
 	return end < deadline ? end : deadline;
 }
 
-/* Has ThreadSanitizer run the handlers that it has kept. */
+/* Makes ThreadSanitizer run the handlers that it holds back. */
 static inline void run_kept_handlers(void)
 {
 #if WEFT__TSAN
@@ -56,9 +56,9 @@ WEFT__NEVER_INLINE int weft__futex_wait(_Atomic uint32_t *word, uint32_t expecte
 		int64_t end = slice_end(deadline);
 		struct timespec until = {(time_t)(end / 1000000000), (long)(end % 1000000000)};
 
-		/* WAIT_BITSET, because its timeout is an absolute time on CLOCK_MONOTONIC: a wait
-		 * that a signal has interrupted begins anew with the same deadline, and compares
-		 * the word anew. */
+		/* WAIT_BITSET takes an absolute time on CLOCK_MONOTONIC. So a wait that a signal
+		 * has interrupted starts again with the same deadline, and compares the word
+		 * again. */
 		error = 0;
 		if (syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, expected,
 			    end == WEFT_FOREVER ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY) < 0)

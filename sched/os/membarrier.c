@@ -16,7 +16,7 @@
 
 _Atomic int weft__fence_mode = WEFT__FENCE_UNKNOWN;
 
-/* As the system call, but returns a negative errno. */
+/* Like the system call, but returns a negative errno. */
 static long membarrier(int command)
 {
 	int saved = weft__errno();
@@ -49,9 +49,8 @@ void weft__fence_init(void)
 	if (atomic_load_explicit(&weft__fence_mode, memory_order_relaxed) != unknown)
 		return;
 
-	/* relaxed: nothing but the mode is published. Of several threads that come here at once the
-	 * first decides, and if its mode is the asymmetric one then it has registered the
-	 * process. */
+	/* relaxed: only the mode is published. If several threads come here at once, the first one
+	 * decides. If its mode is the asymmetric one, that thread has registered the process. */
 	atomic_compare_exchange_strong_explicit(&weft__fence_mode, &unknown, choose_mode(),
 						memory_order_relaxed, memory_order_relaxed);
 }
@@ -74,15 +73,15 @@ void weft__fence_heavy(void)
 void weft__fence_insist(long rc, long (*call)(int command))
 {
 	while (rc == -ENOMEM) {
-		/* A barrier for every thread of the machine: takes milliseconds and no memory.
-		 * It is refused where some CPUs have no timer tick. */
+		/* A barrier for every thread of the machine. It takes milliseconds and no memory.
+		 * The kernel refuses it if some CPUs have no timer tick. */
 		if (call(MEMBARRIER_CMD_GLOBAL) == 0)
 			return;
 		sched_yield();
 		rc = call(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
 	}
-	/* Someone has forbidden it since the process was registered. There is no right way to go
-	 * on: the light sides have no fence. */
+	/* Membarrier has been forbidden since the process was registered. There is no correct way
+	 * to continue, because the light sides have no fence. */
 	if (rc != 0)
 		weft__fatal("membarrier() worked at start and fails now (a seccomp filter?): %s",
 			    strerror((int)-rc));

@@ -1,31 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An asymmetric pair of fences for store-load races where one side is hot and the other is rare:
+ * An asymmetric pair of fences for store-load races in which one side is hot and the other is rare:
  *
  * 	hot side                      cold side
  * 	store X                       store Y
  * 	weft__fence_light()           weft__fence_heavy()
  * 	load Y                        load X
  *
- * At least one side sees the other's store. The light fence costs nothing: it only stops the
- * compiler. The heavy one (1 µs) asks the kernel to run a full barrier on every CPU that runs a
- * thread of this process (membarrier, private expedited): each hot thread has then either not
- * reached its load yet, and will see Y, or its store has left the store buffer, and the cold side
- * will see X. Threads that do not run now passed a full barrier when they were switched out.
+ * At least one side sees the other's store. The light fence costs nothing, because it stops only
+ * the compiler. The heavy fence takes 1 µs. It asks the kernel for a full barrier on every CPU that
+ * runs a thread of this process (membarrier, private expedited). Each hot thread is then in one of
+ * three cases:
  *
- * Where the kernel has no private expedited membarrier, both are full fences. The mode is the same
- * for both, is chosen once, and never changes, since a compiler barrier on the one side does not
- * pair with a fence on the other. Two light fences do not pair with each other in the first mode.
+ *  (a) It has not reached its load yet, and will see Y.
+ *  (b) Its store has left the store buffer, and the cold side will see X.
+ *  (c) It is not running. It passed a full barrier when it was switched out.
  *
- * ThreadSanitizer does not model fences: nothing may rely on these for the order of data, only for
- * which of two sides notices the other. What is then read must be ordered by an acquire that meets
- * a release. Code instrumented by it always uses full fences, and so does the whole library in a
+ * If the kernel has no private expedited membarrier, both fences are full fences. Both fences have
+ * the same mode. The mode is chosen once and never changes, because a compiler barrier on one side
+ * does not pair with a fence on the other. Two light fences do not pair with each other in the
+ * asymmetric mode.
+ *
+ * ThreadSanitizer does not model fences. So no code may rely on these fences for the order of data,
+ * only for which of two sides notices the other. An acquire that meets a release must order what is
+ * then read. Code that the tool instruments always uses full fences. So does the whole library in a
  * scheduler build.
  *
- * fork(): the child inherits the kernel's registration with the address space, hence the mode stays
- * right in it. exec() drops both. A seccomp filter must be there when the program is loaded
- * (liburcu decides then, and ends the process where membarrier() fails later), or must allow
- * membarrier().
+ * fork(): the child inherits the kernel's registration with the address space, so the mode stays
+ * right in it. exec() drops both. A seccomp filter must allow membarrier(), or must exist when the
+ * program is loaded. liburcu decides at that time, and ends the process if membarrier() fails
+ * later.
  */
 #ifndef WEFT_SCHED_OS_MEMBARRIER_H
 #define WEFT_SCHED_OS_MEMBARRIER_H
@@ -48,33 +52,34 @@ enum weft__fence_mode {
 };
 
 /*
- * Read-mostly: written once, by weft__fence_init(). relaxed loads are enough, because whoever
- * starts threads that use the fences calls weft__fence_init() first. Tests store a mode before any
- * use to force it.
+ * Written once, by weft__fence_init(). relaxed loads are enough, because a thread calls
+ * weft__fence_init() before it starts threads that use the fences. Tests force a mode by storing it
+ * before any use.
  */
 __attribute__((visibility("hidden"))) extern _Atomic int weft__fence_mode;
 
-/* Chooses the mode, once; afterwards does nothing. Any thread, also several at once. Before any use
- * of the fences. */
+/* Chooses the mode, once. Later calls do nothing. Any thread, even several at once. Must come
+ * before any use of the fences. */
 void weft__fence_init(void);
 
-/* A full fence, which orders earlier stores before later loads; gcc's -Wtsan rejects C's own. */
+/* A full fence, which orders earlier stores before later loads. gcc's -Wtsan rejects C's own
+ * fence. */
 static inline void weft__fence_full(void)
 {
-	/* seq_cst: the store-load race in the comment above; both sides come here in the symmetric
+	/* seq_cst: the store-load race in the comment above. Both sides use this in the symmetric
 	 * mode. */
 #if defined(__x86_64__)
-	/* What gcc makes of a seq_cst fence. clang makes an mfence, which takes four times as
+	/* gcc compiles a seq_cst fence to this. clang uses an mfence, which takes four times as
 	 * long. */
 	__asm__ volatile("lock orq $0, (%%rsp)" ::: "memory", "cc");
 #elif !defined(WEFT__FENCE_TSAN)
 	atomic_thread_fence(memory_order_seq_cst);
 #elif defined(__aarch64__)
 	/* A seq_cst read-modify-write would let a later load overtake an earlier plain store
-	 * there. */
+	 * here. */
 	__asm__ volatile("dmb ish" ::: "memory");
 #else
-	/* On a variable of its own, so that it tells ThreadSanitizer of no edge. */
+	/* On a variable of its own, so ThreadSanitizer sees no edge. */
 	_Atomic int dummy = 0;
 
 	atomic_fetch_add_explicit(&dummy, 1, memory_order_seq_cst);
@@ -102,7 +107,7 @@ static inline void weft__fence_light(void)
 		weft__fence_full();
 }
 
-/* The hot side, by a caller that perhaps knows that it only stops the compiler. */
+/* The hot side, for a caller that may know already that the fence only stops the compiler. */
 static inline void weft__fence_light_if(bool is_free)
 {
 	if (is_free)
@@ -115,11 +120,11 @@ static inline void weft__fence_light_if(bool is_free)
 void weft__fence_heavy(void);
 
 /*
- * The rest of weft__fence_heavy() where the expedited membarrier has returned rc, a negative errno.
- * The kernel may lack the memory for it (-ENOMEM), for a moment. Then the slow kind does, or the
- * expedited one later. Any other failure ends the process.
+ * The rest of weft__fence_heavy(), for an expedited membarrier that has returned rc, a negative
+ * errno. The kernel may lack the memory for it for a moment (-ENOMEM). Then this function uses the
+ * slow kind, or retries the expedited one. Any other failure ends the process.
  *
- * @call  makes a membarrier, and returns what it did: for tests.
+ * @call  makes a membarrier and returns its result. For tests.
  */
 void weft__fence_insist(long rc, long (*call)(int command));
 

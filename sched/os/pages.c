@@ -14,7 +14,7 @@ void weft__pages_discard(void *from, size_t bytes)
 	uintptr_t end = ((uintptr_t)from + bytes) & ~(uintptr_t)(page - 1);
 	int saved = weft__errno();
 
-	/* Fails for locked memory, which its owner wants to stay. */
+	/* This fails for locked memory, which its owner wants to keep. */
 	if (begin < end)
 		(void)madvise((void *)begin, end - begin, MADV_DONTNEED);
 	weft__set_errno(saved);

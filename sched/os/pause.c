@@ -9,7 +9,7 @@
 #include <sched.h>
 
 #define PAUSES_FIRST 4
-#define PAUSES_MAX   64 /* about a microsecond: dozens of steps of the holder's worker (measured) */
+#define PAUSES_MAX   64 /* about a microsecond: dozens of steps of the other thread (measured) */
 #define LOOKS        20
 #define YIELDS       20
 #define NAP_NS       100000

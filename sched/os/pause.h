@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How to wait for what another thread will have done in some ten nanoseconds, where it cannot find
- * out whether somebody waits: an unlock by a plain store is half the price of one that must know of
- * sleepers. So nobody sleeps until woken: who has to wait looks again after pauses that grow,
- * during which the other one can take many steps with the line in its own cache; then gives the
- * processor away; and when the other one has been preempted for long, sleeps for a moment, so that
- * one of lower priority gets to run.
+ * A wait for another thread that is done in some ten nanoseconds and cannot find out whether a
+ * thread waits. An unlock by a plain store costs half of an unlock that must know about sleepers.
+ * So nobody wakes the waiter. The waiter goes through three stages:
+ *
+ *  1. It looks again after pauses that grow. During a pause the other thread can take many steps
+ *     with the line in its own cache.
+ *  2. It gives the processor away.
+ *  3. It sleeps for a short time, because the other thread has been preempted for long. A thread of
+ *     lower priority can run meanwhile.
  */
 #ifndef WEFT_SCHED_OS_PAUSE_H
 #define WEFT_SCHED_OS_PAUSE_H
 
-/* From so many looks on the pauses no longer grow: they take about a microsecond. */
+/* After this many looks the pauses no longer grow. They then take about a microsecond. */
 #define WEFT__PAUSES_GROW 4
 
-/* Between two looks, of which there have been so many before. Any thread. errno is unchanged. */
+/* One pause between two looks. `looks` is the number of looks so far. Any thread. errno is
+ * unchanged. */
 void weft__pause(unsigned looks);
 
 #endif

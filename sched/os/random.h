@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The only source of chance: splitmix64 (Steele, Lea, Flood 2014), one state for each owner, so
- * that a seed repeats what an owner chose. Every seed is good, 0 too, and neighbouring seeds give
- * unrelated sequences. Not for secrets.
+ * The only source of randomness: splitmix64 (Steele, Lea, Flood 2014). Each owner has a state of
+ * its own, so a seed repeats the owner's choices. Every seed is good, even 0, and neighbouring
+ * seeds give unrelated sequences. Not for secrets.
  */
 #ifndef WEFT_SCHED_OS_RANDOM_H
 #define WEFT_SCHED_OS_RANDOM_H
@@ -27,8 +27,8 @@ static inline uint64_t weft__random_next(struct weft__random *r)
 	return z ^ (z >> 31);
 }
 
-/* A number from 0 to n - 1, by a multiplication instead of a division (Lemire); its bias is below n
- * / 2^32. 0 for 0. */
+/* A number from 0 to n - 1, or 0 if n is 0. It multiplies instead of dividing (Lemire). Its bias is
+ * below n / 2^32. */
 static inline uint32_t weft__random_below(struct weft__random *r, uint32_t n)
 {
 	return (uint32_t)(((weft__random_next(r) >> 32) * n) >> 32);

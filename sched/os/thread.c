@@ -10,7 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Of the calling thread: in Linux each has its own. -1 is a nice value like any other. */
+/* The nice value of the calling thread: in Linux each thread has its own. -1 is a value like any
+ * other. */
 static bool get_nice(int *ret)
 {
 	weft__set_errno(0);
@@ -33,7 +34,7 @@ static void take(struct weft__thread_traits *ret)
 		ret->policy = -1;
 	if (ret->policy < 0 || !(ret->policy & SCHED_RESET_ON_FORK))
 		return;
-	/* The kernel starts threads of such a one without its privileges. */
+	/* The kernel starts the threads of such a thread without its privileges. */
 	ret->policy &= ~SCHED_RESET_ON_FORK;
 	if (ret->policy == SCHED_FIFO || ret->policy == SCHED_RR || ret->nice < 0)
 		ret->nice = 0;
@@ -72,7 +73,8 @@ void weft__thread_traits_apply(const struct weft__thread_traits *traits)
 
 	fpwords_default(&fpwords);
 	fpwords_restore(&fpwords);
-	/* ThreadSanitizer sees the C library read what the creator wrote, and no order between. */
+	/* ThreadSanitizer sees the C library read what the creator wrote, and sees no order between
+	 * the two. */
 	san_ignore_begin();
 	if (traits->has_cpus && sched_getaffinity(0, sizeof cpus, &cpus) == 0 &&
 	    !CPU_EQUAL(&cpus, &traits->cpus))

@@ -20,7 +20,9 @@
  *
  * Which operations may run side by side:
  *
- * push pops steal empty, size push, pops X X - - steal, empty, size - - - -
+ * 	                          push  pops  steal  empty, size
+ * 	push, pops                 X     X      -         -
+ * 	steal, empty, size         -     -      -         -
  *
  * X: only by the owner, one at a time. -: at any time, side by side. A new thread may become the
  * owner if everything that the old owner did happens before.
@@ -29,11 +31,13 @@
  * holds top and, beside it, the claim: the number of elements from top on that thieves are about to
  * take. `front` changes only by a CAS:
  *
- * (t, 0) -> (t, n) A thief claims. n >= 1. (t, n) -> (t + k, 0) A thief takes k of the elements,
- * whichever thief claimed them. 1 <= k <= n. (t, n) -> (t, k) 1 <= k < n. The owner takes element t
- * + k and leaves those below it to thieves. Or a thief has found nothing, and k is 1. (t, n) -> (t
- * + 1, 0) The owner takes element t, as the last element or as the oldest. In the second case n may
- * be 0.
+ * 	(t, 0) -> (t, n)      A thief claims. n >= 1.
+ * 	(t, n) -> (t + k, 0)  A thief takes k of the elements, whichever thief claimed them.
+ * 	                      1 <= k <= n.
+ * 	(t, n) -> (t, k)      1 <= k < n. The owner takes element t + k and leaves those below it to
+ * 	                      thieves. Or a thief has found nothing, and k is 1.
+ * 	(t, n) -> (t + 1, 0)  The owner takes element t, as the last element or as the oldest.
+ * 	                      In the second case n may be 0.
  *
  * A thief goes through four steps. It claims, unless there is a claim already. It fences. It reads
  * bottom. It takes elements that are below both bottom and the end of the claim.

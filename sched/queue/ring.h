@@ -9,20 +9,26 @@
  *
  * Which operations may run side by side:
  *
- * push pop, ahead steal empty, size push X X - - pop, ahead X X - - steal, empty, size - - - -
+ * 	                        push  pop, ahead  steal  empty, size
+ * 	push                     X        X         -        -
+ * 	pop, ahead               X        X         -        -
+ * 	steal, empty, size       -        -         -        -
  *
  * X: only by the owner, one at a time. -: at any time, side by side.
  *
  * Invariants. The elements have the indices [the head, tail). Index i is in slot i & mask. tail is
  * the owner's. `head` holds an index and a state. The state says where the head is:
  *
- * (i, OWNED) The head is `mine`, which is at least i. Only the owner takes, with plain stores. (i,
- * ASKED) The same, but a thief has asked to share. (i, SHARED) The head is i. All threads take, by
- * moving it with a CAS.
+ * 	(i, OWNED)   The head is `mine`, which is at least i. Only the owner takes, with plain
+ * 	             stores.
+ * 	(i, ASKED)   The same, but a thief has asked to share.
+ * 	(i, SHARED)  The head is i. All threads take, by moving it with a CAS.
  *
- * (i, OWNED) -> (i, ASKED) a thief (i, ASKED) -> (mine, SHARED) a thief, after its fence, unless
- * the owner is taking; or the owner (i, SHARED) -> (i + n, SHARED) the thread that takes n (i,
- * SHARED) -> (i, OWNED) the owner, when it has taken many and thieves have taken none
+ * 	(i, OWNED)  -> (i, ASKED)       a thief
+ * 	(i, ASKED)  -> (mine, SHARED)   a thief, after its fence, unless the owner is taking;
+ * 	                                or the owner
+ * 	(i, SHARED) -> (i + n, SHARED)  the thread that takes n
+ * 	(i, SHARED) -> (i, OWNED)       the owner, when it has taken many and thieves none
  *
  * `mine` holds the index from which the owner takes next, and whether the owner is taking now. In
  * all states it is at most the head.

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The parts of liburcu that Weft uses: its wait-free queue with embedded nodes, and RCU (memb).
- * Only urcu.c includes liburcu. It calls the shared library (no _LGPL_SOURCE), whose inline atomics
- * are invisible to ThreadSanitizer. urcu.c tells the tool the resulting order by hand.
+ * Only urcu.c includes liburcu. It calls the shared library and does not use the inline code of
+ * _LGPL_SOURCE. ThreadSanitizer does not see liburcu's atomics, so urcu.c tells the tool the
+ * resulting order by hand.
  *
  * The queue. Which operations may run side by side:
  *
- * enqueue take empty enqueue - - - take - T - empty - - -
+ * 	                  enqueue  take  empty
+ * 	enqueue              -       -     -
+ * 	take                 -       T     -
+ * 	empty                -       -     -
  *
  * -: at any time, side by side. T: the queue itself excludes this with a trylock, and nobody waits.
  *
