@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The base of every public header of Weft: the types' names, the function type of a coroutine or
- * task, and the marks for visibility. Functions return 0 or a count on success and a negative errno
- * value on failure; outputs are last (but for a deadline), may be NULL where the caller does not
- * care, and are untouched on failure. Each function says who may call it. No signal handler may
- * call any of them (weft(7)).
+ * The base of every public header of Weft: the names of the types, the function type of a coroutine
+ * or task, and the marks for visibility.
  *
- * Structs that a program fills in travel with their size: inline functions pass it on to those
- * whose names end in _sized. A member that only the library knows counts as 0. One that only the
- * program knows must be 0: otherwise the call returns -E2BIG.
+ * Functions return 0 or a count on success, and a negative errno value on failure. Outputs are the
+ * last arguments, except for a deadline. An output may be NULL if the caller does not need it.
+ * Outputs are untouched on failure. Each function says from where it may be called. None may be
+ * called from a signal handler (weft(7)).
+ *
+ * Structs that a program fills in travel with their size. Inline functions pass the size on to the
+ * functions whose names end in _sized. A member that only the library knows counts as 0. A member
+ * that only the program knows must be 0: otherwise the call returns -E2BIG.
  */
 #ifndef WEFT_BASE_H
 #define WEFT_BASE_H
@@ -19,8 +21,8 @@
 
 #define WEFT_API __attribute__((visibility("default")))
 
-/* A call whose failure means that the caller does not have what it asked for: compilers warn where
- * the result is not looked at. */
+/* A call that fails leaves the caller without what it asked for. Compilers warn if the result is
+ * not looked at. */
 #define WEFT_MUST_CHECK __attribute__((warn_unused_result))
 
 /* A function that is defined in a header. The library exports it too, for programs that do not read

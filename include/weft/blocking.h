@@ -12,10 +12,10 @@
 WEFT_BEGIN_DECLS
 
 /*
- * Runs fn(arg) on a thread that may block, while the task waits and its worker goes on with others.
- * Each runtime has up to WEFT_BLOCKING_THREADS such threads (512), started when they are needed and
- * ended when they have been idle for ten seconds. When all are busy the call waits its turn, first
- * come, first served; the first time, one line on stderr says so.
+ * Runs fn(arg) on a thread that may block. The task waits meanwhile, and its worker runs other
+ * tasks. Each runtime has up to WEFT_BLOCKING_THREADS such threads (512). They start when they are
+ * needed, and end when they have been idle for ten seconds. When all are busy the call waits its
+ * turn, first come, first served. The first time, one line on stderr says so.
  *
  * @ret_result  receives what fn returned; may be NULL.
  *

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The coroutine alone: a stack and a saved context that can be entered and that can yield. No pool
- * and no thread is needed, nothing is started. A coroutine may be entered from another thread each
- * time, provided that one enter has returned before the next begins (an ordinary happens-before
- * between the two calls is enough).
+ * The coroutine alone: a stack and a saved context that can be entered and that can yield. It needs
+ * no pool and starts no thread. Each enter of a coroutine may come from another thread, provided
+ * that one enter has returned before the next begins. An ordinary happens-before between the two
+ * calls is enough.
  *
- * Coroutines nest: one that is entered may enter others. Inside of tasks they compose with
- * everything: a task may hop to another thread between two enters, and code inside the coroutine
- * may sleep, lock, join or call weft_yield(), which suspend the whole task; meanwhile the coroutine
- * counts as running.
+ * Coroutines nest: one that is entered may enter others. They also work inside of tasks. A task may
+ * hop to another thread between two enters. Code inside the coroutine may sleep, lock, join or call
+ * weft_yield(). Such a call suspends the whole task, and the coroutine counts as running meanwhile.
  *
  * errno and the floating-point control words (rounding, masks) belong to the coroutine. The signal
  * mask stays the thread's. The sticky exception flags belong to neither: after a switch they may
- * come from another coroutine or task. Misuse prints one line and aborts: an enter of a coroutine
- * that runs or has ended, a yield outside of one, the destruction of one that runs.
+ * come from another coroutine or task.
+ *
+ * Misuse prints one line and aborts: an enter of a coroutine that runs or has ended, a yield
+ * outside of a coroutine, or the destruction of a coroutine that runs.
  */
 #ifndef WEFT_CORO_H
 #define WEFT_CORO_H
@@ -56,7 +57,7 @@ WEFT_API int weft_coro_enter(weft_coro *co, void *in, void **ret_out);
 
 /*
  * Suspends the current coroutine: the weft_coro_enter() that runs it returns, with `out`. Returns
- * the `in` of the next enter, possibly on another thread. Only where weft_coro_inside() is true.
+ * the `in` of the next enter, possibly on another thread. Call it only where weft_coro_inside() is true.
  */
 WEFT_API void *weft_coro_yield(void *out);
 

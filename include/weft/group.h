@@ -100,15 +100,16 @@ weft_group_spawn_with(weft_group *g, const struct weft_task_options *opt, weft_f
 }
 
 /*
- * As weft_group_spawn(), from any thread or task, and into any runtime, whose task fn becomes.
+ * As weft_group_spawn(), but from any thread or task. fn becomes a task of any runtime.
  *
- * @rt  NULL: the caller's own, see weft_runtime_self(). As for weft_submit() something must keep it
- *      alive until fn starts, also while the call waits because of the limit, which blocks a thread.
+ * @rt  NULL: the caller's own, see weft_runtime_self(). As for weft_submit(), something must keep it
+ *      alive until fn starts, also while the call waits because of the limit. Such a wait blocks a
+ *      thread.
  *
  * This does not change the task that the group belongs to (weft_group_init()).
  *
- * As weft_group_spawn(), except -EPERM: rt is NULL and the caller has none, or the process was
- * forked from one with a runtime.
+ * Returns as weft_group_spawn(), except:
+ *   -EPERM  rt is NULL and the caller has none, or the process was forked from one with a runtime
  */
 WEFT_API WEFT_MUST_CHECK int weft_group_submit(weft_group *g, weft_runtime *rt, weft_fn *fn,
 					       void *arg);
@@ -187,8 +188,8 @@ WEFT_API WEFT_MUST_CHECK int weft_group_wait_until(weft_group *g, int64_t deadli
  * As weft_group_wait(), but cancels the group at the deadline, and waits on until its tasks have
  * ended. So nothing of the group runs after the return.
  *
- * As weft_group_wait(), and -ETIMEDOUT: the deadline has passed, and no task had failed before.
- * Tasks that fail because the deadline has cancelled them do not change that.
+ * Returns as weft_group_wait(), or -ETIMEDOUT if the deadline has passed and no task had failed
+ * before. Tasks that fail because the deadline has cancelled them do not change that.
  */
 WEFT_API WEFT_MUST_CHECK int weft_group_wait_or_cancel_until(weft_group *g, int64_t deadline);
 

@@ -79,8 +79,8 @@ typedef void weft_worker_fn(int worker, void *arg);
  *
  * Everything before the creation of the runtime happens before each hook, and everything in the
  * hooks before the return of weft_run() or weft_runtime_destroy(). ThreadSanitizer knows that
- * worker_start() comes before the tasks of its worker and worker_stop() after them. It sees no order
- * between these tasks and worker_sleep() or worker_wake().
+ * worker_start() comes before the tasks of its worker and worker_stop() after them. It sees no
+ * order between these tasks and worker_sleep() or worker_wake().
  */
 struct weft_runtime_options {
 	/* 1 to 1024 threads (WEFT_WORKERS; default: the CPUs this process may use) */
@@ -235,14 +235,15 @@ WEFT_API WEFT_MUST_CHECK int weft_runtime_set_workers(weft_runtime *rt, unsigned
 /*
  * Gives back to the system, at once, the memory that Weft keeps for later use in this process.
  *
- * Without this call Weft gives it back by time. While a runtime is alive it keeps the stacks of a
- * burst of tasks for a fifth of a second at most, and afterwards about 400 KiB for each worker, and
- * a megabyte for each size of stack. When the last runtime has ended no free stack has memory. The
- * control blocks of tasks, about 100 bytes each, are kept until this call or the runtime's end.
+ * Without this call Weft gives the memory back by time. While a runtime is alive it keeps the
+ * stacks of a burst of tasks for a fifth of a second at most. After that it keeps about 400 KiB for
+ * each worker, and a megabyte for each size of stack. When the last runtime has ended no free stack
+ * has memory. The control blocks of tasks, about 100 bytes each, are kept until this call or the
+ * runtime's end.
  *
- * The call wakes workers that sleep; they may still be at it for a moment after the return, and one
- * that then looks for work once more takes a stack for it. Workers that run tasks follow when they
- * next have nothing to do. Each other thread that uses weft_coro follows at its next
+ * The call wakes sleeping workers. They may still be at work for a moment after the return, and one
+ * that then looks for tasks once more takes a stack for that. Workers that run tasks follow when
+ * they next have nothing to do. Each other thread that uses weft_coro follows at its next
  * weft_coro_create() or weft_coro_destroy().
  *
  * From any thread or task; not from a signal handler. Does not suspend.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Counters of a runtime, summed over its workers, or of one worker. They cost nothing to speak of
- * and are always on. Read while tasks run they are each true for some recent moment, not all for
- * the same one.
+ * Counters of a runtime, summed over its workers, or of one worker. They cost almost nothing and
+ * are always on. If tasks run while they are read, each counter is true for some recent moment, and
+ * not all for the same one.
  */
 #ifndef WEFT_STATS_H
 #define WEFT_STATS_H

@@ -95,8 +95,7 @@ typedef struct weft_waitgroup {
 #define WEFT_WAITGROUP_INIT   {{0}}
 /* clang-format on */
 
-/* --- mutex
- * ----------------------------------------------------------------------------------------------- */
+/* --- mutex --- */
 
 /*
  * A mutual exclusion lock. It is not recursive, and its holder must unlock it.
@@ -141,8 +140,7 @@ WEFT_API WEFT_MUST_CHECK int weft_mutex_try_lock(weft_mutex *mutex);
  */
 WEFT_API void weft_mutex_unlock(weft_mutex *mutex);
 
-/* --- condition
- * ------------------------------------------------------------------------------------------- */
+/* --- condition --- */
 
 /*
  * A condition variable: its waits, under a mutex, end when others have changed the data that the
@@ -196,8 +194,7 @@ WEFT_API void weft_cond_signal(weft_cond *cond);
 /* Ends all waits of this moment. With the mutex held or without. Does not suspend. */
 WEFT_API void weft_cond_broadcast(weft_cond *cond);
 
-/* --- read-write lock
- * ------------------------------------------------------------------------------------- */
+/* --- read-write lock --- */
 
 /*
  * Held by any number of readers or by one writer. First come, first served: a reader that comes
@@ -272,8 +269,7 @@ WEFT_API WEFT_MUST_CHECK int weft_rwlock_upgrade(weft_rwlock *rwlock);
  * the caller still holds it for reading. */
 WEFT_API WEFT_MUST_CHECK int weft_rwlock_upgrade_until(weft_rwlock *rwlock, int64_t deadline);
 
-/* --- semaphore
- * ------------------------------------------------------------------------------------------- */
+/* --- semaphore --- */
 
 /* A counting semaphore. First come, first served. It may be ended with any count. */
 WEFT_API void weft_sem_init(weft_sem *sem, unsigned count);
@@ -320,8 +316,7 @@ WEFT_API WEFT_MUST_CHECK int weft_sem_try_acquire(weft_sem *sem);
  */
 WEFT_API void weft_sem_release(weft_sem *sem, unsigned n);
 
-/* --- barrier
- * --------------------------------------------------------------------------------------------- */
+/* --- barrier --- */
 
 /* Lets n callers wait for each other, again and again. n is at least 1; 0 is misuse. */
 WEFT_API void weft_barrier_init(weft_barrier *barrier, unsigned n);
@@ -353,8 +348,7 @@ WEFT_API WEFT_MUST_CHECK int weft_barrier_wait_until(weft_barrier *barrier, int6
  */
 WEFT_API void weft_barrier_break(weft_barrier *barrier);
 
-/* --- once
- * ------------------------------------------------------------------------------------------------ */
+/* --- once --- */
 
 WEFT_API void weft_once_init(weft_once *once);
 WEFT_API void weft_once_fini(weft_once *once);
@@ -387,8 +381,7 @@ WEFT_API void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg);
  */
 WEFT_API WEFT_MUST_CHECK int weft_once_try(weft_once *once, int (*fn)(void *arg), void *arg);
 
-/* --- latch
- * ----------------------------------------------------------------------------------------------- */
+/* --- latch --- */
 
 /* Opens for good when it has been counted down n times; 0: at once. */
 WEFT_API void weft_latch_init(weft_latch *latch, unsigned n);
@@ -414,8 +407,7 @@ WEFT_API WEFT_MUST_CHECK int weft_latch_wait(weft_latch *latch);
 /* As weft_latch_wait(), but gives up at the deadline. -ETIMEDOUT: it was not open by then. */
 WEFT_API WEFT_MUST_CHECK int weft_latch_wait_until(weft_latch *latch, int64_t deadline);
 
-/* --- event
- * ----------------------------------------------------------------------------------------------- */
+/* --- event --- */
 
 /*
  * A flag to wait for. It begins unset.
@@ -449,8 +441,7 @@ WEFT_API WEFT_MUST_CHECK int weft_event_wait(weft_event *event);
 /* As weft_event_wait(), but gives up at the deadline. -ETIMEDOUT: it was not set by then. */
 WEFT_API WEFT_MUST_CHECK int weft_event_wait_until(weft_event *event, int64_t deadline);
 
-/* --- wait group
- * ------------------------------------------------------------------------------------------ */
+/* --- wait group --- */
 
 /*
  * Counts the things that are under way, and waits until there is none. The count begins with 0, and

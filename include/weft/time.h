@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time: int64_t nanoseconds. Deadlines are absolute on CLOCK_MONOTONIC. With
- * WEFT_CHAOS=SEED,virtual tasks have a time of their own, which begins anew with each runtime; a
- * task's deadline then means nothing to a plain thread.
+ * Time is int64_t nanoseconds. Deadlines are absolute on CLOCK_MONOTONIC. With
+ * WEFT_CHAOS=SEED,virtual tasks have a time of their own, which begins anew with each runtime. A
+ * deadline of such a task means nothing to a plain thread.
  */
 #ifndef WEFT_TIME_H
 #define WEFT_TIME_H

@@ -81,7 +81,7 @@ static struct waiter *claim(struct task *t, struct waiter *claimed)
 	return claimed;
 }
 
-/* Whether f is t, or a task below t. */
+/* Returns whether f is t, or a task below t. */
 static bool is_below(struct task *f, const struct task *t)
 {
 	while (f && f != t)

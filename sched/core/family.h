@@ -65,11 +65,12 @@
 
 struct branch;
 
-/* An entry of a family's list. All of it is under the family's lock. */
+/* An entry of a family's list. */
 struct kin {
-	struct kin *next, *prev; /* prev is NULL in the first entry */
-	/* NULL if the entry is a fork's. A branch's function cancels what the branch stands for. It
-	 * pins further branches by that, and puts them into the list `pinned`. */
+	struct kin *next, *prev; /* under the family's lock; prev is NULL in the first entry */
+	/* Constant while the entry is in the list. NULL in the entry of a fork. In that of a branch
+	 * it cancels what the branch stands for, pins further branches by that, and puts these into
+	 * the list `pinned`. */
 	void (*reach)(struct branch *b, struct branch **pinned);
 };
 

@@ -248,9 +248,10 @@ static void await_end(struct task *t)
 		weft__wait_abandon(&waiter);
 }
 
-/* t's parent must be what runs on w, a task or a scope, or be around that with nothing but scopes
- * between. Aborts otherwise: another task has made t, or the scope in which t was made has ended.
- * The fast way does not look. The end of a scope keeps the next join off it. */
+/* Aborts unless the joiner may join t. t's parent must be what runs on w (the joiner, or its
+ * innermost scope), or lie above that with only scopes between. If not, another task has made t, or
+ * the scope in which t was made has ended. The fast way does not look. The end of a scope keeps the
+ * next join off the fast way. */
 static void check_scope(struct worker *w, struct task *t)
 {
 	const struct task *parent = family_parent(t);
