@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Branches: a group is taken out of its owner's family, by whoever has waited for it or by the end of
- * its owner, while the owner is being cancelled; and is put in again.
+ * Branches. A group is taken out of its owner's family while the owner is being cancelled, and is
+ * put in again. A caller that has waited for the group takes it out, or the end of its owner does.
  *
- * Mirrors: sched/core/family.c weft__branch_enter(), weft__branch_leave(), weft__branch_await(),
- * try_cut(), try_lock(), weft__family_leave(), cut_all_locked(), weft__reach_branches();
- * sched/core/cancel.c weft_cancel(), request_below(), pin(); sched/sync/group_spawn.c spawn();
- * sched/sync/group.c weft__group_leave_family_locked(), wait_until(), cancel_members().
+ * Mirrors:
+ *  - sched/core/family.c: weft__branch_enter(), weft__branch_leave(), weft__branch_await(),
+ *    try_cut(), try_lock(), weft__family_leave(), cut_all_locked(), weft__reach_branches();
+ *  - sched/core/cancel.c: weft_cancel(), request_below(), pin();
+ *  - sched/sync/group_spawn.c: spawn();
+ *  - sched/sync/group.c: weft__group_leave_family_locked(), wait_until(), cancel_members().
  *
- * Invariants: nobody touches the owner or the group after its end; a group is not put into the list
- * while it is in; one whose owner is cancelled is reached, or was taken out before.
+ * Invariants:
+ *  - Nobody touches the owner or the group after its end.
+ *  - A group is not put into the list while it is in the list.
+ *  - A group whose owner is cancelled is reached, or was taken out before that.
  *
- * Bounds: one owner, one group, one canceller or two, another task. The owner spawns, so that the
- * group enters. Then both the owner and the other task wait for the group and take it out, and the
- * owner may spawn and wait once more; or the owner does not wait. It ends when the cancellers have
- * given back its lock: family.pml says why it does not end sooner.
+ * Bounds: one owner, one group, CANCELLERS cancellers (1 or more), and another task.
+ *  1. The owner spawns, so that the group enters.
+ *  2. Both the owner and the other task wait for the group and take it out. The owner may spawn and
+ *     wait once more. Or the owner does not wait at all.
+ *  3. The owner ends when the cancellers have released its lock. family.pml says why it does not
+ *     end sooner.
  *
- * Broken: NO_PIN_WAIT: who takes the group out does not wait until it is not pinned. NO_CUT: the
- * owner ends without taking it out. NO_LOCK: who takes it out looks at its owner without the
- * branch's lock. NO_CHECK: who enters does not look whether the owner is cancelled. UNPIN_EARLY: the
- * canceller unpins it before it reaches it. IN_ORDER: who takes it out waits for the owner's lock
- * while it has the branch's. LEAVE_UNLOCKED: it gives the group's lock back before it takes it out.
- * AWAIT_LOCKED: it has the group's lock while it waits until it is not pinned.
+ * Broken:
+ *  - NO_PIN_WAIT: a task that takes the group out does not wait until the group is not pinned.
+ *  - NO_CUT: the owner ends without taking the group out.
+ *  - NO_LOCK: a task that takes the group out looks at its owner without the branch's lock.
+ *  - NO_CHECK: a group that enters does not look whether the owner is cancelled.
+ *  - UNPIN_EARLY: the canceller unpins the group before it reaches it.
+ *  - IN_ORDER: a task that takes the group out holds the branch's lock while it waits for the
+ *    owner's lock.
+ *  - LEAVE_UNLOCKED: it releases the group's lock before it takes the group out.
+ *  - AWAIT_LOCKED: it holds the group's lock while it waits until the group is not pinned.
  */
 #ifndef CANCELLERS
 #define CANCELLERS 1
@@ -34,7 +44,7 @@ bool waited, others_done, theirs;
 bool listed, has_owner; /* in the list; branch.owner */
 bool pinned;
 bool reached;           /* group.cancelled */
-byte given_back;        /* ghost: cancellers that have given back the owner's lock */
+byte given_back;        /* ghost: how many cancellers have released the owner's lock */
 bool owner_alive = true, group_alive = true; /* ghost */
 bool out_before;        /* ghost: it was taken out before a request */
 
@@ -205,9 +215,9 @@ active proctype owner()
 	bool got;
 
 	spawn();
-	waited = true; /* another task may have waited for the group now */
+	waited = true; /* from here on another task may have waited for the group */
 	if
-	:: theirs = true /* that one takes it out, and this one ends */
+	:: theirs = true /* the other task takes it out, and this one ends */
 	:: take_out(); others_done; group_alive = false
 	:: take_out(); spawn(); take_out(); others_done; group_alive = false
 	fi;

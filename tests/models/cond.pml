@@ -1,29 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Entering a condition with and without its queue's lock, and being taken out of it.
+ * A condition: entering it with and without its queue's lock, and being taken out of it.
  *
- * Mirrors: sched/sync/cond.c enter(), file_locked(), nobody_waits(), take_locked(), leave(),
- * weft_cond_signal(); of sched/sync/queue.h sync_push_locked(), sync_take_locked(),
- * sync_claim_locked().
+ * Mirrors:
+ *  - sched/sync/cond.c: enter(), file_locked(), nobody_waits(), take_locked(), leave(),
+ *    weft_cond_signal();
+ *  - parts of sched/sync/queue.h: sync_push_locked(), sync_take_locked(), sync_claim_locked().
  *
- * The actors: WAITERS that each wait once, and may give up at any moment after they have unlocked
- * the mutex; SIGNALLERS that each signal twice, with the mutex or without.
+ * The actors:
+ *  - WAITERS waiters. Each waits once, and may give up at any moment after it has unlocked the
+ *    mutex.
+ *  - SIGNALLERS signallers. Each signals twice, with the mutex or without.
  *
- * Invariants: nobody in `fresh` is overwritten. A signal takes whoever entered first of those that
- * wait; it takes nobody only if all that had entered before it began have been taken or have given
- * up. A node is looked at only while its frame lives.
+ * Invariants:
+ *  - No waiter in `fresh` is overwritten.
+ *  - A signal takes the waiter that entered first among those that wait.
+ *  - A signal takes nobody only if every waiter that entered before it began was taken or has given
+ *    up.
+ *  - A node is looked at only while its frame lives.
  *
- * Bounds: as above. The mutex and the lock are locks, nothing more; a wait is a claim, a wake and a
- * source of deadlines (wait.pml).
+ * Bounds: as above. The mutex and the lock are plain locks. wait.pml has the wait itself. Here a
+ * wait is a claim, a wake and a source of deadlines.
  *
- * Sequentially consistent: the two words that are read without the lock are read in the opposite
- * order to that in which they are written, by acquire and release, and nothing here stores one word
- * and then reads another that its reader stores.
+ * The model is sequentially consistent, for two reasons. The two words that are read without the
+ * lock are read in the opposite order to that in which they are written, by acquire and release.
+ * And nothing here stores one word and then reads another one that its reader stores.
  *
- * Broken: OVERWRITE: who enters does not look whether `fresh` is empty. FILE_EARLY: `fresh` is
- * emptied before its node is in the queue. LOOK_ORDER: a signal looks at the queue first. STAYS:
- * who gives up leaves `fresh` as it is. FRESH_FIRST: a signal takes the fresh one before the queue.
- * TAKE_UNLOCKED: a signal takes the fresh one without the lock.
+ * Broken:
+ *  - OVERWRITE: a waiter that enters does not look whether `fresh` is empty.
+ *  - FILE_EARLY: `fresh` is emptied before its node is in the queue.
+ *  - LOOK_ORDER: a signal looks at the queue first.
+ *  - STAYS: a waiter that gives up leaves `fresh` as it is.
+ *  - FRESH_FIRST: a signal takes the fresh waiter before the queue.
+ *  - TAKE_UNLOCKED: a signal takes the fresh waiter without the lock.
  */
 #ifndef WAITERS
 #define WAITERS 3
@@ -40,15 +49,15 @@ byte fresh = NOBODY;
 chan queue = [WAITERS] of { byte };
 mtype outcome[WAITERS] = PENDING;
 bool queued[WAITERS], signalled[WAITERS];
-bool alive[WAITERS], inside[WAITERS]; /* ghosts: the frame; has entered */
-byte number[WAITERS], entered;        /* ghost: in which order */
+bool alive[WAITERS], inside[WAITERS]; /* ghosts: the frame lives; the waiter has entered */
+byte number[WAITERS], entered;        /* ghost: the order of entering */
 
 #define acquire(l) atomic { !l -> l = true }
 #define release(l) l = false
 
 #define WAITS(i) (inside[i] && outcome[i] == PENDING)
 
-/* Ghost: in one step with what makes it visible. */
+/* Ghost: one step with the store that makes the waiter visible. */
 #define ENTERS inside[me] = true; number[me] = entered; entered++
 
 inline file_locked()
@@ -113,9 +122,9 @@ proctype waiter(byte me)
 	release(mutex)
 }
 
-/* Whether all that waited when the signal began do so no more. */
+/* Whether every waiter that waited when the signal began waits no longer. */
 #define NONE_LEFT (!(before[0] && WAITS(0)) && !(before[1] && WAITS(1)) && !(before[2] && WAITS(2)))
-/* Whether nobody that waits entered before n. */
+/* Whether no waiter that still waits entered before n. */
 #define FIRST(n) (!(WAITS(0) && number[0] < number[n]) && !(WAITS(1) && number[1] < number[n]) && \
 		  !(WAITS(2) && number[2] < number[n]))
 

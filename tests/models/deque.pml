@@ -2,33 +2,43 @@
 /*
  * The deque of unstarted tasks: the owner's end against two thieves, and growth.
  *
- * Mirrors: sched/queue/deque.h weft__deque_push(), weft__deque_put(), weft__deque_lower(),
- * weft__deque_pop(), weft__deque_pop_if(); sched/queue/deque.c weft__deque_push_full(), grow(),
- * weft__deque_take_claimed(), read_elements(), weft__deque_steal().
+ * Mirrors:
+ *  - sched/queue/deque.h: weft__deque_push(), weft__deque_put(), weft__deque_lower(),
+ *    weft__deque_pop(), weft__deque_pop_if();
+ *  - sched/queue/deque.c: weft__deque_push_full(), grow(), weft__deque_take_claimed(),
+ *    read_elements(), weft__deque_steal().
  *
- * Invariants: each element that a push accepted is taken exactly once; nothing is taken that was
- * not pushed (an unwritten slot reads as 0); pop and pop_if say "none" only if it is so; nobody
- * reads a buffer that is not there.
+ * Invariants:
+ *  - Each element that a push accepted is taken exactly once.
+ *  - Nothing is taken that was not pushed. An unwritten slot reads as 0.
+ *  - pop and pop_if say "none" only if there is none.
+ *  - Nobody reads a freed buffer.
  *
- * Bounds: OPS operations of the owner in any order, then pops until it is empty; two thieves with
- * STEALS_1 and STEALS_2 attempts, to take as many as two at once; capacity 2, which grows to 4 or,
- * without memory, does not: slots are reused either way.
+ * Bounds: OPS operations of the owner in any order, then pops until the deque is empty. Two thieves
+ * make STEALS_1 and STEALS_2 attempts, and take up to two elements at once. The capacity is 2. It
+ * grows to 4 or, without memory, stays. Slots are reused in both cases.
  *
  * The owner's stores of bottom, buffer and slots go through its store buffer. Its loads of these
- * are from local copies. Thieves store nothing plainly; their loads are in program order, as x86
- * does it and as their acquires say (twins reorder them). A new buffer's mask is not modelled: it
- * is immutable and published with the slots.
+ * come from local copies. Thieves make no plain stores. Their loads are in program order, as on x86
+ * and as their acquires demand. Twins reorder them. The mask of a new buffer is not modelled: it is
+ * immutable and published with the slots.
  *
- * Broken: NO_HEAVY: the thief's fence is a light one. NO_LIGHT: the owner's compiler has read front
- * before it lowers bottom. BOTTOM_FIRST: the thief reads bottom before it claims (its fence is
- * missing). NO_CLAIM: the thief takes two without a claim. BACK_TO_ZERO: a claim on nothing is
- * taken back. NO_CUT: the owner takes a claimed element above top without a CAS. PUBLISH_EARLY:
- * bottom is stored before the slot (its release is missing). BUFFER_LATE: the new buffer is
- * published after the element in it. FREE_OLD: the outgrown buffer is freed at once. NO_COPY:
- * growing copies nothing. NO_CAS: pop takes the last element, though claimed, without one.
- * READ_LATE: the thief reads the slots after its CAS. READ_EARLY: it reads buffer and slots before
- * bottom (neither its acquire of bottom nor its fence keeps them behind). OVERWRITE: push takes the
- * room for what it was before.
+ * Broken:
+ *  - NO_HEAVY: the thief's fence is light.
+ *  - NO_LIGHT: the owner's compiler has read front before it lowers bottom.
+ *  - BOTTOM_FIRST: the thief reads bottom before it claims. Its fence is missing.
+ *  - NO_CLAIM: the thief takes two elements without a claim.
+ *  - BACK_TO_ZERO: a claim on nothing is taken back.
+ *  - NO_CUT: the owner takes a claimed element above top without a compare-and-swap.
+ *  - PUBLISH_EARLY: bottom is stored before the slot. Its release is missing.
+ *  - BUFFER_LATE: the new buffer is published after the element in it.
+ *  - FREE_OLD: the outgrown buffer is freed at once.
+ *  - NO_COPY: growing copies nothing.
+ *  - NO_CAS: pop takes the last element without a compare-and-swap, even if it is claimed.
+ *  - READ_LATE: the thief reads the slots after its compare-and-swap.
+ *  - READ_EARLY: the thief reads buffer and slots before bottom. Neither its acquire of bottom nor
+ *    its fence keeps these reads behind.
+ *  - OVERWRITE: push takes the room to be what it was before.
  */
 #define STORERS 1
 #define FENCERS 2
@@ -55,9 +65,9 @@
 
 byte top, claim;     /* front */
 bool freed;          /* ghost: the first buffer */
-byte accepted;       /* ghost: elements pushed so far are 1 to this */
-byte taken;          /* ghost: a bit for each */
-byte count;          /* ghost: of the bits */
+byte accepted;       /* ghost: the elements pushed so far are 1 to this */
+byte taken;          /* ghost: one bit for each element */
+byte count;          /* ghost: the number of bits in taken */
 
 inline store(where, value)
 {
@@ -140,7 +150,8 @@ inline push()
 	seen = 0
 }
 
-/* weft__deque_lower() and what follows. lowered: the element's index. got: 0 if it had gone. */
+/* weft__deque_lower() and what follows. lowered: the element's index. got: 0 if the element is
+ * gone. */
 inline lower_and_take()
 {
 #ifdef BROKEN_NO_LIGHT
@@ -176,7 +187,7 @@ inline lower_and_take()
 	if
 	:: emptied ->
 		store(BOTTOM, lowered + 1);
-		/* ghost: there is nothing, for nobody puts anything but we. */
+		/* ghost: there is nothing left, for only the owner puts elements. */
 		assert(count == accepted)
 	:: else
 	fi;
@@ -193,7 +204,7 @@ inline pop()
 	fi
 }
 
-/* Of the element that was pushed last, by then perhaps taken. */
+/* Pops the element that was pushed last, which may be taken by then. */
 inline pop_if(element)
 {
 	if
@@ -207,7 +218,7 @@ inline pop_if(element)
 
 active proctype owner()
 {
-	byte copies[CELLS]; /* its view of its stores */
+	byte copies[CELLS]; /* the owner's view of its stores */
 	byte i, bound = 2, seen, claimed, lowered, got, ops;
 	bool room, late, emptied;
 

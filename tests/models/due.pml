@@ -1,28 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is due while workers are busy: no injected task waits for a pick that does not look for it.
+ * DUE, the flag for work that is due while workers are busy. No injected task may wait for a pick
+ * that does not look for it.
  *
- * Mirrors: sched/core/due.c weft__set_due(), weft__clear_due(), weft__announce_due();
- * sched/core/pick.c pick_specially(), weft__from_injection(); sched/core/find.c serve_due(),
- * look_around(); sched/core/sleepers.h push_sleeper_locked(); sched/core/rouse.c weft__wake_one(),
- * weft__hand_to_sleeper(); sched/core/park.c weft__search_stop(), await_rouse(), weft__get_up();
- * sched/core/ready.c weft__inject().
+ * Mirrors:
+ *  - sched/core/due.c: weft__set_due(), weft__clear_due(), weft__announce_due();
+ *  - sched/core/pick.c: pick_specially(), weft__from_injection();
+ *  - sched/core/find.c: serve_due(), look_around();
+ *  - sched/core/sleepers.h: push_sleeper_locked();
+ *  - sched/core/rouse.c: weft__wake_one(), weft__hand_to_sleeper();
+ *  - sched/core/park.c: weft__search_stop(), await_rouse(), weft__get_up();
+ *  - sched/core/ready.c: weft__inject().
  *
- * The actors: two workers, of which the first runs a long task; two threads that inject a task each.
- * The second thread also hands a long task to a worker that sleeps, if there is one, before or
- * after. A worker that searches may find one more long task. Long tasks pick again and again, and look for nothing but
- * DUE when they do. They end when all injected tasks have started. Injected tasks are short.
+ * The actors:
+ *  - Two workers. The first one runs a long task. A worker that searches may find one more long
+ *    task.
+ *  - Two threads that inject one task each. Before or after that, the second thread also hands a
+ *    long task to a sleeping worker, if there is one.
  *
- * Invariants: an injected task that nobody will take is a deadlock. DUE excludes sleepers.
+ * Long tasks pick again and again, and their picks look only for DUE. Long tasks end when all
+ * injected tasks have started. Injected tasks are short.
  *
- * Bounds: as above. The threads' stores to the queue go through store buffers. The queue is
- * taken from in one step (inject.pml), and so are sections under idle_lock. Searchers run no timers.
+ * Invariants: an injected task that nobody will take is a deadlock. While DUE is set, no worker
+ * sleeps.
  *
- * Broken: LIGHT: a thread that injects fences lightly. LOOK_FIRST: who serves looks into the queue
- * before it clears DUE. NO_LEFT: who serves says nothing of what it leaves. NO_LOOK: the last
- * searcher does not look into the queue if nobody sleeps. FORGET: who finds that the sleeper it
- * would wake is gone sets no DUE. SET_ANYWAY: DUE is set though a worker sleeps. KEEP: a worker that
- * goes to sleep does not clear DUE.
+ * Bounds: as above. The threads' stores to the queue go through store buffers. A take from the
+ * queue is one step (inject.pml has its parts). A section under idle_lock is one step. Searchers
+ * run no timers.
+ *
+ * Broken:
+ *  - LIGHT: a thread that injects has only a light fence.
+ *  - LOOK_FIRST: a worker that serves DUE looks into the queue before it clears DUE.
+ *  - NO_LEFT: a worker that takes a task does not announce the tasks that it leaves.
+ *  - NO_LOOK: the last searcher does not look into the queue if nobody sleeps.
+ *  - FORGET: a caller finds that the sleeper it would wake is gone, and does not set DUE.
+ *  - SET_ANYWAY: DUE is set although a worker sleeps.
+ *  - KEEP: a worker that goes to sleep does not clear DUE.
  */
 #define STORERS 2
 #define FENCERS 1
@@ -35,14 +48,14 @@ byte searchers;
 bool due;
 bool asleep[2], awake[2], given[2];
 bool taken[2];
-bool other;   /* the task that a searcher may find is found */
+bool other;   /* a searcher has found the other long task */
 byte started; /* ghost */
 
 #define SLEEPERS (asleep[0] || asleep[1])
 #define LEFT     ((cell[0] && !taken[0]) || (cell[1] && !taken[1]))
 #define OVER     (started == 2)
 
-/* Not the local t of who is between two tasks: sets t. */
+/* Takes an injected task if there is one, and then sets t to 1. */
 inline from_injection()
 {
 	atomic {

@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A closing runtime stops when nothing is live in it any more: never before, and not never.
+ * The end of a closing runtime. It stops when no task is live any longer: never before that, and
+ * never later than that.
  *
- * Mirrors: sched/core/workers.c weft__all_ended(), record_locked(); sched/core/park.c
- * stop_if_over(), weft__sign_off(), weft__sleep(); sched/core/execute.c end_task().
+ * Mirrors:
+ *  - sched/core/workers.c: weft__all_ended(), record_locked();
+ *  - sched/core/park.c: stop_if_over(), weft__sign_off(), weft__sleep();
+ *  - sched/core/execute.c: end_task().
  *
- * Invariants: when the runtime is stopped, no task is live; it is stopped (else a deadlock).
+ * Invariants: when the runtime is stopped, no task is live. The runtime is stopped in the end. If
+ * it is not, this is a deadlock.
  *
- * Bounds: a chain of four tasks, each spawned by the one before and run by workers 0, 1, 2 and 0
- * again; worker 2 is added by the second task. Each worker looks whether all is over when it has
- * nothing to run, one more that runs nothing does at any time, once. `closing` is set from the
- * beginning.
+ * Bounds: a chain of four tasks. Each task spawns the next one. Workers 0, 1, 2 and 0 run them in
+ * this order, and the second task adds worker 2. Each of these workers looks whether all is over
+ * when it has nothing to run. One more worker, which runs nothing, looks once at any time.
+ * `closing` is set from the beginning.
  *
- * A worker's counts, the publication of a task and of a record go through the worker's store
- * buffer, in program order: in the C they are stores with release, of which the counts of ends are
- * read with acquire (twins reorder them).
+ * A worker's counts and the publication of a task and of a record go through the worker's store
+ * buffer, in program order. In the C code they are stores with release, and the counts of ends are
+ * read with acquire. Twins reorder them.
  *
- * Broken: STARTS_FIRST: starts are counted before ends. STALE_COUNT: the number of records is not
- * read anew for the starts. COUNT_LATE: a spawn is counted after the task is visible. NO_HEAVY: a
- * worker looks without its heavy fence.
+ * Broken:
+ *  - STARTS_FIRST: starts are counted before ends.
+ *  - STALE_COUNT: the number of records is not read again for the starts.
+ *  - COUNT_LATE: a spawn is counted after the task is visible.
+ *  - NO_HEAVY: a worker looks without its heavy fence.
  */
 #define STORERS 3
 #define FENCERS 3
@@ -27,7 +33,7 @@
 
 #define SPAWNED(w) (w)
 #define ENDED(w)   (3 + (w))
-#define TASK(i)    (6 + (i)) /* i is in a queue; 1 to 3 */
+#define TASK(i)    (6 + (i)) /* task i is in a queue; i is 1 to 3 */
 #define RECORDS    10        /* besides the first two */
 #define CELLS      11
 
@@ -61,7 +67,7 @@ inline reset()
 
 inline count_starts()
 {
-	spawned = 1 + cell[SPAWNED(0)]; /* the first one is from outside */
+	spawned = 1 + cell[SPAWNED(0)]; /* the first task is from outside */
 	spawned = spawned + cell[SPAWNED(1)];
 	if
 	:: records -> spawned = spawned + cell[SPAWNED(2)]

@@ -1,31 +1,41 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Families: a cancellation of a task reaches a fork below it, which begins to wait just then, and the
+ * Families. A cancellation of a task reaches a fork below it that just begins to wait, and the
  * canceller touches nothing that may have ended.
  *
- * Mirrors: sched/core/family.c weft__family_enter(), weft__family_leave(), weft__family_cancelled(),
- * weft__family_lock(), weft__family_unlock(); sched/core/cancel.c weft_cancel(), request(),
- * request_below(), claim_below(), claim(), weft__wake_cancelled(); sched/core/wait.c must_end(),
- * cancel_watch(), cancel_itself(), cancel_unwatch().
+ * Mirrors:
+ *  - sched/core/family.c: weft__family_enter(), weft__family_leave(), weft__family_cancelled(),
+ *    weft__family_lock(), weft__family_unlock();
+ *  - sched/core/cancel.c: weft_cancel(), request(), request_below(), claim_below(), claim(),
+ *    weft__wake_cancelled();
+ *  - sched/core/wait.c: must_end(), cancel_watch(), cancel_itself(), cancel_unwatch().
  *
- * Invariants: the lowest fork ends, since somebody above it is cancelled (else a deadlock); a
- * canceller looks at the lowest fork, at the one between and at the root only while they live.
+ * Invariants: the lowest fork ends, because a task above it is cancelled. If it does not, this is a
+ * deadlock. A canceller looks at the lowest fork, at the fork between and at the root only while
+ * they live.
  *
- * Bounds: a root, a fork of it, and a fork of that, the lowest. One canceller, of the root or of the
- * fork between. The lowest fork waits ROUNDS times, of which the last time ends by the cancellation
- * alone, or looks at weft_cancelled() until that is so. It ends then, and those above it with it.
- * With LISTED the fork between has entered the list before.
+ * Bounds: a root, a fork of it (the fork between), and a fork of that (the lowest fork). One
+ * canceller cancels the root or the fork between. The lowest fork waits ROUNDS times. Only the
+ * cancellation ends its last wait. Instead of waiting, it may also call weft_cancelled() until that
+ * is true. Then it ends, and those above it end with it. With LISTED, the fork between has entered
+ * the list before.
  *
- * The lowest fork's stores of `waiting` go through a store buffer. The words `cancel` are changed by
- * locked instructions only. These see each other, but where they only acquire a plain load may see
- * the root's BUSY later than what was stored after it. How a wait is claimed is in wait.pml.
+ * The lowest fork's stores of `waiting` go through a store buffer. Only locked instructions change
+ * the words `cancel`. These instructions see each other. But if one of them only acquires, a plain
+ * load may see the root's BUSY later than what was stored after it. wait.pml has the claim of a
+ * wait.
  *
- * Broken: NO_LOOK: a fork that enters does not look above. LOOK_FIRST: it looks before it has the
- * lock. UNLOCKED: it enters without the lock. ONE_UP: it looks at its parent alone. NO_HEAVY: the
- * canceller's fence is light. NO_LEAVE: a listed fork ends without the lock. POLL_NO_WAIT: weft_cancelled() does not wait for
- * the canceller. POLL_NEAR: it waits for the one of the task at which it has found the request.
- * POLL_ROOT: it waits for the root's alone.
- * UNLOCK_EARLY: the canceller of the fork between gives the root's lock back before it is done.
+ * Broken:
+ *  - NO_LOOK: a fork that enters does not look above.
+ *  - LOOK_FIRST: it looks before it has the lock.
+ *  - UNLOCKED: it enters without the lock.
+ *  - ONE_UP: it looks only at its parent.
+ *  - NO_HEAVY: the canceller's fence is light.
+ *  - NO_LEAVE: a listed fork ends without the lock.
+ *  - POLL_NO_WAIT: weft_cancelled() does not wait for the canceller.
+ *  - POLL_NEAR: it waits for the canceller of the task at which it has found the request.
+ *  - POLL_ROOT: it waits only for the canceller of the root.
+ *  - UNLOCK_EARLY: the canceller of the fork between releases the root's lock before it is done.
  */
 #ifndef ROUNDS
 #define ROUNDS 2
@@ -60,13 +70,13 @@ inline unlock_root()
 	atomic { assert(all_alive); root_busy = false; root_shown = false }
 }
 
-/* By a release: what it has stored before is seen by whoever acquires that. */
+/* Called before a release. A reader that acquires sees what was stored before. */
 inline show_root()
 {
 	root_shown = root_busy
 }
 
-/* Or sooner. */
+/* The store of BUSY may also be seen earlier. */
 active proctype shower()
 {
 end:
@@ -188,7 +198,7 @@ inline enter()
 #endif
 }
 
-/* A cancellable wait; round 1 may be ended by a waker as well. */
+/* A cancellable wait. A waker may also end the wait of round 1. */
 inline wait_once()
 {
 	pending = true;
@@ -221,7 +231,7 @@ inline wait_once()
 	!lowest_busy
 }
 
-/* weft_cancelled(), until it is so. */
+/* weft_cancelled(), repeated until it is true. */
 inline poll()
 {
 	if

@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The injection queue's consumers: the trylock with a mark for those who are turned away, and what
- * a consumer owes the others.
+ * The consumers of the injection queue. They take a trylock, and a consumer that is turned away
+ * leaves a mark. The model is about what a consumer owes to the others.
  *
- * Mirrors: sched/queue/urcu.c weft__wfcq_enqueue(), weft__wfcq_take(), take_locked(),
- * weft__wfcq_empty(); what of sched/core/pick.c weft__from_injection() and of sched/core/find.c
- * weft__find() calls them; of sched/core/rouse.c weft__announce(); of sched/core/park.c
- * weft__sleep_announce(), weft__get_up(), weft__search_stop().
+ * Mirrors:
+ *  - sched/queue/urcu.c: weft__wfcq_enqueue(), weft__wfcq_take(), take_locked(),
+ *    weft__wfcq_empty();
+ *  - the calls of these in sched/core/pick.c weft__from_injection() and sched/core/find.c
+ *    weft__find();
+ *  - parts of sched/core/rouse.c: weft__announce();
+ *  - parts of sched/core/park.c: weft__sleep_announce(), weft__get_up(), weft__search_stop().
  *
- * The actors: PRODUCERS threads that each inject one task, with a light fence, as workers do; one
- * holder that looks into the queue between two other tasks, is no searcher, and then computes for
- * as long as any task is not started (it has found another task elsewhere); one worker that goes to
- * sleep.
+ * The actors:
+ *  - PRODUCERS threads. Each injects one task, with a light fence, as workers do.
+ *  - A holder. It looks into the queue between two other tasks and is no searcher. Then it computes
+ *    for as long as some task has not started: it has found another task elsewhere.
+ *  - A worker that goes to sleep.
  *
- * Invariant: no task stays in the queue while the second worker sleeps: that would be a deadlock.
+ * Invariant: no task stays in the queue while the worker sleeps. That would be a deadlock.
  *
- * Bounds: 2 producers; batches of 1 and 2. The link that a producer stores after its exchange of
- * the tail goes through its store buffer. Abstracted: idle_lock's sections are one step; what the
- * sleeper finds is short; what was taken besides the one that is run counts as started (park.pml
- * has the rings); all but the links is changed by locked instructions.
+ * Bounds: 2 producers; batches of 1 and 2. A producer stores the link after its exchange of the
+ * tail, and that store goes through its store buffer. Locked instructions change everything else.
+ * Abstracted: a section under idle_lock is one step; what the sleeper finds is short; a consumer
+ * runs one task, and the other tasks that it took count as started (park.pml has the rings).
  *
- * Broken: NO_LOOK_AGAIN: the holder does not look again for those whom it turned away.
- * BLOCKED_IS_ENOUGH: it does not if it saw a producer between its two steps. NO_ANNOUNCE: it tells
- * nobody of what it leaves. NO_HEAVY: the sleeper's fence is light. NO_MARK: those who are turned
- * away leave no trace (a plain trylock).
+ * Broken:
+ *  - NO_LOOK_AGAIN: the holder does not look again for consumers that it turned away.
+ *  - BLOCKED_IS_ENOUGH: it does not look again if it saw a producer between its two steps.
+ *  - NO_ANNOUNCE: it does not announce what it leaves.
+ *  - NO_HEAVY: the sleeper's fence is light.
+ *  - NO_MARK: consumers that are turned away leave no trace (a plain trylock).
  */
 #define PRODUCERS 2
 #define HOLDER    2
@@ -36,7 +42,7 @@
 
 #include "tso.h"
 
-byte head, tail;  /* of the queue: how many were taken, how many exchanged the tail */
+byte head, tail;  /* of the queue: how many nodes were taken, how many exchanged the tail */
 byte consumers;   /* the trylock and its marks */
 bool asleep, awake;
 byte searchers;
@@ -51,7 +57,7 @@ inline announce(me)
 	fi
 }
 
-/* The sleeper is the only one there is to wake. */
+/* The sleeper is the only worker that can be woken. */
 inline wake_one(me)
 {
 	atomic {
@@ -77,7 +83,7 @@ proctype producer(byte me)
 	announce(me)
 }
 
-/* Takes up to max nodes: n of them. */
+/* Takes up to max nodes. n is how many. */
 inline take(me, max)
 {
 	n = 0;
@@ -115,8 +121,8 @@ inline take(me, max)
 	again = false
 }
 
-/* Of what it took weft__from_injection() runs one and keeps the others where they can be stolen.
- * Here it starts them, too. */
+/* weft__from_injection() runs one of the tasks it took, and keeps the others where they can be
+ * stolen. Here it starts them, too. */
 inline from_injection(me, max)
 {
 	if
@@ -183,7 +189,7 @@ proctype sleeper()
 		fi;
 		searching = true;
 run_it:		n = 0;
-		/* It goes to sleep again as a searcher, or ceases to be one. */
+		/* It either goes to sleep again as a searcher, or stops being one. */
 		if
 		:: searching
 		:: searching -> searchers--; searching = false

@@ -1,34 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The join word: a queue of one, between a task's end and its joiner.
+ * The join word: a queue of one between a task's end and its joiner.
  *
- * Mirrors: sched/core/join.c weft_join(), run_child(), weft_join_until(), wait_for_end(),
- * give_up(), await_done(), weft_detach(); sched/core/execute.c end_task(); of sched/core/wait.h
- * weft__wait_claim(), of wait.c weft__wait_wake_next().
+ * Mirrors:
+ *  - sched/core/join.c: weft_join(), run_child(), weft_join_until(), wait_for_end(), give_up(),
+ *    await_done(), weft_detach();
+ *  - sched/core/execute.c: end_task();
+ *  - parts of sched/core/wait.h: weft__wait_claim();
+ *  - parts of sched/core/wait.c: weft__wait_wake_next().
  *
- * Invariants: the joiner gets the published result; the memory is freed once, and nobody touches it
- * afterwards; the end looks at the waiter only while its frame lives; a joiner is not left waiting
- * (a deadlock).
+ * Invariants:
+ *  - The joiner gets the published result.
+ *  - The memory is freed once, and nobody touches it afterwards.
+ *  - The end looks at the waiter only while its frame lives.
+ *  - A joiner does not wait for ever (a deadlock).
  *
- * Bounds: one task; its joiner joins up to three times, the first time perhaps before it starts,
- * where all but the last may time out or be cancelled at any moment, or gives up and detaches it.
- * The waiter's wait itself is in wait.pml: here it is a claim, a wake, and a source of timeouts.
+ * Bounds: one task. Its joiner joins up to three times, and the first time may come before the task
+ * starts. All attempts but the last may time out or be cancelled at any moment, or the joiner gives
+ * up and detaches the task. wait.pml has the wait itself. Here a wait is a claim, a wake and a
+ * source of timeouts.
  *
- * The end's stores go through a store buffer, DONE among them; the joiner's changes of the word are
- * locked. Loops with sched_yield are waits; the compare-and-swap of the weak kind repeats only when
- * the word has changed.
+ * The stores of the end go through a store buffer, also the store of DONE. The joiner changes the
+ * word by locked instructions. Loops with sched_yield are waits. A weak compare-and-swap repeats
+ * only when the word has changed.
  *
- * Broken: NO_HEAVY: a joiner that gives up has no fence. LOOK_FIRST: the end looks for a joiner
- * before it says that it ends. NO_AWAIT: a joiner that gives up does not look whether the task
- * ends. DONE_EARLY: the end stores DONE before it claims. GIVE_UP_STORES: a joiner that gives up
- * stores NOBODY. END_STORES: the end stores DONE where it has read NOBODY. JOIN_STORES: the joiner
- * of a task that has started stores its waiter. RESULT_LATE: the result after the word. TOUCH_LATE:
- * the end looks at the task after DONE.
+ * Broken:
+ *  - NO_HEAVY: a joiner that gives up has no fence.
+ *  - LOOK_FIRST: the end looks for a joiner before it says that it ends.
+ *  - NO_AWAIT: a joiner that gives up does not look whether the task ends.
+ *  - DONE_EARLY: the end stores DONE before it claims.
+ *  - GIVE_UP_STORES: a joiner that gives up stores NOBODY.
+ *  - END_STORES: the end stores DONE after it has read NOBODY.
+ *  - JOIN_STORES: the joiner of a task that has started stores its waiter.
+ *  - RESULT_LATE: the result is stored after the word.
+ *  - TOUCH_LATE: the end looks at the task after DONE.
  */
 #define NOBODY   0
 #define DONE     1
 #define DETACHED 2
-#define WAITER   4 /* plus the number of the attempt: its frame */
+#define WAITER   4 /* plus the number of the attempt, which stands for its frame */
 
 #ifndef ATTEMPTS
 #define ATTEMPTS 3
@@ -114,7 +124,7 @@ ended:
 out:	skip
 }
 
-/* A deadline or a cancel, under its own lock: the frame does not end meanwhile (wait.pml). */
+/* A deadline or a cancellation, under its own lock. The frame does not end meanwhile (wait.pml). */
 proctype interrupter()
 {
 	byte left = ATTEMPTS - 1;

@@ -1,47 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlines and their keeper: no deadline passes while everybody sleeps beyond it.
+ * Deadlines and their keeper. No deadline may pass while all workers sleep beyond it.
  *
- * Mirrors: sched/core/timer.c publish_earliest(), weft__timer_arm(), weft__timers_pop_locked();
- * sched/core/wait.c wait_task(), weft__expire(); sched/core/execute.c announce_armed();
- * sched/core/find.c weft__find(), run_timers(), search(), or_handed(); sched/core/steal.c
- * weft__steal(); sched/core/sleepers.h push_sleeper_locked(), take_sleeper_locked(), as_sleeper();
- * sched/core/rouse.c weft__wake_one(), weft__announce(), weft__hand_to_sleeper(),
- * weft__announce_timer(), weft__nudge(); sched/core/park.c earliest_deadline(), deadline_unkept(),
- * weft__search_stop(), weft__sleep_announce(), await_rouse(), weft__get_up(), keep_time(),
- * weft__sign_off(), must_get_up(), weft__sleep(); sched/core/workers.c retire_locked(),
- * weft__worker_leave().
+ * Mirrors:
+ *  - sched/core/timer.c: publish_earliest(), weft__timer_arm(), weft__timers_pop_locked();
+ *  - sched/core/wait.c: wait_task(), weft__expire();
+ *  - sched/core/execute.c: announce_armed();
+ *  - sched/core/find.c: weft__find(), run_timers(), search(), or_handed();
+ *  - sched/core/steal.c: weft__steal();
+ *  - sched/core/sleepers.h: push_sleeper_locked(), take_sleeper_locked(), as_sleeper();
+ *  - sched/core/rouse.c: weft__wake_one(), weft__announce(), weft__hand_to_sleeper(),
+ *    weft__announce_timer(), weft__nudge();
+ *  - sched/core/park.c: earliest_deadline(), deadline_unkept(), weft__search_stop(),
+ *    weft__sleep_announce(), await_rouse(), weft__get_up(), keep_time(), weft__sign_off(),
+ *    must_get_up(), weft__sleep();
+ *  - sched/core/workers.c: retire_locked(), weft__worker_leave().
  *
- * The actors: three workers. The first runs ARMS tasks that each wait until a deadline, and then
- * one that computes or, if there are two, nothing more. With RETIRE the last worker is told to
- * retire at any moment; it goes, or stays for a pinned task. With ARMER=2 it is it that runs the
- * one task that waits. With OUTSIDE a plain thread injects a task. Each task that was woken or
- * injected computes until all have been started: so each needs a worker of its own. The clock moves
- * on at any time, but waits while a deadline that has come is still armed.
+ * The actors: three workers, and a clock.
+ *  - The first worker runs ARMS tasks that each wait until a deadline. If ARMS is 1, it then runs
+ *    one that computes. If ARMS is 2, it has nothing more.
+ *  - With ARMER=2 it is the last worker that runs the one task that waits.
+ *  - With RETIRE the last worker is told to retire at any moment. It goes, or stays for a pinned
+ *    task.
+ *  - With OUTSIDE a plain thread injects a task.
+ *  - Each task that was woken or injected computes until all have started. So each of them needs a
+ *    worker of its own.
+ *  - The clock moves on at any time, except while a deadline that has come is still armed.
  *
- * Invariants: a deadline that has come is expired while a worker sleeps that could do it, and is
- * not mistaken for one to come later: else the clock stands still, and this is a deadlock. Only who
- * is on the list of sleepers is the keeper.
+ * Invariants: a deadline that has come is expired while a worker sleeps that could expire it, and
+ * is not mistaken for a later one. If it is not expired, the clock stands still, and this is a
+ * deadlock. The keeper is always on the list of sleepers.
  *
- * Not here: who keeps time while nobody sleeps (timekeeper.pml).
+ * Not modelled: who keeps time while nobody sleeps (timekeeper.pml).
  *
- * Bounds: as above; one heap is used; two moments to come; SEARCHERS search at a time (may be
- * exceeded). A deadline that has passed when it is to be armed is not.
+ * Bounds: as above. One heap is used. There are two moments to come. SEARCHERS workers search at a
+ * time, which may be exceeded. A deadline that has passed when it would be armed is not armed.
  *
- * Stores that go through store buffers: `earliest` of the heap, and the heap's unlock after it.
- * Sections under idle_lock are one step; the list of sleepers is a set. One deadline is expired at
- * a time, and who does it runs the task.
+ * Stores that go through store buffers: `earliest` of the heap, and the heap's unlock after it. A
+ * section under idle_lock is one step. The list of sleepers is a set. One deadline is expired at a
+ * time, and the worker that expires it runs the task.
  *
- * Broken: NO_HEAVY: going to sleep without the heavy fence. LOOK_FIRST: the sleeper looks at the
- * deadlines before it is announced. ANNOUNCE_FIRST: sleepers are told before the deadline is in the
- * heap. NO_ANNOUNCE: they are not told. ONLY_IF_UNKEPT: they are if there is no keeper, not if it
- * keeps a later deadline. NO_KEEP_AGAIN: a worker that is woken for an earlier deadline does not
- * become the keeper while there is another one. NO_RESET: a keeper that is taken off the list goes
- * on counting as one. KEEP_ROUSED: who has been taken off the list in the meantime becomes the
- * keeper. NO_LOOK_AROUND: the last searcher that finds something does not look at the deadlines.
- * NO_SIGN_OFF: a worker that leaves does not either. HAND_KEEPER: the keeper is handed a task as
- * any other sleeper. HAND_UNSETTLED: so is one that has not looked at the deadlines yet, and then
- * looks no more.
+ * Broken:
+ *  - NO_HEAVY: a worker goes to sleep without the heavy fence.
+ *  - LOOK_FIRST: the sleeper looks at the deadlines before it is announced.
+ *  - ANNOUNCE_FIRST: sleepers are told before the deadline is in the heap.
+ *  - NO_ANNOUNCE: sleepers are not told.
+ *  - ONLY_IF_UNKEPT: sleepers are told if there is no keeper, but not if the keeper keeps a later
+ *    deadline.
+ *  - NO_KEEP_AGAIN: a worker that is woken for an earlier deadline does not become the keeper while
+ *    there is another one.
+ *  - NO_RESET: a keeper that is taken off the list still counts as the keeper.
+ *  - KEEP_ROUSED: a worker that was taken off the list meanwhile becomes the keeper.
+ *  - NO_LOOK_AROUND: the last searcher that finds something does not look at the deadlines.
+ *  - NO_SIGN_OFF: a worker that leaves does not look at the deadlines.
+ *  - HAND_KEEPER: the keeper is handed a task like any other sleeper.
+ *  - HAND_UNSETTLED: a sleeper that has not looked at the deadlines yet is handed a task, and then
+ *    does not look.
  */
 #define WORKERS 3
 #ifndef ARMS
@@ -62,7 +76,7 @@
 #define FENCERS 3
 #define FENCERS_STORE
 #define DEPTH   2
-/* Deadlines 1 and 2 are stored as their urgency, 2 and 1; 0: there is none. */
+/* Deadlines 1 and 2 are stored as their urgency, which is 2 and 1. 0 means that there is none. */
 #define EARLIEST 0
 #define LOCKED   1
 #define CELLS    2
@@ -73,10 +87,10 @@
 #define TOP          (heap >= 2 -> 2 : heap)
 
 byte now;
-byte heap;          /* under its lock: the urgencies that are armed, a bit for each */
+byte heap;          /* under its lock: one bit for each armed urgency */
 byte searchers;
 bool asleep[3], awake[3], retires[3];
-byte keeper, kept;  /* the keeper + 1; its deadline's urgency */
+byte keeper, kept;  /* the keeper's number + 1; the urgency of its deadline */
 bool retiring, pinned;
 bool injected;
 bool given[3], handed[3];
@@ -127,7 +141,8 @@ inline rouse()
 	fi
 }
 
-/* Its own heap's earliest, of which the store may still be in its buffer; there is one at most. */
+/* The earliest deadline of the worker's own heap. Its store may still be in the buffer. There is at
+ * most one. */
 #define OWN_EARLIEST \
 	(buffer[me]??[EARLIEST, 2] -> 2 : \
 	 (buffer[me]??[EARLIEST, 1] -> 1 : (buffer[me]??[EARLIEST, 0] -> 0 : cell[EARLIEST])))
@@ -169,7 +184,7 @@ inline arm(urgency)
 	fi
 }
 
-/* Takes one that has come out of the heap, whoever's it is: t. */
+/* Takes a deadline that has come out of the heap, whichever worker armed it: t. */
 inline run_timers()
 {
 	if
@@ -463,7 +478,7 @@ proctype thread()
 {
 	byte target;
 #if OUTSIDE
-	/* weft__hand_to_sleeper(); not to the keeper */
+	/* weft__hand_to_sleeper(), which does not hand to the keeper */
 	if
 	:: SLEEPERS && searchers == 0 ->
 		atomic {

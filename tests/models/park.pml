@@ -1,59 +1,82 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers that sleep and are woken: no task is left in a queue while a worker sleeps that could run
+ * Workers that sleep and are woken. No task stays in a queue while a worker sleeps that could run
  * it, and a closing runtime ends.
  *
- * Mirrors: sched/core/sleepers.h push_sleeper_locked(), take_sleeper_locked(); sched/core/rouse.c
- * rouse(), weft__wake_one(), weft__announce(), weft__hand_to_sleeper(), weft__announce_slot(),
- * weft__nudge(), weft__wake_all(); sched/core/park.c weft__search_start(), look_at_workers(),
- * weft__search_stop(), weft__sleep_announce(), await_rouse(), weft__get_up(), stop_if_over(),
- * must_get_up(), weft__sleep(); sched/core/watch.c weft__watch(), weft__watch_between(),
- * weft__watch_stop(); sched/core/find.c weft__find(), look_around(), search(), or_handed();
- * sched/core/find.h from_hand(); sched/core/pick.c weft__from_injection(); sched/core/steal.c
- * weft__steal(); sched/core/ready.c weft__ready(), weft__ready_tail(), weft__inject(),
- * weft__inject_from_outside(), to_inbox(); sched/core/workers.c weft__all_ended();
- * sched/core/runtime.c weft_runtime_destroy(), weft__stop(). (The look at idle in
- * sched/core/runtime.h weft__start_later_unpinned() is that of weft__announce(), taken before the
- * call.)
+ * Mirrors:
+ *  - sched/core/sleepers.h: push_sleeper_locked(), take_sleeper_locked();
+ *  - sched/core/rouse.c: rouse(), weft__wake_one(), weft__announce(), weft__hand_to_sleeper(),
+ *    weft__announce_slot(), weft__nudge(), weft__wake_all();
+ *  - sched/core/park.c: weft__search_start(), look_at_workers(), weft__search_stop(),
+ *    weft__sleep_announce(), await_rouse(), weft__get_up(), stop_if_over(), must_get_up(),
+ *    weft__sleep();
+ *  - sched/core/watch.c: weft__watch(), weft__watch_between(), weft__watch_stop();
+ *  - sched/core/find.c: weft__find(), look_around(), search(), or_handed();
+ *  - sched/core/find.h: from_hand();
+ *  - sched/core/pick.c: weft__from_injection();
+ *  - sched/core/steal.c: weft__steal();
+ *  - sched/core/ready.c: weft__ready(), weft__ready_tail(), weft__inject(),
+ *    weft__inject_from_outside(), to_inbox();
+ *  - sched/core/workers.c: weft__all_ended();
+ *  - sched/core/runtime.c: weft_runtime_destroy(), weft__stop();
+ *  - sched/core/runtime.h: weft__start_later_unpinned(), whose look at idle is that of
+ *    weft__announce(), taken before the call.
  *
- * The actors: WORKERS workers, of which the first runs a task that makes another one visible (PUT:
- * in its ring, its next slot, the injection queue, its slot for the second time; or any) and, with
- * PINNED, one more in the last worker's inbox; a plain thread that injects OUTSIDE tasks and then,
- * with CLOSING, destroys the runtime; with IDLE no worker runs anything at first. All unpinned
- * tasks compute until all of them have started: each needs a worker of its own.
+ * The actors:
+ *  - WORKERS workers. The first one runs a task that makes another task visible, in the place that
+ *    PUT names: in its ring, its next slot, the injection queue, or its slot for the second time.
+ *    Without PUT it is any of these. With PINNED, the task makes one more task visible, in the last
+ *    worker's inbox.
+ *  - A plain thread. It injects OUTSIDE tasks and then, with CLOSING, destroys the runtime.
+ *  - With IDLE no worker runs anything at first.
  *
- * Invariants: a state in which nobody can go on is a deadlock unless all tasks have started and,
- * with CLOSING, all workers have ended. When the runtime is stopped nothing is live. What is taken
- * off the list of sleepers once is roused once.
+ * Every unpinned task computes until all of them have started. So each needs a worker of its own.
  *
- * Bounds: as above; 3 workers; at most SEARCHERS of them search at a time (may be exceeded, as in
- * the C).
+ * Invariants:
+ *  - A state in which nobody can go on is a deadlock, unless all tasks have started and, with
+ *    CLOSING, all workers have ended.
+ *  - When the runtime is stopped, nothing is live.
+ *  - A worker that is taken off the list of sleepers once is roused once.
+ *
+ * Bounds: as above; 3 workers. At most SEARCHERS of them search at a time. This may be exceeded, as
+ * in the C code.
  *
  * Plain stores that go through store buffers: the ring's tail, the filling of a slot, the links of
- * injection queue and inbox, the counts of ended tasks, `closing`, `watching` becoming 0. idle and
- * the exchanges of a slot are locked instructions, as is what a lock's holder does: a section under
- * idle_lock is one step. The list of sleepers is a set: any of them is woken or handed a task, not
- * only the last one, and the keeper too (that it is not: keeper.pml). The ring and the injection
- * queue are taken from in one step (ring.pml, inject.pml). Naps may end at any time. A watcher
- * takes a filled slot, goes on watching or ceases to, without a count of picks. Not here: deadlines
- * and their keeper (keeper.pml), workers that retire (retire.pml), starvation for stacks; what is
- * counted when a runtime closes (end.pml).
+ * injection queue and inbox, the counts of ended tasks, `closing`, and the clearing of `watching`.
+ * Locked instructions change idle, exchange a slot, and do what the holder of a lock does. A
+ * section under idle_lock is one step.
  *
- * Broken: OUTSIDE_LIGHT: the plain thread's fence is light, as a worker's. NO_HEAVY: going to sleep
- * without the heavy fence, also while others are awake. NO_RECHECK: without the last look at the
- * workers' queues. NO_RECHECK_INBOX: at inbox and injection queue. LOOK_FIRST: the look comes
- * before the sleeper is announced. ANNOUNCE_FIRST: idle is read before the task is stored.
- * NO_LOOK_AROUND: the last searcher that finds something looks no further. NO_LOOK_FENCE: it looks
- * without the heavy fence. LEAVE_LATE: a searcher that goes to sleep leaves the searchers' count
- * only after its last look. NO_WATCH: no sleeper watches the slots. WATCH_NO_LOOK: who stops
- * watching does not look again. KEEP_WATCHING: a watcher that finds work goes on counting as one.
- * WATCH_STOPS_LATE: it ceases to only after its look around. BETWEEN_FOR_GOOD: a searcher that
- * looks at the slots leaves `watching` set. NUDGE_FIRST: asleep is read before the
- * inbox is filled. HAND_COUNTED: a sleeper that is handed a task counts as a searcher for a moment.
- * HAND_UNSETTLED: one that has not finished its last look does not become a searcher. HAND_WATCHES:
- * a watcher that is handed one goes on counting as one. HAND_DROPPED: who is handed a task while it
- * finds another one forgets it. NOT_OVER: a worker that goes to sleep does not look whether a
- * closing runtime is over.
+ * Simplified: the list of sleepers is a set. Any sleeper is woken or handed a task, not only the
+ * last one, and also the keeper (keeper.pml has the rule that it is not). A take from the ring or
+ * from the injection queue is one step (ring.pml, inject.pml). Naps may end at any time. A watcher
+ * takes a filled slot, watches on, or stops watching, without a count of picks.
+ *
+ * Not modelled: deadlines and their keeper (keeper.pml), workers that retire (retire.pml),
+ * starvation for stacks, and the counts when a runtime closes (end.pml).
+ *
+ * Broken:
+ *  - OUTSIDE_LIGHT: the plain thread's fence is light, like a worker's.
+ *  - NO_HEAVY: a worker goes to sleep without the heavy fence, also while others are awake.
+ *  - NO_RECHECK: the sleeper does not take the last look at the workers' queues.
+ *  - NO_RECHECK_INBOX: the sleeper does not take the last look at inbox and injection queue.
+ *  - LOOK_FIRST: the last look comes before the sleeper is announced.
+ *  - ANNOUNCE_FIRST: idle is read before the task is stored.
+ *  - NO_LOOK_AROUND: the last searcher that finds something looks no further.
+ *  - NO_LOOK_FENCE: the last searcher looks without the heavy fence.
+ *  - LEAVE_LATE: a searcher that goes to sleep leaves the count of searchers only after its last
+ *    look.
+ *  - NO_WATCH: no sleeper watches the slots.
+ *  - WATCH_NO_LOOK: a watcher that stops does not look again.
+ *  - KEEP_WATCHING: a watcher that finds work still counts as a watcher.
+ *  - WATCH_STOPS_LATE: it stops counting as a watcher only after its look around.
+ *  - BETWEEN_FOR_GOOD: a searcher that looks at the slots leaves `watching` set.
+ *  - NUDGE_FIRST: asleep is read before the inbox is filled.
+ *  - HAND_COUNTED: a sleeper that is handed a task counts as a searcher for a moment.
+ *  - HAND_UNSETTLED: a sleeper that is handed a task before it has finished its last look does not
+ *    become a searcher.
+ *  - HAND_WATCHES: a watcher that is handed a task still counts as a watcher.
+ *  - HAND_DROPPED: a worker that is handed a task while it finds another one forgets it.
+ *  - NOT_OVER: a worker that goes to sleep does not look whether a closing runtime is over.
  */
 #ifndef WORKERS
 #define WORKERS 3 /* or 2 */
@@ -101,9 +124,9 @@ byte inj_head, inj_tail;
 bool inbox_taken;
 byte searchers;
 bool asleep[3], awake[3];
-bool to_watch[3];   /* who is woken is the watcher from then on */
-bool given[3];      /* who is woken does not count as a searcher */
-bool handed[3];     /* a task that only it holds, and who steals it */
+bool to_watch[3];   /* the woken worker is the watcher from then on */
+bool given[3];      /* the woken worker does not count as a searcher */
+bool handed[3];     /* a task that only this worker holds, or a worker that steals it */
 bool stopped;
 byte submitted = 1; /* injected_spawned: worker 0 has a task from the beginning */
 byte started = 1 - FIRST / 3; /* ghost */
@@ -194,7 +217,7 @@ inline wake_all(me)
 	}
 }
 
-/* A thread that is no worker fences fully. */
+/* A thread that is no worker has a full fence. */
 #define FULL_FENCE_OUTSIDE(me) me != THREAD || DRAINED(me)
 
 inline inject(me)
@@ -245,7 +268,7 @@ inline from_outside(me)
 	fi
 }
 
-/* The task that worker 0 runs at first: makes others runnable, then computes. */
+/* The task that worker 0 runs at first. It makes others runnable, then computes. */
 inline first_task()
 {
 	if
@@ -267,8 +290,8 @@ inline first_task()
 	:: true ->
 		STORE(me, SLOT(me), 1);
 		announce_slot(me);
-		/* Picks it again by itself, unless a watcher was faster; it is short, and then
-		 * comes the next one. */
+		/* The worker picks it again itself, unless a watcher was faster. It is short, and
+		 * the next task follows. */
 		t = 0;
 		from_slot();
 		if
@@ -312,7 +335,7 @@ inline look_at_workers()
 	i = 0
 }
 
-/* slot: there is one whose owner has picked, or not been seen long enough */
+/* slot: there is a slot whose owner has picked, or has not been seen for long enough */
 inline watch()
 {
 	select (start : 0 .. WORKERS - 1);
@@ -536,7 +559,7 @@ again:	select (start : 0 .. WORKERS - 1);
 	:: t -> goto found
 	:: !t
 	fi;
-	/* It has not looked at the slots for a while, or has. */
+	/* Whether it has not looked at the slots for a while. */
 	if
 	:: !watching -> watch_between()
 	:: true
@@ -611,7 +634,7 @@ going_to_sleep:
 		watch();
 		if
 		:: t -> get_up(); break
-		:: !t -> slot = false /* there is one, or somebody has picked: it goes on */
+		:: !t -> slot = false /* there is one, or somebody has picked: it watches on */
 		:: !t && !slot ->
 			stop_watching();
 #ifndef BROKEN_WATCH_NO_LOOK

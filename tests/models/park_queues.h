@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker of park.pml takes from its own queues and the injection queue, each in one step:
- * from_slot() of sched/core/pick.h; weft__from_ring(), weft__from_inbox() and
+ * What a worker of park.pml takes from its own queues and from the injection queue, each in one
+ * step. These are from_slot() of sched/core/pick.h, and weft__from_ring(), weft__from_inbox() and
  * weft__from_injection() of pick.c.
  */
-/* Each sets t to what it took: 1, an unpinned task; 2, the pinned one. */
+/* Each sets t to what it took: 1 for an unpinned task, 2 for the pinned one. */
 inline from_slot()
 {
 	atomic

@@ -1,43 +1,58 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker that retires: what is in its queues, and the wakes that it gets, are not lost.
+ * A worker that retires. Neither what is in its queues nor the wakes that it gets are lost.
  *
- * Mirrors: sched/core/workers.c retire_locked(), start_locked(), weft__worker_leave();
- * sched/core/find.c weft__find(), weft__hand_over(); sched/core/pick.c weft__from_inbox(),
- * weft__from_injection(); sched/core/steal.c weft__steal(); sched/core/sleepers.h as_sleeper(),
- * push_sleeper_locked(), take_sleeper_locked(); sched/core/rouse.c rouse(), weft__wake_one(),
- * weft__announce(), weft__nudge(); sched/core/park.c look_at_workers(), weft__search_stop(),
- * weft__sleep_announce(), weft__get_up(), must_get_up(), weft__sleep(); sched/core/ready.c
- * weft__inject(), to_inbox(); sched/core/chaos.c weft__chaos_send_away(); sched/queue/urcu.c
- * weft__rcu_lock(), weft__rcu_unlock(), weft__rcu_synchronize().
+ * Mirrors:
+ *  - sched/core/workers.c: retire_locked(), start_locked(), weft__worker_leave();
+ *  - sched/core/find.c: weft__find(), weft__hand_over();
+ *  - sched/core/pick.c: weft__from_inbox(), weft__from_injection();
+ *  - sched/core/steal.c: weft__steal();
+ *  - sched/core/sleepers.h: as_sleeper(), push_sleeper_locked(), take_sleeper_locked();
+ *  - sched/core/rouse.c: rouse(), weft__wake_one(), weft__announce(), weft__nudge();
+ *  - sched/core/park.c: look_at_workers(), weft__search_stop(), weft__sleep_announce(),
+ *    weft__get_up(), must_get_up(), weft__sleep();
+ *  - sched/core/ready.c: weft__inject(), to_inbox();
+ *  - sched/core/chaos.c: weft__chaos_send_away();
+ *  - sched/queue/urcu.c: weft__rcu_lock(), weft__rcu_unlock(), weft__rcu_synchronize().
  *
- * The actors: two workers, of which the second retires; who changes the number of workers; a plain
- * thread that injects a task. With SENDER, or neither it nor RING, a third worker that never comes
- * to look for work: it sends a task to the inbox of the second or, if that is about to go, to its
- * own (where it is not looked for: it counts as started); with PINNED the second one has a task
- * that waits, is pinned, and is what the third one wakes. With RING the second worker's first task
- * makes another one runnable. With AGAIN nothing but this: the worker is told to stay, or started
- * again, and then two tasks are injected that compute until both have started.
+ * The actors: two workers, of which the second one retires; a teller, which changes the number of
+ * workers; and a plain thread that injects a task.
+ *  - With SENDER, or with neither SENDER nor RING, there is a third worker that never looks for
+ *    work. It sends a task to the inbox of the second worker. If that worker is about to go, it
+ *    sends the task to its own inbox, where nobody looks for it: such a task counts as started.
+ *  - With PINNED the second worker has a pinned task that waits, and the third worker wakes it.
+ *  - With RING the first task of the second worker makes another task runnable.
+ *  - With AGAIN there is none of these. The worker is told to stay, or is started again. Then two
+ *    tasks are injected, which compute until both have started.
  *
- * Invariants: all tasks are started and, without AGAIN, the worker goes (else a deadlock). Who goes
- * leaves empty queues behind. The sleepers are counted right.
+ * Invariants:
+ *  - All tasks are started and, without AGAIN, the worker goes. If not, this is a deadlock.
+ *  - A worker that goes leaves empty queues behind.
+ *  - The sleepers are counted correctly.
  *
- * Bounds: as above; one worker searches at a time (may be exceeded, as in the C).
+ * Bounds: as above. One worker searches at a time, which may be exceeded, as in the C code.
  *
- * `retiring` goes through a store buffer; queues are changed by locked instructions (park.pml has
- * their buffers), and a worker looks at its own in one step. Sections under `admin` and idle_lock
- * are one step. The grace period waits for the one reader that matters.
+ * `retiring` goes through a store buffer. Locked instructions change the queues (park.pml has their
+ * buffers), and a worker looks at its own queues in one step. A section under `admin` or idle_lock
+ * is one step. The grace period waits for the one reader that matters.
  *
- * Broken: NO_HAND_OVER: it goes with its ring as it is. NO_DRAIN: with its inbox. NO_SYNCHRONIZE:
- * it empties its inbox before the grace period is over. NO_PINNED: it does not wait for its pinned
- * task. NO_STOP: it goes counted as a searcher. NO_LOOK_AROUND: it does not look for what it was
- * woken for. NO_NUDGE: it is not woken to be told. NUDGE_FIRST: it is woken before it is told.
- * NO_RECHECK: it sleeps without a last look at what it is told. NUDGE_LIGHT: who wakes it to be
- * told fences lightly. LEAVE_ANYWAY: it goes though it has been told to stay. NO_NUDGE_BACK: it is
- * told to stay, but not woken. AS_IT_IS_NOW: who is taken off the list is counted as a sleeper or
- * not by what it has been told by then.
+ * Broken:
+ *  - NO_HAND_OVER: the worker goes without emptying its ring.
+ *  - NO_DRAIN: it goes without emptying its inbox.
+ *  - NO_SYNCHRONIZE: it empties its inbox before the grace period is over.
+ *  - NO_PINNED: it does not wait for its pinned task.
+ *  - NO_STOP: it goes while it still counts as a searcher.
+ *  - NO_LOOK_AROUND: it does not look for the work that it was woken for.
+ *  - NO_NUDGE: it is not woken to be told.
+ *  - NUDGE_FIRST: it is woken before it is told.
+ *  - NO_RECHECK: it sleeps without a last look at what it is told.
+ *  - NUDGE_LIGHT: the teller that wakes it has only a light fence.
+ *  - LEAVE_ANYWAY: it goes although it was told to stay.
+ *  - NO_NUDGE_BACK: it is told to stay, but not woken.
+ *  - AS_IT_IS_NOW: whether a worker that is taken off the list counts as a sleeper depends on what
+ *    it has been told by then.
  */
-#define TELLER  0 /* who changes the number of workers: its store buffer */
+#define TELLER  0 /* changes the number of workers; also its store buffer */
 #define STORERS 1
 #define FENCERS 2
 #define DEPTH   1
@@ -53,7 +68,7 @@ bool in_table = true, reading;
 byte injection, ring, inbox;
 byte searchers, sleepers;
 bool asleep[2], awake[2], retires[2];
-bool pinned;            /* a task is, and has not ended */
+bool pinned;            /* a pinned task has not ended */
 byte started;           /* ghost */
 
 #define R 1
@@ -214,7 +229,7 @@ inline hand_over()
 	skip
 }
 
-/* Goes to `gone` if it left. */
+/* Goes to `gone` if the worker has left. */
 inline worker_leave()
 {
 	atomic {

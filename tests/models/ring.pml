@@ -2,31 +2,42 @@
 /*
  * The ready ring: the owner's push and pop against two thieves that take half.
  *
- * Mirrors: sched/queue/ring.h weft__ring_push(), weft__ring_put(), weft__ring_pop(),
- * weft__ring_empty(); sched/queue/ring.c weft__ring_push_full(), grow(), weft__ring_pop_shared(),
- * share(), weft__ring_steal().
+ * Mirrors:
+ *  - sched/queue/ring.h: weft__ring_push(), weft__ring_put(), weft__ring_pop(), weft__ring_empty();
+ *  - sched/queue/ring.c: weft__ring_push_full(), grow(), weft__ring_pop_shared(), share(),
+ *    weft__ring_steal().
  *
- * Invariants: what is taken from index i is what was pushed there, so each element is taken once
- * and in order; nothing is lost; push says "full" only if there are as many as the capacity when it
- * looks; pop says "none" only if there is none; nobody reads a buffer that is not there.
+ * Invariants:
+ *  - An element that is taken from index i was pushed there. So each element is taken once, in
+ *    order.
+ *  - Nothing is lost.
+ *  - push says "full" only if there are as many elements as the capacity when it looks.
+ *  - pop says "none" only if there is none.
+ *  - Nobody reads a freed buffer.
  *
- * Bounds: capacity 2 and, if GROWS, then 4; PUSHES pushes and pops in any order and then pops until
- * it is empty; two thieves with STEALS_1 and STEALS_2 attempts, max 1 and 2. The ring may be the
- * owner's again after any pop.
+ * Bounds: a capacity of 2 and, with GROWS, then of 4. PUSHES pushes and pops in any order, then
+ * pops until the ring is empty. Two thieves make STEALS_1 and STEALS_2 attempts, and take at most 1
+ * and 2 elements. The ring may become the owner's own again after any pop.
  *
- * The owner's stores of tail, mine, the slots and the buffer go through its store buffer; head and
- * its state change by CAS only. Thieves load in program order, as their acquires say (twins reorder
- * them). The compare-and-swap of the weak kind that fails for nothing only repeats, and is left
- * out; so are the hints, which go with the slots.
+ * The owner's stores of tail, mine, the slots and the buffer go through its store buffer. head and
+ * its state change by compare-and-swap only. Thieves load in program order, as their acquires
+ * demand. Twins reorder these loads. A weak compare-and-swap that fails spuriously only repeats, so
+ * this is left out. The hints, which go with the slots, are left out, too.
  *
- * Broken: NO_HEAVY: the thief's fence is a light one. NO_LIGHT: the owner's compiler has read the
- * state before it says that it is taking. LOOK_FIRST: the thief reads mine before it asks.
- * IGNORE_TAKING: it takes the index for good although the owner is taking. OWN_STORES: the owner
- * makes the ring its own by a store. PUBLISH_EARLY: tail before the slot (its release is missing).
- * READ_LATE: a thief reads the slots after its CAS. OVERWRITE: push takes the ring for empty when
- * its bound is reached, without a look at head. POP_STORES: the owner moves head by load and store.
- * STEAL_STORES: thieves do. BUFFER_LATE: the new buffer is published after the element in it.
- * NO_COPY: growing copies nothing. FREE_OLD: the outgrown buffer is freed at once.
+ * Broken:
+ *  - NO_HEAVY: the thief's fence is light.
+ *  - NO_LIGHT: the owner's compiler has read the state before it says that it is taking.
+ *  - LOOK_FIRST: the thief reads mine before it asks.
+ *  - IGNORE_TAKING: the thief takes the index to be final although the owner is taking.
+ *  - OWN_STORES: the owner makes the ring its own by a store.
+ *  - PUBLISH_EARLY: tail is stored before the slot. Its release is missing.
+ *  - READ_LATE: a thief reads the slots after its compare-and-swap.
+ *  - OVERWRITE: push takes the ring to be empty when its bound is reached, without a look at head.
+ *  - POP_STORES: the owner moves head by a load and a store.
+ *  - STEAL_STORES: thieves move head by a load and a store.
+ *  - BUFFER_LATE: the new buffer is published after the element in it.
+ *  - NO_COPY: growing copies nothing.
+ *  - FREE_OLD: the outgrown buffer is freed at once.
  */
 #define STORERS 1
 #define FENCERS 2
@@ -56,9 +67,9 @@
 #define ASKED  1
 #define SHARED 2
 
-byte head, state; /* of one word */
+byte head, state; /* both in one word */
 bool freed;       /* ghost: the first buffer */
-byte taken;       /* ghost: a bit for each index */
+byte taken;       /* ghost: one bit for each index */
 
 /* Element i + 1 is the one that was pushed to index i. */
 inline take(index, element)
@@ -228,7 +239,7 @@ inline pop()
 
 active proctype owner()
 {
-	byte copies[CELLS]; /* its view of its stores */
+	byte copies[CELLS]; /* the owner's view of its stores */
 	byte mine, bound = 2, seen, i;
 	bool got, room, late;
 
@@ -242,7 +253,7 @@ active proctype owner()
 		fi
 	od;
 #ifndef BROKEN_READ_LATE
-	assert(taken == (1 << PUSHES) - 1) /* the head is at the end, so all has been taken */
+	assert(taken == (1 << PUSHES) - 1) /* head is at the end, so everything was taken */
 #endif
 }
 
@@ -264,7 +275,8 @@ inline take_loot()
 	fi
 }
 
-/* Takes the older half of what it sees, the larger one of an odd number, up to max. */
+/* Takes the older half of what it sees, at most max elements. Of an odd number it takes the larger
+ * half. */
 proctype thief(byte me, steals, max)
 {
 	byte attempts, where, kind, from, size, n, loot[2];

@@ -1,30 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scopes: the deadline of a scope reaches who waits or looks in it, armed or not, and whoever cancels
- * at the deadline touches nothing that has ended.
+ * Scopes. The deadline of a scope reaches each task that waits or looks in the scope, whether the
+ * deadline is armed or not. The caller that cancels at the deadline touches nothing that has ended.
  *
- * Mirrors: sched/core/scope.c weft_scope_end(), forget_deadline(), weft__scope_is_late(),
- * weft__scope_keep(), take_late(), weft__scopes_expire_of(), weft__scopes_expire(); sched/core/cancel.c
- * cancel(), weft__scope_time_out(), weft_cancelled(); sched/core/family.c weft__family_enter(),
- * weft__family_cancelled(), weft__family_leave().
+ * Mirrors:
+ *  - sched/core/scope.c: weft_scope_end(), forget_deadline(), weft__scope_is_late(),
+ *    weft__scope_keep(), take_late(), weft__scopes_expire_of(), weft__scopes_expire();
+ *  - sched/core/cancel.c: cancel(), weft__scope_time_out(), weft_cancelled();
+ *  - sched/core/family.c: weft__family_enter(), weft__family_cancelled(), weft__family_leave().
  *
- * Invariants: the fork and the task end, since the deadline passes (else a deadlock); the scope is
- * there while somebody looks at it; its deadline is armed once; its end says that it was the deadline
- * if anybody was cancelled.
+ * Invariants:
+ *  - The fork and the task end, since the deadline passes. If they do not, this is a deadlock.
+ *  - The scope exists while anybody looks at it.
+ *  - Its deadline is armed once.
+ *  - If anybody was cancelled, the scope's end says that the deadline was the reason.
  *
- * Bounds: a root with one scope, and a fork in it. Each waits for something or for a cancellation, or
- * looks until it is cancelled, or just ends. One who serves the deadlines. One who looks at them because all workers compute. A scope
- * that somebody cancels by hand: CANCELLED; then that may be the reason as well.
+ * Bounds: a root with one scope, and a fork in it. Each of the two waits for something, waits for a
+ * cancellation, looks until it is cancelled, or just ends. One actor serves the deadlines. Another
+ * looks at them because all workers compute. With CANCELLED somebody also cancels the scope by
+ * hand, which may then be the reason as well.
  *
- * The words are changed by locked instructions. That a wait which begins sees a request, or is seen by
- * the canceller, is in family.pml; here both are one step.
+ * Locked instructions change the words. A wait that begins sees a request, or the canceller sees
+ * the wait: family.pml shows that. Here both are one step.
  *
- * Broken: NO_ARM: who enters does not arm the deadline. NO_CLOCK: weft_cancelled() does not look at
- * the clock. ARM_ONLY: the mark is left on when the deadline is armed. NO_DISARM: the scope ends
- * without taking its deadline out. NO_AWAIT: it does not wait for who has taken it out. FIRING_LATE:
- * that one says so after it has given back the tree's lock. UNFIRE_EARLY: it says that it is done
- * before it is. KEEP_UNLOCKED: the deadline is armed without the family's lock. NO_REASON: who
- * enters late does not say why.
+ * Broken:
+ *  - NO_ARM: a caller that enters does not arm the deadline.
+ *  - NO_CLOCK: weft_cancelled() does not look at the clock.
+ *  - ARM_ONLY: the mark stays when the deadline is armed.
+ *  - NO_DISARM: the scope ends without taking its deadline out.
+ *  - NO_AWAIT: the scope does not wait for the actor that has taken its deadline out.
+ *  - FIRING_LATE: that actor says so only after it has released the tree's lock.
+ *  - UNFIRE_EARLY: that actor says that it is done before it is.
+ *  - KEEP_UNLOCKED: the deadline is armed without the family's lock.
+ *  - NO_REASON: a caller that enters late does not say why.
  */
 bool passed;             /* the clock: the deadline has passed */
 bool family, tree;       /* the locks */
@@ -33,14 +41,15 @@ bool armed, queued;      /* timer.timers, timer.queued */
 bool firing, requested, timed_out;
 bool alive = true;       /* ghost: the scope, and the fork's frame below it */
 bool fork_over;
-bool by_hand, hand_made; /* ghost: a call that cancels by hand is under way; was the first */
-bool ending;             /* ghost: no more of them begins */
+bool by_hand, hand_made; /* ghost: a call that cancels by hand is running; it was the first */
+bool ending;             /* ghost: no such call begins any longer */
 
-/* Of the fork, and of the scope's own waits: in the list; its request; waits; was woken. */
+/* Index: the fork, and the scope's own waits. The arrays say: in the list; its request; waits; was
+ * woken. */
 #define FORK 0
 #define TASK 1
 bool listed[2], told[2], waits[2], woken[2];
-bool cut[2];             /* ghost: it learned of a cancellation */
+bool cut[2];             /* ghost: it has learned of a cancellation */
 
 inline lock(which)
 {
@@ -85,7 +94,7 @@ inline enter(me)
 	family = false
 }
 
-/* A wait that nobody but a canceller ends; brief: or somebody else. */
+/* A wait that only a canceller ends. brief: somebody else may end it, too. */
 inline wait_once(me, brief)
 {
 	waits[me] = true;
@@ -104,7 +113,7 @@ inline wait_once(me, brief)
 	by_other = false
 }
 
-/* weft_cancelled(), until it is so. */
+/* weft_cancelled(), repeated until it is true. */
 inline poll(me)
 {
 	do
@@ -153,7 +162,7 @@ inline cancel(late)
 	family = false
 }
 
-/* weft__wake_cancelled(): their frames live until then. */
+/* weft__wake_cancelled(). The frames live until then. */
 inline wake()
 {
 	if
@@ -261,10 +270,11 @@ active proctype task()
 	:: true -> poll(TASK)
 	:: true
 	fi;
-	fork_over; /* it is joined in the scope */
+	fork_over; /* the fork is joined in the scope */
 	/* weft_scope_end() */
 #ifdef CANCELLED
-	/* The program sees to it that no call is under way, unless the task has learned of one. */
+	/* The program makes sure that no such call is running, unless the task has learned of
+	 * one. */
 	atomic { !by_hand || (hand_made && (cut[FORK] || cut[TASK])) -> ending = true };
 #endif
 	cut_off = requested;

@@ -1,37 +1,49 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Selects that face each other on two channels, beside others who come to one of them: each finds
- * one partner, and no element is lost.
+ * Two selects that face each other on two channels, and other callers that come to one of the
+ * channels. Each finds one partner, and no element is lost.
  *
- * Mirrors: sched/sync/select.c weft_select_sized(), choose(), take_ready(), lock_and_look(),
- * take_locked(), unlock_all(), wait_for_one(), dequeue_all(); sched/sync/chan_parts.h claim_first(),
- * chan_enqueue_locked(), chan_dequeue_locked(); sched/sync/chan.c send_locked(), recv_locked(),
- * wait_locked(), weft__chan_step_locked(), weft__chan_finish(); sched/sync/chan.h chan_looks_ready();
- * of sched/core/wait.h weft__wait_take(), of wait.c weft__wait_wake().
+ * Mirrors:
+ *  - sched/sync/select.c: weft_select_sized(), choose(), take_ready(), lock_and_look(),
+ *    take_locked(), unlock_all(), wait_for_one(), dequeue_all();
+ *  - sched/sync/chan_parts.h: claim_first(), chan_enqueue_locked(), chan_dequeue_locked();
+ *  - sched/sync/chan.c: send_locked(), recv_locked(), wait_locked(), weft__chan_step_locked(),
+ *    weft__chan_finish();
+ *  - sched/sync/chan.h: chan_looks_ready();
+ *  - parts of sched/core/wait.h: weft__wait_take();
+ *  - parts of sched/core/wait.c: weft__wait_wake().
  *
- * The actors: two selects, of which one sends on the first channel or receives from the second, and
- * the other one receives from the first or sends on the second; one that comes to the first channel
- * only; with FOURTH one that comes to both or, with FOURTH=2, to the second only. Unless they are
- * patient they may give up (by a deadline or a cancellation) at any moment.
+ * The actors, which may give up at any moment by a deadline or a cancellation, unless they are
+ * patient:
+ *  - A select that sends on the first channel or receives from the second.
+ *  - A select that receives from the first channel or sends on the second.
+ *  - A caller that comes to the first channel only.
+ *  - With FOURTH=1, a caller that comes to both channels; with FOURTH=2, to the second one only.
  *
- * Invariants: who sent or received did it once, with one partner, which is also its partner's
- * partner (with a capacity: as many elements were received as were sent and are not in the
- * buffers). When nobody can go on, no two wait that could have met, nobody waits to receive from a
- * buffer with an element in it, or to send to one with room. A waiter is looked at only while its
- * frame lives. Nobody waits for a lock for ever (a deadlock).
+ * Invariants:
+ *  - A caller that sent or received did so once, with one partner. Each is the other's partner.
+ *    With a capacity: as many elements were sent as were received and are left in the buffers.
+ *  - When nobody can go on, no two callers wait that could have met. Then nobody waits to receive
+ *    from a buffer with an element in it, or to send to a buffer with room.
+ *  - A waiter is looked at only while its frame lives.
+ *  - Nobody waits for a lock for ever (a deadlock).
  *
- * Bounds: as above; a capacity of CAPACITY, 0 or 1. A waiter's wait itself is in wait.pml: here it
- * is a claim, a wake and a source of deadlines. Closing is not here.
+ * Bounds: as above; a capacity of CAPACITY, which is 0 or 1. wait.pml has the wait itself. Here a
+ * wait is a claim, a wake and a source of deadlines. Closing is not modelled.
  *
- * All is under the channels' locks but the claims and the first looks, which conclude nothing:
- * sequentially consistent here.
+ * Everything is under the channels' locks except the claims and the first looks, and nothing is
+ * concluded from a first look. So the model is sequentially consistent.
  *
- * Broken: ONE_BY_ONE: a select enqueues itself in one channel after the other. NO_SECOND_LOOK: it
- * does not look again under the locks. LOCK_AS_GIVEN: it locks in the order of its cases.
- * LEAVE_NODE: it leaves its other nodes where they are. NO_CLAIM: who is found waiting is not
- * claimed. GIVE_UP_ANYWAY: who gives up does not claim itself. CLAIM_LATE: the claim comes after
- * the unlock. COPY_LATE: the element is copied after the wake. NO_REFILL: who receives from a full
- * buffer lets no sender in.
+ * Broken:
+ *  - ONE_BY_ONE: a select enqueues itself in one channel after the other.
+ *  - NO_SECOND_LOOK: it does not look again under the locks.
+ *  - LOCK_AS_GIVEN: it locks in the order of its cases.
+ *  - LEAVE_NODE: it leaves its other nodes where they are.
+ *  - NO_CLAIM: a waiter that is found is not claimed.
+ *  - GIVE_UP_ANYWAY: a waiter that gives up does not claim itself.
+ *  - CLAIM_LATE: the claim comes after the unlock.
+ *  - COPY_LATE: the element is copied after the wake.
+ *  - NO_REFILL: a caller that receives from a full buffer lets no sender in.
  */
 #ifndef CAPACITY
 #define CAPACITY 0
@@ -50,14 +62,16 @@ mtype = { PENDING, WOKEN, GAVE_UP };
 
 bool locked[2];
 byte count[2];
-chan queue[4] = [ACTORS] of { byte }; /* channel 0's senders, its receivers, channel 1's */
+/* the senders and the receivers of channel 0, then of channel 1 */
+chan queue[4] = [ACTORS] of { byte };
 
 mtype outcome[ACTORS] = PENDING;
 bool signalled[ACTORS];
-byte taken[ACTORS];     /* which case was claimed: the channel */
-bool alive[ACTORS];     /* ghost: the frame */
-byte partner[ACTORS];   /* ghost: + 1 */
-byte done[ACTORS];      /* ghost: what it did, how often: 1 for a send, 16 for a receipt */
+byte taken[ACTORS];     /* which case was claimed, by its channel */
+bool alive[ACTORS];     /* ghost: the frame lives */
+byte partner[ACTORS];   /* ghost: the partner's number + 1 */
+/* ghost: what the actor did and how often: 1 for each send, 16 for each receive */
+byte done[ACTORS];
 bool over;              /* ghost: nobody can go on */
 
 inline lock(c)
@@ -69,7 +83,7 @@ inline lock(c)
 	((op) == SENDS && (count[c] < CAPACITY || len(queue[(c) * 2 + 1]) > 0) || \
 	 (op) == RECVS && (count[c] > 0 || len(queue[(c) * 2]) > 0))
 
-/* Under the lock: takes out and claims the first one in a queue: peer, + 1. */
+/* Under the lock: takes out and claims the first waiter in a queue. peer is its number + 1. */
 inline claim_first(q, c)
 {
 	do
@@ -98,7 +112,7 @@ inline claim_first(q, c)
 	od
 }
 
-/* weft__chan_step_locked(): ok, and peer if there is one to be woken. */
+/* weft__chan_step_locked(). Sets ok, and peer if there is one to be woken. */
 inline step_locked(c, op)
 {
 	if
@@ -154,7 +168,7 @@ inline finish(c, op)
 	fi
 }
 
-/* Goes to `out` if the step could be taken. */
+/* Goes to `out` if the step was taken. */
 inline try(c, op)
 {
 	lock(c);
@@ -174,7 +188,7 @@ inline enqueue_locked(c, op)
 	fi
 }
 
-/* If it still is in. */
+/* Takes the node out if it is still in. */
 inline dequeue_locked(c, op)
 {
 	if
@@ -183,7 +197,7 @@ inline dequeue_locked(c, op)
 	fi
 }
 
-/* take_locked(): under all locks, of a channel that looked ready once it was locked. */
+/* take_locked(), under all locks, for a channel that looked ready once it was locked. */
 inline look_again(c, op, looked)
 {
 	if
@@ -280,7 +294,7 @@ proctype actor(byte me, op_0, op_1)
 		goto out
 	:: else
 	fi;
-	/* unlock_all(): each as soon as it is enqueued there */
+	/* unlock_all(). Each channel is unlocked as soon as the node is enqueued there. */
 	alive[me] = true;
 	enqueue_locked(0, op_0);
 	locked[0] = (op_0 == NEITHER && locked[0]);
@@ -305,7 +319,7 @@ proctype actor(byte me, op_0, op_1)
 	fi;
 take_out:
 #ifndef BROKEN_LEAVE_NODE
-	/* dequeue_all(), of which the one that was taken is out already */
+	/* dequeue_all(). The node that was claimed is out already. */
 	if
 	:: op_0 != NEITHER -> lock(0); dequeue_locked(0, op_0); locked[0] = false
 	:: else
@@ -357,7 +371,7 @@ init {
 	}
 	if
 	:: _nr_pr == 1
-	:: timeout -> /* and those that wait could not meet */
+	:: timeout -> /* and no two that wait could have met */
 		assert(!(WAIT(0, SENDS) && WAIT(0, RECVS) || WAIT(1, SENDS) && WAIT(1, RECVS)));
 		assert(!(WAIT(0, RECVS) && count[0] || WAIT(1, RECVS) && count[1]));
 		assert(!(WAIT(0, SENDS) && count[0] < CAPACITY || WAIT(1, SENDS) && count[1] < CAPACITY));

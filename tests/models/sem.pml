@@ -1,40 +1,55 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The semaphore, for all that waits in a queue of sync.h: waiters that give up while they are
- * woken.
+ * The semaphore, which stands for all that waits in a queue of sync.h. Waiters give up while they
+ * are being woken.
  *
- * Mirrors: sched/sync/sem.c take(), await_unlocked(), lock_from(), unlock(), wait_for_counts(),
- * leave_queue(), hand_out_locked(), release_many_locked(), release_one_locked(),
- * release(), weft_sem_release(); sched/sync/queue.h sync_push_locked(),
- * sync_remove_locked(), sync_claim_locked(), sync_wake_all(); of
- * sched/core/wait.h weft__wait_take(), of wait.c weft__wait_wake().
+ * Mirrors:
+ *  - sched/sync/sem.c: take(), await_unlocked(), lock_from(), unlock(), wait_for_counts(),
+ *    leave_queue(), hand_out_locked(), release_many_locked(), release_one_locked(), release(),
+ *    weft_sem_release();
+ *  - sched/sync/queue.h: sync_push_locked(), sync_remove_locked(), sync_claim_locked(),
+ *    sync_wake_all();
+ *  - parts of sched/core/wait.h: weft__wait_take();
+ *  - parts of sched/core/wait.c: weft__wait_wake().
  *
- * The actors: ACQUIRERS that each acquire once and, unless they are patient, may give up (by a
- * deadline or a cancellation) at any moment. The first of them wants WANT counts, the others one
- * each. RELEASERS, of which the first releases FIRST counts, the others one each.
+ * The actors:
+ *  - ACQUIRERS acquirers. Each acquires once. Unless it is patient, it may give up at any moment,
+ *    by a deadline or a cancellation. The first one wants WANT counts, and each of the others wants
+ *    one.
+ *  - RELEASERS releasers. The first one releases FIRST counts, and each of the others releases one.
  *
- * Invariants: what was released is what was acquired and what is left. While the word is not LOCKED
- * it is QUEUED if and only if somebody is in the queue; while it is, only who has locked it changes
- * it. A node is looked at only while its frame lives. When nobody can go on, the first of
- * those that wait wants more than there is, and no release waits. Who has got a count of each release, when nobody else
- * acquires any more, may free the semaphore: nobody touches it afterwards.
+ * Invariants:
+ *  - The counts that were released are those that were acquired and those that are left.
+ *  - While the word is not LOCKED, it is QUEUED if and only if somebody is in the queue.
+ *  - While the word is LOCKED, only the caller that locked it changes it.
+ *  - A node is looked at only while its frame lives.
+ *  - When nobody can go on, the first waiter wants more than there is, and no release waits.
+ *  - A caller that has got a count of each release may free the semaphore once nobody else
+ *    acquires. Nobody touches the semaphore afterwards.
  *
- * Bounds: as above. A waiter's wait itself is in wait.pml: here it is a claim, a wake and a source
- * of deadlines.
+ * Bounds: as above. wait.pml has the wait itself. Here a wait is a claim, a wake and a source of
+ * deadlines.
  *
- * All is acquire and release on single words, with no store-load race: sequentially consistent
- * here. A compare-and-swap of the weak kind repeats only when the word has changed. Who finds the
- * word LOCKED waits until it is not.
+ * Everything is acquire and release on single words, and there is no store-load race. So the model
+ * is sequentially consistent. A weak compare-and-swap repeats only when the word has changed. A
+ * caller that finds the word LOCKED waits until it is not.
  *
- * Broken: BOTH_WIN: who gives up does not claim itself. GIVE_ANYWAY: who has given up gets a count
- * all the same. NO_DROP: the last one to leave the queue leaves the word QUEUED. NO_REMOVE: who
- * gives up stays in the queue. NO_AWAIT: who gives up does not wait for who has the word locked.
- * CLAIM_LATE: the claim comes after the unlock. LOCK_STORES: who is about to queue stores LOCKED
- * where 0 was read, without a compare-and-swap. TAKE_STORES: so is a count that is taken.
- * TAKE_LOCKED: a count is added to a word that is LOCKED. NEXT_LATE: the next one to be woken is
- * looked up in the frame of the last one, who has been woken. REST_LATE: what is left over of a
- * release is added after the unlock. REST_LOST: it is not added. LEAVE_ONLY: who gives up does not
- * hand the count out to those behind it.
+ * Broken:
+ *  - BOTH_WIN: a waiter that gives up does not claim itself.
+ *  - GIVE_ANYWAY: a waiter that has given up gets a count all the same.
+ *  - NO_DROP: the last waiter to leave the queue leaves the word QUEUED.
+ *  - NO_REMOVE: a waiter that gives up stays in the queue.
+ *  - NO_AWAIT: a waiter that gives up does not wait for the caller that has the word locked.
+ *  - CLAIM_LATE: the claim comes after the unlock.
+ *  - LOCK_STORES: a caller that is about to queue has read 0 and stores LOCKED without a
+ *    compare-and-swap.
+ *  - TAKE_STORES: a caller takes a count in the same way.
+ *  - TAKE_LOCKED: a count is added to a word that is LOCKED.
+ *  - NEXT_LATE: the next node to be woken is looked up in the frame of the last node, which has
+ *    already been woken.
+ *  - REST_LATE: the rest of a release is added after the unlock.
+ *  - REST_LOST: the rest of a release is not added.
+ *  - LEAVE_ONLY: a waiter that gives up does not hand the count out to those behind it.
  */
 #ifndef ACQUIRERS
 #define ACQUIRERS 3
@@ -62,9 +77,9 @@ chan queue = [ACQUIRERS] of { byte };
 mtype outcome[ACQUIRERS] = PENDING;
 bool queued[ACQUIRERS], signalled[ACQUIRERS];
 byte next_of[ACQUIRERS] = NOBODY; /* .next of a claimed node */
-bool alive[ACQUIRERS];   /* ghost: the frame */
-byte got, ended, handed; /* ghost: acquired; acquirers and releasers that ended */
-bool freed, over;        /* ghost; nobody can go on */
+bool alive[ACQUIRERS];   /* ghost: the frame lives */
+byte got, ended, handed; /* ghost: counts acquired; acquirers that ended; releasers that ended */
+bool freed, over;        /* ghost: the semaphore is freed; nobody can go on */
 
 #define TOUCH assert(!freed)
 
@@ -96,7 +111,7 @@ inline claim(node)
 	}
 }
 
-/* hand_out_locked(): those that got theirs are linked from `first` to `last`. */
+/* hand_out_locked(). The nodes that got their counts are linked from `first` to `last`. */
 inline hand_out(rest)
 {
 	do
@@ -257,7 +272,7 @@ out:
 		claimed = false;
 		first = NOBODY;
 		last = NOBODY;
-		/* It may know so when a count of each release has come to somebody. */
+		/* It may know that when somebody has got a count of each release. */
 		if
 		:: ended == ACQUIRERS && (got == RELEASED || (RELEASERS == 1 && got > 0)) -> freed = true
 		:: else

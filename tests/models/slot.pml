@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The next slot: its owner takes by a load and a store, and a watcher takes what the owner leaves.
+ * The next slot. Its owner takes from it by a load and a store. A watcher takes what the owner
+ * leaves.
  *
- * Mirrors: sched/core/pick.h from_slot(); sched/core/ready.c weft__ready(); sched/core/watch.c
- * raid(), weft__watch().
+ * Mirrors:
+ *  - sched/core/pick.h: from_slot();
+ *  - sched/core/ready.c: weft__ready();
+ *  - sched/core/watch.c: raid(), weft__watch().
  *
- * Invariants: each task that is put into the slot is taken once, by the owner, by who displaces it,
- * or by the watcher, or is there in the end.
+ * Invariants: each task that is put into the slot is taken once, or is still there in the end. The
+ * owner takes it, or the owner displaces it by another task, or the watcher takes it.
  *
- * Bounds: TASKS tasks are put, and the owner takes as often as it likes in between; RAIDS raids.
- * The owner's stores, to the slot as well, and the watcher's go through store buffers; the owner's
- * own loads of the slot see what is in its buffer.
+ * Bounds: TASKS tasks are put, and the owner takes as often as it likes in between. There are up to
+ * RAIDS raids. The stores of the owner, also those to the slot, and those of the watcher go through
+ * store buffers. The owner's own loads of the slot see what is in its buffer.
  *
- * Broken: NO_HEAVY: the watcher's fence is light. LOOK_FIRST: the owner looks for the watcher
- * before it says that it takes. IGNORE_TAKING: the watcher does not look whether the owner takes.
- * PLAIN: the owner takes by a load and a store also under a raid. RAIDED_EARLY: the watcher says
- * that it is done before it takes. TAKING_EARLY: the owner says that it is done before it empties
- * the slot.
+ * Broken:
+ *  - NO_HEAVY: the watcher's fence is light.
+ *  - LOOK_FIRST: the owner looks for the watcher before it says that it takes.
+ *  - IGNORE_TAKING: the watcher does not look whether the owner takes.
+ *  - PLAIN: the owner takes by a load and a store even during a raid.
+ *  - RAIDED_EARLY: the watcher says that it is done before it takes.
+ *  - TAKING_EARLY: the owner says that it is done before it empties the slot.
  */
 #ifndef TASKS
 #define TASKS 3
@@ -32,14 +37,14 @@
 #define FENCERS 1
 #define DEPTH   4
 #define CELLS   3
-#define SLOT    0 /* a task's number; 0: empty */
+#define SLOT    0 /* the number of a task; 0 if it is empty */
 #define TAKING  1
 #define RAIDED  2
 
 #include "tso.h"
 
 bool taken[TASKS + 1]; /* ghost */
-byte over;             /* who is done */
+byte over;             /* how many actors are done */
 
 inline got(task)
 {

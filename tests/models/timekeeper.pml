@@ -1,48 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The timekeeper: no deadline passes unnoticed while all workers are busy, or as some of them fall
- * asleep or are woken.
+ * The timekeeper. No deadline passes unnoticed while all workers are busy, or while some of them
+ * fall asleep or are woken.
  *
- * Mirrors: sched/core/timekeeper.c time_has_come(), lower_until(), call_worker(),
- * weft__timekeeper_engage(), timekeeper_main(), start(); sched/core/rouse.c weft__announce_timer(),
- * weft__wake_one(), weft__hand_to_sleeper(); sched/core/sleepers.h take_sleeper_locked(),
- * push_sleeper_locked(); sched/core/park.c leave_to_busy(), weft__search_stop(), keep_time(),
- * await_rouse(), weft__get_up(); sched/core/due.c weft__set_due(), weft__clear_due();
- * sched/core/pick.c pick_specially(); sched/core/find.c serve_due(), look_around();
- * sched/core/timer.c publish_earliest(); sched/core/execute.c announce_armed().
+ * Mirrors:
+ *  - sched/core/timekeeper.c: time_has_come(), lower_until(), call_worker(),
+ *    weft__timekeeper_engage(), timekeeper_main(), start();
+ *  - sched/core/rouse.c: weft__announce_timer(), weft__wake_one(), weft__hand_to_sleeper();
+ *  - sched/core/sleepers.h: take_sleeper_locked(), push_sleeper_locked();
+ *  - sched/core/park.c: leave_to_busy(), weft__search_stop(), keep_time(), await_rouse(),
+ *    weft__get_up();
+ *  - sched/core/due.c: weft__set_due(), weft__clear_due();
+ *  - sched/core/pick.c: pick_specially();
+ *  - sched/core/find.c: serve_due(), look_around();
+ *  - sched/core/timer.c: publish_earliest();
+ *  - sched/core/execute.c: announce_armed().
  *
- * The actors: worker 0 runs a task that arms one deadline or, with TWO, two of them, the earlier
- * one first or last. Then it computes for long or, without CALM, may end. Worker 1 looks for work, and may find a long task while it
- * searches, or with OTHERS=2 two. A long task picks again and again, looks for nothing but DUE when it does, and ends
- * when all deadlines have been served. The timekeeper; a clock; without
- * CALM a thread that hands a long task to a worker that sleeps, if it is not the keeper, or wakes
- * any of them.
+ * The actors:
+ *  - Worker 0 runs a task that arms one deadline. With TWO it arms two, and the earlier one comes
+ *    first or last. Then it computes for long. Without CALM it may also end.
+ *  - Worker 1 looks for work. While it searches it may find a long task, or two with OTHERS=2.
+ *  - The timekeeper, and a clock.
+ *  - Without CALM, a thread. It hands a long task to a sleeping worker that is not the keeper, or
+ *    wakes any sleeping worker.
  *
- * Invariants: a deadline that nobody serves is a deadlock. DUE excludes sleepers.
+ * A long task picks again and again, and its picks look only for DUE. It ends when all deadlines
+ * have been served.
  *
- * Bounds: as above. An urgency of 2 is the deadline that passes first, 1 the other one, 0 none. The
- * armer's stores go through a store buffer. Who takes a deadline out of the tree waits for its
- * lock, whose release follows the armer's stores; its own stores are at once. Sections under
- * idle_lock are one step, but that in which the thread wakes the keeper. The keeper's part while others sleep is in keeper.pml, injected
- * tasks in due.pml.
+ * Invariants: a deadline that nobody serves is a deadlock. While DUE is set, no worker sleeps.
  *
- * Broken: NO_ENGAGE: who arms engages nobody if none sleeps. NO_HEAVY: the timekeeper fences
- * lightly. LOOK_FIRST: it looks at the deadlines before it leaves its post. NO_PLAN: it does not
- * take its post again for a deadline to come. NO_RETURN: who serves does not engage it again.
- * NO_POST: the last searcher does not look whether a post was left. KEEPER_SILENT: a keeper that is
- * woken does not say that it has left its post. CALLER_SILENT: who calls a worker
- * that sleeps does not. SLEEPER_SILENT: a worker that clears DUE as it goes to sleep does not.
- * WOKEN_SILENT: who wakes a worker to be the keeper does not say so. POST_LIGHT: who looks after a
- * post fences lightly. START_LIGHT: who asks for the thread's start fences lightly.
- * ARMED_SILENT: a worker that goes to sleep, and finds something in its last look, keeps it to itself that it has a
- * deadline. POST_FIRST: who takes the keeper off the list says that a post was left before it is.
+ * Bounds: as above. An urgency of 2 is the deadline that passes first, 1 is the other one, and 0 is
+ * none. The armer's stores go through a store buffer. A caller that takes a deadline out of the
+ * tree waits for the tree's lock, whose release follows the armer's stores. Its own stores happen
+ * at once. A section under idle_lock is one step, except the one in which the thread wakes the
+ * keeper. keeper.pml has the keeper's part while others sleep. due.pml has injected tasks.
+ *
+ * Broken:
+ *  - NO_ENGAGE: a caller that arms a deadline engages nobody if no worker sleeps.
+ *  - NO_HEAVY: the timekeeper has only a light fence.
+ *  - LOOK_FIRST: it looks at the deadlines before it leaves its post.
+ *  - NO_PLAN: it does not take its post again for a deadline to come.
+ *  - NO_RETURN: a worker that serves deadlines does not engage it again.
+ *  - NO_POST: the last searcher does not look whether a post was left.
+ *  - KEEPER_SILENT: a keeper that is woken does not say that it has left its post.
+ *  - CALLER_SILENT: a caller that wakes a sleeping worker to serve does not say that a post was
+ *    left.
+ *  - SLEEPER_SILENT: a worker that clears DUE as it goes to sleep does not say that a post was
+ *    left.
+ *  - WOKEN_SILENT: a caller that wakes a worker to be the keeper does not say that a post was left.
+ *  - POST_LIGHT: a worker that looks after a post has only a light fence.
+ *  - START_LIGHT: a caller that asks for the thread's start has only a light fence.
+ *  - ARMED_SILENT: a worker that goes to sleep, and finds something in its last look, does not
+ *    announce that it has a deadline.
+ *  - POST_FIRST: a caller that takes the keeper off the list says that a post was left before it
+ *    has taken the keeper off.
  */
 #define STORERS  1 /* worker 0 */
 #define FENCERS  3 /* the workers, the timekeeper */
 #define CELLS    1
 #define DEPTH    2
 #define EARLIEST 0
-#define TIMER    2 /* as a fencer */
+#define TIMER    2 /* its number as a fencer */
 
 #include "tso.h"
 
@@ -50,13 +68,13 @@
 #define TOP             (tree >= 2 -> 2 : tree)
 
 byte now;
-byte tree;        /* under its lock: the urgencies that are armed, a bit for each */
+byte tree;        /* under its lock: one bit for each armed urgency */
 byte searchers;
 bool due, post_left, runs;
 byte until;       /* when the timekeeper looks next */
 bool asleep[2], awake[2], given[2];
 byte keeper, kept;
-bool locked;      /* idle_lock, by the thread */
+bool locked;      /* the thread holds idle_lock */
 byte other;       /* how many long tasks searchers have found */
 byte armed;       /* ghost: how many deadlines there will be */
 byte served;      /* ghost */
@@ -68,7 +86,7 @@ byte served;      /* ghost */
 #define SLEEPERS (asleep[0] || asleep[1])
 #define OVER     (armed && served == armed)
 
-/* A full fence, or a locked instruction, of worker 0; worker 1 stores nothing plainly. */
+/* A full fence or a locked instruction of worker 0. Worker 1 makes no plain stores. */
 #define OWN_STORES_OUT (me == 1 || DRAINED(0))
 
 inline take_sleeper(w)
@@ -85,7 +103,7 @@ inline take_sleeper(w)
 	fi
 }
 
-/* again: nobody sleeps any more */
+/* again stays set if nobody sleeps any longer */
 inline wake_one(searchers_do)
 {
 	atomic {
@@ -99,7 +117,7 @@ inline wake_one(searchers_do)
 	}
 }
 
-/* again: somebody sleeps */
+/* again stays set if somebody sleeps */
 inline set_due()
 {
 	atomic {
@@ -196,7 +214,7 @@ inline announce_timer()
 	fi
 }
 
-/* Takes all out that have passed. */
+/* Takes out all deadlines that have passed. */
 inline run_timers()
 {
 	do
@@ -354,7 +372,7 @@ find:
 #endif
 	}
 	heavy_fence(me);
-	/* What it has found in its last look. */
+	/* What the worker has found in its last look. */
 	if
 	:: other < OTHERS -> other++; get_up(); t = 2; goto found
 	:: true

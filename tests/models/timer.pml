@@ -1,28 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A timer: two that wait for it, and one that resets and stops it meanwhile, while time passes.
+ * A timer. Two selects wait for it while a setter resets and stops it and time passes.
  *
- * Mirrors: sched/sync/timer_chan.c fire_locked(), pass_deadline(), retime_locked(), set(),
- * weft__timers_fire_locked(); sched/sync/select.c weft__select_timers(), wait_for_any(); of
- * sched/core/wait.h weft__wait_take().
+ * Mirrors:
+ *  - sched/sync/timer_chan.c: fire_locked(), pass_deadline(), retime_locked(), set(),
+ *    weft__timers_fire_locked();
+ *  - sched/sync/select.c: weft__select_timers(), wait_for_any();
+ *  - parts of sched/core/wait.h: weft__wait_take().
  *
- * The actors: two selects, each of which ends with one expiry, and once may take something else where
- * it has found one; a setter, which sets the timer RESETS times, each time to one of all moments or to
- * none, and then to the present until both selects are done; the clock.
+ * The actors:
+ *  - Two selects. Each ends with one expiry. Once, a select that has found an expiry may take
+ *    another case instead.
+ *  - A setter. It sets the timer RESETS times, each time to any moment or to none. Then it sets the
+ *    timer to the present until both selects are done.
+ *  - The clock.
  *
  * Invariants: an expiry is taken by one actor, and by none after the reset that followed it. When
- * nobody can go on, both selects are done: no wake is lost.
+ * nobody can go on, both selects are done, so no wake is lost.
  *
- * Bounds: as above; a timer that expires once; RESETS, 1, or 2; time from 1 to 3. A waiter's wait itself is
- * in wait.pml: here it is a claim, a wake and a deadline. Channels beside the timer are in
- * select.pml; to these a reset is one more partner.
+ * Bounds: as above. The timer expires once; RESETS is 1 or 2; time goes from 1 to 3. wait.pml has
+ * the wait itself. Here a wait is a claim, a wake and a deadline. select.pml has channels beside
+ * the timer. To these a reset is one more partner.
  *
- * All is under the timer's lock but the claims: sequentially consistent here.
+ * Everything is under the timer's lock except the claims. So the model is sequentially consistent.
  *
- * Broken: SILENT: a reset to an earlier time wakes nobody. STALE: a reset leaves what has expired.
- * TWICE: what was handed on expires again. READ_EARLY: a select reads the deadline before it has
- * the lock under which it enqueues. NO_SECOND_LOOK: a select whose timer's deadline has passed takes
- * that for the expiry. RETIMED_IS_TAKEN: one that was woken by a reset does.
+ * Broken:
+ *  - SILENT: a reset to an earlier time wakes nobody.
+ *  - STALE: a reset leaves an earlier expiry in the slot.
+ *  - TWICE: an expiry that was handed on expires again.
+ *  - READ_EARLY: a select reads the deadline before it has the lock under which it enqueues.
+ *  - NO_SECOND_LOOK: a select whose timer's deadline has passed takes that to be the expiry.
+ *  - RETIMED_IS_TAKEN: a select that a reset has woken takes that to be the expiry.
  */
 #ifndef RESETS
 #define RESETS 2
@@ -42,9 +50,9 @@ mtype outcome[2] = PENDING;
 bool signalled[2];
 
 byte epoch;                /* ghost: counts the resets, under the lock */
-byte slot_epoch;           /* ghost: that of what is in the slot */
-byte given;                /* ghost: expiries of this epoch that somebody has */
-byte done;                 /* ghost: selects that have ended */
+byte slot_epoch;           /* ghost: the epoch of what is in the slot */
+byte given;                /* ghost: how many expiries of this epoch somebody has */
+byte done;                 /* ghost: how many selects have ended */
 
 inline lock()
 {
@@ -57,7 +65,7 @@ inline have_it()
 	assert(given == 1)
 }
 
-/* Takes out and claims the first one: peer, + 1. */
+/* Takes out and claims the first waiter. peer is its number + 1. */
 inline claim_first(as)
 {
 	peer = 0;
@@ -75,7 +83,7 @@ inline claim_first(as)
 	od
 }
 
-/* handed: + 1 */
+/* Sets handed to the number of the waiter that got the expiry, + 1. */
 inline fire_locked()
 {
 	if
@@ -213,12 +221,12 @@ proctype setter()
 		resets++
 	:: resets == RESETS -> break
 	od;
-	/* Then one expiry after the other, for as long as somebody waits. */
+	/* Then one expiry after the other, as long as somebody waits. */
 	do
 	:: done < 2 ->
 		to = now;
 		set(to);
-		/* it is taken */
+		/* the expiry is taken */
 		given == 1 || done == 2
 	:: done == 2 -> break
 	od

@@ -1,30 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Total store order for the models: each process that stores plainly has a store buffer, first in
- * first out, which the process `memory` empties at any time. A load of what the process itself may
- * have buffered is taken from a local copy instead, so only the owner of a cell stores to it
- * plainly. This is x86's model, and the effect of aarch64 that the fences are there for; other
- * reorderings of weak machines are modelled by hand, as broken twins, where an acquire or release
- * forbids them.
+ * Total store order for the models.
  *
- * A heavy fence ends once each buffer was empty at some moment since it began: exactly what it
- * guarantees. So it notes at its begin which are not, and `memory` strikes them off as it empties
- * them.
+ * Each process that stores plainly has a store buffer, first in, first out. The process `memory`
+ * empties the buffers at any time. If a process may have buffered a value itself, it loads from a
+ * local copy instead. So only the owner of a cell stores to it plainly. This is the memory model of
+ * x86, and the effect of aarch64 that the fences guard against. Broken twins model other
+ * reorderings of weak machines by hand, where an acquire or release forbids them.
  *
- * Before the inclusion: STORERS, how many processes store; FENCERS, how many fence heavily; CELLS,
- * how many cells; DEPTH, a buffer's length; FENCERS_STORE, if the n-th who fences is also the n-th
- * who stores.
+ * A heavy fence ends once each buffer was empty at some moment since the fence began. That is
+ * exactly what it guarantees. So the fence notes at its begin which buffers are not empty, and
+ * `memory` strikes them off as it empties them.
+ *
+ * A model defines these before it includes this file:
+ *  - STORERS: how many processes store.
+ *  - FENCERS: how many processes have heavy fences.
+ *  - CELLS: how many cells there are.
+ *  - DEPTH: the length of a buffer.
+ *  - FENCERS_STORE: defined if the n-th fencer is also the n-th storer.
  */
 byte cell[CELLS];
 chan buffer[STORERS] = [DEPTH] of { byte, byte };
-byte fence[FENCERS]; /* the buffers that a process's heavy fence waits for: a bit for each */
+byte fence[FENCERS]; /* the buffers that a process's heavy fence waits for: one bit for each */
 
 #define STORE(me, where, value) buffer[me] !where, value
 
-/* What a locked instruction waits for. To be the guard of the atomic step that does it. */
+/* What a locked instruction waits for. It must be the guard of the atomic step of that
+ * instruction. */
 #define DRAINED(me) empty(buffer[me])
 
-/* weft__fence_light() with membarrier: it only stops the compiler. */
+/* weft__fence_light() with membarrier: it only restrains the compiler. */
 #define LIGHT_FENCE skip
 
 #if STORERS > 1
@@ -49,8 +54,8 @@ byte fence[FENCERS]; /* the buffers that a process's heavy fence waits for: a bi
 #define ENTERS_KERNEL(fencer) true
 #endif
 
-/* weft__fence_heavy(): membarrier. A full barrier of the caller's own comes before it reaches the
- * others. */
+/* weft__fence_heavy(), which is membarrier. The caller's own full barrier comes before it reaches
+ * the others. */
 inline heavy_fence(fencer)
 {
 	atomic{ENTERS_KERNEL(fencer)->fence[fencer] =

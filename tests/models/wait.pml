@@ -1,48 +1,68 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The wait node: one claim among wake, timeout and cancel; the switch; and that nobody looks at a
- * dead frame.
+ * The wait node: one claim among wake, timeout and cancellation; the switch; and the rule that
+ * nobody looks at a dead frame.
  *
- * Mirrors: sched/core/wait.h weft__wait_begin(), weft__wait_take(), wait_claim_contended(), weft__parked();
- * sched/core/wait.c weft__wait_claim_cancelled(), weft__wait_wake(), weft__wait(),
- * weft__wait_running(), wait_task(), arm(), wait_thread(), await_signal(), cancel_watch(), cancel_itself(),
- * cancel_unwatch(), suspend_until_woken(), weft__expire(), await_parked(); sched/core/execute.c
- * settle(), park_leaving(); sched/core/early.c weft__early_leave(), weft__early_parked(), collect();
- * sched/core/cancel.c weft_cancel(), request(), claim(); sched/core/timer.c weft__timer_arm(),
- * weft__timer_disarm(); sched/sync/queue.h sync_wait_unlock(), sync_take_locked(), sync_leave().
+ * Mirrors:
+ *  - sched/core/wait.h: weft__wait_begin(), weft__wait_take(), wait_claim_contended(),
+ *    weft__parked();
+ *  - sched/core/wait.c: weft__wait_claim_cancelled(), weft__wait_wake(), weft__wait(),
+ *    weft__wait_running(), wait_task(), arm(), wait_thread(), await_signal(), cancel_watch(),
+ *    cancel_itself(), cancel_unwatch(), suspend_until_woken(), weft__expire(), await_parked();
+ *  - sched/core/execute.c: settle(), park_leaving();
+ *  - sched/core/early.c: weft__early_leave(), weft__early_parked(), collect();
+ *  - sched/core/cancel.c: weft_cancel(), request(), claim();
+ *  - sched/core/timer.c: weft__timer_arm(), weft__timer_disarm();
+ *  - sched/sync/queue.h: sync_wait_unlock(), sync_take_locked(), sync_leave().
  *
- * Invariants: the waiter is looked at only while its frame lives, and claimed once; a task is made
- * runnable once for each suspension, and is resumed only after its context was saved; each wait
- * ends by wake, deadline or cancel if one of these comes, also if it comes before the switch (else
- * a deadlock).
+ * Invariants:
+ *  - The waiter is looked at only while its frame lives, and is claimed once.
+ *  - A task is made runnable once for each suspension. It is resumed only after its context was
+ *    saved.
+ *  - Each wait ends by a wake, a deadline or a cancellation if one of these comes, even if it comes
+ *    before the switch. If it does not end, this is a deadlock.
  *
- * Bounds: one waiter that waits ROUNDS times, with the same task; each time with or without
- * deadline and cancellation, and lone or not where it may be lone. `sure` is the one source that is
- * certain to come; the others may. With THREAD the waiter is a plain thread: no switch, a futex, and never
- * lone; cancelled is the scope that it is in.
+ * Bounds: one waiter, the same task, waits ROUNDS times. Each wait is with or without a deadline
+ * and a cancellation. It is lone or not where it may be lone. `sure` is the one source that is
+ * certain to come; the others may come. With THREAD the waiter is a plain thread: it does not
+ * switch, it has a futex, it is never lone, and a cancellation is that of the scope it is in.
  *
- * The task's stores of `waiting` go through its thread's store buffer, and so does the store of
- * PARKED after the switch, the round's number here: the task may go on elsewhere. So does the
- * waker's store of `given`, the round's number where the code has a flag in each frame. A waker that
- * does not find PARKED leaves the wake in the list at any moment; only one task is ever in it. The rest is acquire and
- * release, or under a lock, and sequentially consistent here. A lock's section is one step where it
- * has one access, else the lock is a variable. `sched_yield` loops are waits. A futex wait blocks
- * while the word is unchanged, as each change is followed by a wake.
+ * Store buffers. The task's stores of `waiting` go through its thread's store buffer. The store of
+ * PARKED after the switch goes through it, too, since the task may go on elsewhere. It stores the
+ * number of the round. The waker's store of `given` goes through the waker's store buffer. It also
+ * stores the number of the round, where the code has a flag in each frame.
  *
- * Broken: PUBLISH_EARLY: a waker does not wait for PARKED. PARK_EARLY: it is stored before the
- * switch. CLAIM_LATE: the claim comes after the unlock. NO_UNLINK, NO_DISARM, NO_UNWATCH: the node
- * stays in the queue, the heap, the task. UNWATCH_NO_WAIT: the frame ends under a busy canceller.
- * NO_RECHECK: the task does not look for a request after it has become visible to cancellers.
- * WATCH_LATE: it looks before. NO_HEAVY: the canceller's fence is light. BUSY_EARLY: it gives its
- * lock back before it claims. TWO_CLAIMS: a claim is a load and a store. WAKE_ANYWAY: a claimer
- * that has lost wakes all the same. SIGNAL_LATE (THREAD): a waker touches the frame after it has
- * signalled. GIVEN_LATE: the waker of a lone waiter looks for a request before it stores `given`.
- * NO_LOOK: it does not look. NO_GIVEN: cancellers do not look at `given`. SELF_NO_HEAVY: the task
- * that finds itself cancelled does so without a fence. LONE_TIMED: a waiter with a deadline is
- * taken for a lone one. EARLY_NO_HEAVY: the waker that leaves a wake in the list fences lightly.
- * EARLY_LOOK_FIRST: who parks a task looks at the list before it stores PARKED. EARLY_NO_LOOK: it
- * does not look. EARLY_NO_RECHECK: the waker does not look for PARKED once more. EARLY_TWICE: to
- * find a task in the list and to take it out are two steps.
+ * A waker that does not find PARKED leaves the wake in the list at any moment. Only one task is
+ * ever in that list. All else is acquire and release, or under a lock, and sequentially consistent
+ * here. A section under a lock is one step if it has one access. Otherwise the lock is a variable.
+ * `sched_yield` loops are waits. A futex wait blocks while the word is unchanged, because a wake
+ * follows each change.
+ *
+ * Broken:
+ *  - PUBLISH_EARLY: a waker does not wait for PARKED.
+ *  - PARK_EARLY: PARKED is stored before the switch.
+ *  - CLAIM_LATE: the claim comes after the unlock.
+ *  - NO_UNLINK: the node stays in the queue.
+ *  - NO_DISARM: the node stays in the heap.
+ *  - NO_UNWATCH: the node stays in the task.
+ *  - UNWATCH_NO_WAIT: the frame ends while a canceller is busy with it.
+ *  - NO_RECHECK: the task does not look for a request after it has become visible to cancellers.
+ *  - WATCH_LATE: the task looks for a request before it is visible.
+ *  - NO_HEAVY: the canceller's fence is light.
+ *  - BUSY_EARLY: the canceller releases its lock before it claims.
+ *  - TWO_CLAIMS: a claim is a load and a store.
+ *  - WAKE_ANYWAY: a claimer that has lost wakes all the same.
+ *  - SIGNAL_LATE (THREAD): a waker touches the frame after it has signalled.
+ *  - GIVEN_LATE: the waker of a lone waiter looks for a request before it stores `given`.
+ *  - NO_LOOK: the waker of a lone waiter does not look for a request.
+ *  - NO_GIVEN: cancellers do not look at `given`.
+ *  - SELF_NO_HEAVY: a task that finds itself cancelled has no fence.
+ *  - LONE_TIMED: a waiter with a deadline is taken to be lone.
+ *  - EARLY_NO_HEAVY: a waker that leaves a wake in the list has only a light fence.
+ *  - EARLY_LOOK_FIRST: whoever parks a task looks at the list before it stores PARKED.
+ *  - EARLY_NO_LOOK: whoever parks a task does not look at the list.
+ *  - EARLY_NO_RECHECK: the waker does not look for PARKED once more.
+ *  - EARLY_TWICE: finding a task in the list and taking it out are two steps.
  */
 #ifndef ROUNDS
 #define ROUNDS 2
@@ -51,10 +71,10 @@
 #define TASK    0
 #define WAKER   1
 #define STORERS 2
-#define FENCERS 4 /* the task, and those who wake */
+#define FENCERS 4 /* the task, and those that wake */
 #define DEPTH   2
 #define CELLS   3
-#define WAITING 0 /* the waiter that cancellers see: the number of the round, 0: none */
+#define WAITING 0 /* the waiter that cancellers see: the number of the round, or 0 for none */
 #define GIVEN   1 /* the last lone waiter that the waker wants */
 #define PARKED  2 /* the last round in which park was PARKED */
 
@@ -65,13 +85,13 @@ mtype = { WAKE, DEADLINE, CANCEL };                          /* sure */
 
 mtype outcome = PENDING;
 mtype sure;
-bool lone; /* the waiter's, immutable in a round */
+bool lone; /* whether the waiter is lone; immutable in a round */
 bool signalled;
-byte queued, armed;         /* in the primitive's queue, in the heap: the round's number */
+byte queued, armed;         /* in the primitive's queue; in the heap: the number of the round */
 bool queue_lock, heap_lock;
 bool requested, busy;       /* struct task.cancel */
 byte alive;                 /* ghost: the round whose frame lives */
-bool left, saved, runnable; /* on the way out; ghost: the context is saved; in some queue */
+bool left, saved, runnable; /* on the way out; ghosts: the context is saved; in some queue */
 bool early;                 /* the list of early wakes, and its count: it holds the task */
 bool over;
 
@@ -80,7 +100,7 @@ inline lock(l)
 	atomic { !l -> l = true }
 }
 
-/* round: whose waiter the claimer holds. */
+/* round: the round of the waiter that the claimer holds. */
 inline claim(round, as)
 {
 #ifdef BROKEN_TWO_CLAIMS
@@ -98,7 +118,7 @@ inline claim(round, as)
 #endif
 }
 
-/* weft__wait_take(): by the waker. */
+/* weft__wait_take(), called by the waker. */
 inline take(round)
 {
 	atomic {
@@ -148,7 +168,7 @@ inline make_runnable()
 	atomic { assert(!runnable); runnable = true }
 }
 
-/* collect(). The task is in the round `alive` if it is in the list. */
+/* collect(). If the task is in the list, it is in the round `alive`. */
 inline collect()
 {
 #ifdef BROKEN_EARLY_TWICE
@@ -203,8 +223,8 @@ inline wake(round, fencer)
 	fi
 }
 
-/* What runs next on the thread that the task leaves: settle(). The thread's buffer is the
- * task's. */
+/* The code that runs next on the thread that the task leaves: settle(). The thread's buffer is the
+ * task's buffer. */
 active proctype next()
 {
 	byte round;
@@ -237,7 +257,7 @@ end:	do
 #define MAY_TIME (!lone)
 #endif
 
-/* must_end(), of a wait that is cancellable. */
+/* must_end(), for a cancellable wait. */
 inline watch()
 {
 	if
@@ -294,7 +314,8 @@ inline wait_task()
 {
 	watch();
 	if
-	:: MAY_TIME && !alone -> claim(round, TIMEDOUT); alone = claimed; claimed = false /* it has passed */
+	/* the deadline has passed */
+	:: MAY_TIME && !alone -> claim(round, TIMEDOUT); alone = claimed; claimed = false
 	:: MAY_TIME && !alone -> timed = true; atomic { !heap_lock -> armed = round }
 	:: alone || sure != DEADLINE
 	fi;
@@ -322,7 +343,7 @@ inline wait_task()
 inline wait_thread()
 {
 	if
-	:: sure != DEADLINE -> timed = true /* there is none */
+	:: sure != DEADLINE -> timed = true /* there is no deadline */
 	:: MAY_TIME
 	fi;
 	watch();
@@ -365,7 +386,7 @@ active proctype waiter()
 #endif
 		:: true
 		fi;
-		/* Its thread's locked instruction. */
+		/* A locked instruction of the task's thread. */
 		atomic { DRAINED(TASK) && !queue_lock -> queued = round };
 #ifdef THREAD
 		wait_thread();
