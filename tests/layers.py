@@ -3,7 +3,7 @@
 """
 Checks who may know whom. layers.py ROOT prints each breach as file:line and exits with 1 if there is one.
 
-  - A file includes only its own layer and lower ones (LAYERS, lowest first; docs/design.md).
+  - A file includes only its own layer and lower ones (LAYERS, lowest first; docs/architecture.md).
   - A public header includes only public and standard headers.
   - A thread-local variable is declared in src/tls.c and sched/core/tls.c only: an address of one that is kept over a
     switch is another thread's.

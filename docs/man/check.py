@@ -11,6 +11,7 @@ a deadline.
 
 Usage: check.py INCLUDE_DIR TEST_OF_RETURNS PAGE...
 """
+import glob
 import os
 import re
 import shlex
@@ -119,7 +120,10 @@ def main():
         if os.path.basename(page) == 'weft-waits.7':
             wrong += check_waits(headers, test, page)
     root = os.path.join(include, '..')
-    wrong += stale(include, pages + [os.path.join(root, name) for name in ('README.md', 'docs/guide.md', 'docs/design.md')])
+    texts = [os.path.join(root, name) for name in ('README.md', 'docs/guide.md', 'docs/architecture.md', 'docs/glossary.md',
+                                                   'docs/decisions.md')]
+    texts += sorted(glob.glob(os.path.join(root, 'docs', 'internals', '*.md')))
+    wrong += stale(include, pages + texts)
     mandoc = shutil.which('mandoc')
     if mandoc:
         lint = subprocess.run([mandoc, '-Tlint', '-Wwarning'] + pages, capture_output=True, text=True)

@@ -20,7 +20,7 @@
  *
  * Hence every runnable task that a worker holds is picked after a bounded number of that worker's
  * picks, whatever else arrives. With p tasks before it in its queue the bound is WEFT__FAIR_BOUND *
- * (p + 1). See docs/design.md.
+ * (p + 1). See docs/internals/queues.md.
  *
  * Two functions pick without a look at the queues, and count the pick. A join starts its child
  * (join.c). An end goes on with its joiner (weft__wait_wake_next()). Both do so only where the
