@@ -21,8 +21,8 @@
 
 #define WORKERS_MAX WEFT__WORKERS_MAX
 
-/* The fairness bound of pick.c. A runnable task with p others before it in its queue is picked
- * after at most WEFT__FAIR_BOUND * (p + 1) picks of the worker that holds it. */
+/* The fairness bound of pick.c. Take a runnable task with p others before it in its queue. Its
+ * worker picks it after at most WEFT__FAIR_BOUND * (p + 1) picks. */
 #define WEFT__FAIR_BOUND 256
 
 /* The workers that have a thread, in no particular order. RCU: the table is never changed in place.
@@ -174,8 +174,8 @@ static inline bool weft__coro_at_hand(struct worker *w)
 	return w->idle_coros || (w->idle_chain && weft__coro_at_hand_in_chain(w));
 }
 
-/* Asserts that slow work is allowed here. It is not between the beginning of a wait and the switch:
- * it would delay the waker for a moment, and the task until it is parked. */
+/* Asserts that slow work is allowed here. It is not allowed between the beginning of a wait and the
+ * switch. There it would delay the waker for a moment, and the task until it is parked. */
 static inline void weft__assert_may_be_slow(const struct worker *w)
 {
 	assert(w->leave != LEAVE_PARK);

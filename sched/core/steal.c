@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stealing. A searcher goes around the table of workers from a random place. From a victim it takes
- * the oldest unstarted task of the deque, or the task that the victim was handed in its sleep, or
- * half of the ring.
+ * Stealing. A searcher goes around the table of workers from a random place. It tries three places
+ * of a victim in this order: the oldest unstarted task of the deque, the task that the victim was
+ * handed in its sleep, half of the ring.
  *
  * It takes half of a deque that holds many tasks. A task has probably spawned those in a loop, and
  * each steal costs the victim an interrupt. A deque that holds few tasks may be a recursion's.
  * There the oldest task is the largest part of the work, and the forker runs the others inline.
  *
  * The tasks of a ring have run before. Those that talk to other tasks of their worker will soon
- * suspend again. If the loot lasted less than LOOT_SHORT_NS per task, the steal cost more than it
- * brought: the cache lines of the queue, of the tasks, and of what they talk through move between
- * two processors. The thief then spares rings for a moment. It does so for SPARE_FIRST_NS, and
- * twice as long each time in a row, up to SPARE_MAX_NS. Half of the time that it may search in vain
- * is another limit.
+ * suspend again. If the loot lasts less than LOOT_SHORT_NS per task, the steal has cost more than
+ * it has brought: many cache lines move between two processors. They are those of the queue, of the
+ * tasks, and of what the tasks talk through. The thief then spares rings for a moment. It does so
+ * for SPARE_FIRST_NS, and twice as long each time in a row, up to SPARE_MAX_NS. Half of the time
+ * that it may search in vain is another limit.
  *
  * Meanwhile the victim runs these tasks itself, or there are more of them and the next loot lasts
  * longer. No task is left behind: the thief does not sleep before it has looked again (find.c).

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Memory for task control blocks (task_pool.h). */
 #include "task_pool.h"
 
 #include "src/alloc.h"

@@ -13,7 +13,7 @@
  * Blocks are cut from aligned slabs, whose first bytes name the pool. Slabs live as long as the
  * pool, or until weft__task_pool_trim(). The first 2 MiB come from the heap. The others come from
  * chunks of that size, each of which may be one huge page. With a million tasks most of the cost of
- * a spawn is page faults: there are 24000 of them, and each takes a microsecond while other threads
+ * a spawn is page faults. There are 24000 of them. Each takes a microsecond while other threads
  * run.
  */
 #ifndef WEFT_CORE_TASK_POOL_H

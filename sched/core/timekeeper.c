@@ -34,9 +34,9 @@
  * to be served.
  *
  * After it has woken a worker instead, that worker is a searcher. The last searcher checks whether
- * the time is kept, if `post_left` says that a post was left. There are three ways to leave it: the
- * timekeeper does so here, a keeper is taken off the list of sleepers, or a worker clears DUE as it
- * goes to sleep (park.c).
+ * the time is kept, if `post_left` says that a post was left. This happens in three cases: (a) the
+ * timekeeper leaves here, (b) a keeper is taken off the list of sleepers, (c) a worker clears DUE
+ * as it goes to sleep (park.c).
  *
  * It looks at most once per REST_NS. If deadlines follow each other closely, they are late by that
  * much.

@@ -19,6 +19,7 @@
  *  3. Every path from the root down to a missing child has the same number of black nodes.
  *  4. ends[TIMER_EARLIER] and ends[TIMER_LATER] are the first and the last node in order.
  *     `earliest` is the deadline of the first.
+ *
  * By 2 and 3 the depth is at most 2 log2(n + 1).
  *
  * Rejected designs.
@@ -29,7 +30,7 @@
  *    upwards.
  *  - A hierarchical timing wheel. Arming is constant. But when a slot of a coarse level comes due,
  *    it is spread over finer slots, a million nodes at once. If that is done in batches, nodes are
- *    in the wrong slot for a while, and the earliest deadline is known only to within a slot. The
+ *    in the wrong slot for a while. The earliest deadline is then known only to within a slot. The
  *    keeper would then wake for nothing, once for each level.
  *  - A heap in an array. It needs memory at the moment of waiting.
  *  - A heap in a complete tree of linked nodes. It has a bound, too. But each pop moves the last
