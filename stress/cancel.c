@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wake against timeout against cancel. Tasks wait for something that comes at about the moment when
- * their deadline passes and somebody cancels them. Exactly one of the three wins: what a wait
- * returns must be true at that moment, nothing is taken or lost that it does not say, and a masked
- * wait is not cancelled.
+ * Wake-up against timeout against cancellation. Tasks wait for an event that comes at about the
+ * same time as their deadline and a cancel. Exactly one of the three wins. The checks are:
  *
- *   director        starts the others, joins them; there are many at a time
- *   sleeper         sleeps, plainly and in masked regions
- *   joiner, child   the joiner joins the child with a deadline; in the end it has joined it exactly once
- *   host, guest     the host and its helper spawn guests into a group with a limit, and the host receives
- *                   their results; no place and no result is lost
- *   canceller       a task, two tasks at once, or a plain thread
+ *  1. The result of a wait is true at the moment of its return.
+ *  2. A wait takes or loses nothing beyond what it reports.
+ *  3. A masked wait is not cancelled.
+ *
+ * The actors:
+ *
+ *   director        starts the others and joins them. There are many at a time.
+ *   sleeper         sleeps, plainly and in masked regions.
+ *   joiner, child   The joiner joins the child with a deadline. In the end it has joined it exactly
+ *                   once.
+ *   host, guest     The host and its helper spawn guests into a group with a limit, and the host
+ *                   receives their results. No place and no result is lost.
+ *   canceller       a task, two tasks at once, or a plain thread.
  */
 #include "stress.h"
 
@@ -28,17 +33,17 @@
 /* A plain thread that cancels for others. */
 struct clerk {
 	pthread_t thread;
-	/* A director puts its victim in (release; the clerk acquires) and waits for NULL (the other
-	 * way round). */
+	/* A director puts its victim in (release, which the clerk acquires). It then waits for NULL
+	 * (the other way round). */
 	_Atomic(weft_task *) victim;
 	_Atomic bool end; /* relaxed */
 };
 
-/* Between a director and its tasks: their spawn and join order it. */
+/* A director and its tasks share it. Spawn and join order the accesses. */
 struct scene {
 	uint64_t stream;
 	weft_task *victim;
-	bool canceled; /* a canceller is about; without one no wait may say so */
+	bool canceled; /* there is a canceller; without one no wait may report a cancel */
 	uintptr_t token;
 };
 
@@ -50,7 +55,7 @@ static void spin(struct weft__random *random)
 		__asm__ volatile("");
 }
 
-/* Some time passes, on the processor or not. */
+/* Lets some time pass, on the processor or off it. */
 static void dawdle(struct weft__random *random)
 {
 	switch (weft__random_below(random, 4)) {
@@ -101,7 +106,7 @@ static void *sleeper(void *arg)
 		stress_check(!masked, "a masked sleep was cancelled");
 		stress_check(scene->canceled && weft_cancelled(),
 			     "a sleep was cancelled by nobody");
-		/* Sticky: the next one does not wait either. */
+		/* The cancel is sticky, so the next wait does not wait either. */
 		rc = weft_sleep_until(WEFT_FOREVER);
 		stress_check(rc == -ECANCELED, "a cancelled task's next sleep: %d", rc);
 		stress_check(!before || weft_cancelled(), "a cancellation was taken back");
@@ -121,7 +126,7 @@ static void *child(void *arg)
 	return (void *)scene->token;
 }
 
-/* Joins a child exactly once, however often the join is given up. */
+/* Joins a child exactly once, even if joins are given up. */
 static void join_until_joined(struct weft__random *random, const struct scene *scene,
 			      weft_task *task)
 {
@@ -171,13 +176,13 @@ static void *joiner(void *arg)
 	return arg;
 }
 
-/* A group, and what happens to it. */
+/* A group, and the counts of its guests. */
 struct party {
 	weft_group group;
 	uint64_t stream;
 	bool canceled;
 	size_t limit;
-	/* relaxed: read when all have ended. */
+	/* relaxed: read after all have ended */
 	_Atomic unsigned present, invited, left;
 };
 
@@ -229,7 +234,7 @@ static void *helper(void *arg)
 	return NULL;
 }
 
-/* Receives at most so many results, and no more once it is cancelled. */
+/* Receives at most that many results, and none after a cancel. */
 static unsigned receive(struct weft__random *random, struct party *party, unsigned most)
 {
 	unsigned received = 0;
@@ -306,7 +311,7 @@ static void *canceller(void *arg)
 	return NULL;
 }
 
-/* Has a plain thread cancel the victim, if one is free. */
+/* Lets a plain thread cancel the victim, if one is free. */
 static bool cancel_by_clerk(struct weft__random *random, weft_task *victim)
 {
 	struct clerk *clerk = &clerks[weft__random_below(random, THREADS)];
@@ -316,7 +321,7 @@ static bool cancel_by_clerk(struct weft__random *random, weft_task *victim)
 	if (!atomic_compare_exchange_strong_explicit(&clerk->victim, &none, victim,
 						     memory_order_release, memory_order_relaxed))
 		return false;
-	/* Another director's victim may follow; ours is dealt with in either case. */
+	/* Another director's victim may follow. In either case ours is done. */
 	while (atomic_load_explicit(&clerk->victim, memory_order_acquire) == victim)
 		weft_yield();
 	return true;

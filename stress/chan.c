@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One channel, many senders and receivers, tasks and plain threads: they wait, try, give up at
- * deadlines and are cancelled, and the channel is closed while they are at it. Each box that a send
- * has accepted is received exactly once, in its sender's order, and nothing that a call gave up is
- * lost or taken.
+ * One channel with many senders and receivers, tasks and plain threads. They wait, try, give up at
+ * deadlines and are cancelled. The channel is closed in the middle of this. Each box that a send
+ * has accepted is received exactly once, in its sender's order. A call that gives up loses and
+ * takes nothing.
  */
 #include "chan_box.h"
 
@@ -15,7 +15,7 @@
 
 struct scene {
 	weft_chan *ch;
-	bool canceled; /* somebody cancels */
+	bool canceled; /* there is a canceller */
 	uint64_t stream;
 };
 
@@ -25,7 +25,7 @@ struct role {
 	struct ledger ledger;
 };
 
-/* Whether an actor goes on after a call that did not do it. */
+/* Whether an actor continues after a call that did not succeed. */
 static bool goes_on(const struct role *role, int rc, int64_t deadline, const char *call)
 {
 	switch (rc) {
@@ -150,7 +150,7 @@ static void play(struct weft__random *random)
 		if (victim < started && actors[victim].task)
 			weft_cancel(actors[victim].task);
 	}
-	/* All receivers may be cancelled: without a close nobody would let the senders go. */
+	/* All receivers may be cancelled. Only a close then lets the senders go. */
 	if (early || scene.canceled || started < all) {
 		weft_sleep(weft__random_below(random, 100000));
 		weft_chan_close(scene.ch);
@@ -161,7 +161,7 @@ static void play(struct weft__random *random)
 	for (unsigned i = senders; i < started; i++)
 		actor_end(&actors[i]);
 
-	/* What cancelled receivers have left. */
+	/* Takes what cancelled receivers have left. */
 	struct parcel parcel;
 	while ((rc = weft_chan_recv(scene.ch, &parcel)) == 0)
 		unpack(&roles[ACTORS_MAX].ledger, &parcel, true);

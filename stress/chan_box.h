@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the stress programs of channels send: boxes. Whoever sends one gives it away with what is in
- * it; whoever receives it reads it without any other order than the channel's, and frees it. So a
- * box that is lost leaks, one received twice is freed twice, one that arrives too early is a data
- * race, and the counts say the same without a sanitizer.
+ * Boxes: what the stress programs of channels send. A sender gives its box away with the content.
+ * The receiver reads the content without any order except the channel's, and frees the box. So
+ * errors show:
+ *
+ *   a lost box                 leaks
+ *   a box received twice       is freed twice
+ *   a box that is too early    is a data race
+ *
+ * The counts show the same without a sanitizer.
  */
 #ifndef WEFT_STRESS_CHAN_BOX_H
 #define WEFT_STRESS_CHAN_BOX_H
@@ -19,18 +24,17 @@ struct box {
 	uint64_t sender, nth, check;
 };
 
-/* What goes through the channel: larger than what fits in a register. */
+/* The element of the channel. It is larger than a register. */
 struct parcel {
 	struct box *box;
 	uint64_t sender, nth;
 };
 
-/* What one actor has sent and received. Its own while it runs. */
+/* What one actor has sent and received. It belongs to the actor while that runs. */
 struct ledger {
 	uint64_t sent, sent_sum;
 	uint64_t received, received_sum;
-	uint64_t
-		last[ACTORS_MAX]; /* one more than the number of the last one received, by sender */
+	uint64_t last[ACTORS_MAX]; /* the number of the last one received, plus one, by sender */
 };
 
 static inline uint64_t box_hash(uint64_t sender, uint64_t nth)
@@ -41,7 +45,7 @@ static inline uint64_t box_hash(uint64_t sender, uint64_t nth)
 	return weft__random_next(&random);
 }
 
-/* The next parcel of a sender. */
+/* Makes the next parcel of a sender. */
 static inline struct parcel pack(const struct ledger *ledger, uint64_t sender)
 {
 	struct box *box = malloc(sizeof *box);
@@ -59,7 +63,7 @@ static inline void note_sent(struct ledger *ledger, const struct parcel *parcel)
 	stress_did(1);
 }
 
-/* in_order: what one sender sends comes in its order to each receiver. */
+/* in_order: each receiver gets one sender's parcels in that sender's order. */
 static inline void unpack(struct ledger *ledger, const struct parcel *parcel, bool in_order)
 {
 	struct box *box = parcel->box;
@@ -81,7 +85,7 @@ static inline void unpack(struct ledger *ledger, const struct parcel *parcel, bo
 	free(box);
 }
 
-/* What was sent is what was received. */
+/* Checks that everything sent was received. */
 static inline void balance(const struct ledger *ledgers, unsigned n)
 {
 	struct ledger all = {0};
@@ -99,11 +103,11 @@ static inline void balance(const struct ledger *ledgers, unsigned n)
 
 /* An actor: a task, or a plain thread. */
 struct actor {
-	weft_task *task; /* NULL: a thread */
+	weft_task *task; /* NULL for a thread */
 	pthread_t thread;
 };
 
-/* false: it could not be started. */
+/* Returns false if the actor could not be started. */
 static inline bool actor_start(struct actor *actor, bool on_a_thread, weft_fn *fn, void *arg)
 {
 	actor->task = NULL;
@@ -111,7 +115,7 @@ static inline bool actor_start(struct actor *actor, bool on_a_thread, weft_fn *f
 			    : weft_spawn(fn, arg, &actor->task)) == 0;
 }
 
-/* Without keeping the worker from the tasks that the thread may wait for. */
+/* Does not keep the worker from tasks that the thread may wait for. */
 static inline void actor_end(struct actor *actor)
 {
 	if (actor->task) {
@@ -125,7 +129,7 @@ static inline void actor_end(struct actor *actor)
 		weft_yield();
 }
 
-/* A deadline that is about to pass, has passed, or never comes. */
+/* A deadline that will soon pass, has passed, or never comes. */
 static inline int64_t chan_deadline(struct weft__random *random)
 {
 	switch (weft__random_below(random, 4)) {

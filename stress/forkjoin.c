@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fork-join storms: recursions whose forks are inlined, stolen, suspended and moved to other
- * threads while their parents' frames lie below them, with joins in any order, loops and generators
- * inside. Every result is checked.
+ * Fork-join storms. The forks of a recursion are inlined, stolen, suspended and moved to other
+ * threads, while their parents' frames lie below them. Joins come in any order. There are loops and
+ * generators inside. Every result is checked.
  */
 #include "stress.h"
 
@@ -17,7 +17,7 @@
 #define LOOP_MAX   200
 #define YIELDS_MAX 4
 
-/* What a node of a recursion needs; in its parent's frame. */
+/* A node of a recursion, in its parent's frame. */
 struct node {
 	unsigned n;
 	uint64_t stream;
@@ -56,7 +56,7 @@ static void add_range(size_t lo, size_t hi, void *ctx)
 		part += i;
 	if ((lo & 15) == 0)
 		weft_yield();
-	/* relaxed: weft_for() orders it before its return. */
+	/* relaxed: weft_for() orders it before its return */
 	atomic_fetch_add_explicit(sum, part, memory_order_relaxed);
 }
 
@@ -73,7 +73,7 @@ static void loop(struct weft__random *random)
 		     (unsigned long long)is);
 }
 
-/* A run of numbers; only the one behind it can be joined to it. */
+/* A run of numbers. Only the run behind it can be joined to it. */
 struct run {
 	uint64_t begin, end;
 	bool whole;
@@ -126,7 +126,7 @@ static void *echo(void *arg)
 	return arg;
 }
 
-/* Several forks, joined in any order. */
+/* Makes several forks and joins them in any order. */
 static void unordered(struct weft__random *random)
 {
 	weft_forked forks[FORKS_MAX];
@@ -206,7 +206,7 @@ static void *fib(void *arg)
 	weft_fork(&fork, fib, &left);
 	disturb(&random);
 	uintptr_t sum = (uintptr_t)fib(&right);
-	/* Rarely, and in small subtrees: each of these is a recursion of its own. */
+	/* Rarely, and in small subtrees, because each of these is a recursion of its own. */
 	if (node->n > 8 && stress_one_in(&random, 64)) {
 		switch (weft__random_below(&random, 4)) {
 		case 0:
@@ -229,7 +229,7 @@ static void *fib(void *arg)
 	return (void *)sum;
 }
 
-/* A chain: each forks the next one and joins it at once. */
+/* A chain: each link forks the next one and joins it at once. */
 static void *deep(void *arg)
 {
 	const struct node *node = arg;
@@ -247,7 +247,7 @@ static void *deep(void *arg)
 	return (void *)depth;
 }
 
-/* One of several recursions at a time. */
+/* One recursion. Several run at a time. */
 static void *recursion(void *arg)
 {
 	const struct node *node = arg;

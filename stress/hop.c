@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hopping: coroutines that suspend in every way there is, and check after each switch that what
+ * Hopping: coroutines suspend in every possible way. After each switch they check that everything
  * they find is their own: `current`, the task, the worker, the thread, errno, the stack and the
  * floating-point mode.
  *
- * This is the program that breaks when a thread-local address is computed before a switch and used
- * after it (see src/tls.c; stress/mutants builds such a library). With WEFT_CHAOS=SEED,hop every
- * resume must be on another thread than the suspension was, or be one that the library counts as
- * kept because no other worker came by.
+ * This program breaks if a thread-local address is computed before a switch and used after it. See
+ * src/tls.c; stress/mutants builds such a library. With WEFT_CHAOS=SEED,hop every resume must be on
+ * another thread than the suspension. The exception is a resume that the library counts as kept,
+ * because no other worker came by.
  */
 #include "inside.h"
 #include "stress.h"
@@ -24,9 +24,9 @@
 #define WORKERS_SEEN 1024
 #define CANARY_WORDS 16
 #define SLEEP_MAX_NS 50000
-#define RESUMES_MIN  200 /* below which it says nothing that none of them hopped */
+#define RESUMES_MIN  200 /* with fewer resumes it accepts that none hopped */
 
-/* Stands for every coroutine that runs: whose frames, errno and modes must not change under it. */
+/* One running coroutine. Its frames, errno and modes must not change during a switch. */
 struct self {
 	const weft_task *task;
 	const void *coro;
@@ -41,12 +41,11 @@ enum way { YIELD, SLEEP, JOIN, FORK, GENERATOR, WAYS };
 
 static const int fp_modes[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
 
-static _Atomic uint64_t streams;       /* relaxed: only to be different */
-static _Atomic uint64_t resumes, hops; /* relaxed: statistics */
-static _Atomic int
-	thread_of[WORKERS_SEEN]; /* relaxed: the thread that was seen first as this worker */
+static _Atomic uint64_t streams;            /* relaxed: the values only need to differ */
+static _Atomic uint64_t resumes, hops;      /* relaxed: statistics */
+static _Atomic int thread_of[WORKERS_SEEN]; /* relaxed: the first thread seen as this worker */
 
-/* glibc declares errno's address const: a caller that hops may keep the old thread's. */
+/* glibc declares errno's address const, so a caller that hops may keep the old thread's address. */
 #if defined(__clang__)
 #define READ_ANEW __attribute__((noinline))
 #else
@@ -71,7 +70,7 @@ READ_ANEW static const int *errno_here(void)
 	return &errno;
 }
 
-/* That all which belongs to this coroutine is here, wherever here is. */
+/* Checks that everything of this coroutine is here, on whichever thread. */
 static void check_place(const struct self *self, const char *when)
 {
 	pid_t thread = gettid();
@@ -88,7 +87,7 @@ static void check_place(const struct self *self, const char *when)
 	stress_check(here.leader == here.worker_leader,
 		     "%s: thread %d runs another thread's worker %d", when, (int)thread,
 		     here.worker);
-	/* NULL: from outside of the library there is no telling (outside.c). */
+	/* NULL: a program outside of the library cannot tell (outside.c). */
 	stress_check(!here.errno_location || here.errno_location == errno_here(),
 		     "%s: worker %d has the errno of another thread than %d", when, here.worker,
 		     (int)thread);
@@ -108,7 +107,7 @@ static void check_place(const struct self *self, const char *when)
 		     (int)thread);
 }
 
-/* At the top of a coroutine: fresh errno and modes; then its own ones. */
+/* Runs at the top of a coroutine. Checks for fresh errno and modes, then sets its own. */
 static void begin(struct self *self, bool pinned, unsigned depth)
 {
 	int e = get_errno();
@@ -128,8 +127,8 @@ static void begin(struct self *self, bool pinned, unsigned depth)
 	fesetround(self->fp_mode);
 }
 
-/* Where the suspension is and nothing else comes in between, so that threads before and after can
- * be compared. */
+/* Stands right after a suspension with nothing in between, so the threads before and after can be
+ * compared. */
 static void note_resume(const struct self *self, pid_t before)
 {
 	if (self->pinned)
@@ -158,7 +157,7 @@ static void *child_main(void *arg)
 	return (void *)(uintptr_t)child->steps;
 }
 
-/* A generator's body: yields to its user between steps of its own. */
+/* A generator's body. It yields to its user between steps of its own. */
 static void *generator_body(void *in)
 {
 	const struct child *child = in;
@@ -170,7 +169,7 @@ static void *generator_body(void *in)
 		set_errno(mark);
 		in = weft_coro_yield((void *)(uintptr_t)i);
 		int e = get_errno();
-		/* Its user is the same task, perhaps on another thread by now. */
+		/* The user is the same task, perhaps on another thread. */
 		stress_check(e == mark, "after a generator's yield: errno %d, not %d", e, mark);
 		check_place(&self, "after a generator's yield");
 		stress_check(in == child, "a generator was entered with %p, not %p", in,
@@ -190,7 +189,7 @@ static void use_generator(struct self *self, struct child *child)
 		stress_check(rc == -ENOMEM, "weft_coro_create: %s", strerror(-rc));
 		return;
 	}
-	/* A pinned task's generators are pinned with it. */
+	/* The generators of a pinned task are pinned with it. */
 	child->pinned = self->pinned;
 	for (uintptr_t i = 0; i <= child->steps; i++) {
 		weft_coro_enter(co, child, &out);
@@ -240,7 +239,7 @@ static void suspend(struct self *self, enum way way)
 		weft_fork(&fork, child_main, &child);
 		if (!self->pinned && stress_one_in(&self->random, 2))
 			weft_yield();
-		/* A fork that another worker took has no pin: say so by not claiming one. */
+		/* A fork that another worker took has no pin, so it does not claim one. */
 		weft_fork_join(&fork);
 		break;
 	}
@@ -259,7 +258,7 @@ static void step(struct self *self)
 
 	if (stress_one_in(&self->random, 4))
 		way = weft__random_below(&self->random, self->depth < 4 ? WAYS : JOIN);
-	/* A pinned task's forks may be stolen and are not pinned then. */
+	/* The forks of a pinned task may be stolen, and are not pinned then. */
 	if (way == FORK && self->pinned)
 		way = YIELD;
 	for (unsigned i = 0; i < CANARY_WORDS; i++)
@@ -300,7 +299,7 @@ static void *storm(void *unused)
 		unsigned n = 2 + weft__random_below(&random, HOPPERS_MAX - 1);
 		unsigned started = 0;
 		while (started < n) {
-			/* Few are pinned: they never hop. */
+			/* Few tasks are pinned, because pinned tasks never hop. */
 			struct weft_task_options opt = {.pinned = started == 0 &&
 								  n >= HOPPERS_MAX / 2 &&
 								  stress_one_in(&random, 2)};
@@ -325,8 +324,8 @@ static void print_ratio(const char *what, uint64_t part, uint64_t whole)
 	       whole ? (unsigned)(part * 100 / whole) : 0);
 }
 
-/* How many resumes hop depends on the machine: a busy one runs the threads of the other workers
- * late. That the library accounts for each of them does not. */
+/* How many resumes hop depends on the machine: a busy machine runs the other workers' threads late.
+ * But the library must account for every resume. */
 static void check_hops(uint64_t hopped, uint64_t resumed)
 {
 	uint64_t kept;
@@ -352,7 +351,7 @@ static void *storm_and_ratio(void *unused)
 	uint64_t hopped = atomic_load_explicit(&hops, memory_order_relaxed);
 	uint64_t resumed = atomic_load_explicit(&resumes, memory_order_relaxed);
 	print_ratio("yields", hopped, resumed);
-	/* A switch to a task starts it or resumes it. */
+	/* A switch to a task either starts it or resumes it. */
 	print_ratio("all", s.hops, s.switches - s.spawned - (s.forked - s.inlined));
 	if (stress_chaos_hop() && weft_runtime_workers(NULL) >= 2)
 		check_hops(hopped, resumed);

@@ -33,7 +33,7 @@ weft_runtime *inside_runtime(void)
 bool inside_kept(uint64_t *ret)
 {
 	struct weft_runtime *rt = weft__worker()->rt;
-	/* acquire: pairs with the release that published the record. */
+	/* acquire: pairs with the release that published the record */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
 
 	*ret = 0;
@@ -95,7 +95,7 @@ void inside_dump(weft_runtime *rt)
 		atomic_load_explicit(&rt->target, memory_order_relaxed),
 		atomic_load_explicit(&rt->closing, memory_order_relaxed),
 		atomic_load_explicit(&rt->stopped, memory_order_relaxed));
-	/* acquire: pairs with the release that published the record. */
+	/* acquire: pairs with the release that published the record */
 	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
 	for (unsigned i = 0; i < count; i++)
 		dump_worker(rt->records[i]);

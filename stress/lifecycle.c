@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runtimes that come and go: created and destroyed at once, destroyed with tasks that still run,
- * with handles nobody has joined, run by several threads at a time. Once all are gone the process
- * has as many threads, open files and mappings as before, and not much more memory.
+ * Runtimes that come and go. They are created and destroyed at once, destroyed with running tasks
+ * or with handles that nobody has joined, and run by several threads at a time. After the last one
+ * is gone, the process has as many threads, open files and mappings as before, and not much more
+ * memory.
  */
 #include "stress.h"
 
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 #define THREADS        3
-#define LIVES          20 /* of runtimes, each thread's in a round */
+#define LIVES          20 /* of runtimes, for each thread in a round */
 #define WORKERS_MAX    6
 #define TASKS_MAX      40
 #define SLEEP_MAX_NS   300000
@@ -25,7 +26,7 @@
 #define MEMORY_MORE    ((long)32 << 20)
 #define POLL_NS        100000
 
-static _Atomic uint64_t streams; /* relaxed: only to be different */
+static _Atomic uint64_t streams; /* relaxed: the values only need to differ */
 
 struct usage {
 	long threads, files, mappings, resident;
@@ -84,15 +85,15 @@ static struct usage measure(void)
 
 static void check_usage(const struct usage *before)
 {
-	/* A thread that was joined disappears from /proc a moment later. One that never does is a
+	/* A joined thread disappears from /proc a moment later. A thread that never does is a
 	 * hang. */
 	while (count_entries("/proc/self/task") > before->threads)
 		weft_sleep(POLL_NS);
 	struct usage now = measure();
 	stress_check(now.files <= before->files, "%ld open files, before %ld", now.files,
 		     before->files);
-	/* A sanitizer keeps what is freed, and records of what was; an emulator keeps what it has
-	 * translated. */
+	/* A sanitizer keeps freed memory and records of the past. An emulator keeps its translated
+	 * code. */
 	if (STRESS_SANITIZED || getenv("WEFT_TEST_SCALE"))
 		return;
 	stress_check(now.mappings <= before->mappings + MAPPINGS_MORE, "%ld mappings, before %ld",
@@ -132,7 +133,7 @@ static void use(struct weft__random *random, weft_runtime *rt)
 {
 	for (unsigned i = weft__random_below(random, TASKS_MAX); i > 0; i--) {
 		weft_task *handle = NULL;
-		/* Some handles are left to the runtime's end. */
+		/* Some handles stay until the runtime's end. */
 		unsigned what = weft__random_below(random, 4);
 		if (weft_submit(rt, task, (void *)(uintptr_t)3, what == 0 ? NULL : &handle) < 0)
 			continue;

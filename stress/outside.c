@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * inside.h for a program linked with the shared library, which hides everything that is not public:
- * what can be asked from outside, and NULL for the rest.
+ * inside.h for a program linked with the shared library, which hides everything that is not public.
+ * It answers what the public interface can answer, and NULL for the rest.
  */
 #include "inside.h"
 

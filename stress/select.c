@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Selects that face each other: peers on a few channels, each sending and receiving in selects of
- * random cases (several on one channel, both operations on one channel, NULL, more than fit into a
- * frame), beside plain sends and receives, with deadlines, cancelled, with timers that everybody
- * resets and stops, and with the channels closed one after the other under them. Each box is received exactly once, by somebody else than its
- * sender where there is no buffer, and no select leaves anything behind.
+ * Selects that face each other. Peers share a few channels. Each peer sends and receives in selects
+ * of random cases: several on one channel, both operations on one channel, NULL, more cases than
+ * fit into a frame. Beside the selects there are plain sends and receives, deadlines, cancels, and
+ * timers that every peer resets and stops. The channels are closed one after the other in the
+ * middle of this.
+ *
+ * Each box is received exactly once. Without a buffer, the receiver is never the sender. No select
+ * leaves anything behind.
  */
 #include "chan_box.h"
 
@@ -31,7 +34,7 @@ struct peer {
 	struct ledger ledger;
 };
 
-/* What one step of a peer works with. */
+/* The state of one step of a peer. */
 struct step {
 	struct weft_case cases[CASES_MAX];
 	struct parcel in[CASES_MAX];
@@ -89,7 +92,7 @@ static bool all_dead(const struct scene *scene, const struct step *step)
 	return true;
 }
 
-/* false: it was cancelled, or something is wrong. */
+/* Returns false after a cancel or an error. */
 static bool select_once(struct peer *peer, struct weft__random *random, struct step *step)
 {
 	unsigned n = fill_in(peer->scene, random, step);
@@ -101,7 +104,7 @@ static bool select_once(struct peer *peer, struct weft__random *random, struct s
 	if (stress_one_in(random, 4))
 		deadline = 0;
 	else if (served && stress_one_in(random, 2))
-		deadline = WEFT_FOREVER; /* if nobody comes, the channels are closed in the end */
+		deadline = WEFT_FOREVER; /* if no peer comes, the channels are closed in the end */
 	int i = weft_select(step->cases, n, deadline);
 	for (unsigned k = 0; k < n; k++) {
 		stress_check((int)k == i || step->cases[k].ret_status == 77,
@@ -133,13 +136,13 @@ static bool select_once(struct peer *peer, struct weft__random *random, struct s
 	} else {
 		stress_check(peer->scene->buffered || step->in[i].sender != peer->nth,
 			     "a peer has met itself");
-		/* Over several channels what one sends may be overtaken. */
+		/* Over several channels, one sender's boxes may overtake each other. */
 		unpack(&peer->ledger, &step->in[i], false);
 	}
 	return true;
 }
 
-/* A plain call beside the selects. */
+/* Makes a plain call beside the selects. */
 static bool act_plainly(struct peer *peer, struct weft__random *random, struct step *step)
 {
 	weft_chan *ch = peer->scene->chans[weft__random_below(random, peer->scene->chan_count)];

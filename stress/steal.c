@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Steal storms: work that appears in one worker's queues in uneven amounts and that the others must
- * take. Every task is counted: one that is lost is a hang, one that runs twice is a sum too large.
+ * Steal storms: one worker's queues receive uneven amounts of work, and the other workers must take
+ * it. Every task is counted. A lost task shows as a hang, and a task that runs twice as too large a
+ * sum.
  *
- *   trees      tasks that share their budget unevenly among children, joined and detached, and yield and sleep
- *   bursts     one task that spawns many tiny ones and computes in between, and so leaves its queues to the others
- *   crowds     more tasks than a ready ring holds that wake at one moment: it overflows and is stolen from
- *   handovers  tasks woken by one that goes on computing: they wait in its next slot until they are
- *   taken from there
+ *   trees      Tasks share their budget unevenly among children, joined and detached. They yield
+ *              and sleep.
+ *   bursts     One task spawns many tiny tasks and computes in between, so it leaves its queues to
+ *              the others.
+ *   crowds     More tasks than a ready ring holds wake at one moment. The ring overflows and is
+ *              stolen from.
+ *   handovers  A task wakes others and goes on computing. The woken tasks wait in its next slot
+ *              until other workers take them.
  */
 #include "stress.h"
 
@@ -20,13 +24,13 @@
 #define BURST_MAX    5000
 #define CROWD_MAX    8000 /* the ring holds 256 */
 #define CROWD_LEAST  300
-#define CROWD_SMALL  100 /* instead of CROWD_MAX where ThreadSanitizer takes 830 KiB for each */
+#define CROWD_SMALL  100 /* instead of CROWD_MAX: ThreadSanitizer takes 830 KiB for each */
 #define ALARM_NS     (STRESS_SANITIZED ? 20000 : 2000)
 #define CHILDREN_MAX 4
 #define POLL_NS      20000
 
-static _Atomic uint64_t counted; /* relaxed: the sum is compared when all is over */
-static _Atomic uint64_t streams; /* relaxed: only to be different */
+static _Atomic uint64_t counted; /* relaxed: the sum is compared after everything has ended */
+static _Atomic uint64_t streams; /* relaxed: the values only need to differ */
 
 static void count_one(void)
 {
@@ -60,8 +64,8 @@ static void disturb(struct weft__random *random)
 	}
 }
 
-/* Runs a subtree of as many tasks as its argument says, itself among them, and returns how many
- * those were that it has waited for. */
+/* Runs a subtree of as many tasks as its argument says, including itself. Returns how many of those
+ * it has waited for. */
 static void *tree(void *arg)
 {
 	uintptr_t budget = (uintptr_t)arg - 1, sum = 1;
@@ -78,7 +82,7 @@ static void *tree(void *arg)
 		bool detached = stress_one_in(&random, 4);
 		int rc = weft_spawn(tree, (void *)part, detached ? NULL : &children[count]);
 		if (rc < 0) {
-			/* No stack: it is run here. */
+			/* There is no stack for it, so it runs here. */
 			stress_check(rc == -ENOMEM, "weft_spawn: %s", strerror(-rc));
 			sum += (uintptr_t)tree((void *)part);
 		} else if (!detached) {
@@ -136,7 +140,7 @@ static void *one_of_a_crowd(void *arg)
 static void crowd(struct weft__random *random, unsigned n)
 {
 	struct member *members = malloc(n * sizeof(*members));
-	/* When most of them have gone to sleep; nothing depends on it. */
+	/* The time when most of them have gone to sleep. No check depends on it. */
 	int64_t alarm = weft_after((int64_t)n * ALARM_NS);
 
 	if (!members)
@@ -165,7 +169,7 @@ static void *wait_for(void *task)
 	return NULL;
 }
 
-/* Ends, which wakes its joiner into this worker's next slot; another one follows here at once and
+/* Ends, which wakes its joiner into this worker's next slot. Another task follows here at once and
  * computes. */
 static void *waker(void *arg)
 {
@@ -201,7 +205,7 @@ static void handovers(struct weft__random *random, unsigned n)
 	}
 }
 
-/* Waits until `sum` have been counted; there must not be more. */
+/* Waits until `sum` tasks have been counted. There must not be more. */
 static void await(uint64_t sum)
 {
 	uint64_t seen;

@@ -81,7 +81,7 @@ static uint64_t parse(const char *option, const char *text, uint64_t max)
 	return value;
 }
 
-/* What a user types to see the same again. */
+/* The command that repeats this run. */
 static void print_command(FILE *out)
 {
 	static const char *const variables[] = {"WEFT_WORKERS", "WEFT_CHAOS", "WEFT_SPIN",
@@ -237,7 +237,7 @@ int stress_end(void)
 	return 1;
 }
 
-/* Not the monitor's to say: where threads take turns, as under valgrind, it would come late. */
+/* The monitor does not decide this. If threads take turns, as under valgrind, it would be late. */
 bool stress_over(void)
 {
 	if (atomic_load_explicit(&over, memory_order_relaxed))
@@ -265,7 +265,7 @@ void stress_fail(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	/* Printed at once: what failed may soon crash. */
+	/* Printed at once, because the program may soon crash. */
 	fprintf(stderr, "%s: FAILED: %s\n", program, text);
 	pthread_mutex_lock(&mutex);
 	memcpy(first_failure, text, sizeof text);
@@ -347,7 +347,7 @@ void stress_run(weft_fn *fn, void *arg)
 }
 
 struct director {
-	weft_task *task; /* NULL: it could not be spawned */
+	weft_task *task; /* NULL if it could not be spawned */
 	void (*play)(struct weft__random *random);
 	uint64_t stream;
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Submitting and joining from many plain threads, to several runtimes at once: handles are joined,
+ * Many plain threads submit tasks to several runtimes at once and join them. Handles are joined,
  * joined with deadlines that pass, detached, cancelled, and joined by a task of another runtime.
- * Every task is counted by its runtime and every result is checked.
+ * Each runtime counts its tasks, and every result is checked.
  */
 #include "stress.h"
 
@@ -22,7 +22,7 @@ struct job {
 	enum kind kind;
 	uint64_t stream;
 	weft_runtime *other;
-	int outcome; /* FOREVER: what ended its sleep; published by the join */
+	int outcome; /* for FOREVER: how its sleep ended; published by the join */
 };
 
 struct thread {
@@ -31,8 +31,8 @@ struct thread {
 };
 
 static weft_runtime *runtimes[RUNTIMES];
-static _Atomic uint64_t detached_ends;    /* relaxed: compared when all is over */
-static uint64_t detached_starts[THREADS]; /* each its own thread's, until that is joined */
+static _Atomic uint64_t detached_ends;    /* relaxed: compared after everything has ended */
+static uint64_t detached_starts[THREADS]; /* each belongs to its own thread until that is joined */
 
 static void *yielder(void *arg)
 {
@@ -41,7 +41,7 @@ static void *yielder(void *arg)
 	return arg;
 }
 
-/* An accepted task's result. */
+/* Joins an accepted task and checks its result. */
 static void join(weft_task *task, const void *expected)
 {
 	void *result = NULL;
@@ -133,7 +133,7 @@ static void finish(struct weft__random *random, weft_task *task, struct job *job
 {
 	bool cancelled = job->kind == FOREVER || stress_one_in(random, 8);
 
-	/* A cancelled job's own joins must not be given up: their handles would be lost. */
+	/* A cancelled job must not give up its own joins, because their handles would be lost. */
 	if (cancelled && (job->kind == CHILDREN || job->kind == ELSEWHERE))
 		cancelled = false;
 	if (cancelled) {
@@ -153,7 +153,7 @@ static void batch(struct thread *self, struct weft__random *random)
 	struct job jobs[BATCH_MAX];
 	weft_task *tasks[BATCH_MAX];
 	unsigned order[BATCH_MAX];
-	/* Fewer where they are slow: a batch is finished also when the time is up. */
+	/* Fewer if tasks are slow: a batch is finished even when the time is up. */
 	unsigned n = 1 + weft__random_below(random, weft_test_scale(BATCH_MAX)), started = 0;
 
 	while (started < n) {
@@ -179,7 +179,7 @@ static void batch(struct thread *self, struct weft__random *random)
 		}
 		started++;
 	}
-	/* Joined in an order of their own. */
+	/* Joined in a random order. */
 	for (unsigned i = 0; i < started; i++) {
 		unsigned j = weft__random_below(random, i + 1);
 		order[i] = order[j];

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Locks and their friends under everything at once: tasks and plain threads, waits that are woken,
- * time out and are cancelled at about the same moment.
+ * Locks and the other primitives under everything at once: tasks and plain threads, and waits that
+ * are woken, time out and are cancelled at about the same moment.
  *
- *   exclusion      what a mutex or a read-write lock guards is whole whenever somebody holds it; a reader sees no change
- *   conservation   of a semaphore's counts, and of tokens behind a condition: each is somewhere exactly once, so none is
- *                  missing in the end, whoever gave up
- *   no lost wake   shows as a hang
- *   lifetime       short-lived latches, events and onces are freed by whoever was let go on, at once
+ *   exclusion      The data under a mutex or a read-write lock is consistent while the lock is
+ *                  held. A reader sees no change.
+ *   conservation   Each of a semaphore's counts, and each token behind a condition, is in exactly
+ *                  one place. None is missing in the end, whichever wait gave up.
+ *   no lost wake   A lost wake-up shows as a hang.
+ *   lifetime       A woken waiter frees a short-lived latch, event or once at once.
  *
- * The threads and tasks are the actors; each round it does one thing with a table that it shares
- * with a few others. Some tasks are replaced now and then: their director cancels them and starts
- * new ones.
+ * The threads and tasks are the actors. In each round an actor does one thing with a table, which
+ * it shares with a few others. Some tasks are replaced now and then: their director cancels them
+ * and starts new ones.
  */
 #include "stress.h"
 
@@ -34,10 +35,10 @@ struct table {
 	unsigned long count, twin; /* under mutex */
 
 	weft_rwlock rwlock;
-	unsigned long words[4]; /* under rwlock: all the same */
+	unsigned long words[4]; /* under rwlock; all words are equal */
 
-	weft_sem sem;       /* PERMITS of them */
-	_Atomic int inside; /* relaxed: bounds only */
+	weft_sem sem;       /* it has PERMITS counts */
+	_Atomic int inside; /* relaxed: only checked against bounds */
 
 	weft_mutex token_mutex;
 	weft_cond token_free;
@@ -52,7 +53,7 @@ static void spin(struct weft__random *random)
 		__asm__ volatile("");
 }
 
-/* Some time passes while something is held. */
+/* Lets some time pass while something is held. */
 static void dawdle(struct weft__random *random)
 {
 	switch (weft__random_below(random, 16)) {
@@ -167,8 +168,8 @@ static void use_sem(struct table *t, struct weft__random *random)
 	weft_sem_release(&t->sem, 1);
 }
 
-/* Takes a token if one comes in time; gives it back and signals for it. A signal is lost if one who
- * gave up used it. */
+/* Takes a token if one comes in time. Gives it back and signals for it. A signal would be lost if a
+ * wait that gave up had consumed it. */
 static void use_cond(struct table *t, struct weft__random *random)
 {
 	int64_t deadline = some_deadline(random);
@@ -238,8 +239,8 @@ struct brief {
 	weft_event event;
 	weft_once once;
 	weft_barrier barrier;
-	unsigned long prepared; /* by what runs once */
-	unsigned long result;   /* before the event is set */
+	unsigned long prepared; /* written by the call that runs once */
+	unsigned long result;   /* written before the event is set */
 	uint64_t stream;
 };
 
@@ -291,7 +292,7 @@ static void live_briefly(struct weft__random *random)
 	while (helpers < 3 && weft_spawn(helper, b, NULL) == 0)
 		helpers++;
 	while (helpers++ < 3)
-		helper(b); /* never: there is memory */
+		helper(b); /* never happens: there is memory */
 	weft_latch_count_down(&b->latch, 1);
 	while (weft_latch_wait_until(&b->latch, some_deadline(random)) < 0)
 		weft_yield();

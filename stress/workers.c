@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Workers that come and go at random, told so by tasks and by plain threads, while tasks are
- * spawned, forked, joined, submitted, pinned, and sleep. Nothing may be lost when a worker leaves:
- * each round waits for all it has started, and then checks that the runtime has as many workers as
- * it was told last. Rounds take turns between a runtime that plain threads own and weft_run(),
- * where worker 0 is a thread that was there before.
+ * Workers come and go at random. Tasks and plain threads ask for it, while tasks are spawned,
+ * forked, joined, submitted, pinned, and sleep. Nothing may be lost when a worker leaves. Each
+ * round waits for everything that it has started. It then checks that the runtime has the number of
+ * workers that was last asked for.
+ *
+ * Rounds alternate between a runtime that plain threads own and weft_run(), where worker 0 is an
+ * existing thread.
  */
 #include "stress.h"
 
@@ -31,7 +33,7 @@ struct plain {
 	uint64_t stream;
 };
 
-static _Atomic uint64_t streams; /* relaxed: only to be different */
+static _Atomic uint64_t streams; /* relaxed: the values only need to differ */
 
 static void own_random(struct weft__random *ret)
 {
@@ -101,7 +103,7 @@ static void *forks(void *arg)
 	return (void *)(sum + (uintptr_t)weft_fork_join(&fork));
 }
 
-/* Stays on its thread, also when that is told to go. */
+/* Stays on its thread, even if that thread is told to leave. */
 static void *pinned(void *arg)
 {
 	uintptr_t rest = (uintptr_t)arg;

@@ -102,8 +102,7 @@ struct weft__ring_buffer {
 struct weft__ring {
 	/* Written by the owner, read by thieves. */
 	alignas(WEFT__CACHE_LINE) _Atomic uint64_t tail;
-	_Atomic uint64_t
-		mine; /* the index in the upper bits; the lowest bit: the owner is taking */
+	_Atomic uint64_t mine; /* the index, shifted by one; the lowest bit: the owner is taking */
 
 	/* Owner only. */
 	uint64_t full;   /* the limit of tail in this buffer: at most head + its capacity */
