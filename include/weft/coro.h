@@ -57,7 +57,8 @@ WEFT_API int weft_coro_enter(weft_coro *co, void *in, void **ret_out);
 
 /*
  * Suspends the current coroutine: the weft_coro_enter() that runs it returns, with `out`. Returns
- * the `in` of the next enter, possibly on another thread. Call it only where weft_coro_inside() is true.
+ * the `in` of the next enter, possibly on another thread. Call it only where weft_coro_inside() is
+ * true.
  */
 WEFT_API void *weft_coro_yield(void *out);
 

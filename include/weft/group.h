@@ -102,9 +102,9 @@ weft_group_spawn_with(weft_group *g, const struct weft_task_options *opt, weft_f
 /*
  * As weft_group_spawn(), but from any thread or task. fn becomes a task of any runtime.
  *
- * @rt  NULL: the caller's own, see weft_runtime_self(). As for weft_submit(), something must keep it
- *      alive until fn starts, also while the call waits because of the limit. Such a wait blocks a
- *      thread.
+ * @rt  NULL: the caller's own, see weft_runtime_self(). As for weft_submit(), something must keep
+ *      it alive until fn starts, also while the call waits because of the limit. Such a wait blocks
+ *      a thread.
  *
  * This does not change the task that the group belongs to (weft_group_init()).
  *
