@@ -41,9 +41,9 @@
  * `keeper_deadline` says until when it sleeps.
  *
  *   arming (announce_timer)                going to sleep
- *     store earliest of a heap               sleepers + 1
+ *     store earliest of a tree               sleepers + 1
  *     light fence                            heavy fence
- *     load idle, keeper_deadline             load earliest of every heap
+ *     load idle, keeper_deadline             load earliest of every tree
  *     sleepers, keeper later: wake one       become the keeper if that is before keeper_deadline
  *
  * If no worker sleeps, the timekeeper keeps the deadline instead (timekeeper.c). It has the same
@@ -52,8 +52,8 @@
  *
  * A leader does not announce a deadline that its task has armed before it runs another task. It may
  * be about to keep that deadline itself. So the deadline stays unannounced (timer_armed) until the
- * worker has settled as a sleeper. If the worker gets up earlier, it announces the deadline when it
- * runs what it has found.
+ * worker is fast asleep (worker.settled). If the worker gets up earlier, it announces the deadline
+ * when it runs what it has found.
  *
  * A woken worker becomes the keeper, when it sleeps again, if its deadline is earlier. When a
  * keeper gets something else to do, the last searcher wakes the next keeper. The last searcher is
@@ -228,8 +228,8 @@ void weft__sleep_announce(struct worker *w)
 }
 
 /* Waits until the thread that took w off the list says so. Afterwards w is a searcher, unless it
- * was handed a task. With a task it is a searcher too if it watches, has not settled, or lacks a
- * stack (starve.c). rouse.c says why. */
+ * was handed a task. With a task it is a searcher too if it watches, was not fast asleep, or lacks
+ * a stack (starve.c). rouse.c says why. */
 static void await_rouse(struct worker *w)
 {
 	/* acquire: pairs with rouse() (rouse.c). No wake-up is lost: the kernel sleeps only while

@@ -11,12 +11,12 @@
  * injection queue. A worker that is woken for that is a searcher. As the last one it fences and
  * looks everywhere before it runs the task.
  *
- * A task may be handed to a sleeper on which nobody relies any more:
+ * A task may be handed to a sleeper on which no other thread relies:
  *
- *  - It has settled: it has finished its last look, and waits. A worker that is taken off the list
- *    earlier still answers for what was announced while it searched, and for deadlines. So it
- *    becomes a searcher in await_rouse(), and looks around when it stops. It is counted late; the
- *    worst case is one unnecessary wake-up.
+ *  - It is fast asleep (worker.settled): it has finished its last look, and waits. A worker that is
+ *    taken off the list earlier still answers for what was announced while it searched, and for
+ *    deadlines. So it becomes a searcher in await_rouse(), and looks around when it stops. It is
+ *    counted late; the worst case is one unnecessary wake-up.
  *  - It is not the keeper. It may be the watcher, which only it knows. In that case it becomes a
  *    searcher, too.
  *

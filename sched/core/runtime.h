@@ -361,7 +361,7 @@ static inline struct worker *give_way(struct worker *w)
 	return w;
 }
 
-/* Every WEFT__ORDERED_PICK picks the ring or the deque comes before the slot. Every
+/* Every WEFT__ORDERED_PICK picks the ring or the deque comes before the next slot. Every
  * WEFT__LEADER_EVERY picks the leader makes the pick. */
 #define WEFT__ORDERED_PICK 8
 #define WEFT__LEADER_EVERY 64
@@ -390,7 +390,8 @@ static inline bool weft__pick_is_special(const struct worker *w, uint32_t pick)
 	       weft__picks_are_special(w->rt);
 }
 
-/* Whether w's slot and ring are empty, and the ring has no tail in the injection queue. By w. */
+/* Whether w's next slot and ring are empty, and the ring has no tail in the injection queue. By
+ * w. */
 static inline bool weft__nothing_ready(struct worker *w)
 {
 	/* relaxed: only we fill the slot. */

@@ -50,7 +50,7 @@
  *     after that request was seen.
  *  4. The lock of a tree is taken after the family's lock. Nothing is locked under it.
  *
- *   the canceller at the deadline           the end of the scope
+ *   the canceller at the deadline             the end of the scope
  *     tree's lock: take the node out;          tree's lock: take the node out, if it is in
  *       firing = true                          wait until not firing
  *     family's lock: request, claim            look at its own word, and above it

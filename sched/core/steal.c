@@ -11,9 +11,9 @@
  * The tasks of a ring have run before. Those that talk to other tasks of their worker will soon
  * suspend again. If the loot lasts less than LOOT_SHORT_NS per task, the steal has cost more than
  * it has brought: many cache lines move between two processors. They are those of the queue, of the
- * tasks, and of what the tasks talk through. The thief then spares rings for a moment. It does so
- * for SPARE_FIRST_NS, and twice as long each time in a row, up to SPARE_MAX_NS. Half of the time
- * that it may search in vain is another limit.
+ * tasks, and of what the tasks talk through. The thief then leaves rings alone for a moment. It
+ * does so for SPARE_FIRST_NS, and twice as long each time in a row, up to SPARE_MAX_NS. Half of the
+ * time that it may search in vain is another limit.
  *
  * Meanwhile the victim runs these tasks itself, or there are more of them and the next loot lasts
  * longer. No task is left behind: the thief does not sleep before it has looked again (find.c).
@@ -40,8 +40,8 @@ static int64_t longer_spare(const struct worker *w)
 	return next < most ? next : most;
 }
 
-/* Measures how long w's last loot has lasted, unless that was done. Returns whether rings must be
- * spared. */
+/* Measures how long w's last loot has lasted, unless that was done. Returns whether to leave rings
+ * alone. */
 static bool spares_rings(struct worker *w)
 {
 	if (w->loot_since == 0 && w->spare_until == 0)

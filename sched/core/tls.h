@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Thread-local state: the worker of the calling thread, and the runtime that a thread without a
- * worker serves. */
+/* Thread-local state: the worker of the calling thread, and the runtime for which a thread runs a
+ * blocking call. */
 #ifndef WEFT_CORE_TLS_H
 #define WEFT_CORE_TLS_H
 
@@ -28,7 +28,7 @@ void weft__worker_set(struct worker *w, bool plain);
 /* Makes an identity for a thread that has none yet. Only identity.h calls it. */
 uint64_t weft__new_thread_identity(void);
 
-/* The runtime for which the calling thread makes blocking calls, or NULL. */
+/* The runtime for which the calling thread runs a blocking call, or NULL. */
 struct weft_runtime *weft__served_runtime(void);
 
 void weft__serve(struct weft_runtime *rt);

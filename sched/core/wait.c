@@ -65,7 +65,7 @@ void weft__wait_wake(struct wakeup wakeup)
 		weft__ready(wakeup.task);
 }
 
-/* Whether w's next pick would take what is put into the slot now, and the slot is empty. */
+/* Whether w's next pick would take what is put into the next slot now, and that slot is empty. */
 static inline bool slot_is_next(struct worker *w)
 {
 	uint32_t pick = weft__next_pick(w);
@@ -97,8 +97,8 @@ struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup)
  * visible.
  *
  * Store-load race with weft_cancel(): we store `waiting`, then read `cancel`; it sets
- * CANCEL_REQUESTED, then reads `waiting`. The canceller is the heavy side, as cancelling is rare.
- * At least one of the two sees the other.
+ * CANCEL_REQUESTED, then reads `waiting`. The canceller is the cold side. At least one of the two
+ * sees the other.
  */
 static bool cancel_watch(struct task *t, struct waiter *waiter)
 {

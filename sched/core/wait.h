@@ -46,10 +46,10 @@
  *   requested: compare-and-swap            else: compare-and-swap
  *
  * Store-load race: at least one sees the other. If both do, the waker gets the waiter, since a
- * canceller that sees `given` does not try. The waiter cannot be claimed twice either: the waker
- * takes it by a plain store only if the canceller has not looked at `given` yet. A waiter that
- * finds itself cancelled acts as a canceller, and fences too. That is rare: a task that was
- * cancelled before its wait began is not lone, so its waits cost no fence.
+ * canceller that sees `given` does not try. They cannot both miss each other: the waker takes the
+ * waiter by a mere store only if the canceller has yet to look at `given`. A waiter that finds
+ * itself cancelled acts as a canceller, and fences too. That is rare: a task that was cancelled
+ * before its wait began is not lone, so its waits cost no fence.
  *
  * A waiting task can be made runnable once its context is saved, which is after the switch. The
  * code that runs next on its thread then stores PARKED (settle() in execute.c). A waker that comes
@@ -188,7 +188,7 @@ static inline bool weft__parked(struct task *t)
 void weft__wait_wake(struct wakeup wakeup);
 
 /* As weft__wait_wake(), by w, which has nothing else to run. If the woken task should be w's next,
- * returns it and spares the detour over the slot. Otherwise returns NULL. */
+ * returns it and saves the detour over the next slot. Otherwise returns NULL. */
 struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup);
 
 struct branch;
@@ -196,7 +196,7 @@ struct branch;
 /*
  * Cancels n tasks that are not forks, at most WEFT__CANCEL_SOME, with one fence for all. Returns
  * the waiters that it has claimed, linked by .next. The caller must wake them, and they live until
- * then. Adds the branches that it has pinned to the list, for weft__reach_branches(). Only one
+ * then. Adds the branches that it holds to the list `pinned`, for weft__reach_branches(). Only one
  * thread at a time may cancel several of these tasks.
  */
 #define WEFT__CANCEL_SOME 32

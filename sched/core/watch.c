@@ -41,9 +41,9 @@
  * moment.
  *
  * Store-load race with from_slot() in pick.h: we store raided, then read taking; it stores taking,
- * then reads raided. We are the heavy side, as the owner takes from its slot all the time. Either
- * we see it taking and leave the slot alone. Or it sees us, and touches the slot only by an
- * exchange until we are done.
+ * then reads raided. We are the cold side, as the owner takes from its slot all the time. Either we
+ * see it taking and leave the slot alone. Or it sees us, and touches the slot only by an exchange
+ * until we are done.
  */
 static struct task *raid(struct worker *owner)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The watcher: a worker that watches the slots of others (watch.c). */
+/* The watcher: a worker that watches the next slots of others (watch.c). */
 #ifndef WEFT_CORE_WATCH_H
 #define WEFT_CORE_WATCH_H
 

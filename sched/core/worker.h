@@ -42,7 +42,7 @@ struct worker {
 	/* immutable */
 	struct weft_runtime *rt;
 	uint16_t id;
-	uint64_t mark; /* (id + 1) << 32: in a mutex, a hint which worker holds it */
+	uint64_t mark; /* (id + 1) << 32: tells in a mutex which worker holds it; a hint */
 
 	/* owner only */
 	struct task *task;       /* the task that runs here; NULL: the leader */
@@ -68,18 +68,18 @@ struct worker {
 	bool timer_armed;    /* a deadline was added that the sleepers do not know of */
 	bool watches;        /* it is the one watcher: runtime.watching is set by it */
 	bool searching;      /* counted in runtime.idle's searchers */
-	bool settled;        /* sleeps, and owes the others nothing (rouse.c) */
+	bool settled;        /* fast asleep: sleeps, and answers for nothing (rouse.c) */
 	uint8_t fair_turn;   /* the source that the next fair pick tries first */
 	uint8_t short_idles; /* one bit for each of the last times without work: was it short? */
-	bool spares_rings;   /* the last decision whether to spare rings (steal.c) */
+	bool spares_rings;   /* the last decision: leaves rings alone (steal.c) */
 	int64_t idle_since;  /* when its searches began to be in vain; 0: they are not in vain */
 	/* When it last stole from a ring, if it has not searched since; else 0. */
 	int64_t loot_since;
 	unsigned loot_count; /* how many tasks it stole then */
-	int64_t spare_until; /* it spares rings until then */
-	/* For how long it spared them after the last loot that was too short. */
+	int64_t spare_until; /* it leaves rings alone until then */
+	/* For how long it left them alone after the last loot that was too short. */
 	int64_t spare_ns;
-	int64_t next_watch;       /* when it looks at the slots again while it searches */
+	int64_t next_watch;       /* when it looks at the next slots again while it searches */
 	uint32_t served_at;       /* .picks when it last served what was due */
 	uint64_t looked_switches; /* .switches when .looked_at was noted */
 	int64_t looked_at;        /* when its running task was seen */
@@ -111,11 +111,11 @@ struct worker {
 	struct weft__ring ring;   /* started tasks that are runnable again */
 	/* The next slot: the task that became runnable last (watch.c). */
 	_Alignas(64) _Atomic(struct task *) slot;
-	_Atomic bool taking;    /* the owner is taking from the slot (owner; a watcher reads) */
-	_Atomic bool raided;    /* a watcher may take from the slot (watcher; the owner reads) */
+	_Atomic bool taking;    /* the owner is taking from it (owner; a watcher reads) */
+	_Atomic bool raided;    /* a watcher may take from it (watcher; the owner reads) */
 	_Atomic uint32_t picks; /* how many picks (owner); the watcher sees that the owner picks */
-	/* The watcher's; there is one at a time. Since when it has seen something in slot or deque,
-	 * with this count of picks. 0: it has seen nothing. */
+	/* The watcher's; there is one at a time. Since when it has seen something in next slot or
+	 * deque, with this count of picks. 0: it has seen nothing. */
 	int64_t watched_since;
 	uint32_t watched_picks;
 	struct weft__wfcq inbox; /* tasks for this worker and no other */
