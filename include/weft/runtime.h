@@ -34,11 +34,11 @@
  * runtime (weft/coro.h) work in every child. An object of yours that another thread was using at
  * the fork is in an unknown state in the child, as a pthread mutex is.
  *
- * Threads. All threads of a runtime, also those that are started later, get the CPU mask, the
- * signal mask, the scheduling class and the nice value that its creator's thread had, or, if a task
- * creates it, those of the task's runtime. A thread that your task creates by pthread_create()
- * inherits from the worker instead, which WEFT_PIN=cores binds to one CPU; create it in
- * weft_blocking(), or set its mask.
+ * Threads. All threads of a runtime get the same CPU mask, signal mask, scheduling class and nice
+ * value, also those that are started later. They are those of the thread that creates the runtime.
+ * If a task creates it, they are those of the task's runtime. A thread that your task creates by
+ * pthread_create() inherits from the worker instead, which WEFT_PIN=cores binds to one CPU. Create
+ * such a thread in weft_blocking(), or set its mask.
  *
  * Stack overflow. While there is a runtime, a handler of SIGSEGV looks whether the fault is the
  * overflow of a task's stack. If so it writes one line to stderr that names the task, its function,

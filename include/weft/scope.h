@@ -8,9 +8,9 @@
  *   rc = answer(request);                    // its waits are cut short at the deadline
  *   why = weft_scope_end(&s);                // 0, -ETIMEDOUT or -ECANCELED
  *
- * Inside a scope whose deadline has passed, or that was cancelled, each cancellation point returns
- * -ECANCELED, as in a task that weft_cancel() has cancelled, and weft_cancelled() is true. After
- * the scope has ended the task is as it was before. Masked regions work as ever.
+ * A scope is cancelled when its deadline passes, or by hand. Inside it, each cancellation point then
+ * returns -ECANCELED, and weft_cancelled() is true, as in a task that weft_cancel() has cancelled.
+ * After the scope has ended the task is as it was before. Masked regions work as ever.
  *
  * Scopes nest. A cancellation of an outer scope, or of the task, cancels the inner ones too.
  *
@@ -71,9 +71,9 @@ WEFT_API void weft_scope_cancel(weft_scope *s);
  * From the task or thread that has begun the scope, which must be the innermost one. Does not
  * suspend.
  *
- * Misuse. A scope that is not the innermost one of the caller aborts with one line, and so does a
- * task, a fork or a blocking call that returns from its function inside a scope. A thread that ends
- * inside a scope is not noticed.
+ * Misuse. If the scope is not the innermost one of the caller, the call aborts with one line. So
+ * does a task, a fork or a blocking call that returns from its function inside a scope. A thread
+ * that ends inside a scope is not noticed.
  *
  * Returns 0 (nothing has cut the scope short), or:
  *   -ETIMEDOUT  its deadline has cut it short

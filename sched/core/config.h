@@ -45,7 +45,7 @@ struct weft__chaos {
 /* Plain data. The caller of weft__config_load() owns it. It is constant after the load. */
 struct weft__config {
 	unsigned workers;  /* 1 to WEFT__WORKERS_MAX */
-	unsigned cpus;     /* how many they may use; a rough number if .workers was set */
+	unsigned cpus;     /* CPUs that they may use; a rough number if .workers was set */
 	size_t stack_size; /* usable bytes */
 	bool guard;
 	bool guard_always; /* a stack that can have no guard is refused */

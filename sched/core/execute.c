@@ -33,8 +33,8 @@
 #include "unwind.h"
 #include "wait.h"
 
-/* This much of a coroutine is fetched ahead: so many bytes from the beginning of its header
- * upwards, and so many bytes of the frames below it. */
+/* fetch_ahead() fetches so many bytes from the beginning of a coroutine's header, and so many bytes
+ * of the frames below the header. */
 #define AHEAD_HEADER 192
 #define AHEAD_FRAMES 768
 

@@ -9,7 +9,7 @@ __attribute__((cold, noinline)) void weft__call_hook(struct worker *w, weft_work
 {
 	/* A thread that runs weft_run() may serve another runtime, because of a blocking call. */
 	struct weft_runtime *served = weft__served_runtime();
-	bool is_worker = weft__worker() == w; /* not before its start, nor after its end */
+	bool is_worker = weft__worker() == w; /* false before w's start and after its end */
 	int saved_errno = *w->errno_location;
 
 	weft__worker_set(NULL, false);
