@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A process ends while tasks run: exit() in a task, on a plain thread, in main()'s return. It ends,
- * with that status. */
+/* A process ends while tasks run: exit() in a task, on a plain thread, or main()'s return. It must
+ * end, with that status. */
 #include "leaks.h"
 #include "tests/sched/core/harness.h"
 
@@ -10,7 +10,7 @@
 static flag busy;
 static weft_mutex contended = WEFT_MUTEX_INIT;
 
-/* What others are at while the process ends: computing, switching, sleeping, waiting. */
+/* What the others do while the process ends: compute, switch, sleep, wait. */
 static void *compute(void *arg)
 {
 	raise_flag(&busy);
@@ -135,7 +135,7 @@ static void from_thread(void *unused)
 
 static weft_runtime *live;
 
-/* What a careful program does: not a moment before all tasks have ended. */
+/* A careful program does this, but not before all tasks have ended. */
 static void destroy_live(void)
 {
 	_exit(weft_runtime_destroy(live) == 0 ? 11 : 1);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fork() in a process with a runtime: _exit(), exit() and exec() work in the child, any call of Weft's in
- * it returns or aborts with one line; the parent notices nothing. Without a live runtime the child
- * is a process like any other, whatever the parent's other threads were doing at the fork.
+ * fork() in a process with a runtime. In the child _exit(), exit() and exec() work, and any Weft
+ * call returns or aborts with one line. The parent notices nothing. Without a live runtime the
+ * child is a process like any other, whatever the parent's other threads were doing at the fork.
  */
 #include "leaks.h"
 #include "tests/sched/core/harness.h"
@@ -18,7 +18,7 @@
 #define EXITED(code)   (code)
 #define KILLED(signal) (100 + (signal))
 
-/* What the forked process does. Its return is that of the task, or of the thread, that forked. */
+/* What the forked process does. It returns the result of the task or thread that forked. */
 static void (*act)(void);
 static weft_runtime *runtime;
 static weft_task *stuck;
@@ -39,7 +39,7 @@ static void forked_and_awaited(void)
 	}
 	if (waitpid(pid, &status, 0) != pid)
 		_exit(99);
-	/* The runtime is whole still. */
+	/* The runtime is still intact. */
 	weft_task *task = NULL;
 	if (weft_submit(runtime, give_back, NULL, &task) != 0 || weft_join(task, NULL) != 0)
 		_exit(98);
@@ -73,7 +73,7 @@ static void *hold(void *arg)
 	return arg;
 }
 
-/* Somebody has to be in the way: a task that never ends and holds a mutex. */
+/* Something must be in the way: a task that never ends and holds a mutex. */
 static void with_runtime(void)
 {
 	struct weft_runtime_options options = {.workers = 3};
@@ -173,7 +173,7 @@ static void *store_value(void *arg)
 		}                                                                       \
 	} while (0)
 
-/* As on a plain thread of a process where no runtime can be. */
+/* As on a plain thread of a process that cannot have a runtime. */
 static void call_what_returns(void)
 {
 	weft_runtime *rt = NULL;
@@ -199,8 +199,8 @@ static void call_what_returns(void)
 	FAIL_UNLESS(weft_mutex_try_lock(&held) == -EBUSY);
 	weft_fork(&storage, store_value, &own_value);
 	FAIL_UNLESS(weft_fork_join(&storage) == &own_value && own_value == 1);
-	/* After such a fork ThreadSanitizer sees no edges any more, and the coroutine's every read
-	 * is a race. */
+	/* After such a fork ThreadSanitizer sees no edges, and every read of the coroutine is a
+	 * race. */
 	if (!CHILD_TSAN)
 		FAIL_UNLESS(weft_coro_enter(generator, &own_value, &out) == 0 && out == &own_value);
 	_exit(0);
@@ -222,7 +222,7 @@ static void lock_what_is_held(void)
 	weft_mutex_lock(&held);
 }
 
-/* One that another thread held when this one forked. */
+/* A lock that another thread held at the fork. */
 static void lock_inside(void)
 {
 	struct weft__lock lock = WEFT__LOCK_INIT;
@@ -265,8 +265,8 @@ static void run_some(void *nested)
 {
 	set_number("WEFT_WORKERS", 3);
 	int rc = weft_run(spawn_some, NULL, NULL);
-	/* And its children may, since it has ended. (ThreadSanitizer refuses to: there have been
-	 * threads.) */
+	/* And its children may, because it has ended. ThreadSanitizer refuses: there have been
+	 * threads. */
 	if (!nested && !CHILD_TSAN) {
 		struct child grandchild;
 		child_run(&grandchild, run_some, &own_value);
@@ -282,7 +282,7 @@ static void assert_child_may_run(void)
 	assert_true(child_exited_with(&child, 0));
 }
 
-/* Must be the first: no runtime has been there yet. */
+/* Must be the first test: there has been no runtime yet. */
 static void test_a_child_without_a_runtime_may_have_its_own(void **state)
 {
 	(void)state;
@@ -297,11 +297,13 @@ static void test_a_child_without_a_runtime_may_have_its_own(void **state)
 }
 
 /*
- * Forks beside threads that hold the locks of the process most of the time. The sanitizers are left
- * out. After such a fork ThreadSanitizer refuses to start threads, and says that it does not support
- * the rest. AddressSanitizer of gcc 12 and clang 14 has no handlers of forks, so a child can inherit
- * a lock of its allocator that another thread held. About one child in twenty then hangs in free()
- * (Quarantine::Drain() spins), also in a program without Weft whose threads only allocate.
+ * Forks beside threads that hold the process's locks most of the time.
+ *
+ * The sanitizers are left out. After such a fork ThreadSanitizer refuses to start threads, and says
+ * that it does not support the rest. AddressSanitizer of gcc 12 and clang 14 has no fork handlers,
+ * so a child can inherit a lock of its allocator that another thread held. About one child in
+ * twenty then hangs in free() (Quarantine::Drain() spins). A program without Weft whose threads
+ * only allocate hangs in the same way.
  */
 #define FORKS    200
 #define BATCH    40
@@ -354,7 +356,7 @@ static void *churn_runtimes(void *arg)
 	return arg;
 }
 
-/* In the child. What it returns is its exit code. `may_run`: no runtime was alive at the fork. */
+/* In the child. Returns the child's exit code. `may_run`: no runtime was alive at the fork. */
 static int use_everything(bool may_run)
 {
 	weft_coro *co = NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A process that ends while tasks run leaves their memory behind. LeakSanitizer looks for pointers
- * on the stacks that the threads run on just then; that of a thread whose task calls exit() is the
- * task's, and main()'s own is not seen.
+ * on the stacks that the threads are running on. For a thread whose task calls exit() that is the
+ * task's stack, and it does not see main()'s own.
  */
 #ifndef WEFT_TESTS_PROCESS_LEAKS_H
 #define WEFT_TESTS_PROCESS_LEAKS_H
@@ -28,8 +28,7 @@ int __lsan_is_turned_off(void)
 }
 #endif
 
-/* From here on this process, which is a child that is to end abnormally, need not free what it
- * has. */
+/* From here on this process need not free its memory. It is a child that will end abnormally. */
 static inline void expect_leaks(void)
 {
 #if CHILD_ASAN

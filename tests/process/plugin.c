@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What unload.c loads: a library that uses Weft inside, linked with it in one way or the other. */
+/* The library that unload.c loads. It uses Weft inside, and is linked with it in one way or the
+ * other. */
 #include <weft/weft.h>
 
 #include <stddef.h>
@@ -44,7 +45,7 @@ static void *start(void *arg)
 	return arg;
 }
 
-/* How many calls of count() there were, or -1. */
+/* The number of calls of count(), or -1. */
 long plugin_run(void)
 {
 	counted = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What sanitizer_match.py runs: a program that uses Weft for the first time in one way or another,
- * and then in others. It switches to nothing, since a tool that was not told of it may fail. */
+/* The program that sanitizer_match.py runs. It first uses Weft in one way or another, and then in
+ * other ways. It makes no switch, because a tool that was not told of the switch may fail. */
 #include <weft/weft.h>
 
 #include <string.h>

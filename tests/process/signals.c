@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals that arrive all the time, on every thread, without SA_RESTART: each system call that can
- * be interrupted is, and nothing is lost, repeated or returned too early. And a process that is
- * stopped and continued at any moment.
+ * Signals that arrive all the time, on every thread, without SA_RESTART. Each system call that can
+ * be interrupted is interrupted. Nothing is lost, repeated or returned too early. In another test
+ * the process is stopped and continued at any moment.
  */
 #include "work.h"
 
@@ -14,11 +14,11 @@
 #define ROUNDS weft_test_scale(60)
 #define STOPS  weft_test_scale(60)
 
-/* relaxed everywhere: counts only. */
+/* relaxed everywhere: only counts */
 static _Atomic unsigned arrived, on_workers;
 static _Atomic bool pestering;
 
-/* It may arrive in the midst of a task: errno is the task's. */
+/* The signal may arrive in the middle of a task, and errno is the task's. */
 static void on_signal(int sig)
 {
 	int saved = errno;
@@ -31,7 +31,7 @@ static void on_signal(int sig)
 	errno = saved;
 }
 
-/* The timer's signals mostly go to the main thread: this sees to the others. */
+/* The timer's signals mostly go to the main thread. This covers the other threads. */
 static void *pester(void *arg)
 {
 	pid_t self = (pid_t)syscall(SYS_gettid);
@@ -67,7 +67,7 @@ static void test_signals_disturb_nothing(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, pester, NULL), 0);
 	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
 	bool well;
-	do /* until it was a test of something */
+	do /* until the test has tested something */
 		well = work_all(ROUNDS);
 	while (well && (atomic_load_explicit(&arrived, memory_order_relaxed) <= 10 ||
 			atomic_load_explicit(&on_workers, memory_order_relaxed) == 0));
@@ -78,7 +78,7 @@ static void test_signals_disturb_nothing(void **state)
 	assert_true(well);
 }
 
-/* Works until its parent has seen enough, and at least one round. */
+/* Works until its parent has seen enough, for at least one round. */
 static void work_on(void *ends)
 {
 	int *pipe_ends = ends;
@@ -94,7 +94,7 @@ static void work_on(void *ends)
 	_exit(0);
 }
 
-/* As child_run() does, but somebody stops the child again and again. */
+/* Like child_run(), but the parent stops the child again and again. */
 static void test_a_stopped_process_goes_on(void **state)
 {
 	int ends[2], status = 0;
@@ -114,7 +114,7 @@ static void test_a_stopped_process_goes_on(void **state)
 		assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
 		assert_true(WIFSTOPPED(status));
 		assert_int_equal(kill(pid, SIGCONT), 0);
-		/* So long that it gets somewhere, each time somewhere else. */
+		/* Long enough that the child gets somewhere, each time somewhere else. */
 		usleep(500 + i * 137 % 3000);
 	}
 	close(ends[1]);
@@ -137,7 +137,7 @@ static void *tell_thread(void *thread)
 	return thread;
 }
 
-/* Waits until workers have gone to sleep more than `before` times. Returns how often they have. */
+/* Waits until workers have gone to sleep more than `before` times. Returns that number. */
 static uint64_t await_sleep(weft_runtime *rt, uint64_t before)
 {
 	int64_t lost = weft_after(LOST_NS);
@@ -151,8 +151,8 @@ static uint64_t await_sleep(weft_runtime *rt, uint64_t before)
 	return stats.sleeps;
 }
 
-/* A runtime without work: its worker sleeps, and nothing but the signal wakes it. (ThreadSanitizer
- * keeps a signal that comes before with the fiber that runs then, which is the task's.) */
+/* A runtime without work. Its worker sleeps, and only the signal wakes it. If the signal comes
+ * earlier, ThreadSanitizer keeps it with the fiber that runs then, which is the task's. */
 static void test_a_sleeping_worker_runs_a_handler(void **state)
 {
 	const struct sigaction act = {.sa_handler = note};
@@ -183,8 +183,8 @@ static void test_a_sleeping_worker_runs_a_handler(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		/* First: a process that had threads may not fork and start new ones under
-		 * ThreadSanitizer. */
+		/* First: under ThreadSanitizer a process that had threads may not fork and start
+		 * new ones. */
 		cmocka_unit_test(test_a_stopped_process_goes_on),
 		cmocka_unit_test(test_signals_disturb_nothing),
 		cmocka_unit_test(test_a_sleeping_worker_runs_a_handler),

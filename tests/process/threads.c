@@ -11,7 +11,7 @@ struct handed {
 	weft_runtime *rt;
 	weft_task **tasks;
 	flag go;
-	_Atomic unsigned ran; /* relaxed: read when all have been joined */
+	_Atomic unsigned ran; /* relaxed: read after all have been joined */
 };
 
 static void *wait_and_count(void *arg)
@@ -23,7 +23,7 @@ static void *wait_and_count(void *arg)
 	return arg;
 }
 
-/* Joins one, leaves the others to whoever joins them later. */
+/* Joins one, and leaves the others for later joiners. */
 static void *submit_and_end(void *arg)
 {
 	struct handed *handed = arg;
@@ -35,7 +35,7 @@ static void *submit_and_end(void *arg)
 		if (!CHECK(weft_submit(handed->rt, wait_and_count, handed, &handed->tasks[i]) == 0))
 			abort();
 	}
-	/* And it has waited for one of them, in vain. */
+	/* It has also waited for one of them in vain. */
 	CHECK(weft_join_until(handed->tasks[0], NULL, weft_after(1000)) == -ETIMEDOUT);
 	return NULL;
 }
@@ -144,8 +144,8 @@ static void *enter_once(void *co)
 	return NULL;
 }
 
-/* The first thread to enter it, whose stack and thread-local storage the coroutine has seen, is
- * gone. */
+/* The first thread to enter the coroutine is gone. The coroutine has seen that thread's stack and
+ * thread-local storage. */
 static void test_a_coroutine_outlives_the_threads_it_ran_on(void **state)
 {
 	weft_coro *co = NULL;

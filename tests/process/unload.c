@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * unload PLUGIN MIB: loads a library that uses Weft, lets it work, and unloads it, again and again.
- * The address space must not grow, except by so many MiB. A library that is linked with the shared
- * Weft leaves it loaded, with what it keeps; one that is linked with the static one takes its copy
- * along, which must give back everything first.
+ * The address space may grow by at most MIB MiB.
+ *
+ * A library that is linked with the shared Weft leaves it loaded, with everything that it keeps. A
+ * library that is linked with the static one takes its copy along, and that copy must give back
+ * everything first.
  */
 #include <dlfcn.h>
 #include <malloc.h>
@@ -16,11 +18,11 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
-/* The C library's part settles: stacks of threads, the loader's tables. */
+/* The C library's part settles meanwhile: stacks of threads, the loader's tables. */
 #define WARM  5
 #define TIMES 20
-/* A copy that gives nothing back loses an arena of stacks each time, 16 MiB of addresses, at least:
- * 320 in all. This much may come from the C library. */
+/* A copy that gives nothing back loses at least one arena of stacks each time. That is 16 MiB of
+ * addresses, 320 in all. This much may come from the C library. */
 #define SLACK_MIB 8
 
 static size_t address_space(void)
@@ -61,7 +63,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 2;
-	mallopt(M_ARENA_MAX, 1); /* an arena for each thread would take addresses, by chance */
+	mallopt(M_ARENA_MAX,
+		1); /* with an arena for each thread the addresses would vary by chance */
 	setenv("WEFT_WORKERS", "2", 1);
 	for (int i = 0; i < WARM + TIMES; i++) {
 		if (i == WARM)
@@ -71,7 +74,7 @@ int main(int argc, char **argv)
 	size_t after = address_space();
 	size_t grown = after > before ? after - before : 0;
 	printf("%d times: %zu KiB more\n", TIMES, grown >> 10);
-	/* There the memory of the tool, or of the emulator, counts. */
+	/* Otherwise the memory of the tool or the emulator counts. */
 	return grown >> 20 > SLACK_MIB + (size_t)atoi(argv[2]) && !RUNNING_ON_VALGRIND &&
 	       !getenv("WEFT_TEST_SCALE");
 }

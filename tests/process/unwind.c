@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What exceptions.cpp sees from C++, from the unwinder's side, where there is no C++ compiler: the
- * search for a handler ends at the task's function, in an inline fork too, with one line that names
- * the task; nothing is unwound.
+ * The cases of exceptions.cpp from the unwinder's side, for machines without a C++ compiler. The
+ * search for a handler ends at the task's function, also in an inline fork. One line names the
+ * task, and nothing is unwound.
  */
 #include "tests/sched/core/harness.h"
 
@@ -11,8 +11,8 @@
 static struct _Unwind_Exception exception;
 
 /*
- * What a C++ throw does; its return means that nobody handles the exception. What it returns is not
- * looked at: on aarch64 libgcc's overwrites it (gcc bug 114843), and the C++ runtime does not look
+ * Does what a C++ throw does. If it returns, nobody handles the exception. Its result is not
+ * checked: on aarch64 libgcc overwrites it (gcc bug 114843), and the C++ runtime does not check it
  * either.
  */
 static void *raise_exception(void *ret_returned)

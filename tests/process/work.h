@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A small workload that uses all kinds of waits: sleeps, joins, forks, locks, deadlines, tasks and
- * a plain thread. */
+/* A small workload with all kinds of waits: sleeps, joins, forks, locks, deadlines, tasks and a
+ * plain thread. */
 #ifndef WEFT_TESTS_PROCESS_WORK_H
 #define WEFT_TESTS_PROCESS_WORK_H
 
@@ -52,7 +52,7 @@ static void *work_task(void *arg)
 
 #define WORK_TASKS 8
 
-/* In a task, or on a plain thread: counts 3 WORK_TASKS times. */
+/* Counts 3 WORK_TASKS times, in a task or on a plain thread. */
 static inline void work_round(struct work *work)
 {
 	weft_task *tasks[WORK_TASKS];
@@ -64,7 +64,7 @@ static inline void work_round(struct work *work)
 	}
 	for (int i = 0; i < WORK_TASKS; i++)
 		CHECK(weft_sem_acquire(&work->tokens) == 0);
-	/* No token is left, now and later: a deadline passes. */
+	/* No token is left, now or later, so the deadline passes. */
 	int64_t until = weft_after(WORK_SLEEP_NS);
 	for (int i = 0; i < WORK_TASKS; i++) {
 		int rc = weft_join_until(tasks[i], &result, until);
@@ -84,8 +84,8 @@ static void *work_rounds(void *arg)
 	return work;
 }
 
-/* All of it: a task and two plain threads, each so many rounds. Whether everything was as it should
- * be. */
+/* Runs everything: a task and two plain threads, that many rounds each. Returns whether all results
+ * were right. */
 static inline bool work_all(unsigned rounds)
 {
 	struct weft_runtime_options options = {.workers = 3};

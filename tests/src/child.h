@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runs part of a test in a child process that may die, and keeps what it says on stderr. */
+/* Runs part of a test in a child process that may die, and keeps its output on stderr. */
 #ifndef WEFT_TESTS_SRC_CHILD_H
 #define WEFT_TESTS_SRC_CHILD_H
 
@@ -38,7 +38,7 @@
 #define CHILD_ASAN 0
 #endif
 
-/* Valgrind's look for leaks reads whole arenas, with a fault for each page of a guard. */
+/* Valgrind's search for leaks reads whole arenas, with a fault for each page of a guard. */
 static inline void child_no_leak_check(void)
 {
 #ifdef VALGRIND_CLO_CHANGE
@@ -46,8 +46,8 @@ static inline void child_no_leak_check(void)
 #endif
 }
 
-/* A child that hangs fails by this signal. Only for hangs: a busy machine is given all the time
- * that it may need. */
+/* The time after which a hanging child fails with SIGALRM. It is long, because a busy machine may
+ * need all of it. */
 #define CHILD_SECONDS 300
 
 static inline void child_limit(void)
@@ -56,7 +56,7 @@ static inline void child_limit(void)
 	alarm(CHILD_SECONDS);
 }
 
-/* In a child: a call that has to succeed before the one that the test is about. */
+/* In a child: a call that must succeed before the call that the test is about. */
 static inline void child_needs(int rc)
 {
 	if (rc < 0) {
@@ -65,18 +65,19 @@ static inline void child_needs(int rc)
 	}
 }
 
-/* In a child: what the call of which the test expects that it does not return has returned. */
+/* In a child: reports the result of a call that should not have returned. */
 static inline void child_got(int rc)
 {
 	fprintf(stderr, "child: a call returned %d\n", rc);
 }
 
 struct child {
-	int status; /* waitpid()'s */
+	int status; /* the status of waitpid() */
 	char said[8192];
 };
 
-/* fn(arg) with default signal handling and a limit of time; its return is exit(0). -1 in .status: there is no child. */
+/* Runs fn(arg) in a child with default signal handling and a time limit. A return of fn is exit(0).
+ * If there is no child, .status is -1. */
 static inline void child_run(struct child *child, void (*fn)(void *arg), void *arg)
 {
 	struct rlimit no_core = {0};
@@ -97,7 +98,7 @@ static inline void child_run(struct child *child, void (*fn)(void *arg), void *a
 	if (pid == 0) {
 		close(ends[0]);
 		dup2(ends[1], STDERR_FILENO);
-		child_no_leak_check(); /* it is about to die */
+		child_no_leak_check(); /* the child is about to die */
 		setrlimit(RLIMIT_CORE, &no_core);
 		signal(SIGSEGV, SIG_DFL);
 		signal(SIGABRT, SIG_DFL);
@@ -115,8 +116,8 @@ static inline void child_run(struct child *child, void (*fn)(void *arg), void *a
 		perror("child_run: waitpid");
 }
 
-/* A child that ended otherwise than was expected is hard to make do it again: all that is known is
- * printed. */
+/* If the child ended unexpectedly, prints everything that is known. Such an end is hard to
+ * reproduce. */
 static inline int child_ended(const struct child *child, int as_expected)
 {
 	if (!as_expected)
@@ -137,7 +138,8 @@ static inline int child_exited_with(const struct child *child, int code)
 					  WEXITSTATUS(child->status) == code);
 }
 
-/* Lines of its output that begin with "weft: ": the tools' and the loader's own do not count. */
+/* The number of its output lines that begin with "weft: ". The lines of tools and of the loader do
+ * not count. */
 static inline int child_lines(const struct child *child)
 {
 	int lines = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The contract of src/context.h, of whichever backend was built: bare contexts on bare memory. */
+/* The contract of src/context.h, for the backend of this build: bare contexts on bare memory. */
 #include "src/context.h"
 
 #include "child.h"
@@ -33,8 +33,8 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* A thread that changes its stack behind the tools' back confuses them: coro.c's tests are run with
- * the hooks. */
+/* A thread that changes its stack without telling the tools confuses them. The tests of coro.c run
+ * with the hooks. */
 #define SKIP_UNDER_SANITIZERS()                                                               \
 	do {                                                                                  \
 		if (CHILD_TSAN || CHILD_ASAN) {                                               \
@@ -80,7 +80,7 @@ static void test_entry_has_an_aligned_frame_on_its_stack(void **state)
 {
 	(void)state;
 	SKIP_UNDER_SANITIZERS();
-	/* Any top will do. */
+	/* Any top works. */
 	for (size_t odd = 0; odd < 64; odd++) {
 		weft__context_make(&there, memory, memory + STACK_SIZE - odd, look_at_stack);
 		weft__context_switch(&here, &there, NULL);
@@ -91,8 +91,9 @@ static void test_entry_has_an_aligned_frame_on_its_stack(void **state)
 }
 
 /*
- * More live values than there are callee-saved registers, both kinds: each is computed from `seed`
- * before the switch and used after it. The empty asm keeps the compiler from computing them anew.
+ * More live values than there are callee-saved registers, of both kinds. Each is computed from
+ * `seed` before the switch and used after it. The empty asm stops the compiler from computing them
+ * again.
  */
 #define HOLD(x) __asm__ volatile("" : "+r"(x))
 #if defined(__aarch64__)
@@ -160,8 +161,8 @@ static void test_switch_preserves_registers(void **state)
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)
-/* What a compiler happens to allocate is not all: fills every callee-saved register that can be
- * named. */
+/* Fills every callee-saved register that can be named. The compiler's own allocation may miss
+ * some. */
 __attribute__((noinline)) static int fill_registers(struct context *from, struct context *to,
 						    uintptr_t seed)
 {
@@ -266,7 +267,7 @@ static void test_unwinding_ends_at_the_entry(void **state)
 	(void)state;
 	SKIP_UNDER_SANITIZERS();
 	frames = 0;
-	/* What lies above the stack must not matter. */
+	/* The memory above the stack must not matter. */
 	memset(memory, 0x41, STACK_SIZE);
 	weft__context_make(&there, memory, memory + STACK_SIZE - 512, unwind);
 	weft__context_switch(&here, &there, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Coroutines without a pool: weft_coro_*(), and weft__coro_switch() underneath. */
+/* Coroutines without a pool: weft_coro_*(), and weft__coro_switch() below it. */
 #include "src/coro.h"
 
 #include "child.h"
@@ -83,8 +83,8 @@ static void test_create_refuses_bad_arguments(void **state)
 	weft_coro_destroy(NULL);
 }
 
-/* Enters a generator of its own kind, `in` levels deep; the sum of what each level has seen comes
- * out. */
+/* Enters a generator of its own kind, `in` levels deep. Returns the sum of what each level has
+ * seen. */
 static void *nest(void *in)
 {
 	intptr_t depth = (intptr_t)in;
@@ -145,7 +145,7 @@ static void test_inside_is_true_in_a_generator_only(void **state)
 	weft_coro_destroy(co);
 }
 
-/* errno's address must not be remembered over a yield, which a compiler may do in one function. */
+/* errno's address must not be kept over a yield. A compiler may keep it within one function. */
 __attribute__((noinline)) static int get_errno(void)
 {
 	__asm__ volatile("");
@@ -263,8 +263,8 @@ static void test_errno_travels_between_threads(void **state)
 }
 
 /*
- * A chain of two whose inner one is carried along: thread A enters outer, which enters inner; both
- * yield; thread B goes on with outer, which goes on with inner.
+ * A chain of two coroutines. Thread A enters outer, which enters inner, and both yield. Thread B
+ * continues outer, which continues inner.
  */
 static void *carry(void *in)
 {
@@ -333,7 +333,7 @@ static void test_coroutines_switch_symmetrically(void **state)
 	assert_int_equal((intptr_t)weft__coro_switch(symmetric[0], N(4)), 1201 + 0);
 	assert_ptr_equal(weft__thread()->current, leader);
 	trail = 0;
-	/* The second visit finds 1 in the idle switch, and 0 where it had gone on to 1. */
+	/* The second visit finds 1 in the idle switch. It would find 0 if it had continued at 1. */
 	assert_int_equal((intptr_t)weft__coro_switch(symmetric[1], N(2)), 120);
 	for (int i = 0; i < 3; i++)
 		weft__coro_free(symmetric[i]);

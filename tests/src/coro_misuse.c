@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Misuse that can only be a bug: one line on stderr that names the call, then abort(). Each in a
- * child process. */
+/* Misuse that can only be a bug: one line on stderr that names the call, then abort(). Each case
+ * runs in a child process. */
 #include "src/coro.h"
 
 #include "child.h"

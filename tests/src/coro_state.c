@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Per-thread state of the CPU and of the C++ runtime that belongs to the coroutine: floating-point
- * control words and __cxa_get_globals(), of which this program brings its own.
+ * control words and __cxa_get_globals(). This program brings its own __cxa_get_globals().
  */
 #include "src/coro.h"
 
@@ -18,12 +18,12 @@
 
 #define N(value) ((void *)(intptr_t)(value))
 
-/* The words themselves, not what fegetround() makes of one of them. */
+/* Checks the words themselves, because fegetround() looks only at one of them. */
 static int rounds_up(void)
 {
 	volatile double one = 1, three = 3, sum;
 
-	/* 1/3 is rounded down to nearest. */
+	/* To nearest, 1/3 is rounded down. */
 	sum = one / three;
 	return sum * 3 > 1 || sum > 0.33333333333333331;
 }
@@ -39,14 +39,14 @@ static int rounds_up_x87(void)
 #endif
 }
 
-/* Not inlined: to the compiler the arithmetic does not depend on fesetround(), and it moves one
+/* Not inlined. To the compiler the arithmetic does not depend on fesetround(), so it may move one
  * across a call of the other. */
 __attribute__((noinline)) static intptr_t rounding(void)
 {
 	return rounds_up() + 2 * rounds_up_x87();
 }
 
-/* Valgrind computes as if to nearest whatever the words say. */
+/* Valgrind rounds to nearest, whatever the words say. */
 static bool rounding_works(void)
 {
 	intptr_t seen;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The depot: chains go in and out, what nobody needs is given back when its time has come and not
- * before, and at once where memory is refused. The tests tell it the time.
+ * The depot. Chains go in and out. Unneeded chains are given back when the time has come, not
+ * before, and at once if the system refuses memory. The tests tell the depot the time.
  */
 #include "depot_peek.h"
 
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-/* Who tends. */
+/* The tender. */
 static const void *const me = &me;
 
 static void never_entered(void *value)
@@ -52,7 +52,7 @@ static void test_chains_are_taken_last_in_first_out(void **state)
 	assert_null(weft__depot_take(&d));
 	a = new_chain();
 	b = new_chain();
-	assert_true(weft__depot_put(&d, a)); /* the window's begin, of which sleepers must hear */
+	assert_true(weft__depot_put(&d, a)); /* a window begins; sleepers must hear of it */
 	assert_false(weft__depot_put(&d, b));
 	assert_ptr_equal(weft__depot_take(&d), b);
 	assert_ptr_equal(weft__depot_take(&d), a);
@@ -75,15 +75,15 @@ static void test_what_nobody_needs_is_given_back_in_time(void **state)
 	assert_true(first == 1000 + DEPOT_WINDOW_NS);
 	weft__depot_tend(&d, first - 1, me);
 	assert_int_equal(used_stacks(), before + 8 * DEPOT_CHAIN);
-	/* In the first window it has filled. */
+	/* The depot filled during the first window. */
 	weft__depot_tend(&d, first, me);
 	assert_int_equal(used_stacks(), before + 8 * DEPOT_CHAIN);
 	assert_true(due(&d) == first + DEPOT_WINDOW_NS);
-	/* In the second one nobody has come: one chain at each visit. */
+	/* Nobody came in the second window: one chain goes at each visit. */
 	for (unsigned left = 8; left-- > 0;) {
 		bool more = weft__depot_tend(&d, first + DEPOT_WINDOW_NS, me);
 
-		/* After the last one the memory that is left. */
+		/* After the last chain goes the memory that is left. */
 		assert_true(more || left == 0);
 		assert_int_equal(used_stacks(), before + left * DEPOT_CHAIN);
 	}
@@ -103,7 +103,7 @@ static void test_what_is_needed_is_kept(void **state)
 	weft__depot_init(&d);
 	fill(&d, 8);
 	weft__depot_tend(&d, due(&d), me);
-	/* Six of the eight are in use for a while in each window. */
+	/* In each window six of the eight are in use for a while. */
 	for (unsigned window = 0; window < 3; window++) {
 		int64_t end = due(&d);
 
@@ -120,7 +120,7 @@ static void test_what_is_needed_is_kept(void **state)
 	assert_int_equal(used_stacks(), before);
 }
 
-/* While one gives back the others do not, until it has stayed away for a window. */
+/* While one thread gives back, the others do not, until it has stayed away for a window. */
 static void test_one_tends_at_a_time(void **state)
 {
 	static const void *const other = &other;
@@ -161,11 +161,11 @@ static void test_nothing_is_surplus_when_a_burst_begins(void **state)
 	int64_t now = due(&d);
 	assert_true(weft__depot_tend(&d, now, me));
 	taken = weft__depot_take(&d);
-	while (weft__depot_tend(&d, now, me)) /* the memory of what was freed */
+	while (weft__depot_tend(&d, now, me)) /* the memory of the freed stacks */
 		;
 	assert_int_equal(used_stacks(), before + 7 * DEPOT_CHAIN);
 	assert_true(due(&d) == now + DEPOT_WINDOW_NS);
-	/* What is put back is no demand. */
+	/* A chain that is put back is no demand. */
 	assert_false(weft__depot_put(&d, taken));
 	weft__depot_tend(&d, due(&d), me);
 	now = due(&d);
@@ -229,7 +229,7 @@ static size_t dirty_stacks(void)
 	return counts.dirty;
 }
 
-/* Stacks that never were in the depot: it gives their memory back a window after it was told. */
+/* Stacks that never were in the depot. It gives their memory back one window after their note. */
 static void test_what_was_freed_beside_it_is_given_back_in_time(void **state)
 {
 	static struct coro *burst[300];
@@ -250,7 +250,7 @@ static void test_what_was_freed_beside_it_is_given_back_in_time(void **state)
 	}
 	size_t dirty = dirty_stacks();
 	assert_true(dirty >= 299);
-	/* The notes that came after the window had begun are looked at in the next one. */
+	/* Notes that came after the beginning of the window are handled in the next one. */
 	int64_t end = due(&d);
 	assert_true(end == 1000 + DEPOT_WINDOW_NS);
 	assert_false(weft__depot_tend(&d, end - 1, me));
@@ -261,7 +261,7 @@ static void test_what_was_freed_beside_it_is_given_back_in_time(void **state)
 			;
 	}
 	assert_true(due(&d) == WEFT_FOREVER);
-	/* 2 of half a megabyte are hot, and up to 64 of the other tests' smaller ones. */
+	/* 2 stacks of half a megabyte are hot, and up to 64 of the other tests' smaller ones. */
 	assert_true(dirty_stacks() <= 2 + 64);
 	weft__depot_fini(&d);
 	/* The last depot is gone. */

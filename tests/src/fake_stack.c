@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Frames that outlive a switch. With detect_stack_use_after_return AddressSanitizer puts them on a
- * fake stack, which must follow the coroutine from thread to thread, live as long as any frame of
- * it, and end with it. In builds without that tool the same must hold for the stack itself.
+ * fake stack. The fake stack must follow the coroutine from thread to thread, live as long as any
+ * frame of the coroutine, and end with the coroutine. Without that tool the same must hold for the
+ * stack itself.
  */
 #include "src/coro.h"
 
@@ -19,7 +20,7 @@
 #define N(value) ((void *)(intptr_t)(value))
 
 #if CHILD_ASAN
-/* The program's choice, unless ASAN_OPTIONS says otherwise. */
+/* The program's choice, which ASAN_OPTIONS overrides. */
 const char *__asan_default_options(void);
 __attribute__((visibility("default"))) const char *__asan_default_options(void)
 {
@@ -29,7 +30,7 @@ __attribute__((visibility("default"))) const char *__asan_default_options(void)
 
 #define FRAME_SIZE 600
 
-/* Both not inlined: a local that does not escape needs no fake frame. */
+/* Both are not inlined: a local that does not escape needs no fake frame. */
 __attribute__((noinline)) static void fill(char *bytes, char with)
 {
 	for (int i = 0; i < FRAME_SIZE; i++)
@@ -49,7 +50,7 @@ __attribute__((noinline)) static bool holds(const char *bytes, char with)
 
 static struct coro *leader;
 
-/* A main function's own frame: it is still in use when the coroutine has become idle and is started
+/* The frame of a main function. It is still in use when the coroutine has become idle and starts
  * again. */
 static void start_again(void *value)
 {
@@ -78,7 +79,7 @@ static void test_bottom_frame_outlives_idleness(void **state)
 	weft__coro_free(co);
 }
 
-/* As above, with frames that come and go between the switches, each of them a fake one. */
+/* As above, with frames that come and go between the switches. Each is a fake frame. */
 __attribute__((noinline)) static bool nest(int depth)
 {
 	char local[FRAME_SIZE];
@@ -107,8 +108,8 @@ static void *enter_once(void *arg)
 	return holds(local, 99) ? out : N(-1);
 }
 
-/* Each enter on a thread of its own, which ends afterwards, with the fake stack that it may have
- * had. */
+/* Each enter happens on a thread of its own, which ends afterwards, together with any fake stack
+ * that it had. */
 static void test_frames_hop(void **state)
 {
 	weft_coro *co;
@@ -150,7 +151,8 @@ static size_t address_space(void)
 	return size;
 }
 
-/* Coroutines that end, and that are dropped in the middle, here and on another thread. */
+/* Coroutines that end, and coroutines that are dropped in the middle, here and on another
+ * thread. */
 static void run_some(int count)
 {
 	for (int i = 0; i < count; i++) {
@@ -170,7 +172,7 @@ static void run_some(int count)
 	}
 }
 
-/* A fake stack is megabytes large: were each one lost, the second count would be a gigabyte above
+/* A fake stack takes megabytes. If each one were lost, the second count would be a gigabyte above
  * the first. */
 static void test_fake_stacks_are_freed(void **state)
 {
@@ -187,8 +189,8 @@ static void test_fake_stacks_are_freed(void **state)
 
 static char *escaped;
 
-/* Hides from the compiler, which would make it NULL, what the pointer is to. On its own: clang
- * gives a function with inline assembly no fake frame. */
+/* Hides the pointer's target from the compiler, which would otherwise make the pointer NULL. A
+ * function of its own, because clang gives a function with inline assembly no fake frame. */
 __attribute__((noinline)) static char *launder(char *pointer)
 {
 	__asm__ volatile("" : "+r"(pointer));
@@ -221,7 +223,7 @@ static void run_use_dead_frame(void *arg)
 	weft_coro_enter(co, NULL, NULL);
 }
 
-/* The tool works in coroutines: fake stacks are there at all. */
+/* The tool works in coroutines: there are fake stacks at all. */
 static void test_use_after_return_is_found(void **state)
 {
 	struct child child;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the library prints: one line, whatever is in it. */
+/* The library prints one line, whatever the line contains. */
 #include "src/fatal.h"
 
 #include "child.h"
@@ -26,7 +26,7 @@ static void warn_at_length(void *text)
 	weft__warn("next");
 }
 
-/* The line cannot be written, which is no reason to change errno. */
+/* The line cannot be written. That must not change errno. */
 static void warn_nobody(void *text)
 {
 	close(STDERR_FILENO);
@@ -57,7 +57,7 @@ static void test_control_characters_are_replaced(void **state)
 	(void)state;
 	child_run(&child, warn, "a\nb\tc\x1b[31md\x7f\x01\r");
 	assert_string_equal(child.said, "weft: a?b?c?[31md???, 5\n");
-	/* Not what is no ASCII. */
+	/* Bytes outside of ASCII are no control characters. */
 	child_run(&child, warn, "caf\xc3\xa9 ~");
 	assert_string_equal(child.said, "weft: caf\xc3\xa9 ~, 5\n");
 }
@@ -68,7 +68,7 @@ static void test_long_line_is_cut(void **state)
 	struct child child;
 
 	(void)state;
-	/* Around the size of the buffer, and far above. */
+	/* Lengths around the buffer's size, and far above it. */
 	for (size_t length = 490; length < sizeof(text); length += length < 520 ? 1 : 491) {
 		memset(text, 'x', length);
 		text[length] = '\0';

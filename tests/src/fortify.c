@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The switch works when the library is built with _FORTIFY_SOURCE, whose checking longjmp refuses
- * to jump between stacks. Meaningful with the ucontext backend and such a build of the library;
- * true of all.
+ * The switch works if the library is built with _FORTIFY_SOURCE, whose checking longjmp refuses to
+ * jump between stacks. The test matters for the ucontext backend with such a build. It holds for
+ * all builds.
  */
 #include <weft/coro.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The floating-point control words at a switch, in each way in which a processor has mxcsr loaded:
- * always, or only where the control bits differ.
+ * The floating-point control words at a switch, for both ways in which a processor loads mxcsr:
+ * always, or only if the control bits differ.
  */
 #include "src/fpwords.h"
 #include "src/coro.h"
@@ -45,7 +45,7 @@ static void compare(bool whether)
 	weft__thread()->plain = !whether && !weft__thread()->eh_globals;
 }
 
-/* Yields what it finds, and leaves what it is given. */
+/* Yields the words that it finds, and sets the words that it is given. */
 static void *set_and_yield(void *value)
 {
 	for (;;) {
@@ -71,7 +71,7 @@ static uint32_t enter(weft_coro *co, uint32_t value)
 	return (uint32_t)(uintptr_t)out;
 }
 
-/* What a machine knows of mxcsr: an emulator may not keep all of it. */
+/* Whether the machine keeps these bits of mxcsr. An emulator may not keep all of them. */
 static bool keeps(uint32_t bits)
 {
 	uint32_t before = mxcsr();
@@ -124,7 +124,7 @@ static void test_control_bits_belong_to_the_coroutine(void **state)
 	compare(before);
 }
 
-/* Where to load another value is slow, nothing is loaded for the sake of sticky flags. */
+/* On a CPU with slow loads, sticky flags alone cause no load. */
 static void test_flags_alone_have_nothing_loaded(void **state)
 {
 	bool before = weft__fpwords_compare;

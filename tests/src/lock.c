@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The futex lock: exclusion, and nobody who sleeps is forgotten. */
+/* The futex lock: exclusion, and no forgotten sleeper. */
 #include "src/lock.h"
 
 #include "child.h"
@@ -32,7 +32,7 @@ static void *count(void *arg)
 		if (counter != twin)
 			atomic_store_explicit(&torn, 1, memory_order_relaxed);
 		counter++;
-		/* The holder is now and then off the CPU: others meet a lock that stays held. */
+		/* Now and then the holder leaves the CPU, so others meet a lock that stays held. */
 		if (i % 1024 == 0)
 			sched_yield();
 		twin++;

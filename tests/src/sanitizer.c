@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What ThreadSanitizer says in the user build about tasks that share one thread and one stack. Each
- * case is a child process: the tool makes a report the exit code 66.
+ * What ThreadSanitizer reports in the user build about tasks that share one thread and one stack.
+ * Each case is a child process. A report makes its exit code 66.
  */
 #include "src/coro.h"
 
@@ -23,7 +23,7 @@
 static long shared;
 static char edge;
 
-/* A plain access that the compiler keeps, on a line of its own in the report. */
+/* A plain access that the compiler keeps. It appears on a line of its own in the report. */
 __attribute__((noinline)) static void write_shared(void)
 {
 	shared++;
@@ -39,7 +39,7 @@ __attribute__((noinline)) static void fill(char *bytes, size_t count)
 	}
 }
 
-/* Leaves written bytes behind, in the part of the stack that the next task will use. */
+/* Leaves written bytes in the part of the stack that the next task will use. */
 __attribute__((noinline)) static void write_stack(void)
 {
 	char local[512];
@@ -49,8 +49,8 @@ __attribute__((noinline)) static void write_stack(void)
 
 static struct coro *leader;
 
-/* Two tasks one after the other, as the scheduler runs them on one stack. `value` non-NULL: with an
- * edge. */
+/* Two tasks, one after the other, as the scheduler runs them on one stack. A `value` other than
+ * NULL makes an edge. */
 static void run_two_tasks(void *value)
 {
 	for (int i = 0; i < 2; i++) {
@@ -78,15 +78,15 @@ static void run_tasks(void *value)
 	weft__coro_free(co);
 }
 
-/* Not inlined, so that a report would name it and its address of errno is this thread's. */
+/* Not inlined, so a report names it and it uses this thread's address of errno. */
 __attribute__((noinline)) static void set_errno(int value)
 {
 	errno = value;
 	__asm__ volatile("" : : : "memory");
 }
 
-/* A task that runs another one inline, and both once more, all strangers. `value` is who resumed
- * it. */
+/* A task that runs another one inline, and then both once more. All are strangers. `value` is the
+ * resumer. */
 static void run_errno_tasks(void *value)
 {
 	for (int i = 0; i < 2; i++) {
@@ -106,8 +106,8 @@ static void run_errno_tasks(void *value)
 	weft__coro_switch(value, NULL);
 }
 
-/* Resumes one of two coroutines. Nothing that the tool knows orders the threads, nor the coroutines
- * on a thread. */
+/* Resumes one of two coroutines. The tool knows of nothing that orders the threads, or the
+ * coroutines on one thread. */
 static void *resume_errno_tasks(void *arg)
 {
 	struct coro **pair = arg;
@@ -133,7 +133,7 @@ static void run_errno(void *value)
 	for (int i = 0; i < 2; i++)
 		pair[i] = weft__coro_new(64 << 10, true, run_errno_tasks);
 	resume_errno_tasks(pair);
-	/* Joined before its memory, in which the coroutines' new errno lies, could become another
+	/* Joined before its memory, which holds the coroutines' new errno, can become another
 	 * thread's. */
 	pthread_create(&thread, NULL, resume_errno_tasks, pair);
 	pthread_join(thread, NULL);
@@ -151,8 +151,8 @@ static void *write_twice(void *in)
 	return in;
 }
 
-/* A task's stack is chosen by whoever happens to run it, and what that one did before has no order
- * with it. */
+/* The thread that happens to run a task chooses the task's stack. Nothing orders that thread's past
+ * with the task. */
 static void run_task_after_starter(void *value)
 {
 	void *previous;
@@ -175,7 +175,7 @@ static void run_starter(void *value)
 	weft__coro_free(co);
 }
 
-/* Enter and yield are edges both ways, and used stacks carry nothing over. */
+/* Enter and yield are edges in both directions, and used stacks carry nothing over. */
 static void run_generators(void *value)
 {
 	(void)value;
@@ -202,8 +202,8 @@ static void *stack_user(void *value)
 	weft_coro *co;
 
 	(void)value;
-	/* Not shared: stacks, headers and pools only, which pass between threads that nothing else
-	 * orders. */
+	/* Nothing is shared except stacks, headers and pools. These pass between threads without
+	 * any other order. */
 	for (int i = 0; i < 300; i++) {
 		if (weft_coro_create(write_own_stack, 0, &co) == 0) {
 			weft_coro_enter(co, NULL, NULL);
@@ -386,7 +386,7 @@ static void test_reusing_a_stack_is_no_edge(void **state)
 	assert_only_shared_races(&baton);
 }
 
-/* So large that its arena is unmapped by whoever frees it: malloc() on one thread, free() on
+/* So large that the thread that frees it unmaps its arena: malloc() on one thread, free() on
  * another. */
 static void test_unmapping_an_arena_is_no_race(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Coroutines that a thread keeps: few, of one kind, without a lock, until it ends or is told to give
- * them back; and what is used again is as good as new.
+ * Coroutines that a thread keeps: few, of one kind, without a lock. The thread keeps them until it
+ * ends or is told to give them back. A coroutine that is used again is as good as new.
  */
 #include "child.h"
 #include "depot_peek.h"
@@ -27,7 +27,7 @@ static void *yields(void *in)
 	return weft_coro_yield(in);
 }
 
-/* So many at once, each suspended when it is destroyed. */
+/* So many coroutines at once. Each is suspended when it is destroyed. */
 static void burst(size_t stack_size, unsigned count)
 {
 	weft_coro *coros[MANY];
@@ -53,7 +53,7 @@ static void test_a_thread_keeps_few(void **state)
 	assert_int_equal(used_stacks(), before + (WEFT__SPARES ? SPARE_MAX : 0));
 	weft__spares_drop();
 	assert_int_equal(used_stacks(), before);
-	/* Large ones by their size. */
+	/* Large ones are limited by their size. */
 	burst(LARGE, MANY);
 	assert_int_equal(used_stacks(), before + (WEFT__SPARES ? SPARE_BYTES / LARGE : 0));
 	weft__spares_drop();
@@ -93,7 +93,8 @@ static void *burst_and_end(void *arg)
 	weft_coro *co;
 
 	burst(SMALL, MANY);
-	/* Keys' destructors run in no particular order, and those run again that have a value. */
+	/* The destructors of keys run in no particular order. A key that has a value again runs
+	 * again. */
 	if (weft_coro_create(yields, SMALL, &co) == 0)
 		pthread_setspecific(late, co);
 	return arg;
@@ -150,7 +151,7 @@ static void test_other_threads_are_told(void **state)
 	pthread_barrier_destroy(&barrier);
 }
 
-/* Nothing of the pools is touched: the locks are held all the while. */
+/* The pools are not touched: their locks are held all the while. */
 static void live_beside_held_locks(void *unused)
 {
 	(void)unused;
@@ -243,12 +244,12 @@ static void change_the_environment(void *unused)
 	setenv("WEFT_STACK_SIZE", "lots", 1);
 	if (weft_coro_create(yields, 0, &co) != -EINVAL)
 		_exit(1);
-	/* What was bad is read again. */
+	/* A bad value is read again. */
 	setenv("WEFT_STACK_SIZE", "64K", 1);
 	if (weft_coro_create(yields, 0, &co) != 0)
 		_exit(2);
 	weft_coro_destroy(co);
-	/* What was good is not. */
+	/* A good value is not. */
 	setenv("WEFT_STACK_SIZE", "lots", 1);
 	setenv("WEFT_GUARD", "perhaps", 1);
 	if (weft_coro_create(yields, 0, &co) != 0)
@@ -257,7 +258,7 @@ static void change_the_environment(void *unused)
 	_exit(weft__thread()->spare_kind == (WEFT__SPARES ? spare_kind(SMALL, true) : 0) ? 7 : 4);
 }
 
-/* Must be the first: no coroutine has been created yet. */
+/* Must be the first test: no coroutine has been created yet. */
 static void test_the_environment_is_read_once(void **state)
 {
 	struct child child;

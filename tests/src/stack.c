@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The pools of stacks: layout of a slot, reuse, giving back, and what happens where the system
- * refuses. */
+/* The pools of stacks: the layout of a slot, reuse, giving back, and the system's refusals. */
 #include "src/stack.h"
 
 #include "child.h"
@@ -36,18 +35,18 @@ static void test_slot_has_the_promised_layout(void **state)
 		assert_int_equal((uintptr_t)stacks[i].low % page_size(), 0);
 		assert_int_equal((uintptr_t)stacks[i].top % 64, 0);
 		assert_true((size_t)(stacks[i].top - stacks[i].low) >= size);
-		/* The header and at least 2000 bytes of frames are in the slot's last page. */
+		/* The slot's last page holds the header and at least 2000 bytes of frames. */
 		assert_true((uintptr_t)stacks[i].top % page_size() >= 2000);
 		assert_true((uintptr_t)stacks[i].top % page_size() + HEADER <= page_size());
 		memset(stacks[i].low, (int)i, (size_t)(stacks[i].top + HEADER - stacks[i].low));
 	}
-	/* Nobody has written over another's. */
+	/* Nobody has written over another's stack. */
 	for (size_t i = 0; i < 64; i++) {
 		assert_int_equal((unsigned char)stacks[i].low[0], i);
 		assert_int_equal((unsigned char)stacks[i].top[HEADER - 1], i);
 		weft__stack_free(&stacks[i]);
 	}
-	/* Sixteen in a row begin at as many places of their pages. */
+	/* Sixteen in a row begin at sixteen different places of their pages. */
 	for (size_t i = 0; i < 64; i++) {
 		assert_int_equal(weft__stack_alloc(100000, true, HEADER, &stacks[i]), 0);
 		tops[stacks[i].index % 16] = (uintptr_t)stacks[i].top % page_size();
@@ -86,7 +85,7 @@ static void test_a_reservation_is_filled(void **state)
 		assert_int_equal(weft__stack_alloc(size, i % 2, HEADER, &a), 0);
 		assert_int_equal(weft__stack_alloc(size, i % 2, HEADER, &b), 0);
 		assert_true((size_t)(a.top - a.low) >= size);
-		/* Slots of an arena that is new follow each other. */
+		/* The slots of a new arena follow each other. */
 		assert_ptr_equal(a.arena, b.arena);
 		assert_int_equal(b.low - a.low, reserved);
 		weft__stack_free(&a);
@@ -94,7 +93,7 @@ static void test_a_reservation_is_filled(void **state)
 	}
 }
 
-/* How many pages of [low, top) take memory. */
+/* The number of pages of [low, top) that take memory. */
 static size_t resident(char *low, char *top)
 {
 	unsigned char pages[256];
@@ -122,7 +121,7 @@ static void test_shallow_coroutine_takes_one_page(void **state)
 		print_message("skipped: sanitizers make frames larger and walk over the stack\n");
 		skip();
 	}
-	/* A size of its own, so that no slot has been used before. */
+	/* A size of its own, so no slot has been used before. */
 	for (size_t i = 0; i < 64; i++) {
 		assert_int_equal(weft_coro_create(sleep_shallow, 70000, &coros[i]), 0);
 		assert_int_equal(weft_coro_enter(coros[i], NULL, NULL), 0);
@@ -137,7 +136,8 @@ static void test_shallow_coroutine_takes_one_page(void **state)
 
 #define BURST 5000
 
-/* Frees `burst` in an order that `stride` (odd to BURST's factors 2 and 5) makes. */
+/* Frees `burst` in an order that depends on `stride`, which is coprime to BURST's factors 2 and
+ * 5. */
 static void free_all(struct stack *burst, size_t stride)
 {
 	for (size_t i = 0; i < BURST; i++)
@@ -163,8 +163,8 @@ static void test_burst_is_given_back(void **state)
 		free_all(burst, strides[s]);
 		weft__stack_counts(&after);
 		assert_int_equal(after.used, before.used);
-		/* A megabyte stays hot, and 1024 keep their addresses and a batch, whatever the
-		 * order was. */
+		/* A megabyte stays hot. 1024 slots and a batch keep their addresses. The order does
+		 * not matter. */
 		assert_true(after.dirty <= before.dirty + (1024 / 68 + 1));
 		assert_true(after.dirty + after.clean <= before.dirty + before.clean + 1024 + 64);
 		assert_true(after.arenas <= before.arenas + 1088 / 64 + 1);
@@ -186,10 +186,10 @@ static void test_memory_of_partly_used_arenas_is_given_back(void **state)
 	if (!CHILD_TSAN && !CHILD_ASAN) {
 		for (size_t i = 0; i < BURST; i += 2)
 			kept += resident(burst[i].low, burst[i].top) > 0;
-		/* A megabyte's, and a sixteenth of what is in use. */
+		/* A megabyte's worth, and a sixteenth of the stacks in use. */
 		assert_in_range(kept, 14, 14 + BURST / 16);
 	}
-	/* Those still used have kept what they held. */
+	/* The stacks still in use have kept their content. */
 	for (size_t i = 1; i < BURST; i += 2) {
 		assert_int_equal(burst[i].low[0], 1);
 		assert_int_equal(burst[i].top[-1], 1);
@@ -198,7 +198,8 @@ static void test_memory_of_partly_used_arenas_is_given_back(void **state)
 		weft__stack_free(&burst[i]);
 }
 
-/* Freed lazily they keep their memory, but for whole arenas; the rest is given back when asked for. */
+/* Stacks that were freed lazily keep their memory, except for whole arenas. The rest is given back
+ * on request. */
 static void test_lazily_freed_stacks_are_given_back_later(void **state)
 {
 	static struct stack burst[BURST];
@@ -222,12 +223,12 @@ static void test_lazily_freed_stacks_are_given_back_later(void **state)
 		weft__stack_free_lazily(&burst[i]);
 	weft__stack_counts(&after);
 	assert_int_equal(after.used, before.used);
-	/* 1024 stay, and what is in the same arenas. */
+	/* 1024 slots stay, and the other slots of the same arenas. */
 	assert_true(after.dirty + after.clean <= before.dirty + before.clean + 1024 + 256);
 	assert_true(after.arenas <= before.arenas + 1024 / 64 + 1);
 }
 
-/* A burst of each size, stacks all used up, leaves a megabyte of that size at most. */
+/* A burst of each size, with stacks used up entirely, leaves at most a megabyte of that size. */
 static void test_every_size_is_given_back(void **state)
 {
 	static const struct {
@@ -376,20 +377,20 @@ static void live_in_256_mib(void *arg)
 				break;
 			stacks[count].top[0] = 1;
 		}
-		/* 324 KiB each: a good part of the limit must be usable, and its end is -ENOMEM. */
+		/* 324 KiB each. A good part of the limit must be usable, and its end is -ENOMEM. */
 		if (err != -ENOMEM || count < 400)
 			_exit(2);
 		while (count > 0)
 			weft__stack_free(&stacks[--count]);
 	}
-	/* What the pool of one size keeps does not starve another. */
+	/* The slots that one size's pool keeps do not starve another size. */
 	for (; count < 400; count++) {
 		if (weft__stack_alloc(300 << 10, true, HEADER, &stacks[count]) != 0)
 			_exit(3);
 	}
 }
 
-/* No room for an arena of full size, 20 MiB. */
+/* There is no room for an arena of full size, 20 MiB. */
 static void live_in_8_mib(void *arg)
 {
 	FILE *file = fopen("/proc/self/statm", "r");
@@ -434,7 +435,7 @@ static void test_arenas_shrink_under_an_address_space_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		/* First: it wants a process that has neither pools nor the heaps of ended
+		/* First, because it needs a process without pools and without the heaps of ended
 		 * threads. */
 		cmocka_unit_test(test_arenas_shrink_under_an_address_space_limit),
 		cmocka_unit_test(test_slot_has_the_promised_layout),

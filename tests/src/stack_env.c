@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* WEFT_STACK_SIZE and WEFT_GUARD: what is accepted, and what is said about the rest. */
+/* WEFT_STACK_SIZE and WEFT_GUARD: the accepted values, and the message about all others. */
 #include "src/stack_env.h"
 
 #include "child.h"
@@ -71,7 +71,7 @@ static void test_what_is_no_size_is_refused(void **state)
 	}
 }
 
-/* "NAME=value ..." put into the environment, then the exit code says what came out. */
+/* "NAME=value ..." goes into the environment, and the exit code says what came out. */
 struct expected {
 	const char *size, *guard;
 	int err;
@@ -133,7 +133,7 @@ static void test_bad_environment_is_explained_in_one_line(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		bool about_size =
-			bad[i].ret_guard; /* the table's way to say which of the two is bad */
+			bad[i].ret_guard; /* the table says here which of the two is bad */
 		char start[64];
 		struct child child;
 

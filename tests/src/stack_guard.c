@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The guards below stacks: every mechanism, and what is said where mappings run out. */
+/* The guards below stacks: every mechanism, and the messages when mappings run out. */
 #include "src/stack.h"
 
 #include "child.h"
@@ -44,7 +44,7 @@ static void test_every_mechanism_guards(void **state)
 	enum stack_guard_mechanism best = weft__stack_guard_mechanism();
 
 	(void)state;
-	/* Slower ones have higher numbers and work wherever a faster one does. */
+	/* A slower mechanism has a higher number, and works wherever a faster one does. */
 	assert_int_not_equal(best, STACK_GUARD_UNKNOWN);
 	for (int m = (int)best; m <= STACK_GUARD_MPROTECT; m++) {
 		static const struct {
@@ -72,12 +72,12 @@ static void test_without_guard_there_is_none(void **state)
 	struct child child;
 
 	(void)state;
-	/* Below it lies the first slot. */
+	/* The first slot lies below it. */
 	child_run(&child, touch, &a);
 	assert_true(child_exited_with(&child, 0));
 }
 
-/* The guard must survive the slot's memory being given back. */
+/* The guard must survive when the slot's memory is given back. */
 static void touch_after_discard(void *arg)
 {
 	static struct stack stacks[3000];
@@ -88,8 +88,7 @@ static void touch_after_discard(void *arg)
 		if (weft__stack_alloc(16 << 10, true, 64, &stacks[i]) != 0)
 			_exit(1);
 	}
-	/* Every second one: no arena can be unmapped. The first to be freed are the ones
-	 * discarded. */
+	/* Every second one, so no arena can be unmapped. The stacks freed first are discarded. */
 	for (size_t i = 0; i < 3000; i += 2)
 		weft__stack_free(&stacks[i]);
 	((volatile char *)stacks[0].low)[0] = 1;
@@ -145,7 +144,7 @@ static void test_overflow_is_a_segmentation_fault(void **state)
 	assert_true(child_died_of(&child, SIGSEGV));
 }
 
-/* 0: not known. */
+/* 0: unknown. */
 static long mapping_limit(void)
 {
 	FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
@@ -183,7 +182,7 @@ static bool can_take_all_mappings(void)
 	return true;
 }
 
-/* Takes all mappings that the process may have, then asks for guards that need one each. */
+/* Takes all mappings that the process may have. Then it asks for guards that need one each. */
 static void run_out_of_mappings(void *arg)
 {
 	struct stack stack;
@@ -191,7 +190,7 @@ static void run_out_of_mappings(void *arg)
 
 	(void)arg;
 	weft__stack_guard_force(STACK_GUARD_MPROTECT);
-	/* An arena is there, some of its slots are not guarded yet. */
+	/* There is an arena, and some of its slots have no guard yet. */
 	if (weft__stack_alloc(40 << 10, true, 64, &stack) != 0)
 		_exit(1);
 	take_mappings(4000000);
@@ -200,8 +199,8 @@ static void run_out_of_mappings(void *arg)
 	_exit(refused == 10 ? 7 : 2);
 }
 
-/* More stacks than there are mappings for guards, at the same time. Those that have a guard leave
- * mappings to the program; all are usable. */
+/* More stacks at one time than there are mappings for guards. The guarded stacks leave mappings to
+ * the program, and all stacks are usable. */
 static void take_many_stacks(void *arg)
 {
 	long limit = mapping_limit();
@@ -216,7 +215,7 @@ static void take_many_stacks(void *arg)
 			_exit(2);
 	}
 	stack.low[0] = 1;
-	/* Arenas, libraries and the like are mappings too. */
+	/* Arenas, libraries and so on are mappings too. */
 	long left = take_mappings(limit / 4);
 	if (left < limit / 4 - limit / 16)
 		_exit(3);
@@ -252,7 +251,7 @@ static void test_a_stack_that_must_be_guarded_is_refused(void **state)
 	if (!can_take_all_mappings())
 		skip();
 	child_run(&child, take_many_stacks_that_must_be_guarded, NULL);
-	assert_true(child_died_of(&child, SIGSEGV)); /* the last one has its guard, too */
+	assert_true(child_died_of(&child, SIGSEGV)); /* the last one also has its guard */
 	assert_int_equal(child_lines(&child), 1);
 	assert_non_null(strstr(child.said, "cannot guard another stack"));
 }
@@ -276,7 +275,7 @@ static void give_stacks_back_and_take_them(void *arg)
 
 	(void)arg;
 	weft__stack_guard_force(STACK_GUARD_MPROTECT);
-	/* As many as would be too many if those that are given back counted on. */
+	/* So many that it would be too many if returned guards still counted. */
 	for (long round = 0; round < mapping_limit() / 3000 + 1; round++) {
 		for (size_t i = 0; i < 3000; i++) {
 			if (weft__stack_alloc(16 << 10, true, 64, &stacks[i]) != 0)

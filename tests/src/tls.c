@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The thread-local storage is the running thread's, before and after a switch. In the build whose
- * library has lost WEFT__REREAD, with LTO, the second test is what fails.
+ * Thread-local storage is the running thread's, before and after a switch. The second test fails in
+ * the build whose library has lost WEFT__REREAD, with LTO.
  */
 #include "src/coro.h"
 
@@ -43,8 +43,8 @@ static void test_each_thread_has_its_own(void **state)
 static struct coro *walker;
 static int wrong;
 
-/* Each resumer passes its own struct; a remembered address would still be that of the thread
- * before. */
+/* Each resumer passes its own struct. A remembered address would still belong to the previous
+ * thread. */
 static void walk(void *value)
 {
 	for (;;) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The version is said once, in the header: the library, the build and the headers agree. */
+/* The header alone states the version. The library, the build and the headers agree. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
