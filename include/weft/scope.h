@@ -8,9 +8,9 @@
  *   rc = answer(request);                    // its waits are cut short at the deadline
  *   why = weft_scope_end(&s);                // 0, -ETIMEDOUT or -ECANCELED
  *
- * A scope is cancelled when its deadline passes, or by hand. Inside it, each cancellation point then
- * returns -ECANCELED, and weft_cancelled() is true, as in a task that weft_cancel() has cancelled.
- * After the scope has ended the task is as it was before. Masked regions work as ever.
+ * A scope is cancelled when its deadline passes, or by hand. Inside it, each cancellation point
+ * then returns -ECANCELED, and weft_cancelled() is true, as in a task that weft_cancel() has
+ * cancelled. After the scope has ended the task is as it was before. Masked regions work as ever.
  *
  * Scopes nest. A cancellation of an outer scope, or of the task, cancels the inner ones too.
  *

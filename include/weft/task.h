@@ -123,8 +123,8 @@ WEFT_API const char *weft_task_name(const weft_task *task);
  * wherever the task itself is: in a mutex, in a blocking call, in a masked region.
  *
  * Cancellation points are the waits of sleep, join, semaphore, condition, barrier, latch, event,
- * wait group, channel and select. The waits for a group, for a place in it, and for a result of it
- * are cancellation points too.
+ * wait group, channel, select and timer. So are the waits for a group, for a place in it, and for a
+ * result of it, and the wait of weft_blocking_until() for its turn.
  *
  * @task  a handle, or the caller's own task. The handle must be valid until the task learns of the
  *        request. The task may then end, and be joined, at once: it does not learn of the request
