@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A barrier whose members leave: cancelled, at their deadline, or because it is broken. gates.c has
- * the rounds where all stay. */
+/* A barrier whose members leave: by a cancellation, at their deadline, or because the barrier is
+ * broken. gates.c tests rounds in which all stay. */
 #include "crew.h"
 
 struct visit {
@@ -27,12 +27,13 @@ static void *leave_when_cancelled(void *arg)
 	for (unsigned i = 0; i < weft_test_scale(200); i++) {
 		struct visit v = {&barrier, i % 2 ? WEFT_FOREVER : lost(), 77, 0};
 		CHECK(weft_spawn(visit, &v, &task) == 0);
-		for (unsigned k = i % 3; k > 0; k--) /* before it has started, or while it waits */
+		/* before the task has started, or while it waits */
+		for (unsigned k = i % 3; k > 0; k--)
 			weft_yield();
 		CHECK(weft_cancel(task) == 0);
 		CHECK(weft_join(task, NULL) == 0);
 		CHECK(v.rc == -ECANCELED);
-		/* It has left: two others make a round. */
+		/* The task has left, so two others make a round. */
 		struct visit others[2] = {{&barrier, lost(), 77, 0}, {&barrier, lost(), 77, 0}};
 		weft_task *tasks[2];
 		for (unsigned k = 0; k < 2; k++)
@@ -41,7 +42,7 @@ static void *leave_when_cancelled(void *arg)
 			CHECK(weft_join(tasks[k], NULL) == 0);
 		CHECK(others[0].rc + others[1].rc == 1);
 	}
-	/* The last one need not wait. */
+	/* The last caller of a round need not wait. */
 	struct visit v = {&barrier, WEFT_FOREVER, 77, 0};
 	CHECK(weft_spawn(visit, &v, &task) == 0);
 	while (weft_barrier_wait_until(&barrier, 0) == -ETIMEDOUT)
@@ -83,13 +84,13 @@ static void test_a_member_leaves_at_its_deadline(void **state)
 }
 
 /*
- * Deadlines at about the moment at which the last one comes. Who is told that it has left was not
- * counted, and who was counted is told so: otherwise the numbers of rounds that the members have
- * seen differ for ever, and one of them is lost.
+ * Deadlines at about the moment at which the last member comes. A member that is told that it has
+ * left must not have been counted. A member that was counted must be told so. If one of the two
+ * fails, the members' numbers of rounds differ for ever, and one member never returns.
  */
 struct shaky {
 	weft_barrier barrier;
-	_Atomic unsigned leaders, followers, left; /* relaxed: looked at afterwards */
+	_Atomic unsigned leaders, followers, left; /* relaxed: read afterwards */
 };
 
 #define SHAKY_ROUNDS 300
@@ -138,7 +139,7 @@ static void test_all_agree_on_who_was_in_a_round(void **state)
 struct broken {
 	weft_barrier barrier;
 	flag here;
-	unsigned written; /* before the break */
+	unsigned written; /* stored before the break */
 };
 
 static void wait_or_break(void *arg, unsigned who)
@@ -182,7 +183,7 @@ static void test_break_ends_all_waits(void **state)
 	weft_barrier_fini(&b.barrier);
 }
 
-/* --- a group one of whose members fails, while the others wait for it at a barrier --- */
+/* --- a group: one member fails, and the others wait for it at a barrier --- */
 
 static void *wait_there(void *arg)
 {

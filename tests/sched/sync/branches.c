@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cancellation reaches the groups that a task has begun, at once, wherever the task is; those that
- * the members have begun, and so on; and no others.
+ * A cancelled task and its groups. The cancellation reaches at once the groups that the task has
+ * begun, wherever the task is. It also reaches the groups that their members have begun, and so on.
+ * It reaches no other groups.
  */
 #include "tests/sched/core/moments.h"
 
@@ -39,7 +40,7 @@ static void *spin_until_let_go(void *arg)
 
 enum place { IN_MUTEX, IN_BLOCKING_CALL, IN_MASKED_REGION, IN_A_FORK, PLACES };
 
-/* Its group's members learn of it, it does not. */
+/* The members of its group learn of the cancellation. The task itself does not. */
 static void *be_somewhere(void *arg)
 {
 	enum place place = *(enum place *)arg;
@@ -88,7 +89,7 @@ static void *cancel_somewhere(void *arg)
 	CHECK(weft_spawn(place == IN_A_FORK ? be_in_a_fork : be_somewhere, arg, &task) == 0);
 	CHECK(yield_for(&asleep, 3));
 	CHECK(weft_cancel(task) == 0);
-	CHECK(yield_for(&ended, 3)); /* though the task is still there */
+	CHECK(yield_for(&ended, 3)); /* although the task has not ended */
 	raise_flag(&let_go);
 	weft_mutex_unlock(&mutex);
 	CHECK(weft_join(task, NULL) == 0);
@@ -104,7 +105,8 @@ static void test_it_reaches_groups_wherever_the_task_is(void **state)
 	}
 }
 
-/* Groups of members of groups; those who wait for them are masked, so nobody hands it down. */
+/* Groups of members of groups. The members that wait are masked, so none of them passes the
+ * cancellation on. */
 static void *nest(void *arg)
 {
 	uintptr_t depth = (uintptr_t)arg;
@@ -136,7 +138,7 @@ static void *cancel_nested(void *arg)
 	return arg;
 }
 
-/* By the group's own cancellation as well. */
+/* The cancellation of the outermost group works in the same way. */
 static void *cancel_outermost_group(void *arg)
 {
 	weft_group g;
@@ -161,7 +163,7 @@ static void test_it_reaches_groups_of_members(void **state)
 	}
 }
 
-/* What is spawned by a task that is cancelled already starts cancelled. */
+/* What an already cancelled task spawns starts cancelled. */
 static void *spawn_when_cancelled(void *arg)
 {
 	weft_group g;
@@ -186,8 +188,8 @@ static void test_members_of_a_cancelled_task_start_cancelled(void **state)
 	assert_run(2, spawn_when_cancelled, NULL);
 }
 
-/* A group that another task has begun is that one's: who spawns into it does not take it along; and
- * one whose task has ended is nobody's. */
+/* A group belongs to the task that has begun it. A cancelled task that only spawns into the group
+ * does not cancel it. A group whose task has ended belongs to nobody. */
 static weft_group shared;
 static flag spawned;
 
@@ -243,8 +245,9 @@ static void test_groups_of_others_are_left_alone(void **state)
 }
 
 /*
- * Somebody else takes the group out of the family, and is held up there by the branch's lock. Its task
- * has waited for it as well, and spawns again. It must not put the group in while it is still in.
+ * Another caller takes the group out of the family, and the branch's lock holds it up there. The
+ * task of the group has waited for it as well, and spawns again. It must not put the group in while
+ * the group is still in.
  */
 struct held_up {
 	struct task *owner;
@@ -252,7 +255,7 @@ struct held_up {
 	flag holds, goes_on;
 };
 
-/* relaxed, both: only hints for when to go on. */
+/* relaxed, both: only hints about when to go on. */
 static bool is_slept_on(struct weft__lock *lock)
 {
 	return atomic_load_explicit(&lock->word, memory_order_relaxed) & WEFT__LOCK_SLEEPERS;
@@ -270,8 +273,9 @@ static void *hold_branch(void *arg)
 	weft__lock(&h->branch->lock);
 	raise_flag(&h->holds);
 	CHECK(spin_for(&h->goes_on, 1));
-	/* The owner waits for the group's lock now, which nobody can see. Were it not held, the owner
-	 * would wait for the branch's with the family's, and that can be seen: it gets time for that. */
+	/* The owner now waits for the group's lock, which nobody can see. If the group's lock were
+	 * free, the owner would take the family's lock and wait for the branch's lock. That can be
+	 * seen, so the loop gives it time. */
 	for (unsigned looks = 0; looks < 2000 && !is_busy(h->owner); looks++)
 		sched_yield();
 	weft__unlock(&h->branch->lock);
@@ -318,7 +322,7 @@ static void *spawn_while_it_is_taken_out(void *arg)
 	pthread_join(waiter, NULL);
 	CHECK(weft_group_wait(&g) == 0);
 	weft_group_fini(&g);
-	/* Else our end would look for its branches for ever. */
+	/* Otherwise the end of this task would look for its branches for ever. */
 	if (!CHECK(!first_of(h.owner)))
 		atomic_store_explicit(&h.owner->family, FAMILY_ROOT, memory_order_relaxed);
 	return arg;
@@ -331,7 +335,7 @@ static void test_it_is_put_in_again_when_it_is_out(void **state)
 		assert_run(2, spawn_while_it_is_taken_out, NULL);
 }
 
-/* At every moment: groups begin and end, in tasks, members and forks, while somebody cancels. */
+/* At every moment: groups begin and end in tasks, members and forks, while another task cancels. */
 static void *live(void *arg)
 {
 	uintptr_t depth = (uintptr_t)arg;
@@ -347,7 +351,7 @@ static void *live(void *arg)
 	weft_fork_join(&fork);
 	int rc = weft_group_wait(&g);
 	CHECK(rc == 0 || rc == -ECANCELED);
-	return NULL; /* without weft_group_fini(): it has waited */
+	return NULL; /* without weft_group_fini(), since it has waited */
 }
 
 static void test_at_every_moment(void **state)

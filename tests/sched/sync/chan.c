@@ -16,7 +16,7 @@ static void test_buffer_keeps_order_and_bytes(void **state)
 			size_t size = sizes[s], capacity = capacities[c];
 			weft_chan *ch = new_chan(size, capacity);
 			unsigned char in[LARGE + 1], out[LARGE + 1], next = 0, oldest = 0;
-			/* Some rounds, so that the ring wraps at every place. */
+			/* Several rounds, so that the ring wraps at every place. */
 			for (size_t round = 0; round < 2 * capacity + 1; round++) {
 				size_t fill = round == 0 ? capacity : 1;
 				for (size_t i = 0; i < fill; i++) {
@@ -28,7 +28,7 @@ static void test_buffer_keeps_order_and_bytes(void **state)
 				assert_int_equal(weft_chan_recv(ch, out), 0);
 				for (size_t i = 0; i < size; i++)
 					assert_int_equal(out[i], oldest);
-				assert_int_equal(out[size], 0xee); /* and no byte more */
+				assert_int_equal(out[size], 0xee); /* and no further byte */
 				oldest++;
 			}
 			for (size_t i = 1; i < capacity; i++) {
@@ -60,7 +60,7 @@ static void test_nothing_to_do_is_said(void **state)
 		assert_int_equal(weft_chan_send_until(ch, &value, 1), -ETIMEDOUT);
 		assert_int_equal(weft_chan_send_until(ch, &value, weft_after(1000)), -ETIMEDOUT);
 		assert_int_equal(value, 7);
-		/* What gave up has left nothing behind. */
+		/* The calls that gave up have left nothing behind. */
 		assert_int_equal(chan_waiters(ch, WEFT_SEND), 0);
 		assert_int_equal(chan_waiters(ch, WEFT_RECV), 0);
 		for (size_t i = 0; i < capacity; i++)
@@ -111,7 +111,7 @@ static void test_closed_channel_drains(void **state)
 		for (size_t i = 0; i < capacity; i++)
 			assert_int_equal(weft_chan_send(ch, &i), 0);
 		weft_chan_close(ch);
-		weft_chan_close(ch); /* does nothing */
+		weft_chan_close(ch); /* has no effect */
 		size_t value = 99;
 		assert_int_equal(weft_chan_send(ch, &value), -EPIPE);
 		assert_int_equal(weft_chan_try_send(ch, &value), -EPIPE);
@@ -130,8 +130,8 @@ static void test_closed_channel_drains(void **state)
 }
 
 /*
- * Somebody waits, then the partner comes; each on a task or a thread. (The number's bits say who is
- * on a thread.)
+ * One party waits, then its partner comes. Each of them is a task or a thread. The bits of the
+ * number say which of them is a thread.
  */
 struct meeting {
 	size_t capacity;
@@ -163,7 +163,7 @@ static void *meet(void *arg)
 	start(&hands[0], m->waits_on_thread, carry_out, &waiting);
 	CHECK(await_waiters(ch, op, 1));
 	CHECK(!is_raised(&waiting.done, 1));
-	/* It does not have to wait, since somebody is there. */
+	/* The second party need not wait, since the first one is there. */
 	start(&hands[1], m->comes_on_thread, come, &coming);
 	finish(&hands[0]);
 	finish(&hands[1]);
@@ -199,7 +199,7 @@ static void test_those_who_wait_are_served(void **state)
 	}
 }
 
-/* Those who wait are served in the order in which they came. */
+/* Waiters are served in the order in which they came. */
 #define LINE 20
 
 static void *form_a_line(void *arg)
@@ -249,7 +249,7 @@ static void test_first_come_first_served(void **state)
 	}
 }
 
-/* Close while many wait. */
+/* A close while many wait. */
 static void *close_on_a_crowd(void *arg)
 {
 	enum weft_op op = *(const enum weft_op *)arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Channels of big elements: nobody waits for another one's copying, and otherwise they do what all
- * channels do.
+ * Channels of big elements. Nobody waits for another caller's copy. In all other ways they behave
+ * like other channels.
  */
 #include "chan_peek.h"
 
@@ -23,7 +23,7 @@ static void fill(struct elem *e, uint64_t value)
 		e->words[i] = value;
 }
 
-/* The value, if all of it is there. */
+/* Returns the element's value, if all of the element is there. */
 static uint64_t value_of(const struct elem *e)
 {
 	for (unsigned i = 1; i < WORDS; i++)
@@ -31,9 +31,9 @@ static uint64_t value_of(const struct elem *e)
 	return e->words[0];
 }
 
-/* --- a copy that takes as long as we like: at its first touch of a page it stops --- */
+/* --- a copy that takes as long as the test likes: it stops at its first touch of a page --- */
 
-static struct elem *page; /* without access until the copy may go on */
+static struct elem *page; /* not accessible until the copy may go on */
 static flag stopped, may_go_on;
 
 static void stop_copy(int signal)
@@ -74,7 +74,7 @@ static void *receive_slowly(void *arg)
 
 static struct elem mine;
 
-/* While one sends: others send and receive, and see nothing of it. */
+/* While one caller sends, others send and receive, and see nothing of its element. */
 static void send_past_a_copy(bool closed)
 {
 	struct slow s = {new_chan(ELEM_SIZE, 2), 77};
@@ -92,7 +92,7 @@ static void send_past_a_copy(bool closed)
 	for (uint64_t i = 2; i < 5; i++) {
 		fill(&mine, i);
 		assert_int_equal(weft_chan_try_send(s.ch, &mine), 0);
-		assert_int_equal(weft_chan_try_send(s.ch, &mine), -EAGAIN); /* its slot is taken */
+		assert_int_equal(weft_chan_try_send(s.ch, &mine), -EAGAIN); /* the slot is taken */
 		assert_int_equal(weft_select(&send, 1, 0), -ETIMEDOUT);
 		fill(&mine, 0);
 		assert_int_equal(weft_chan_try_recv(s.ch, &mine), 0);
@@ -144,7 +144,7 @@ static void test_nobody_waits_for_another_ones_copy(void **state)
 
 	(void)state;
 	if (san_under_valgrind() || CHILD_TSAN || CHILD_ASAN)
-		skip(); /* their memcpy() or their handler comes first */
+		skip(); /* their memcpy() or their signal handler comes first */
 	page = mmap(NULL, ELEM_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(page != MAP_FAILED);
 	assert_int_equal(sigaction(SIGSEGV, &stop, &before), 0);
@@ -163,7 +163,7 @@ static void test_nobody_waits_for_another_ones_copy(void **state)
 #define RECEIVERS 3
 
 struct crowd {
-	weft_chan *chans[2]; /* senders and receivers choose by dice; some select */
+	weft_chan *chans[2]; /* senders and receivers choose by chance; some select */
 	unsigned each;
 	uint64_t sent[SENDERS], last[RECEIVERS][SENDERS];
 	_Atomic uint64_t sum; /* relaxed */
@@ -190,7 +190,7 @@ static void *send_many(void *arg)
 				 : weft_chan_send_until(
 					   ch, e, i % 3 == 1 ? WEFT_FOREVER : weft_after(LOST_NS));
 		CHECK(rc == 0 && cases[0].ret_status == 0);
-		fill(e, 0); /* it is ours again */
+		fill(e, 0); /* the element is ours again */
 	}
 	free(e);
 	return arg;
@@ -222,7 +222,7 @@ static void *receive_many(void *arg)
 		CHECK(rc == 0);
 		uint64_t value = value_of(e);
 		uint64_t *last = &c->last[m->who][value % SENDERS];
-		CHECK(value > *last); /* each sender's come in its order */
+		CHECK(value > *last); /* the elements of each sender come in its order */
 		*last = value;
 		atomic_fetch_add_explicit(&c->sum, value, memory_order_relaxed);
 		atomic_fetch_add_explicit(&c->received, 1, memory_order_relaxed);
@@ -272,7 +272,7 @@ static void test_each_element_once_and_in_order(void **state)
 	}
 }
 
-/* Filled and emptied; waiters before, and closing. */
+/* Fills and empties a channel, with waiters that came first, and closes it. */
 static void *one_by_one(void *arg)
 {
 	weft_chan *ch = new_chan(ELEM_SIZE, 3);
@@ -289,7 +289,7 @@ static void *one_by_one(void *arg)
 	page = e;
 	CHECK(weft_spawn(send_slowly, &s, &task) == 0);
 	CHECK(await_waiters(ch, WEFT_SEND, 1));
-	CHECK(weft_chan_recv(ch, NULL) == 0); /* dropped */
+	CHECK(weft_chan_recv(ch, NULL) == 0); /* the element is dropped */
 	CHECK(weft_join(task, NULL) == 0 && s.rc == 0);
 	CHECK(weft_chan_len(ch) == 3);
 	CHECK(weft_spawn(send_slowly, &s, &task) == 0);

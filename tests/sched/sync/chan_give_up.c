@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Waits in a channel that end without their element: deadline, cancel, and misuse. Nothing is
- * sent, taken or lost. */
+/* Waits in a channel that end without their element: by a deadline, a cancellation or misuse.
+ * Nothing is sent, taken or lost. */
 #include "chan_peek.h"
 
 #define ROUNDS 300
 
-/* Whoever gave up is passed over: the element goes to the one behind. */
+/* A waiter that has given up is skipped: the element goes to the next one. */
 static void *pass_over(void *arg)
 {
 	size_t capacity = *(const size_t *)arg;
@@ -25,7 +25,7 @@ static void *pass_over(void *arg)
 		CHECK(weft_join(tasks[0], NULL) == 0);
 		CHECK(early.rc == -ETIMEDOUT && early.value == 1);
 		CHECK(weft_now() >= early.deadline);
-		CHECK(await_waiters(ch, op, 1)); /* the late one */
+		CHECK(await_waiters(ch, op, 1)); /* the late waiter */
 		if (op == WEFT_SEND) {
 			for (size_t i = 0; i < capacity; i++)
 				CHECK(weft_chan_recv(ch, &value) == 0 && value == 9);
@@ -100,8 +100,8 @@ static void *act_while_cancelled(void *arg)
 	uint64_t value = 1;
 
 	CHECK(weft_cancel(weft_self()) == 0);
-	/* What need not wait is done; what would is not, again and again; a try and a deadline
-	 * of 0 do not wait. */
+	/* A step that need not wait is done, again and again. A step that would have to wait is
+	 * not. A try and a deadline of 0 do not wait. */
 	for (unsigned i = 0; i < 3; i++) {
 		CHECK(weft_chan_recv(ch, &value) == -ECANCELED);
 		CHECK(weft_chan_recv_until(ch, &value, weft_after(LOST_NS)) == -ECANCELED);
@@ -133,9 +133,9 @@ static void test_cancel(void **state)
 }
 
 /*
- * Send against deadline against cancel against close, about the receiver at the same moment.
- * Whoever wins, the element is received exactly once: by the receiver that says 0, or by whoever
- * drains.
+ * A send, a deadline, a cancellation and a close meet the receiver at about the same moment.
+ * Whichever wins, the element is received exactly once: by the receiver that returns 0, or by the
+ * call that drains the channel.
  */
 struct race {
 	weft_chan *ch;

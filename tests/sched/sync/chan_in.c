@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Channels in memory of the caller's: how much they need, that they stay in it, and when it is free. */
+/* Channels in the caller's own memory: how much they need, that they stay inside it, and when it is
+ * free again. */
 #include "chan_peek.h"
 
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FENCE 64 /* bytes beyond the channel, which it must not touch */
+#define FENCE 64 /* bytes behind the channel, which it must not touch */
 
 struct kind {
 	size_t elem_size, capacity;
@@ -62,7 +63,7 @@ static void *send_some(void *arg)
 
 static void *use_each_kind(void *arg)
 {
-	/* The same memory for all, one after the other. */
+	/* One block of memory for all, one after the other. */
 	size_t most = weft_chan_memory_size(5000, 3) + FENCE;
 	char *memory = malloc(most);
 
@@ -108,8 +109,8 @@ static void test_each_kind_works_in_the_same_memory(void **state)
 	assert_run(3, use_each_kind, NULL);
 }
 
-/* Whoever gives up the last reference uses the memory at once, while the others are perhaps still
- * inside of their calls. */
+/* The caller that gives up the last reference uses the memory at once. The others may still be
+ * inside their calls. */
 struct share {
 	weft_chan *ch;
 	void *memory;

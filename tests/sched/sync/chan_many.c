@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many senders and receivers, tasks and threads: each value is received exactly once, and in the
+ * Many senders and receivers, on tasks and threads. Each value is received exactly once, and in the
  * order in which its sender sent it.
  */
 #include "chan_peek.h"
@@ -12,8 +12,8 @@
 struct crowd {
 	weft_chan *ch;
 	unsigned each;
-	bool threads; /* some of both are plain threads */
-	bool tries;   /* some do not wait but try again */
+	bool threads; /* some senders and receivers are plain threads */
+	bool tries;   /* some do not wait, but try again */
 	_Atomic unsigned
 		received[SENDERS * EACH]; /* how often, by value; relaxed: read after the join */
 };
@@ -126,7 +126,7 @@ static void test_each_value_once_and_in_order(void **state)
 	}
 }
 
-/* A ring of tasks, each with a channel to the next: one token goes around. */
+/* A ring of tasks. Each has a channel to the next one, and one token goes around. */
 #define RING 50
 
 struct link {

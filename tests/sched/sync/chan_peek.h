@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking into a channel: how many wait in it. So that a test knows who waits, without sleeping. */
+/* Looks into a channel to see how many callers wait in it. So a test knows who waits without
+ * sleeping. */
 #ifndef WEFT_TESTS_SCHED_SYNC_CHAN_PEEK_H
 #define WEFT_TESTS_SCHED_SYNC_CHAN_PEEK_H
 
@@ -22,8 +23,8 @@ UNSEEN unsigned chan_waiters(weft_chan *ch, enum weft_op op)
 	return count;
 }
 
-/* Lets the others run until n wait to send or receive. From a task or a thread. false: it never
- * came to that. */
+/* Lets the others run until n callers wait to send or receive. May be called by a task or a thread.
+ * Returns false if that never happens. */
 static inline bool await_waiters(weft_chan *ch, enum weft_op op, unsigned n)
 {
 	int64_t lost = weft_after(LOST_NS);
@@ -36,7 +37,7 @@ static inline bool await_waiters(weft_chan *ch, enum weft_op op, unsigned n)
 	return true;
 }
 
-/* A channel; the test ends without one. */
+/* Makes a channel. The test ends if it cannot. */
 static inline weft_chan *new_chan(size_t elem_size, size_t capacity)
 {
 	weft_chan *ch = NULL;
@@ -46,7 +47,7 @@ static inline weft_chan *new_chan(size_t elem_size, size_t capacity)
 	return ch;
 }
 
-/* One operation that is carried out by somebody: what it is to do, and what it saw. */
+/* One operation that a task or thread carries out: what it should do, and what it saw. */
 struct act {
 	weft_chan *ch;
 	enum weft_op op;
@@ -85,7 +86,7 @@ static inline void finish(struct hand *hand)
 {
 	if (hand->task)
 		CHECK(weft_join(hand->task, NULL) == 0);
-	else /* the other tasks of this worker may be what it waits for */
+	else /* the task may wait for other tasks of this worker */
 		while (pthread_tryjoin_np(hand->thread, NULL) == EBUSY)
 			weft_yield();
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who does not want to wait is refused only where there was a moment at which it would have had to.
- * A channel, or one of several, that is ready at every moment refuses nobody. And what a channel
- * says of itself.
+ * Calls that do not wait. Such a call is refused only if there was a moment at which it would have
+ * had to wait. A channel that is ready at every moment refuses no call, and neither do several
+ * channels of which one is always ready. The last tests are about what a channel says of itself.
  */
 #include "chan_peek.h"
 
@@ -11,14 +11,14 @@
 #include <errno.h>
 
 /*
- * The channel holds an element, then it is closed, and only then the element is taken out. So at
- * every moment a receive is possible, or says -EPIPE.
+ * The channel holds an element. Then it is closed, and only after that the element is taken out. So
+ * at every moment a receive is possible, or returns -EPIPE.
  *
- *   the taker              who polls, all the time
+ *   the taker              the poller, all the time
  *   close                  looks ready
  *   receive                looks ready
  *
- * Without a buffer: a sender waits, until it is told of the close.
+ * Without a buffer a sender waits until the close tells it.
  */
 struct closing {
 	weft_chan *ch;
@@ -95,9 +95,9 @@ static void test_a_close_takes_over_from_an_element(void **state)
 }
 
 /*
- * A token goes to and fro between two channels, and is sent to the one before it is taken out of the
- * other: at every moment one of them has an element. The select looks at them with others in
- * between. It takes the token, and gives it back.
+ * A token goes back and forth between two channels. It is sent to one before it is taken out of the
+ * other, so at every moment one of them has an element. The select looks at both of them, and at
+ * others in between. It takes the token and gives it back.
  */
 #define CHANNELS 200
 
@@ -113,7 +113,7 @@ static void *move_token(void *arg)
 
 	for (unsigned i = 0; !atomic_load_explicit(&t->over, memory_order_relaxed); i++) {
 		CHECK(weft_chan_send(t->chans[1 - i % 2], &value) == 0);
-		/* If it is not there, who selects has it just now. */
+		/* If the token is not there, the select has it at the moment. */
 		CHECK(weft_chan_recv(t->chans[i % 2], &value) == 0);
 	}
 	return arg;
@@ -158,8 +158,8 @@ static void test_a_select_sees_what_is_moved(void **state)
 }
 
 /*
- * A channel with one slot is full or empty at every moment, so a select that would send there or
- * receive has something to do. It looks for the one before it looks for the other.
+ * A channel with one slot is full or empty at every moment. So a select that would send there or
+ * receive from there always has something to do. It looks at one side before the other.
  */
 static void *fill_and_empty(void *arg)
 {
@@ -175,7 +175,7 @@ static void *fill_and_empty(void *arg)
 
 static void test_a_select_sees_both_sides_of_a_channel(void **state)
 {
-	struct weft_case cases[CHANNELS] = {0}; /* nothing between the first and the last */
+	struct weft_case cases[CHANNELS] = {0}; /* no channels between the first and the last */
 	struct token t = {.chans = {new_chan(sizeof(int), 1)}};
 	int value = 1, refused = 0;
 	pthread_t other;
@@ -234,7 +234,7 @@ static void test_errno_is_left_alone(void **state)
 
 	(void)state;
 	if (CHILD_TSAN || CHILD_ASAN || san_under_valgrind())
-		skip(); /* they abort where so much is asked for */
+		skip(); /* they abort if a program asks for so much memory */
 	errno = 77;
 	assert_int_equal(weft_chan_create((size_t)1 << 62, 1, &ch), -ENOMEM);
 	assert_int_equal(errno, 77);
@@ -245,7 +245,8 @@ static void test_errno_is_left_alone(void **state)
 
 /* --- references --- */
 
-/* Sends what is received by somebody else; whoever is last frees the channel, and nobody is told. */
+/* Sends an element that another task receives. The last of them frees the channel, and no call says
+ * which one that is. */
 static void *send_and_unref(void *arg)
 {
 	int value = 1;
@@ -288,7 +289,7 @@ static void test_the_last_reference_frees(void **state)
 	(void)state;
 	weft_chan_ref(ch);
 	weft_chan_unref(ch);
-	weft_chan_destroy(ch); /* one is left */
+	weft_chan_destroy(ch); /* one reference is left */
 	weft_chan_ref(NULL);
 	weft_chan_unref(NULL);
 	assert_run(1, share_channels, NULL);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The condition: signals reach who waits, once; every wait ends with the mutex held. */
+/* The condition: each signal reaches one waiter, once, and every wait ends with the mutex held. */
 #include "crew.h"
 
 #define ROUNDS   3000
 #define CAPACITY 4
 
-/* A bounded buffer: half of the crew puts numbers in, the other half takes them out. */
+/* A bounded buffer. Half of the crew puts numbers in, and the other half takes them out. */
 struct buffer {
 	weft_mutex mutex;
 	weft_cond not_full, not_empty;
@@ -64,8 +64,8 @@ static void test_cond_signals_are_not_lost(void **state)
 	weft_mutex_fini(&b.mutex);
 }
 
-/* Signals without the mutex: they may come when a waiter is in the queue and has not unlocked yet,
- * and then find the mutex held by whom they wake. */
+/* Signals without the mutex. Such a signal may come when a waiter is in the queue and has not yet
+ * unlocked the mutex. Then the waiter that it wakes still holds the mutex. */
 struct pestered {
 	weft_mutex mutex;
 	weft_cond cond;
@@ -107,7 +107,7 @@ static void test_cond_signals_without_the_mutex(void **state)
 		pthread_join(threads[i], NULL);
 }
 
-/* All wait for the next round, which the last one to come begins. */
+/* All wait for the next round. The last one to come begins it. */
 struct rounds {
 	weft_mutex mutex;
 	weft_cond cond;
@@ -229,7 +229,7 @@ static void *cancel_one(void *arg)
 		CHECK(weft_spawn(wait_to_be_cancelled, &p, &task) == 0);
 		if (i % 2 == 0)
 			weft_yield();
-		/* It comes back only when it has the mutex. */
+		/* The wait returns only when it has the mutex. */
 		weft_mutex_lock(&p.mutex);
 		CHECK(weft_cancel(task) == 0);
 		CHECK(weft_join_until(task, NULL, weft_after(20000)) == -ETIMEDOUT);
@@ -248,8 +248,8 @@ static void test_cond_is_a_cancellation_point(void **state)
 }
 
 /*
- * One signal, two who wait: the one who waits longer gives up at about that moment. Either it was
- * signalled, or the other one was.
+ * One signal and two waiters. The one that has waited longer gives up at about that moment. Either
+ * that one was signalled, or the other one was.
  *
  *   quitter    wait_until(soon), or is cancelled
  *   waiter     wait
@@ -307,7 +307,7 @@ static void *signal_a_quitter(void *arg)
 			weft_cancel(quitter);
 		weft_cond_signal(&p.cond);
 		CHECK(weft_join(quitter, NULL) == 0);
-		if (p.rc == 0) /* it used the signal up; one more */
+		if (p.rc == 0) /* it used the signal up, so one more is needed */
 			weft_cond_signal(&p.cond);
 		CHECK(weft_join(waiter, NULL) == 0);
 		CHECK(p.woken == 1);
@@ -323,7 +323,7 @@ static void test_cond_passes_on_what_a_quitter_did_not_take(void **state)
 	assert_run(3, signal_a_quitter, NULL);
 }
 
-/* Threads and tasks of another runtime are moved to the mutex's queue; so are the many of a
+/* Threads and tasks of another runtime are moved to the mutex's queue. So are the many waiters of a
  * broadcast. */
 struct party {
 	weft_mutex mutex;

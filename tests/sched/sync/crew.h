@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the tests of sync.h share: a crew of tasks, of plain threads, or of both, that all do the
- * same. On top of the scheduler's harness: only the main thread asserts.
+ * What the tests of sync.h share: a crew of tasks, of plain threads or of both, which all do the
+ * same. It builds on the scheduler's harness, so only the main thread asserts.
  */
 #ifndef WEFT_TESTS_SCHED_SYNC_CREW_H
 #define WEFT_TESTS_SCHED_SYNC_CREW_H
@@ -12,7 +12,7 @@
 
 #define CREW_MAX 32
 
-/* What each of the crew does; who: 0 to the crew's size - 1, threads last. */
+/* What each member of the crew does. who: 0 to the crew's size - 1; threads come last. */
 typedef void crew_act(void *arg, unsigned who);
 
 struct crew_member {
@@ -31,8 +31,8 @@ static inline void *crew_main(void *arg)
 	return NULL;
 }
 
-/* Lets so many tasks on so many workers and so many threads act. Any thread asserts nothing but
- * this one. */
+/* Lets this many tasks, on this many workers, and this many threads act. Only the calling thread
+ * asserts. */
 static inline void assert_crew(unsigned workers, unsigned tasks, unsigned threads, crew_act *act,
 			       void *arg)
 {
@@ -58,7 +58,7 @@ static inline void assert_crew(unsigned workers, unsigned tasks, unsigned thread
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* Tasks on one worker, on several; threads; both. */
+/* Tasks on one worker, tasks on several workers, threads, and tasks with threads. */
 static inline void assert_crews(crew_act *act, void (*reset)(void *arg), void *arg)
 {
 	static const unsigned crews[][3] = {{1, 8, 0}, {4, 8, 0}, {1, 0, 8}, {2, 4, 4}};
@@ -71,7 +71,7 @@ static inline void assert_crews(crew_act *act, void (*reset)(void *arg), void *a
 }
 #define CREWS_SIZE 8
 
-/* Until when something that must happen has happened, or is lost. */
+/* The time by which something that must happen has happened, or never will. */
 static inline int64_t lost(void)
 {
 	return weft_after(LOST_NS);

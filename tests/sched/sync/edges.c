@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What ThreadSanitizer says in the user build about tasks that talk over channels or belong to a
- * group: programs that are right are silent, and the order that the interface does not promise is
- * not taken for granted, even where all runs on one thread. Each case is a child process.
+ * group. Correct programs are silent. An order that the interface does not promise is not assumed,
+ * even if everything runs on one thread. Each case is a child process.
  */
 #include "tests/sched/core/harness.h"
 
 #ifdef WEFT_TSAN_USER
 
-/* Else each child waits a second for reports of other threads. */
+/* Without this each child would wait a second for reports of other threads. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
@@ -31,7 +31,7 @@ static void new_chan(weft_chan **ret, size_t capacity)
 		exit(1);
 }
 
-/* The steps of two or three tasks; all run on one worker, each until it waits. */
+/* The steps of two or three tasks. All run on one worker, each until it waits. */
 
 static void *send_after_touch(void *arg)
 {
@@ -54,7 +54,7 @@ static void *touch_after_send(void *arg)
 
 static void *recv_and_touch(void *arg)
 {
-	long value = 0; /* also an access to what the sender's call will fill */
+	long value = 0; /* also an access to the memory that the sender's call will fill */
 
 	weft_chan_recv(ch, &value);
 	touch(&value);
@@ -156,8 +156,8 @@ static void *touch_it(void *arg)
 	return arg;
 }
 
-/* Runs them in this order, each until it waits, then all to their ends. Nothing else orders
- * them. */
+/* Runs the tasks in this order, each until it waits, and then all to their ends. Nothing else
+ * orders them. */
 static void run_both(weft_fn *first, weft_fn *then)
 {
 	weft_task *tasks[2];
@@ -170,12 +170,12 @@ static void run_both(weft_fn *first, weft_fn *then)
 	weft_join(tasks[0], NULL);
 }
 
-/* Two tasks, and whether there is a race between them. */
+/* Two tasks, and whether they race. */
 struct edge_case {
 	const char *what;
 	size_t capacity;
 	weft_fn *first, *then;
-	bool filled; /* an element is in the channel before */
+	bool filled; /* the channel already holds an element */
 	bool race;
 };
 
@@ -190,26 +190,26 @@ static const struct edge_case cases[] = {
 	{"select sends", 0, recv_and_touch, select_send_after_touch, false, false},
 	{"two selects", 0, select_recv_and_touch, select_send_after_touch, false, false},
 	{"two selects, buffer", 1, select_send_after_touch, select_recv_and_touch, false, false},
-	/* With no buffer the receive happens before the send returns. */
+	/* Without a buffer the receive happens before the send returns. */
 	{"back, waiting receiver", 0, recv_after_touch, touch_after_send, false, false},
 	{"back, waiting sender", 0, touch_after_send, recv_after_touch, false, false},
-	/* With one it does not, but for the send whose place it makes. */
+	/* With a buffer it does not, except before the send that uses the place it made. */
 	{"back, waiting receiver, buffer", 1, recv_after_touch, touch_after_send, false, true},
 	{"back, buffer", 1, touch_after_send, recv_after_touch, false, true},
 	{"back, place made", 1, recv_after_touch, send_twice_and_touch, false, false},
 	{"back, place made for a waiting sender", 1, send_twice_and_touch, recv_after_touch, false,
 	 false},
-	/* A sender who waits for a place is a stranger to who makes it. */
+	/* A sender that waits for a place is a stranger to the receiver that makes the place. */
 	{"stranger makes place", 1, send_after_touch, recv_and_touch, true, true},
 	{"close", 0, recv_and_touch, close_after_touch, false, false},
 	{"closed", 0, close_after_touch, recv_and_touch, false, false},
 	{"close, select", 0, select_recv_and_touch, close_after_touch, false, false},
-	/* The elements themselves are the caller's. */
+	/* The elements themselves belong to the caller. */
 	{"receives into it", 1, touch_it, recv_into_shared, true, true},
 	{"sends from it", 1, touch_it, send_from_shared, false, true},
 	{"select receives into it", 1, touch_it, select_into_shared, true, true},
 	{"select sends from it", 1, touch_it, select_from_shared, false, true},
-	/* Both sides of a wait that gave up. */
+	/* The two sides of a wait that gave up. */
 	{"gave up", 0, give_up_after_touch, touch_it, false, true},
 	{"strangers", 0, touch_it, touch_it, false, true},
 };
@@ -230,8 +230,8 @@ static void *run_case(void *arg)
 	return arg;
 }
 
-/* Three tasks: what a waiting sender has done before is there for who receives its element,
- * later. */
+/* Three tasks. What a waiting sender did before is visible to the task that later receives its
+ * element. */
 static void *carried_by_a_stranger(void *arg)
 {
 	weft_task *sender, *receiver;
@@ -243,19 +243,20 @@ static void *carried_by_a_stranger(void *arg)
 	weft_spawn(send_after_touch, NULL, &sender);
 	for (unsigned i = 0; i < 300; i++)
 		weft_yield();
-	weft_chan_recv(ch, &value); /* makes place */
+	weft_chan_recv(ch, &value); /* makes a place */
 	weft_spawn(recv_and_touch, NULL, &receiver);
 	weft_join(receiver, NULL);
 	weft_join(sender, NULL);
 	return arg;
 }
 
-/* And a receiver who waits, for who sends after who has served it. */
+/* Likewise, what a waiting receiver did before is visible to the task that sends after it was
+ * served. */
 static void *send_and_touch_other(void *arg)
 {
 	long value = 1;
 
-	weft_chan_send(ch, &value); /* the place that the receiver has made */
+	weft_chan_send(ch, &value); /* into the place that the receiver has made */
 	touch(&shared);
 	return arg;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A task whose calls never have to wait gives way to others (sched/core/patience.c), though there
- * is one worker. In each test it calls one thing again and again until a victim has run: a task
- * that is runnable on the same worker, one that sleeps, or one that a plain thread has submitted.
+ * A task whose calls never have to wait gives way to others (sched/core/patience.c), even if there
+ * is only one worker. In each test it repeats one call until a victim has run. The victim is a
+ * runnable task on the same worker, a task that sleeps, or a task that a plain thread has
+ * submitted.
  */
 #include "crew.h"
 
@@ -63,7 +64,7 @@ static void send_and_receive(void)
 	CHECK(weft_chan_recv(stage.chan, &value) == 0);
 }
 
-/* Nearly all of them must not give way, and the others come in step. */
+/* Nearly all of these calls must not give way, and the others fall into step with them. */
 static void try_in_between(void)
 {
 	int value = 1;

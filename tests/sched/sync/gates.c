@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What opens: latch and event; what runs once; and the barrier. */
+/* Latch and event, which open; once, which runs a function once; and the barrier. */
 #include "crew.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 
 struct rounds {
 	weft_barrier barrier;
-	unsigned long round[CREWS_SIZE]; /* each its own's; the barrier orders */
+	unsigned long round[CREWS_SIZE]; /* each member's own; the barrier orders */
 	flag firsts;
 };
 
@@ -63,7 +63,7 @@ static void test_barrier_keeps_the_rounds_apart(void **state)
 
 struct opened {
 	weft_once once;
-	unsigned calls; /* by what runs once */
+	unsigned calls; /* written by the function that runs once */
 };
 
 static void open_it(void *arg)
@@ -137,7 +137,8 @@ static void *work_for(void *arg)
 	return NULL;
 }
 
-/* The latch is gone as soon as the wait has returned, however it saw that the latch is open. */
+/* The latch is gone as soon as the wait has returned, in whatever way the wait saw that it is
+ * open. */
 static void wait_and_free(weft_runtime *rt)
 {
 	for (unsigned i = 0; i < weft_test_scale(ROUNDS); i++) {
@@ -222,7 +223,7 @@ static void test_latch_is_shared(void **state)
 
 struct turns {
 	weft_event ping, pong;
-	unsigned ball; /* by whose turn it is */
+	unsigned ball; /* written by the member whose turn it is */
 };
 
 static void turns_reset(void *arg)
@@ -309,7 +310,7 @@ static void test_event_wakes_all(void **state)
 
 /* --- giving up --- */
 
-/* One of the two, seen alike. */
+/* A latch or an event, used in the same way. */
 struct gate {
 	bool is_event;
 	weft_latch latch;
@@ -383,7 +384,7 @@ static void *wait_to_be_cancelled(void *arg)
 	if (!is_raised(&g->opened, 1))
 		return NULL; /* it may be opened from now on */
 	CHECK(yield_for(&g->opened, 2));
-	/* Open, it takes no waiting. */
+	/* Once it is open, passing it takes no wait. */
 	CHECK(pass(g, WEFT_FOREVER) == 0);
 	return NULL;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A wait that is refused gives way: a task that calls it again and again, because it was cancelled
- * or its deadline has passed, lets the others run, also where there is one worker only.
+ * A wait that is refused gives way. A cancelled task, or one whose deadline has passed, may call
+ * the same wait again and again. It still lets others run, even if there is only one worker.
  */
 #include "crew.h"
 
@@ -21,7 +21,8 @@ struct stage {
 	int value;
 };
 
-/* One call that is refused: -ECANCELED in a cancelled task, -ETIMEDOUT if the deadline is past. */
+/* One call that is refused: by -ECANCELED in a cancelled task, by -ETIMEDOUT if the deadline has
+ * passed. */
 typedef int refused(struct stage *s, int64_t deadline);
 
 static int wait_cond(struct stage *s, int64_t deadline)
@@ -144,7 +145,7 @@ static void *call_until_done(void *arg)
 	return arg;
 }
 
-/* What is waited for needs a turn that is due, and then a deadline. */
+/* What the loop waits for needs a turn that is due, and then a deadline. */
 static void *yield_sleep_and_raise(void *arg)
 {
 	struct stage *s = arg;
@@ -159,7 +160,7 @@ static void *yield_sleep_and_raise(void *arg)
 
 static void *member(void *arg)
 {
-	(void)!weft_event_wait(arg); /* it is set, or the group is cancelled */
+	(void)!weft_event_wait(arg); /* the event is set, or the group is cancelled */
 	return NULL;
 }
 
@@ -225,7 +226,8 @@ static void test_a_loop_over_past_deadlines_lets_others_run(void **state)
 	assert_run(2, loop_over_past_deadlines, NULL);
 }
 
-/* A condition's wait gives way before it locks the mutex again: the others can have it then. */
+/* A condition's wait gives way before it locks the mutex again, so the others can have the
+ * mutex. */
 struct hand_over {
 	weft_mutex mutex;
 	weft_cond cond;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Groups: waiting for all, the first error, cancelling the rest. */
+/* Groups: waiting for all members, the first error, and cancelling the rest. */
 #include "tests/sched/core/harness.h"
 
 #include "sched/core/identity.h"
@@ -22,7 +22,7 @@ static void *count_up(void *arg)
 
 	weft_yield();
 	raise_flag(&count->ended);
-	return arg; /* any pointer is success */
+	return arg; /* any pointer means success */
 }
 
 static void *spawn_and_wait(void *arg)
@@ -31,7 +31,7 @@ static void *spawn_and_wait(void *arg)
 		struct count count = {0};
 		weft_group g;
 		weft_group_init(&g);
-		CHECK(weft_group_wait(&g) == 0); /* of nothing */
+		CHECK(weft_group_wait(&g) == 0); /* there is nothing to wait for */
 		for (unsigned again = 1; again <= 2; again++) {
 			for (unsigned i = 0; i < MEMBERS; i++)
 				CHECK(weft_group_spawn(&g, count_up, &count) == 0);
@@ -51,7 +51,7 @@ static void test_waits_for_all(void **state)
 		assert_run(workers, spawn_and_wait, NULL);
 }
 
-/* Members spawn members into the same group: a tree of 2^(depth + 1) - 1. */
+/* Members spawn members into the same group, a tree of 2^(depth + 1) - 1. */
 struct tree {
 	weft_group *group;
 	_Atomic unsigned *nodes;
@@ -99,8 +99,8 @@ static void test_members_spawn_members(void **state)
 		assert_run(workers, grow_trees, NULL);
 }
 
-/* The first error is what the wait returns; the others are cancelled, those that start later
- * too. */
+/* The wait returns the first error. The other members are cancelled, also those that start
+ * later. */
 static void *fail_when_told(void *arg)
 {
 	struct count *count = arg;
@@ -117,7 +117,7 @@ static void *wait_to_be_cancelled(void *arg)
 	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
 	CHECK(weft_cancelled());
 	raise_flag(&count->ended);
-	return as_result(-EPROTO); /* is not the first */
+	return as_result(-EPROTO); /* this is not the first error */
 }
 
 static void *fail_first(void *arg)
@@ -135,13 +135,13 @@ static void *fail_first(void *arg)
 	raise_flag(&count.go);
 	CHECK(weft_group_wait(&g) == -EIO);
 	CHECK(is_raised(&count.ended, MEMBERS));
-	CHECK(weft_group_wait(&g) == -EIO); /* it stays */
+	CHECK(weft_group_wait(&g) == -EIO); /* the error stays */
 	CHECK(weft_group_spawn(&g, wait_to_be_cancelled, &count) == 0);
 	CHECK(weft_group_wait(&g) == -EIO);
 	CHECK(is_raised(&count.ended, MEMBERS + 1));
-	CHECK(!weft_cancelled()); /* the waiter is none of them */
+	CHECK(!weft_cancelled()); /* the waiter is not a member */
 	weft_group_fini(&g);
-	weft_group_init(&g); /* as new */
+	weft_group_init(&g); /* the group is like new */
 	CHECK(weft_group_spawn(&g, count_up, &count) == 0);
 	CHECK(weft_group_wait(&g) == 0);
 	weft_group_fini(&g);
@@ -221,8 +221,8 @@ static void test_cancel(void **state)
 	}
 }
 
-/* A cancelled waiter cancels the group and still waits for it; a nested group is cancelled in
- * turn. */
+/* A cancelled waiter cancels the group and still waits for it. A nested group is cancelled with
+ * it. */
 static void *end_cancelled(void *arg)
 {
 	struct count *count = arg;
@@ -244,7 +244,7 @@ static void *wait_nested(void *arg)
 	for (unsigned i = 0; i < 5; i++)
 		CHECK(weft_group_spawn(&g, end_cancelled, count) == 0);
 	CHECK(weft_group_wait(&g) == -ECANCELED);
-	CHECK(weft_group_wait(&g) == 0); /* would not wait */
+	CHECK(weft_group_wait(&g) == 0); /* another wait would return at once */
 	weft_group_fini(&g);
 	return NULL;
 }
@@ -258,7 +258,7 @@ static void *wait_outer(void *arg)
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(weft_group_spawn(&g, wait_nested, count) == 0);
 	CHECK(weft_group_wait(&g) == -ECANCELED);
-	CHECK(is_raised(&count->ended, 15)); /* it did wait */
+	CHECK(is_raised(&count->ended, 15)); /* the first wait did wait */
 	weft_group_fini(&g);
 	return NULL;
 }
@@ -303,7 +303,7 @@ static void test_cancelled_waiter(void **state)
 		assert_run(workers, cancel_the_waiter, NULL);
 }
 
-/* A group that tasks fill and a plain thread waits for, together with a task. */
+/* Tasks fill a group. A plain thread and a task both wait for it. */
 static void *fill_group(void *arg)
 {
 	struct count *count = arg;
@@ -345,7 +345,7 @@ static void test_thread_waits(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* A task of a group that waits for it would wait for itself. */
+/* A member that waits for its own group would wait for itself. */
 static void *wait_for_oneself(void *arg)
 {
 	struct count *count = arg;
@@ -354,7 +354,7 @@ static void *wait_for_oneself(void *arg)
 	CHECK(weft_group_wait(count->group) == -EDEADLK);
 	CHECK(weft_group_wait_until(count->group, weft_after(1000)) == -EDEADLK);
 	CHECK(weft_group_wait_until(count->group, 0) == -EDEADLK);
-	weft_group_init(&inner); /* for another one it may */
+	weft_group_init(&inner); /* it may wait for another group */
 	CHECK(weft_group_spawn(&inner, count_up, count) == 0);
 	CHECK(weft_group_wait(&inner) == 0);
 	weft_group_fini(&inner);
@@ -398,13 +398,13 @@ static void test_bad_arguments(void **state)
 	weft_group_fini(&g);
 }
 
-/* Messages name the function of a member, not the group's own. */
+/* Messages name the function of a member, not the function that the group starts it with. */
 static void *describe_oneself(void *arg)
 {
 	char text[WEFT__TASK_TEXT];
 
 	weft__describe_task(task_of_handle(weft_self()), text);
-	/* Without "task NUMBER ". */
+	/* Leaves out "task NUMBER ". */
 	snprintf(arg, WEFT__TASK_TEXT, "%s", strchr(text + strlen("task "), ' '));
 	return NULL;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The wait for a group that cancels it at a deadline: nothing of it runs afterwards. */
+/* The wait that cancels its group at a deadline. Nothing of the group runs afterwards. */
 #include "tests/sched/core/harness.h"
 
 #include <pthread.h>
@@ -24,14 +24,14 @@ static void *wait_and_fail(void *arg)
 	return as_result(rc);
 }
 
-/* Fails by itself. Its siblings are cancelled, which does not make it late. */
+/* Fails by itself. Its siblings are cancelled, but the wait is not late because of that. */
 static void *fail_now(void *arg)
 {
 	(void)arg;
 	return as_result(-EIO);
 }
 
-/* Goes on for a while, whoever cancels it. */
+/* Goes on for a while, even if it is cancelled. */
 static void *take_long(void *arg)
 {
 	weft_cancel_mask();
@@ -61,14 +61,14 @@ static void *wait_or_cancel(void *arg)
 	reset();
 	weft_group_init(&g);
 	CHECK(weft_group_wait_or_cancel_until(NULL, WEFT_FOREVER) == -EINVAL);
-	/* Of nothing, whatever the deadline. */
+	/* A wait for nothing, with any deadline. */
 	CHECK(weft_group_wait_or_cancel_until(&g, 0) == 0);
 	CHECK(weft_group_wait_or_cancel_until(&g, WEFT_FOREVER) == 0);
 	/* In time. */
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(weft_group_spawn(&g, give_back, NULL) == 0);
 	CHECK(weft_group_wait_or_cancel_until(&g, weft_after(LOST_NS)) == 0);
-	/* Late, with a deadline ahead, one that has passed, and none to wait for. */
+	/* Late: with a deadline ahead, with one that has passed, and without waiting. */
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(weft_group_spawn(&g, wait_and_fail, NULL) == 0);
 	CHECK(weft_group_wait_or_cancel_until(&g, weft_after(SOON)) == -ETIMEDOUT);
@@ -84,7 +84,7 @@ static void *wait_or_cancel(void *arg)
 	return arg;
 }
 
-/* The first error is why, if it comes before the deadline. */
+/* The first error is the reason if it comes before the deadline. */
 static void *fail_before(void *arg)
 {
 	weft_task *helper;
@@ -95,7 +95,7 @@ static void *fail_before(void *arg)
 	CHECK(weft_group_spawn(&g, wait_and_fail, NULL) == 0);
 	CHECK(weft_group_spawn(&g, take_long, NULL) == 0);
 	CHECK(weft_group_spawn(&g, fail_now, NULL) == 0);
-	CHECK(yield_for(&ended, 1)); /* so it has failed */
+	CHECK(yield_for(&ended, 1)); /* so the member has failed */
 	CHECK(weft_spawn(let_it_go, NULL, &helper) == 0);
 	CHECK(weft_group_wait_or_cancel_until(&g, weft_after(SOON)) == -EIO);
 	CHECK(is_raised(&let_go, 1));
@@ -111,7 +111,7 @@ static void *wait_cancelled(void *arg)
 	weft_group_init(&g);
 	CHECK(weft_group_spawn(&g, take_long, NULL) == 0);
 	raise_flag(&ended);
-	/* Cancelled first, then late: the cancellation is why. */
+	/* Cancelled first and then late: the cancellation is the reason. */
 	CHECK(weft_group_wait_or_cancel_until(&g, weft_after(LOST_NS)) == -ECANCELED);
 	weft_group_fini(&g);
 	return arg;
@@ -168,7 +168,7 @@ static void test_in_tasks(void **state)
 	unsetenv("WEFT_CHAOS");
 }
 
-/* A plain thread waits for what a task has spawned. */
+/* A plain thread waits for members that a task has spawned. */
 static weft_group shared;
 
 static void *wait_on_a_thread(void *arg)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A group's limit: how many members run, who waits for a place, and who gets it. */
+/* A group's limit: how many members run, which spawners wait for a place, and which one gets it. */
 #include "tests/sched/core/harness.h"
 
 #include "sched/sync/group.h"
@@ -10,10 +10,10 @@ struct crew {
 	weft_group group;
 	_Atomic unsigned running, most;
 	flag started, go, ended, returned, tried;
-	int rc[8]; /* of those who spawn, in their order */
+	int rc[8]; /* of the spawners, in their order */
 };
 
-/* How many wait to spawn. */
+/* How many spawners wait for a place. */
 UNSEEN unsigned waiting(weft_group *group)
 {
 	struct group *g = (struct group *)group;
@@ -42,7 +42,7 @@ static void crew_init(struct crew *crew, size_t limit)
 	weft_group_set_limit(&crew->group, limit);
 }
 
-/* relaxed: counts; what they bound is under the group's lock. */
+/* relaxed: counts. What they limit is under the group's lock. */
 static void *be_counted(void *arg)
 {
 	struct crew *crew = arg;
@@ -95,8 +95,8 @@ static void test_no_more_than_the_limit_run(void **state)
 	}
 }
 
-/* At the limit: what does not wait says so; what waits gives up at its deadline; and a place that
- * becomes free is there for the next one. */
+/* At the limit. A spawn that does not wait says so. A spawn that waits gives up at its deadline. A
+ * place that becomes free is there for the next spawner. */
 static void *reach_limit(void *arg)
 {
 	struct crew crew;
@@ -128,11 +128,11 @@ static void test_at_the_limit(void **state)
 		assert_run(workers, reach_limit, NULL);
 }
 
-/* Takes its turn, so that the order in which they wait is known. */
+/* Spawners come one after the other, so the order in which they wait is known. */
 struct spawner {
 	struct crew *crew;
 	unsigned number;
-	int order; /* when it has got its place */
+	int order; /* the order in which it got its place */
 };
 
 static void *spawn_in_turn(void *arg)
@@ -148,7 +148,7 @@ static void *spawn_in_turn(void *arg)
 
 #define SPAWNERS 5
 
-/* One who waits in the middle is cancelled: the others get the places, in their order. */
+/* A spawner in the middle of the queue is cancelled. The others get the places, in their order. */
 static void *take_turns(void *arg)
 {
 	struct crew crew;
@@ -191,7 +191,8 @@ static void test_first_come_first_served(void **state)
 		assert_run(workers, take_turns, NULL);
 }
 
-/* A lower limit ends nobody, and what ends makes no room until fewer run than it allows. */
+/* A lower limit ends no member. An end makes room only when fewer members run than the limit
+ * allows. */
 static void *lower_limit(void *arg)
 {
 	struct crew crew;
@@ -209,7 +210,8 @@ static void *lower_limit(void *arg)
 	weft_group_set_limit(&crew.group, 1);
 	CHECK(weft_group_try_spawn(&crew.group, wait_for_go, &crew) == -EAGAIN);
 	CHECK(waiting(&crew.group) == SPAWNERS);
-	raise_flag(&crew.go); /* one place is given up, the other one left to the next */
+	/* one place is given up, and the other one goes to the next spawner */
+	raise_flag(&crew.go);
 	for (unsigned i = 0; i < SPAWNERS; i++)
 		CHECK(weft_join(tasks[i], NULL) == 0);
 	CHECK(weft_group_wait(&crew.group) == 0);
@@ -219,8 +221,8 @@ static void *lower_limit(void *arg)
 	return arg;
 }
 
-/* A limit that is raised wakes exactly those for whom there is room: the members stay, as nobody says
- * go. */
+/* A higher limit wakes exactly the spawners for which there is room. The members stay, since nobody
+ * raises the flag `go`. */
 static void *spawn_stayer(void *arg)
 {
 	struct crew *crew = arg;
@@ -268,7 +270,7 @@ static void test_the_limit_changes(void **state)
 	}
 }
 
-/* Members that fill their own group do not wait for it. */
+/* Members fill their own group without waiting for it. */
 static void *fill_up(void *arg)
 {
 	struct crew *crew = arg;
@@ -304,7 +306,7 @@ static void test_members_try_to_spawn(void **state)
 	assert_run(3, members_fill_up, NULL);
 }
 
-/* A cancelled group: who waits for a place gets it, and its member starts cancelled. */
+/* A cancelled group: a spawner that waits for a place gets one, and its member starts cancelled. */
 static void *wait_to_be_cancelled(void *arg)
 {
 	struct crew *crew = arg;
@@ -347,7 +349,7 @@ static void test_a_cancelled_group_lets_spawners_in(void **state)
 	assert_run(3, cancel_at_the_limit, NULL);
 }
 
-/* A spawn that gets a place and fails then leaves it to the next one. */
+/* A spawn that gets a place and then fails leaves the place to the next spawner. */
 static void *spawn_what_cannot_be(void *arg)
 {
 	struct crew *crew = arg;
@@ -374,7 +376,7 @@ static void *pass_places_on(void *arg)
 		CHECK(yield_until_waiting(&crew.group, i + 1));
 	}
 	raise_flag(&crew.go);
-	if (!CHECK(yield_for(&crew.returned, 1))) /* instead of a hang */
+	if (!CHECK(yield_for(&crew.returned, 1))) /* a hang would be worse */
 		weft_group_set_limit(&crew.group, 0);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(weft_join(tasks[i], NULL) == 0);
@@ -392,7 +394,7 @@ static void test_a_place_that_is_not_used_is_left_to_the_next(void **state)
 	assert_run(3, pass_places_on, NULL);
 }
 
-/* A scope ends the wait for a place. The group was begun outside of it, so its members stay. */
+/* A scope ends the wait for a place. The group was begun outside the scope, so its members stay. */
 static void *spawn_in_a_scope(void *arg)
 {
 	struct crew crew;
@@ -423,8 +425,8 @@ static void test_a_scope_ends_the_wait_for_a_place(void **state)
 }
 
 /*
- * Places are neither lost nor given twice, whatever comes in between: tasks and threads that spawn
- * with short deadlines, or are cancelled, while members end and the limit changes.
+ * Places are neither lost nor given twice. Tasks and threads spawn with short deadlines, or are
+ * cancelled, while members end and the limit changes.
  */
 struct hustle {
 	struct crew crew;
@@ -478,7 +480,7 @@ static void test_no_place_is_lost(void **state)
 		assert_int_equal(weft_group_wait(&h.crew.group), 0);
 		assert_true(h.crew.ended == h.accepted);
 		assert_true(h.crew.most <= 3);
-		/* As many as before can be spawned. */
+		/* The group accepts as many members as before. */
 		weft_group_set_limit(&h.crew.group, 1);
 		assert_int_equal(weft_group_submit(&h.crew.group, h.rt, wait_for_go, &h.crew), 0);
 		assert_int_equal(weft_group_submit_until(&h.crew.group, h.rt, wait_for_go, &h.crew,

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Results of a group's members, received as they end. */
+/* Results of a group's members, received as the members end. */
 #include "tests/sched/core/harness.h"
 
 #include "sched/core/runtime.h"
@@ -9,7 +9,7 @@
 
 #define MEMBERS 20
 
-/* How many wait for a result. */
+/* How many callers wait for a result. */
 UNSEEN unsigned waiting(weft_group *group)
 {
 	struct group *g = (struct group *)group;
@@ -44,7 +44,7 @@ static void *yield_and_give_back(void *arg)
 	return arg;
 }
 
-/* Each result once; then there is none, and there may be others. */
+/* Receives each result once. Then there is none, and later there may be others. */
 static void *receive_all(void *arg)
 {
 	for (unsigned round = 0; round < weft_test_scale(100) + 1; round++) {
@@ -83,7 +83,7 @@ static void test_each_result_is_received_once(void **state)
 		assert_run(workers, receive_all, NULL);
 }
 
-/* In the order of their ends, also where nobody has waited for them. */
+/* Results come in the order in which the members end, even if nobody has waited for them. */
 struct chain {
 	flag turn;
 };
@@ -144,7 +144,8 @@ static void test_results_come_in_the_order_of_the_ends(void **state)
 	}
 }
 
-/* Several who wait, tasks and a thread: each result goes to one of them, and all hear of the end. */
+/* Several callers wait: tasks and a thread. Each result goes to one of them, and all learn of the
+ * end. */
 struct shared {
 	weft_group group;
 	flag go, over;
@@ -241,7 +242,7 @@ static void test_errors_are_results(void **state)
 	assert_run(3, receive_error, NULL);
 }
 
-/* Who gives up takes no result with it. */
+/* A caller that gives up takes no result with it. */
 static void *receive_cancelled(void *arg)
 {
 	struct shared *s = arg;
@@ -287,8 +288,8 @@ static void test_who_gives_up_takes_nothing(void **state)
 		assert_run(workers, give_up, NULL);
 }
 
-/* A scope ends the wait for a result, and the result comes later all the same. In a scope a member is a
- * member as well. */
+/* A scope ends the wait for a result, and the result can still be received later. A member that is
+ * in a scope is still a member. */
 static void *receive_in_a_scope_of_a_member(void *arg)
 {
 	struct shared *s = arg;
@@ -354,7 +355,8 @@ static void test_results_that_are_left_are_dropped(void **state)
 	assert_run(1, leave_results, NULL);
 }
 
-/* Only what ends later is kept, and nothing in a group that was not told to. */
+/* Only results of members that end later are kept. A group that was not told to keep results keeps
+ * none. */
 static void *keep_late(void *arg)
 {
 	void *result = NULL;
@@ -412,14 +414,14 @@ static void test_misuse(void **state)
 	assert_run(2, misuse, NULL);
 }
 
-/* What the member did, its destructors included, comes before the result. */
+/* What the member and its destructors did comes before the result. */
 static weft_local key;
 
 static void count_destroyed(void *value)
 {
 	for (unsigned i = 0; i < 3; i++)
 		weft_yield();
-	++*(unsigned *)value; /* plain: the result's receiver is ordered after it */
+	++*(unsigned *)value; /* not atomic: the receiver of the result is ordered after this */
 }
 
 static void *set_local(void *arg)
@@ -454,8 +456,8 @@ static void test_a_result_comes_after_the_members_end(void **state)
 	assert_int_equal(weft_local_delete(key), 0);
 }
 
-/* A plain thread receives, of members in a runtime that it keeps alive; with a limit, so that results
- * make room. */
+/* A plain thread receives results of members in a runtime that it keeps alive. With a limit, each
+ * result makes room. */
 static void test_a_thread_receives(void **state)
 {
 	(void)state;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Members from other threads and for other runtimes; members with options. */
+/* Members from other threads and for other runtimes, and members with options. */
 #include "tests/sched/core/harness.h"
 
 #include <pthread.h>
@@ -87,7 +87,7 @@ static void test_a_thread_waits_for_a_place(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* From a blocking call, whose runtime is the task's. */
+/* From a blocking call. Its runtime is the task's. */
 static void *submit_in_blocking_call(void *arg)
 {
 	CHECK(weft_group_spawn(arg, count_up, NULL) == -EPERM);
@@ -115,7 +115,7 @@ static void test_from_a_blocking_call(void **state)
 	assert_run(2, block, NULL);
 }
 
-/* A task submits to another runtime: its group is cancelled with it all the same. */
+/* A task submits to another runtime. Cancelling the task still cancels its group. */
 static flag asleep, over;
 
 static void *sleep_there(void *arg)
@@ -165,7 +165,7 @@ static void test_in_another_runtime(void **state)
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }
 
-/* More than a common stack has. */
+/* Uses more stack than a common one has. */
 static __attribute__((noinline)) void use_large_stack(void)
 {
 	volatile char frame[(size_t)400 << 10];
@@ -225,7 +225,7 @@ static void test_options(void **state)
 	assert_run(3, spawn_with, NULL);
 }
 
-/* From outside, where nothing can be pinned. */
+/* Options from outside a task, where no member can be pinned. */
 static void test_options_from_outside(void **state)
 {
 	struct weft_task_options named = {.name = "from outside"}, large = {.stack_size = 1 << 20},

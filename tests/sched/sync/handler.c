@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waits that nobody can end: a signal handler that calls Weft while the code that it interrupted
- * holds the lock, and a channel that was destroyed. Both abort with a line.
+ * Waits that nobody can end. In one case a signal handler calls Weft while the interrupted code
+ * holds the lock. In the other case a channel was destroyed. Both abort with a line.
  */
 #include "tests/sched/core/harness.h"
 
@@ -10,7 +10,7 @@
 #include <malloc.h>
 
 static weft_chan *channel;
-static void (*in_task)(void *arg); /* what run_in_task() runs */
+static void (*in_task)(void *arg); /* the function that run_in_task() runs */
 
 static void *call_in_task(void *arg)
 {
@@ -28,7 +28,7 @@ static void send_from_handler(int number)
 	child_got(weft_chan_try_send(channel, &number));
 }
 
-/* What a call of Weft's is: its locked part, in which the signal comes. */
+/* Stands for the locked part of a call of Weft, in which the signal comes. */
 static void interrupted(void)
 {
 	int number;
@@ -66,7 +66,7 @@ static void test_a_handler_that_waits_for_what_it_interrupted_aborts(void **stat
 	(void)state;
 	assert_aborts(be_interrupted, "signal handler", "interrupted code");
 	assert_aborts(enter_generator, "signal handler", "interrupted code");
-#if !CHILD_TSAN /* which runs handlers on the worker's alternative signal stack */
+#if !CHILD_TSAN /* ThreadSanitizer runs handlers on the worker's alternative signal stack */
 	in_task = be_interrupted;
 	assert_aborts(run_in_task, "signal handler", "interrupted code");
 	in_task = enter_generator;
@@ -94,7 +94,8 @@ static void release_from_handler(int number)
 	weft_sem_release(&sem, (unsigned)number);
 }
 
-/* As a call that has locked the semaphore: bit 63, and its place. */
+/* Puts the semaphore into the state in which a call has locked it: bit 63, and the mark of the
+ * caller's place. */
 static void be_interrupted_in_sem(void *arg)
 {
 	_Atomic uint64_t *word = (_Atomic uint64_t *)&sem;
@@ -116,7 +117,7 @@ static void test_a_send_after_destroy_aborts(void **state)
 {
 	(void)state;
 #if CHILD_ASAN || CHILD_TSAN
-	skip(); /* they see it themselves */
+	skip(); /* they find the error themselves */
 #endif
 #ifdef RUNNING_ON_VALGRIND
 	if (RUNNING_ON_VALGRIND)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Task-local values: each task's own, wherever it runs, and their destructors at its end. */
+/* Task-local values: each task has its own, wherever it runs, and their destructors run at its
+ * end. */
 #include "tests/sched/core/harness.h"
 
 #include <malloc.h>
@@ -13,8 +14,8 @@
 
 static weft_local keys[KEYS];
 
-/* Values point into the array of their task; the destructor counts there, and must find itself
- * in that task. */
+/* Values point into the array of their task. The destructor counts there, and must find itself in
+ * that task. */
 struct mark {
 	weft_task *task;
 	unsigned destroyed;
@@ -67,7 +68,7 @@ static void *use_in_many_tasks(void *arg)
 		CHECK(weft_spawn(use_all_keys, marks[i], &tasks[i]) == 0);
 	for (unsigned i = 0; i < TASKS; i++) {
 		CHECK(weft_join(tasks[i], NULL) == 0);
-		/* The destructors have run when the task has been joined. */
+		/* The destructors have run by the time the task has been joined. */
 		for (unsigned k = 0; k < KEYS; k++)
 			CHECK(marks[i][k].destroyed == (k != 3));
 	}
@@ -85,7 +86,7 @@ static void test_each_task_has_its_own(void **state)
 		assert_run(workers, use_in_many_tasks, NULL);
 }
 
-/* A fork has its own, inlined or not; its parent's are as they were. */
+/* A fork has its own values, inlined or not. Its parent's values stay as they were. */
 static void *fork_on(void *arg)
 {
 	struct mark marks[2] = {{0}};
@@ -134,7 +135,7 @@ static void *fork_many(void *arg)
 			weft_fork(&forks[k], count_end, NULL);
 		for (unsigned k = 3; k-- > 0;)
 			weft_fork_join(&forks[k]);
-		CHECK(ends == (i + 1) * 3); /* run before the join returns */
+		CHECK(ends == (i + 1) * 3); /* the destructors run before the join returns */
 	}
 	CHECK(weft_local_delete(keys[0]) == 0);
 	return arg;
@@ -154,7 +155,7 @@ static void test_forks_are_kept_apart(void **state)
 		assert_run(workers, fork_many, NULL);
 }
 
-/* A group's wait returns after its tasks' destructors. */
+/* A group's wait returns after the destructors of its tasks. */
 static void count_late(void *value)
 {
 	for (unsigned i = 0; i < 5; i++)
@@ -186,14 +187,14 @@ static void test_group_waits_for_destructors(void **state)
 		assert_run(workers, group_members, NULL);
 }
 
-/* Destructors that set values: again and again, but not for ever. */
+/* Destructors that set values run again, but not for ever. */
 static unsigned again;
 
 static void set_again(void *value)
 {
 	again++;
 	CHECK(weft_local_set(keys[0], value) == 0);
-	CHECK(weft_local_set(keys[KEYS - 1], value) == 0); /* perhaps in a larger array */
+	CHECK(weft_local_set(keys[KEYS - 1], value) == 0); /* this may need a larger table */
 }
 
 static void *end_with_setting(void *arg)
@@ -224,7 +225,7 @@ static void test_destructors_that_set(void **state)
 	assert_run(2, set_in_destructors, NULL);
 }
 
-/* What a destructor puts back may need a lock or an answer, in a cancelled task as well. */
+/* A destructor may need a lock or an answer to put something back, even in a cancelled task. */
 struct patient {
 	weft_sem asked, answered;
 	bool waited;
@@ -269,7 +270,7 @@ static void test_destructors_of_a_cancelled_task_may_wait(void **state)
 		assert_run(workers, answer_a_cancelled_task, NULL);
 }
 
-/* A deleted key is dead, also when its slot has a new one; its values are dropped. */
+/* A deleted key is dead, even when its slot has a new key. Its values are dropped. */
 static void *outlive_the_key(void *arg)
 {
 	weft_local key, next;
@@ -341,7 +342,8 @@ static void test_outside_of_tasks_and_limits(void **state)
 		assert_int_equal(weft_local_delete(all[i]), 0);
 }
 
-/* What the task has on the heap, as the C library counts it; 0 under tools with a heap of their own. */
+/* How much heap is in use, as the C library counts it. 0 under tools that have a heap of their
+ * own. */
 static size_t heap(void)
 {
 	return mallinfo2().uordblks;
@@ -359,7 +361,7 @@ static void *set_one(void *key)
 	return NULL;
 }
 
-/* Each a value of its own, in an order that is not that of the keys; then some anew. */
+/* Sets a value for each key, in an order that is not that of the keys, and then clears some. */
 static void *set_all(void *arg)
 {
 	for (unsigned i = 0; i < WEFT_LOCAL_MAX; i++) {
@@ -376,7 +378,7 @@ static void *set_all(void *arg)
 	return arg;
 }
 
-/* Keys come and go while the task lives: what it had under them makes room. */
+/* Keys come and go while the task lives. The values under deleted keys make room. */
 static void *set_short_lived(void *arg)
 {
 	size_t before = heap();
@@ -513,7 +515,7 @@ static void test_values_and_scopes_leave_the_name(void **state)
 	assert_run(2, spawn_named, NULL);
 }
 
-/* Holds a value, and ends once it is joined, or nearly. */
+/* Holds a value, and ends once it is joined, or about then. */
 static void *hold_a_value(void *arg)
 {
 	weft_local key;
@@ -532,8 +534,8 @@ static void *set_event(void *event)
 	return NULL;
 }
 
-/* The join looks whether the task has yet to start. What a task keeps while it runs is no business of
- * the joiner's: the sanitizers see it where it looks. */
+/* The join looks whether the task has yet to start. It must not look at what the task keeps while
+ * it runs. The sanitizers see it if it does. */
 static void *join_a_holder(void *arg)
 {
 	const struct weft_task_options named = {.name = "holder"};
@@ -543,7 +545,7 @@ static void *join_a_holder(void *arg)
 	for (unsigned round = 0; round < 4; round++) { /* with stacks at hand */
 		weft_event_init(&event);
 		CHECK(weft_spawn_with(round % 2 ? &named : NULL, hold_a_value, &event, &task) == 0);
-		weft_yield(); /* it starts, and waits */
+		weft_yield(); /* the task starts, and waits */
 		CHECK(weft_spawn(set_event, &event, NULL) == 0);
 		CHECK(weft_join(task, NULL) == 0);
 		weft_event_fini(&event);

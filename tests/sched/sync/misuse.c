@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Misuse of sync.h: one line that names the call, the object and who called, then abort(). */
+/* Misuse of sync.h. It prints one line that names the call, the object and the caller, then
+ * aborts. */
 #include "crew.h"
 #include "tests/sched/core/task_peek.h"
 
@@ -12,7 +13,7 @@ static weft_once once = WEFT_ONCE_INIT;
 static weft_latch latch = WEFT_LATCH_INIT(2);
 static weft_event event = WEFT_EVENT_INIT;
 
-/* Lets another task act until it waits, or has ended. */
+/* Lets another task act until it waits or has ended. */
 static void beside(weft_fn *fn)
 {
 	weft_task *task = NULL;
@@ -58,7 +59,7 @@ static void call_again(void *arg)
 
 BESIDE(call_long, weft_once_call(&once, sleep_long, NULL))
 
-/* What needs nobody beside it: in a task and on a thread. */
+/* Misuse that needs no other task: in a task and on a thread. */
 static void unlock_free(void)
 {
 	weft_mutex_unlock(&mutex);
@@ -181,7 +182,7 @@ static void latch_below(void)
 	weft_latch_count_down(&latch, 2);
 }
 
-/* What needs a task beside it. */
+/* Misuse that needs another task. */
 static void unlock_others(void)
 {
 	beside(lock_mutex);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The mutex: exclusion, giving up, and that nobody starves. */
+/* The mutex: exclusion, giving up, and no starvation. */
 #include "crew.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 struct guarded {
 	weft_mutex mutex;
-	/* under the mutex: not atomic, so that ThreadSanitizer looks too */
+	/* under the mutex; not atomic, so that ThreadSanitizer looks at it, too */
 	unsigned long count, twin;
 	flag gave_up;
 };
@@ -31,7 +31,7 @@ static void lock_somehow(weft_mutex *mutex, unsigned how, flag *gave_up)
 	case 1:
 		while (weft_mutex_lock_until(mutex, weft_after(how % 20000)) == -ETIMEDOUT) {
 			raise_flag(gave_up);
-			weft_yield(); /* it may have been over before it could suspend */
+			weft_yield(); /* the loop may have been over before it could suspend */
 		}
 		break;
 	default:
@@ -47,7 +47,7 @@ static void count(void *arg, unsigned who)
 		lock_somehow(&g->mutex, i * 7 + who, &g->gave_up);
 		CHECK(g->count == g->twin);
 		g->count++;
-		/* The holder is now and then away: others meet a mutex that stays held. */
+		/* The holder is away from time to time, so others meet a mutex that stays held. */
 		if (i % 256 == 0)
 			weft_yield();
 		if (i % 1024 == 1)
@@ -100,7 +100,7 @@ static void meet_a_held_one(struct scene *s)
 	CHECK(weft_mutex_lock_until(&s->mutex, lost()) == 0);
 	CHECK(weft_mutex_try_lock(&s->mutex) == -EBUSY);
 	weft_mutex_unlock(&s->mutex);
-	/* A free one is had whatever the deadline. */
+	/* A free mutex is taken with any deadline. */
 	CHECK(weft_mutex_lock_until(&s->mutex, 0) == 0);
 	weft_mutex_unlock(&s->mutex);
 	CHECK(weft_mutex_try_lock(&s->mutex) == 0);
@@ -139,7 +139,7 @@ static void test_mutex_try_and_until(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* Whoever gives up in the queue leaves the others in it. */
+/* A waiter that gives up leaves the others in the queue. */
 static void *give_up_soon(void *arg)
 {
 	struct scene *s = arg;
@@ -182,9 +182,9 @@ static void test_mutex_survives_who_gives_up(void **state)
 }
 
 /*
- * One holds the mutex nearly always and never suspends; the other waits. On one worker the second
- * can only run when the first is made to wait. It tries first: a call that may wait would give way
- * after a millisecond even where the mutex is free.
+ * One task holds the mutex nearly all the time and never suspends. The other task waits. On one
+ * worker the second task can only run if the first one has to wait. The first task tries first. A
+ * call that may wait would give way after a millisecond even if the mutex is free.
  */
 static void *want_it(void *arg)
 {
@@ -262,7 +262,7 @@ static void test_mutex_is_no_cancellation_point(void **state)
 	assert_run(2, cancel_a_waiter, NULL);
 }
 
-/* The last one to unlock frees it, while the one before may still be on its way out of its
+/* The last member to unlock frees the object. The member before it may still be inside its
  * unlock. */
 struct counted {
 	weft_mutex mutex;

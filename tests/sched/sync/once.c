@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A once whose function fails, or whose first caller is cancelled. gates.c has what always
- * works. */
+/* A once whose function fails, or whose first caller is cancelled. gates.c tests the cases that
+ * always succeed. */
 #include "crew.h"
 
 /* --- cancelled inside --- */
@@ -57,12 +57,12 @@ static void test_the_function_of_a_call_is_not_cut_short(void **state)
 
 struct tries {
 	weft_once once;
-	unsigned calls;           /* by what runs once */
-	_Atomic unsigned refused; /* relaxed: counted by anybody */
-	_Atomic unsigned running; /* relaxed: must be 1 in the function */
+	unsigned calls;           /* written by the function that runs once */
+	_Atomic unsigned refused; /* relaxed: anybody counts */
+	_Atomic unsigned running; /* relaxed: must be 1 inside the function */
 };
 
-/* Fails a few times; suspends, so that others come meanwhile. */
+/* Fails a few times. It suspends, so that others come meanwhile. */
 static int fail_at_first(void *arg)
 {
 	struct tries *t = arg;
@@ -149,7 +149,7 @@ static void test_tries_and_calls_share_the_object(void **state)
 	weft_once_fini(&other);
 }
 
-/* A try is a cancellation point if its function is. */
+/* weft_once_try() is a cancellation point if its function is one. */
 static int sleep_on(void *arg)
 {
 	(void)arg;
@@ -193,7 +193,8 @@ static void *call_it(void *arg)
 	return arg;
 }
 
-/* The first is cancelled in its function: one of those that wait does it then, for all. */
+/* The first caller is cancelled inside its function. Then one of the waiters runs the function, for
+ * all. */
 static void *cancel_a_try(void *arg)
 {
 	struct patient p = {.calls = 0};

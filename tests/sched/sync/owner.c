@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who owns a lock: nobody inherits it. A task that ends while it holds one leaves it locked, also
- * where the next task lies at the same address; the same for threads.
+ * The owner of a lock. Nobody inherits a lock: if a task ends while it holds one, the lock stays
+ * locked, even if the next task lies at the same address. The same holds for threads.
  */
 #include "crew.h"
 
@@ -28,7 +28,8 @@ static void *act_at_that_address(void *arg)
 	return weft_self() == heir->self ? heir->act(arg) : arg;
 }
 
-/* Has a task end with the locks held, and acts in one at the same address. */
+/* Ends a task that holds the locks, then acts in a task at the same address. Returns whether there
+ * was such a task. */
 static bool inherit_once(struct heir *heir)
 {
 	weft_task *task;
@@ -45,7 +46,7 @@ static bool inherit_once(struct heir *heir)
 	return !result;
 }
 
-/* A block that was freed on another worker may not be used again for long: then once more. */
+/* A block that was freed on another worker may stay unused for long. Then this tries once more. */
 static void *inherit(void *arg)
 {
 	struct heir heir = {.act = *(weft_fn **)arg};
@@ -131,7 +132,8 @@ static void *find_it_locked_on_a_thread(void *arg)
 	return arg;
 }
 
-/* The C library gives the second thread the first one's stack, thread-local storage and all. */
+/* The C library gives the second thread the stack of the first one, with its thread-local
+ * storage. */
 static void test_nor_does_the_next_thread(void **state)
 {
 	pthread_t thread;
@@ -171,7 +173,8 @@ static void test_a_free_mutex_is_nobodys(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		/* First: ThreadSanitizer lets no child of a process that had threads start any. */
+		/* This comes first: under ThreadSanitizer a child of a process that had threads
+		 * cannot start any. */
 		cmocka_unit_test(test_nor_can_it_unlock),
 		cmocka_unit_test(test_a_free_mutex_is_nobodys),
 		cmocka_unit_test(test_a_task_at_the_same_address_finds_it_locked),

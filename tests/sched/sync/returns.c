@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each waiting call returns: the table of weft-waits(7), each cell tried. docs/man/check.py
- * compares the two tables.
+ * What each waiting call returns: each cell of the table in weft-waits(7) is tried.
+ * docs/man/check.py compares the two tables.
  */
 #include "chan_peek.h"
 
@@ -11,7 +11,7 @@
 
 #define SHORTLY ((int64_t)1000 * 1000)
 
-/* What the calls wait for. It does not come before the gate is opened. */
+/* What the calls wait for. It comes only after the gate was opened. */
 struct stage {
 	weft_mutex mutex, held;
 	weft_cond cond;
@@ -31,7 +31,7 @@ struct stage {
 
 typedef int call(struct stage *s, int64_t deadline);
 
-/* Opens the gate a little later, whatever the caller does. */
+/* Opens the gate a little later, independent of the caller. */
 static void *open_gate(void *arg)
 {
 	struct stage *s = arg;
@@ -47,7 +47,7 @@ static void open_gate_later(struct stage *s)
 	CHECK(weft_spawn(open_gate, s, NULL) == 0);
 }
 
-/* What calls without a result and a deadline say: 0 if they have waited. */
+/* The result for calls that have no result and no deadline: 0 if they have waited. */
 static int has_waited(struct stage *s)
 {
 	return is_raised(&s->opened, 1) ? 0 : -ECANCELED;
@@ -286,9 +286,12 @@ static int call_blocking_until(struct stage *s, int64_t deadline)
 }
 
 /*
- * would_block: what the try form says. deadline: the call, or its _until form, at its deadline, or
- * with deadline 0. cancelled: in a cancelled task; "waits": it is no cancellation point. both: in a
- * cancelled task, with a deadline that has passed. ended: what is waited for will not come any more.
+ * The columns of the table:
+ *  - would_block: what the try form returns.
+ *  - deadline: the call, or its _until form, at its deadline or with deadline 0.
+ *  - cancelled: in a cancelled task. "waits" means that the call is no cancellation point.
+ *  - both: in a cancelled task, with a deadline that has passed.
+ *  - ended: what the call waits for will never come.
  */
 struct row {
 	const char *name;
@@ -418,7 +421,7 @@ static bool is_none(const char *cell)
 	return strcmp(cell, NONE) == 0;
 }
 
-/* Calls that only tasks may make, or that do not wait on a thread. */
+/* Calls that only tasks may make, and calls that do not wait on a thread. */
 static bool for_tasks(const struct row *row)
 {
 	return row->call == call_group_spawn || row->call == call_fork_join ||
@@ -428,7 +431,7 @@ static bool for_tasks(const struct row *row)
 
 enum who { TASK, CANCELLED_TASK, THREAD };
 
-/* One cell. */
+/* Tries one cell. */
 static int try_it(const struct row *row, call *fn, int64_t deadline, enum who who, bool ended)
 {
 	struct stage stage;
@@ -493,7 +496,7 @@ static void try_row(const struct row *row)
 		       text(try_it(row, row->call, WEFT_FOREVER, CANCELLED_TASK, false)));
 	if (is_none(row->ended))
 		return;
-	/* It need not wait for that. */
+	/* The call need not wait in this case. */
 	for (enum who who = TASK; who <= THREAD; who++) {
 		expect(row, "ended", row->ended,
 		       text(try_it(row, row->call, WEFT_FOREVER, who, true)));

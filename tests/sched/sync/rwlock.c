@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The read-write lock: exclusion, readers side by side, and that neither kind starves the other. */
+/* The read-write lock: exclusion, readers side by side, and no starvation of either kind. */
 #include "crew.h"
 
 #define ROUNDS 3000
 
 struct guarded {
 	weft_rwlock lock;
-	/* under the lock: not atomic, so that ThreadSanitizer looks too */
+	/* under the lock; not atomic, so that ThreadSanitizer looks at it, too */
 	unsigned long count, twin;
 	_Atomic unsigned long gave_up; /* relaxed */
 };
@@ -113,7 +113,7 @@ static void meet_a_reader(struct scene *s)
 	CHECK(weft_rwlock_wrlock_until(&s->lock, weft_now() - 1) == -ETIMEDOUT);
 	CHECK(weft_rwlock_wrlock_until(&s->lock, deadline) == -ETIMEDOUT);
 	CHECK(weft_now() >= deadline);
-	/* Readers are side by side. */
+	/* Readers hold the lock side by side. */
 	CHECK(weft_rwlock_try_rdlock(&s->lock) == 0);
 	CHECK(weft_rwlock_try_wrlock(&s->lock) == -EBUSY);
 	weft_rwlock_unlock(&s->lock);
@@ -179,7 +179,8 @@ static void test_rwlock_try_and_until(void **state)
 
 /*
  * Half of the crew reads and half writes, all the time, until each kind has had its turns. Readers
- * overlap, so without order the lock would never be free for a writer; and the other way round.
+ * overlap, so without an order the lock would never be free for a writer. The same holds the other
+ * way round.
  */
 struct rush {
 	weft_rwlock lock;
@@ -226,8 +227,8 @@ static void test_rwlock_starves_neither(void **state)
 	weft_rwlock_fini(&r.lock);
 }
 
-/* A reader waits behind a writer that waits; when the writer gives up, the reader comes in beside
- * the first one. */
+/* A reader waits behind a writer that waits. When the writer gives up, the reader enters beside the
+ * first reader. */
 static void *write_or_quit(void *arg)
 {
 	struct scene *s = arg;
@@ -257,7 +258,7 @@ static void *quit_before_readers(void *arg)
 	CHECK(yield_for(&s.in, 1));
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(weft_spawn(read_at_last, &s, &readers[i]) == 0);
-	/* The first one reads all the time. */
+	/* The first reader holds the lock all the time. */
 	CHECK(yield_for(&s.done, 3));
 	CHECK(weft_rwlock_try_wrlock(&s.lock) == -EBUSY);
 	CHECK(weft_join(writer, NULL) == 0);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Turning a hold for reading into one for writing. */
+/* Turning a lock that is held for reading into one that is held for writing. */
 #include "crew.h"
 
 #include "sched/os/random.h"
@@ -33,7 +33,7 @@ static void *act(void *arg)
 	return arg;
 }
 
-/* One worker: once the task has begun, and we run again, it waits. */
+/* There is one worker. So when this returns, the task has begun and waits. */
 static weft_task *begin(struct scene *s, int kind, int64_t deadline)
 {
 	weft_task *task = NULL;
@@ -66,7 +66,8 @@ static void *upgrade_alone(void *arg)
 	return arg;
 }
 
-/* It waits for the other reader, not for the writer that came before, and new readers wait. */
+/* An upgrade waits for the other reader, but not for the writer that came before. New readers
+ * wait. */
 static void *upgrade_beside_a_reader(void *arg)
 {
 	struct scene s = {.lock = WEFT_RWLOCK_INIT};
@@ -85,7 +86,7 @@ static void *upgrade_beside_a_reader(void *arg)
 	return arg;
 }
 
-/* We upgrade while a writer waits: it comes after us. */
+/* An upgrade while a writer waits: the writer comes after it. */
 static void *upgrade_before_those_who_wait(void *arg)
 {
 	struct scene writer = {.lock = WEFT_RWLOCK_INIT};
@@ -103,7 +104,7 @@ static void *upgrade_before_those_who_wait(void *arg)
 	return arg;
 }
 
-/* One that gives up is a reader still; those it kept out come in. */
+/* An upgrader that gives up is still a reader. The readers that it kept out come in. */
 static void *give_up(void *arg)
 {
 	struct scene s = {.lock = WEFT_RWLOCK_INIT};
@@ -118,7 +119,7 @@ static void *give_up(void *arg)
 	CHECK(weft_rwlock_upgrade(&s.lock) == 0);
 	weft_rwlock_downgrade(&s.lock);
 
-	/* With somebody behind it, who reads as soon as it has given up. */
+	/* Another reader waits behind it, and reads as soon as it has given up. */
 	weft_task *upgrader = begin(&s, 'u', weft_after(3000000));
 	while (weft_rwlock_rdlock_until(&s.lock, weft_after(500000)) == -ETIMEDOUT)
 		;
@@ -150,7 +151,7 @@ static void test_upgrade_step_by_step(void **state)
 
 struct shared {
 	weft_rwlock lock;
-	unsigned long value, copy;                         /* equal, unless somebody writes */
+	unsigned long value, copy;                         /* equal, except while somebody writes */
 	_Atomic unsigned long written, refused, timed_out; /* relaxed */
 	_Atomic int readers, writers;                      /* relaxed */
 };

@@ -111,7 +111,8 @@ static void test_takes_the_ready_one(void **state)
 	}
 }
 
-/* Who waits in a select is served by a plain partner; all its other nodes are gone afterwards. */
+/* A plain partner serves a caller that waits in a select. All other nodes of the select are gone
+ * afterwards. */
 static void *wait_for_each(void *arg)
 {
 	size_t n = *(const size_t *)arg;
@@ -156,7 +157,7 @@ static void *wait_for_each(void *arg)
 	return NULL;
 }
 
-/* The same, whichever order the channels' addresses have in the array. */
+/* The same, for every order of the channels' addresses in the array. */
 #define SOME 6
 
 static int by_address(const void *a, const void *b)
@@ -178,7 +179,7 @@ static weft_chan *chan_in_order(weft_chan *const *rising, unsigned order, size_t
 	case 3:
 		return i % 3 == 1 ? NULL : rising[SOME - 1 - i];
 	default:
-		return rising[i / 2]; /* twice each */
+		return rising[i / 2]; /* each channel twice */
 	}
 }
 
@@ -238,7 +239,7 @@ static void test_waits_for_the_first(void **state)
 	}
 }
 
-/* A closed channel is ready, before and while it is waited for. */
+/* A closed channel is ready, before and during the wait for it. */
 static void *close_under_select(void *arg)
 {
 	for (unsigned op = WEFT_SEND; op <= WEFT_RECV; op++) {
@@ -260,7 +261,7 @@ static void *close_under_select(void *arg)
 		cases[1].ret_status = 77;
 		CHECK(weft_select(cases, 2, WEFT_FOREVER) == 1 && cases[1].ret_status == -EPIPE);
 		CHECK(weft_select(cases, 2, 0) == 1);
-		cases[1].chan = NULL; /* from now on only for the other */
+		cases[1].chan = NULL; /* from now on only for the other channel */
 		CHECK(weft_select(cases, 2, 0) == -ETIMEDOUT);
 		weft_chan_destroy(first);
 		weft_chan_destroy(second);
@@ -302,7 +303,7 @@ static void *cancel_a_select(void *arg)
 		CHECK(cases[i].ret_status == 77 && chan_waiters(chans[i], cases[i].op) == 0);
 		weft_chan_close(chans[i]);
 	}
-	/* One that need not wait is no cancellation point. */
+	/* A select that need not wait is no cancellation point. */
 	CHECK(weft_cancel(weft_self()) == 0);
 	if (n > 0)
 		CHECK(weft_select(cases, n, WEFT_FOREVER) >= 0);
@@ -326,8 +327,8 @@ static void test_cancel(void **state)
 }
 
 /*
- * Of the ready cases each is as likely, also where most are not ready. 4000 draws of 4: 1000 each
- * are expected, with a deviation of 27; what is refused is 9 of those away.
+ * Each of the ready cases is equally likely, even if most cases are not ready. 4000 draws of 4 give
+ * 1000 each on average, with a deviation of 27. The test fails at 9 deviations.
  */
 static void test_ready_cases_are_as_likely(void **state)
 {
@@ -359,9 +360,9 @@ static void test_ready_cases_are_as_likely(void **state)
 }
 
 /*
- * A select that has to wait with several cases on one channel: a partner takes each of them as
- * often. 1500 draws of 3 cases: 500 each are expected, with a deviation of 18; what is refused is 9
- * of those away. The other cases are in the way of the three, by their address and by their number.
+ * A select that has to wait with several cases on one channel: a partner takes each of them equally
+ * often. 1500 draws of 3 cases give 500 each on average, with a deviation of 18. The test fails at
+ * 9 deviations. The other cases lie between the three, by their address and by their number.
  */
 struct draws {
 	enum weft_op op;
@@ -425,8 +426,8 @@ static void test_waiting_cases_of_one_channel_are_as_likely(void **state)
 	}
 }
 
-/* An ordered select takes the first that is ready, and of several that wait on one channel the
- * first. */
+/* An ordered select takes the first case that is ready. If several cases wait on one channel, the
+ * first of them is taken. */
 static void *wait_in_order(void *arg)
 {
 	weft_chan **chans = arg;

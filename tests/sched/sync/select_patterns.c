@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The patterns that break channels: selects that face each other, one channel in several cases of a
- * select, sends and receives on one channel in one select, selects on the same channels in opposite
- * order, and tries beside waits. In all of them each value is received exactly once.
+ * The patterns that break channels:
+ *  - selects that face each other;
+ *  - one channel in several cases of a select;
+ *  - sends and receives on one channel in one select;
+ *  - selects on the same channels in opposite order;
+ *  - tries beside waits.
+ *
+ * In all of them each value is received exactly once.
  */
 #include "chan_peek.h"
 
 #define EACH 3000
 
 /*
- * Peers who each send their own values and receive the others' through selects over the same
- * channels, until all values have been received.
+ * Each peer sends its own values and receives the values of the others, through selects over the
+ * same channels. They go on until all values have been received.
  *
  *   each peer   select { send own value on a or b; receive on a or b }
  *
- * A pair of selects must claim both sides as one; a select must not receive its own value.
+ * A pair of selects must claim both sides as one. A select must not receive its own value.
  */
 #define PEERS 4
 
@@ -35,7 +40,7 @@ static void note_received(struct peer *peer, uint64_t value)
 {
 	struct arena *arena = peer->arena;
 
-	CHECK(value / arena->each != peer->nth); /* never its own */
+	CHECK(value / arena->each != peer->nth); /* never the peer's own value */
 	if (CHECK(value < (uint64_t)PEERS * arena->each))
 		atomic_fetch_add_explicit(&arena->received[value], 1, memory_order_relaxed);
 	atomic_fetch_add_explicit(&arena->all, 1, memory_order_relaxed);
@@ -129,7 +134,7 @@ static void test_send_and_receive_never_meet_in_one_select(void **state)
 	assert_int_equal(chan_waiters(ch, WEFT_RECV), 0);
 	weft_chan_destroy(ch);
 
-	/* With a buffer its own value can come back, one select later. */
+	/* With a buffer a peer's own value can come back, one select later. */
 	ch = new_chan(4, 1);
 	cases[0].chan = cases[1].chan = ch;
 	assert_int_equal(weft_select(cases, 2, WEFT_FOREVER), 0);
@@ -139,7 +144,7 @@ static void test_send_and_receive_never_meet_in_one_select(void **state)
 	weft_chan_destroy(ch);
 }
 
-/* The same channel in all cases: exactly one takes the element, and all nodes are gone
+/* The same channel in all cases. Exactly one case takes the element, and all nodes are gone
  * afterwards. */
 #define SAME 20
 
@@ -211,9 +216,9 @@ static void test_same_channel_in_all_cases(void **state)
 }
 
 /*
- * Four kinds of receivers beside each other: one waits in a select, one tries in a loop, one waits
- * plainly, and one selects with deadlines that pass; senders likewise. Then the channels are
- * closed.
+ * Four kinds of receivers side by side: one waits in a select, one tries in a loop, one waits
+ * plainly, and one selects with deadlines that pass. There are four kinds of senders, too. Then the
+ * channels are closed.
  */
 struct mix {
 	weft_chan *chans[3];
@@ -273,7 +278,8 @@ static void *mix_recv(void *arg)
 	uint64_t value;
 	unsigned closed = 0;
 
-	/* The plain receiver goes around: it is done when all three are closed in a row. */
+	/* The plain receiver goes around the channels. It is done when three in a row are
+	 * closed. */
 	for (unsigned i = 0; closed < 3; i++) {
 		int rc = mixed_step(m, WEFT_RECV, &value, i);
 		closed = rc == 0 ? 0 : closed + 1;
@@ -302,8 +308,7 @@ static void *run_mix(void *arg)
 		weft_chan_close(mix->chans[i]);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK(weft_join(receivers[i], NULL) == 0);
-	/* A receiver may have seen three closed ends while one of the channels still held
-	 * something. */
+	/* A receiver may have seen three closed channels while one of them still held something. */
 	for (unsigned i = 0; i < 3; i++) {
 		while (weft_chan_recv(mix->chans[i], &value) == 0)
 			mix->received += (unsigned)value;
@@ -325,8 +330,8 @@ static void test_tries_beside_waits(void **state)
 	}
 }
 
-/* So many channels that sorting them matters, named in every order by selects that face each
- * other. */
+/* So many channels that sorting them matters. Selects that face each other name them in every
+ * order. */
 #define WIDE 300
 
 static void *select_wide(void *arg)

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: MIT */
-/* Select with cases of other sizes: those of programs that were compiled with another version. */
+/* Select with cases of other sizes, as programs have them that were compiled with another
+ * version. */
 #include "chan_peek.h"
 
 #include <stdlib.h>
 
 #define MANY 20 /* more than fit into the frame */
 
-/* A later version's. */
+/* A case of a later version. */
 struct later_case {
 	struct weft_case known;
-	uint64_t priority; /* this version knows nothing of it */
+	uint64_t priority; /* unknown to this version */
 };
 
-/* An earlier one's: nothing after the last member, not even what aligns the next case. */
+/* A case of an earlier version: nothing after the last member, not even what aligns the next
+ * case. */
 #define EARLIER_SIZE (offsetof(struct weft_case, ret_status) + sizeof(int))
 
 struct selection {
@@ -28,7 +30,7 @@ static int select_later(struct later_case *cases, size_t n, bool ordered, int64_
 		       : weft_select_sized(&cases->known, sizeof *cases, n, deadline);
 }
 
-/* n receives, of which the last one is ready now or soon. */
+/* n receives. The last one is ready now or soon. */
 static void *receive_last(void *arg)
 {
 	struct selection *s = arg;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The semaphore: every count that is released is taken once or left, whoever gives up meanwhile. */
+/* The semaphore: every count that is released is taken once or left, even if waiters give up. */
 #include "crew.h"
 
 #include <stdlib.h>
@@ -9,7 +9,7 @@
 
 struct permits {
 	weft_sem sem;
-	_Atomic int inside; /* relaxed, both: only bounds are looked at */
+	_Atomic int inside; /* relaxed, both: only their bounds are checked */
 	_Atomic unsigned long taken;
 	unsigned long filled[3];
 };
@@ -21,7 +21,7 @@ static void permits_reset(void *arg)
 	weft_sem_init(&p->sem, 3);
 }
 
-/* At most three at a time. */
+/* At most three are inside at a time. */
 static void enter_and_leave(void *arg, unsigned who)
 {
 	struct permits *p = arg;
@@ -111,7 +111,7 @@ static void test_sem_try_and_until(void **state)
 
 #define LINE 6
 
-/* On one worker: plain fields will do. */
+/* Runs on one worker, so plain fields are enough. */
 struct line {
 	weft_sem sem;
 	unsigned served;
@@ -141,12 +141,12 @@ static void *serve_in_order(void *arg)
 	for (unsigned i = 0; i < LINE; i++) {
 		standers[i] = (struct stander){&line, i};
 		CHECK(weft_spawn(stand_in_line, &standers[i], &tasks[i]) == 0);
-		weft_yield(); /* it runs, and waits */
+		weft_yield(); /* the task runs, and waits */
 		weft_yield();
 	}
 	for (unsigned i = 0; i < LINE; i++) {
 		weft_sem_release(&line.sem, 1);
-		/* One who comes now does not get what is for those in line. */
+		/* A caller that comes now does not get the counts of those in line. */
 		CHECK(weft_sem_try_acquire(&line.sem) == -EAGAIN);
 		CHECK(weft_join(tasks[i], NULL) == 0);
 		CHECK(line.served == i + 1 && line.order[i] == i);
@@ -172,7 +172,7 @@ static void *wait_to_be_cancelled(void *arg)
 	weft_cancel_mask();
 	CHECK(weft_sem_acquire_until(sem, weft_after(1000)) == -ETIMEDOUT);
 	weft_cancel_unmask();
-	/* What takes no waiting is had all the same. */
+	/* A cancelled task still gets a count that takes no wait. */
 	weft_sem_release(sem, 1);
 	CHECK(weft_sem_acquire(sem) == 0);
 	return NULL;
@@ -201,7 +201,8 @@ static void test_sem_is_a_cancellation_point(void **state)
 	assert_run(3, cancel_one, NULL);
 }
 
-/* Wake against timeout against cancel: what was taken and what is left make what was released. */
+/* A wake, a timeout and a cancellation race. The counts taken and those left add up to the counts
+ * released. */
 #define QUITTERS 6
 
 struct race {
@@ -234,7 +235,7 @@ static void *race_quitters(void *arg)
 			CHECK(weft_spawn(take_or_quit, &race, &tasks[k]) == 0);
 		for (unsigned k = 0; k < QUITTERS; k++) {
 			for (unsigned j = 0; j < 8; j++) {
-				/* They wait, and some give up about now. */
+				/* The members wait, and some give up at about this moment. */
 				int64_t until = weft_now() + (i + k + j) % 12 * 1000;
 				do
 					weft_yield();
@@ -263,8 +264,8 @@ static void test_sem_loses_no_count(void **state)
 	assert_run(4, race_quitters, NULL);
 }
 
-/* Who takes the count frees the semaphore at once, and everything before the release has
- * happened. */
+/* A caller that takes the count frees the semaphore at once. Everything before the release has
+ * happened by then. */
 struct parcel {
 	weft_sem ready;
 	unsigned content;
@@ -317,11 +318,13 @@ static void test_sem_may_be_freed_by_who_took_it(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* Of two counts the waiter takes the first, and does with the semaphore's memory what it likes. */
+/* The waiter takes the first of two counts, and then does what it likes with the semaphore's
+ * memory. */
 #define SCRIBBLE 0xee
 
 struct bait {
-	_Atomic(weft_sem *) sem; /* acquire and release: the semaphore's initial state, its end */
+	/* acquire and release: the first state of the semaphore, and its end */
+	_Atomic(weft_sem *) sem;
 	flag scribbled;
 	unsigned rounds;
 };
@@ -356,7 +359,7 @@ static void test_sem_release_of_more_lets_go_of_it(void **state)
 		weft_sem_init(&sem, 0);
 		atomic_store_explicit(&bait.sem, &sem, memory_order_release);
 		for (unsigned pause = i % 400; pause > 0;
-		     pause--) /* so that it waits, or not yet */
+		     pause--) /* so that the waiter waits, or not yet */
 			is_raised(&bait.scribbled, i + 1);
 		weft_sem_release(&sem, 2);
 		CHECK(spin_for(&bait.scribbled, i + 1));

@@ -56,7 +56,7 @@ static void *take_some(void *arg)
 	return arg;
 }
 
-/* One worker: when the task has begun, and we run again, it waits. */
+/* There is one worker. So when this returns, the task has begun and waits. */
 static weft_task *stand_in_line(struct taker *t)
 {
 	weft_task *task = NULL;
@@ -79,7 +79,7 @@ static void *serve_in_order(void *arg)
 	tasks[0] = stand_in_line(&big);
 	tasks[1] = stand_in_line(&small);
 	tasks[2] = stand_in_line(&last);
-	/* There would be enough for the second, but it came later. */
+	/* There would be enough for the second taker, but it came later. */
 	CHECK(weft_sem_value(&sem) == 2);
 	CHECK(weft_sem_try_acquire(&sem) == -EAGAIN);
 	CHECK(weft_sem_acquire_n_until(&sem, 2, 0) == -ETIMEDOUT);
@@ -110,7 +110,7 @@ static void test_first_come_first_served(void **state)
 	assert_run(1, serve_in_order, NULL);
 }
 
-/* Who leaves the head of the line lets those behind it have what is there. */
+/* A waiter that leaves the head of the line lets those behind it have what is there. */
 static void *give_up_first(void *arg)
 {
 	for (unsigned i = 0; i < weft_test_scale(200); i++) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Timers: when they expire, how often, and what a select makes of them. Expiries are in the past or hours
- * away, so that no test depends on how fast it runs. */
+/* Timers: when they expire, how often, and what a select does with them. Expiries are in the past
+ * or hours away, so no test depends on its speed. */
 #include "timer_peek.h"
 
 static void test_timer_is_stopped_at_first(void **state)
@@ -45,7 +45,7 @@ static void test_timer_expires_once_and_not_early(void **state)
 	assert_int_equal(ticks, 1);
 	assert_int_equal(weft_timer_wait_until(&timer, NULL, 0), -ETIMEDOUT);
 	assert_false(weft_timer_stop(&timer));
-	/* At once, without waiting: 0, and what has passed. */
+	/* An expiry that needs no wait: 0, which means now, and a time that has passed. */
 	assert_false(weft_timer_reset(&timer, 0, -5));
 	assert_int_equal(weft_timer_wait_until(&timer, NULL, 0), 0);
 	assert_false(weft_timer_reset(&timer, 1, 0));
@@ -63,7 +63,8 @@ static void test_ticker_says_how_many_it_dropped(void **state)
 
 	(void)state;
 	weft_timer_init(&timer);
-	/* Two and a half hours ago, then one and a half, and half an hour ago. */
+	/* The timer expired two and a half hours ago, one and a half hours ago, and half an hour
+	 * ago. */
 	weft_timer_reset(&timer, weft_now() - 2 * HOUR - HOUR / 2, HOUR);
 	assert_int_equal(weft_timer_wait_until(&timer, &ticks, 0), 0);
 	assert_int_equal(ticks, 3);
@@ -71,7 +72,7 @@ static void test_ticker_says_how_many_it_dropped(void **state)
 	assert_int_equal(ticks, 3);
 	assert_true(weft_timer_stop(&timer));
 
-	/* Its ticks are at the same distance, however late they are taken. */
+	/* The ticks keep their distance, however late they are taken. */
 	int64_t first = weft_after(SOON);
 	weft_timer_reset(&timer, first, SOON);
 	uint64_t all = 0;
@@ -104,7 +105,7 @@ static void test_ticker_survives_any_expiry_and_period(void **state)
 	}
 }
 
-/* What has expired and was not taken is gone after a stop or a reset. */
+/* An expiry that was not taken is gone after a stop or a reset. */
 static void test_no_stale_expiry_after_stop_or_reset(void **state)
 {
 	weft_chan *ch = new_chan(0, 1);
@@ -114,7 +115,7 @@ static void test_no_stale_expiry_after_stop_or_reset(void **state)
 	weft_timer_init(&timer);
 	for (unsigned way = 0; way < 4; way++) {
 		weft_timer_reset(&timer, 1, way & 1 ? HOUR : 0);
-		/* Somebody looks, so the expiry is noticed, and takes something else. */
+		/* A caller looks, so the expiry is noticed, and takes another case. */
 		struct weft_case cases[2] = {{.op = WEFT_SEND, .chan = ch},
 					     {.op = WEFT_TIMER, .timer = &timer}};
 		assert_int_equal(weft_select_ordered(cases, 2, 0), 0);
@@ -122,7 +123,7 @@ static void test_no_stale_expiry_after_stop_or_reset(void **state)
 		assert_true(way & 2 ? weft_timer_stop(&timer)
 				    : weft_timer_reset(&timer, weft_after(HOUR), 0));
 		assert_int_equal(weft_timer_wait_until(&timer, NULL, 0), -ETIMEDOUT);
-		/* The same for one that nobody has looked at. */
+		/* The same for an expiry that nobody has noticed. */
 		weft_timer_reset(&timer, 1, 0);
 		assert_true(weft_timer_stop(&timer));
 		assert_int_equal(weft_timer_wait_until(&timer, NULL, 0), -ETIMEDOUT);
@@ -167,7 +168,7 @@ static void test_select_prefers_or_chooses_among_timers_and_channels(void **stat
 		if (weft_chan_len(ch) == 1)
 			assert_int_equal(weft_chan_recv(ch, NULL), 0);
 	}
-	/* Each is as likely: 400 throws of a coin. */
+	/* Each is equally likely: 400 throws of a coin. */
 	assert_true(taken[0] > rounds / 4 && taken[1] > rounds / 4);
 	weft_timer_fini(&timer);
 	weft_chan_destroy(ch);
@@ -227,7 +228,7 @@ static void test_deadline_of_the_wait(void **state)
 	assert_int_equal(weft_timer_wait_until(&timer, NULL, deadline), -ETIMEDOUT);
 	assert_true(weft_now() >= deadline);
 	assert_int_equal(weft_timer_wait_until(&timer, NULL, 1), -ETIMEDOUT);
-	/* At the same time: the timer is taken. */
+	/* Timer and deadline at the same time: the timer is taken. */
 	deadline = weft_after(SOON);
 	weft_timer_reset(&timer, deadline, 0);
 	assert_int_equal(weft_timer_wait_until(&timer, NULL, deadline), 0);

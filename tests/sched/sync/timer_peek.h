@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking into a timer: how many wait for it. */
+/* Looks into a timer to see how many wait for it. */
 #ifndef WEFT_TESTS_SCHED_SYNC_TIMER_PEEK_H
 #define WEFT_TESTS_SCHED_SYNC_TIMER_PEEK_H
 
@@ -25,7 +25,7 @@ static inline bool await_timer_waiters(weft_timer *timer, unsigned n)
 	return await_waiters(chan_of(timer), WEFT_RECV, n);
 }
 
-/* As if the time had come, and nobody had noticed so far. */
+/* Makes the timer look as if its time had come and nobody had noticed so far. */
 UNSEEN void let_expire(weft_timer *timer)
 {
 	sync_lock(&chan_of(timer)->lock);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Those who wait for a timer: who takes an expiry, and what resets, stops and cancellations do to them. */
+/* Callers that wait for a timer: which one takes an expiry, and what resets, stops and
+ * cancellations do to them. */
 #include "timer_peek.h"
 
 struct wait {
 	weft_timer *timer;
-	weft_chan *ch; /* NULL: waits for the timer alone */
+	weft_chan *ch; /* NULL: waits only for the timer */
 	int64_t deadline;
 	uint64_t ticks;
-	int rc; /* 0: the timer; 1: the channel */
+	int rc; /* 0: it was the timer; 1: it was the channel */
 	flag done;
 };
 
@@ -28,7 +29,8 @@ static void *wait_for_timer(void *arg)
 	return arg;
 }
 
-/* way: bit 0: on a thread (always, if nobody is a task); bit 1: in a select; bit 2: the waiter has a deadline of its own. */
+/* The bits of way: bit 0: on a thread (always, if nobody is a task); bit 1: in a select; bit 2: the
+ * waiter has a deadline of its own. */
 static void begin_wait(struct wait *wait, struct hand *hand, weft_timer *timer, weft_chan *ch,
 		       unsigned way)
 {
@@ -50,7 +52,8 @@ static void *reset_while_others_wait(void *arg)
 
 	weft_timer_init(&timer);
 	for (unsigned way = 0; way < WAYS; way++) {
-		/* Stopped, then armed for an hour's time, put off, stopped, and then due. */
+		/* The timer is stopped, then armed for an hour from now, put off, stopped, and then
+		 * due. */
 		begin_wait(&wait, &hand, &timer, ch, way);
 		CHECK(await_timer_waiters(&timer, 1));
 		CHECK(!weft_timer_reset(&timer, weft_after(HOUR), 0));
@@ -68,7 +71,7 @@ static void *reset_while_others_wait(void *arg)
 		CHECK(wait.rc == 0 && wait.ticks == 1);
 		CHECK(timer_waiters(&timer) == 0 && chan_waiters(ch, WEFT_RECV) == 0);
 
-		/* Put off just before it expires: it comes again, and waits on. */
+		/* The timer is put off just before it expires. The waiter looks, and waits on. */
 		if (way & 2) {
 			weft_timer_reset(&timer, weft_after(SOON), 0);
 			begin_wait(&wait, &hand, &timer, ch, way);
@@ -98,8 +101,8 @@ static void test_reset_while_others_wait(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* One worker, and nobody but this task runs: the newcomer finds the expiry, and hands it to the one
- * that waits. */
+/* There is one worker, and only this task runs. The newcomer finds the expiry and hands it to the
+ * waiter. */
 static void *come_after_another(void *arg)
 {
 	weft_timer timer;
@@ -116,7 +119,7 @@ static void *come_after_another(void *arg)
 	CHECK(await_timer_waiters(&timer, 2));
 	let_expire(&timer);
 	if (!CHECK(weft_timer_wait_until(&timer, NULL, 0) == -ETIMEDOUT))
-		weft_timer_reset(&timer, 1, 0); /* to come to an end */
+		weft_timer_reset(&timer, 1, 0); /* so that the wait ends */
 	finish(&hands[0]);
 	CHECK(first.rc == 0 && first.ticks == 1);
 	CHECK(!is_raised(&second.done, 1) && timer_waiters(&timer) == 1);
@@ -129,7 +132,8 @@ static void *come_after_another(void *arg)
 	return arg;
 }
 
-/* A reset hands what has expired by then to the first, and wakes nobody else in vain. */
+/* A reset hands an expiry that is due to the first waiter, and wakes no other waiter for
+ * nothing. */
 static void *reset_to_now(void *arg)
 {
 	weft_timer timer;
@@ -147,7 +151,7 @@ static void *reset_to_now(void *arg)
 	CHECK(waits[0].rc == 0 && waits[0].ticks == 1);
 	CHECK(!is_raised(&waits[1].done, 1) && !is_raised(&waits[2].done, 1));
 
-	/* A ticker's next tick is one that the other must come to know of. */
+	/* The other waiter must learn of the next tick of a periodic timer. */
 	weft_timer_reset(&timer, 1, INT64_MAX / 2);
 	CHECK(timer_waiters(&timer) == 0);
 	finish(&hands[1]);
@@ -181,7 +185,7 @@ static void *wait_in_a_crowd(void *arg)
 	weft_timer_reset(&timer, weft_after(SOON), 0);
 	for (unsigned i = 0; i < CROWD; i++)
 		begin_wait(&waits[i], &hands[i], &timer, ch, 2 + (i & 5));
-	/* One takes the expiry. The others wait on, and each takes one element. */
+	/* One waiter takes the expiry. The others wait on, and each takes one element. */
 	unsigned done = 0;
 	for (unsigned sent = 0; sent < CROWD - 1; sent++)
 		CHECK(weft_chan_send(ch, NULL) == 0 || !CHECK(false));
@@ -233,7 +237,7 @@ static void *cancel_waits(void *arg)
 		CHECK(timer_waiters(&timer) == 0 && chan_waiters(ch, WEFT_RECV) == 0);
 		CHECK(weft_timer_stop(&timer)); /* nothing was taken */
 	}
-	/* What is there already is taken by a cancelled task as well. */
+	/* A cancelled task still takes an expiry that is already there. */
 	CHECK(weft_cancel(weft_self()) == 0);
 	CHECK(weft_timer_wait(&timer, NULL) == -ECANCELED);
 	weft_timer_reset(&timer, 1, 0);
@@ -252,8 +256,8 @@ static void test_cancelled_waits_take_nothing(void **state)
 }
 
 /*
- * Two that wait for nothing but a timer, and two that set it: one to an hour's time and back, one
- * to now. A lost wake is a hang, since after the last reset nobody comes.
+ * Two tasks and a thread wait for nothing but a timer, and two tasks set it, to now or to an hour
+ * from now. If a wake is lost, the test hangs, since nobody comes after the last reset.
  */
 struct storm {
 	weft_timer timer;
@@ -270,7 +274,7 @@ static void *take_expiries(void *arg)
 		CHECK(weft_timer_wait(&s->timer, &ticks) == 0 && ticks > 0);
 		atomic_fetch_add_explicit(&s->taken, 1, memory_order_relaxed);
 	}
-	weft_timer_reset(&s->timer, 1, 0); /* for the next one to end */
+	weft_timer_reset(&s->timer, 1, 0); /* lets the next waiter end */
 	return arg;
 }
 
@@ -305,7 +309,7 @@ static void test_no_wake_is_lost_in_a_storm_of_resets(void **state)
 						     &storm, &tasks[k]),
 					 0);
 		}
-		take_expiries(&storm); /* and a thread */
+		take_expiries(&storm); /* this thread waits as well */
 		for (unsigned k = 0; k < 4; k++)
 			assert_int_equal(weft_join(tasks[k], NULL), 0);
 		assert_int_equal(weft_runtime_destroy(rt), 0);

@@ -9,7 +9,7 @@
 
 struct work {
 	weft_waitgroup wg;
-	unsigned done[STARTED]; /* by each, before it says so */
+	unsigned done[STARTED]; /* written by each task before its done */
 };
 
 struct part {
@@ -28,7 +28,7 @@ static void *do_part(void *arg)
 	return arg;
 }
 
-/* The same object again and again; all that is waited for is seen. */
+/* The same object again and again. The waiter sees everything that it has waited for. */
 static void *start_and_wait(void *arg)
 {
 	struct work w = {.wg = WEFT_WAITGROUP_INIT};
@@ -57,7 +57,8 @@ static void test_waits_see_what_was_done(void **state)
 	assert_run(3, start_and_wait, NULL);
 }
 
-/* From tasks and threads: it falls to 0 at some moments, and each wait ends at one of them. */
+/* From tasks and threads. The count falls to 0 at some moments, and each wait ends at one of
+ * them. */
 static void rise_and_fall(void *arg, unsigned who)
 {
 	weft_waitgroup *wg = arg;
@@ -125,7 +126,7 @@ struct turnstile {
 
 #define PASSES 200
 
-/* Each set lets one pass, and none is lost: who sets waits for the pass. */
+/* Each set lets one caller pass, and none is lost: the caller that sets waits for the pass. */
 static void set_or_pass(void *arg, unsigned who)
 {
 	struct turnstile *t = arg;
@@ -189,7 +190,7 @@ static void *set_one_by_one(void *arg)
 	weft_task *tasks[3];
 	void *nth;
 
-	/* Sets that nobody waits for are one; a reset takes it back. */
+	/* Several sets count as one if nobody waits. A reset takes it back. */
 	weft_event_set(&t.event);
 	weft_event_set(&t.event);
 	CHECK(weft_event_wait_until(&t.event, 0) == 0);
@@ -212,7 +213,7 @@ static void *set_one_by_one(void *arg)
 		CHECK(weft_join(tasks[i], &nth) == 0);
 		CHECK((uintptr_t)nth == i); /* first come, first served */
 	}
-	/* One that is cancelled takes no set with it. */
+	/* A waiter that is cancelled takes no set with it. */
 	CHECK(weft_cancel(weft_self()) == 0);
 	CHECK(weft_event_wait(&t.event) == -ECANCELED);
 	weft_event_set(&t.event);
