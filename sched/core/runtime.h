@@ -240,9 +240,9 @@ void weft__announce_start_if_unsearched(struct worker *w);
  * weft__start_later() for a task that is not pinned. It makes no call as long as no worker sleeps
  * and nothing is due.
  *
- * weft__announce() and weft__announce_slot() both begin with this look at runtime.idle. In this
- * case both agree that nobody must be woken. Otherwise it matters which of them is called, and that
- * one looks again.
+ * weft__announce() and weft__announce_slot() both begin with the same look at runtime.idle. If no
+ * worker sleeps and nothing is due, both do nothing. Otherwise it matters which of them is called,
+ * and that one looks again.
  *
  * @fence_is_free  weft__fence_light_is_free(), if the caller knows it already.
  */

@@ -3,8 +3,9 @@
  * The list of sleepers, and its relation to `idle`, which counts them. Going to sleep (park.c) and
  * waking (rouse.c) share this.
  *
- * A sleeping worker waits for `awake` to become 1. Only the thread that takes it off the list,
- * under idle_lock, stores that. So exactly one thread wakes it each time.
+ * A sleeping worker waits for `awake` to become 1. The thread that takes it off the list, under
+ * idle_lock, stores that. A worker may also take itself off. So exactly one thread ends each stay
+ * on the list.
  *
  * A retiring worker does not look for work. So it does not count as a sleeper, and is not woken for
  * work. It is on the list for the threads that nudge it, and because it may be the keeper.

@@ -37,6 +37,18 @@ struct reserve;
 struct waiter;
 struct worker;
 
+/*
+ * Where a task's wait is:
+ *
+ *              wait_begin_by()              park_leaving()
+ *   RUNNING ───────────────────► SUSPENDING ───────────────► PARKED
+ *    ▲   ▲                            │                        │
+ *    │   └────────────────────────────┘                        │
+ *    │     weft__wait_abandon(),                               │
+ *    │     end_unsuspended()                                   │
+ *    └─────────────────────────────────────────────────────────┘
+ *          the task itself, after it was resumed (wait.c)
+ */
 enum park {
 	PARK_RUNNING,    /* no wait is under way */
 	PARK_SUSPENDING, /* a wait node is visible, and the context is not saved yet */
@@ -128,7 +140,7 @@ struct task {
 	_Atomic(uintptr_t) extra;
 	_Atomic(uintptr_t) join; /* JOIN_, or the joiner's waiter (the joiner; the task's end) */
 
-	/* Enum park (the task; the code that runs next on its thread; one waker). */
+	/* An enum park (the task; the code that runs next on its thread; one waker). */
 	_Atomic uint8_t park;
 	_Atomic bool ending;       /* its end may look at the joiner's waiter (the end; a joiner) */
 	_Atomic uint32_t cancel;   /* CANCEL_ (anyone; the task reads) */

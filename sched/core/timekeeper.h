@@ -17,6 +17,16 @@ struct worker;
 /* After a refusal, how long until the thread is tried again. */
 #define WEFT__TIMEKEEPER_RETRY_NS ((int64_t)100000000)
 
+/*
+ *         start()          weft__timekeeper_end()
+ *   NONE ─────────► RUNS ─────────────────────────► ENDS
+ *                   │  ▲
+ *    start() fails  │  │  start(), after a while
+ *                   ▼  │
+ *                 REFUSED
+ *
+ * In virtual time the state is ENDS from the beginning.
+ */
 enum timekeeper_state {
 	TIMEKEEPER_NONE,    /* was not needed so far */
 	TIMEKEEPER_RUNS,    /* the thread runs, or is being started */

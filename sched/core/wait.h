@@ -73,6 +73,7 @@
 
 #include <errno.h>
 
+/* The claim moves the outcome once, from WAIT_PENDING to one of the others. */
 enum wait_outcome { WAIT_PENDING, WAIT_WOKEN, WAIT_TIMEDOUT, WAIT_CANCELLED };
 
 struct waiter {

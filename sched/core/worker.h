@@ -31,6 +31,7 @@ enum leave {
 	LEAVE_FREE,    /* .leaving_coro has lost its task, and its stack is uncommon: free it */
 };
 
+/* workers.c has the picture of these states. */
 enum worker_state {
 	WORKER_NEW,      /* no thread */
 	WORKER_RUNNING,  /* has a thread */
