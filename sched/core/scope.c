@@ -169,8 +169,8 @@ bool weft__scope_keep(struct worker *w, struct task *a)
 		s->timed_out = !(atomic_load_explicit(&a->cancel, memory_order_relaxed) &
 				 CANCEL_REQUESTED) &&
 			       !weft__family_requested_above(a);
-		/* Nothing is listed below it, so nobody waits who must be woken. release:
-		 * timed_out, for the acquire in canceller_looks() (wait.h). */
+		/* Nothing is listed below it, so there is no waiter to wake. release: timed_out,
+		 * for the acquire in canceller_looks() (wait.h). */
 		atomic_fetch_or_explicit(&a->cancel, CANCEL_REQUESTED, memory_order_release);
 	} else {
 		weft__timer_arm(&w->scopes, &s->timer, s->deadline);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stealing. A searcher goes around the table of workers from a random place. It tries three places
- * of a victim in this order: the oldest unstarted task of the deque, the task that the victim was
- * handed in its sleep, half of the ring.
+ * of a victim, in this order: (a) the oldest unstarted task of the deque; (b) the task that the
+ * victim was handed in its sleep; (c) half of the ring.
  *
  * It takes half of a deque that holds many tasks. A task has probably spawned those in a loop, and
  * each steal costs the victim an interrupt. A deque that holds few tasks may be a recursion's.

@@ -103,7 +103,7 @@ static void call_worker(struct weft_runtime *rt)
 	while (!weft__set_due(rt)) {
 		/* The sleeper may be about to get up for something else that it has found. */
 		atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
-		/* store-load race with leave_to_busy(): post_left, then who searches */
+		/* store-load race with leave_to_busy(): post_left, then the searchers */
 		weft__fence_full();
 		if (weft__wake_searcher(rt))
 			break;
