@@ -13,8 +13,8 @@
  * next. A caller that acts itself releases to the slot's own addresses.
  *
  * A caller that waits is served by its partner. The partner must not acquire the waiter's past on
- * the way, or it would be ordered after a stranger. So the waiter releases to a token of its own,
- * the partner puts that token into the slot, and the next caller at the slot acquires it. In the
+ * the way, or it would be ordered after a stranger. So the waiter releases to a token of its own.
+ * The partner puts that token into the slot, and the next caller at the slot acquires it. In the
  * other direction the partner releases to the waiter's node.
  *
  * Without a buffer the two callers meet. They exchange their pasts through the waiter's node.

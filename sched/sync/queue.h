@@ -8,10 +8,11 @@
  * was cancelled. The node is taken out all the same, and the next node gets what this one would
  * have got. So nothing that is handed over is lost.
  *
- * A caller may free an object as soon as its own last call on it has returned, even if the caller
- * that let it go on is still inside its call. Hence the rule for all of sched/sync: the action that
- * lets others return is the last touch of the object. For a waiter that action is its wake, which
- * needs only the waiter. For a state that others read without the lock, see sync_settle().
+ * A caller may free an object as soon as its own last call on it has returned. Another caller, the
+ * one that let it go on, may still be inside its call. Hence the rule for all of sched/sync: the
+ * action that lets others return is the last touch of the object. For a waiter that action is its
+ * wake, which needs only the waiter. For a state that others read without the lock, see
+ * sync_settle().
  */
 #ifndef WEFT_SYNC_QUEUE_H
 #define WEFT_SYNC_QUEUE_H

@@ -171,7 +171,7 @@ proctype acquirer(byte me)
 	bool patient, claimed;
 
 	atomic { alive[me] = true; outcome[me] = PENDING };
-	/* weft_sem_acquire_until(), wait_for_count() */
+	/* weft_sem_acquire_until(), wait_for_counts() */
 	do
 	:: true ->
 		/* take() */
