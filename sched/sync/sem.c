@@ -13,8 +13,8 @@
  * few. They wait behind it, even if there are enough counts for them.
  *
  * The word is also the queue's lock. So a caller that finds no count is in the queue after one
- * compare-and-swap and one store. A release takes it out by as many. Like a channel's lock, this
- * lock is released by a store, and nobody sleeps on it (sched/os/pause.h). While the word is
+ * compare-and-swap and one store, and a release takes it out after as many. Like a channel's lock,
+ * this lock is released by a store, and nobody sleeps on it (sched/os/pause.h). While the word is
  * LOCKED, its bits 32 to 61 hold the holder's mark (src/holder.h).
  *
  * Rejected: a lock beside the word. It costs both sides two more read-modify-writes. That is half
