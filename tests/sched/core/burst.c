@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * After a burst: its stacks are given back, by whoever has nothing else to do, and then nobody does
- * anything any more. So is memory of every kind, as the kernel counts it.
+ * After a burst. An idle worker gives back the burst's stacks, and then no worker does anything
+ * more. The same holds for memory of every kind, as the kernel counts it.
  */
 #include "crowd.h"
 #include "sched/core/runtime.h"
@@ -29,7 +29,7 @@ static uint64_t sleeps(weft_runtime *rt)
 	return stats.sleeps;
 }
 
-/* Nothing is due, and what was is freed, which comes a moment later. */
+/* Waits until nothing is due and the surplus is freed, which happens a moment later. */
 static void await_given_back(weft_runtime *rt, size_t used_max)
 {
 	const struct timespec nap = {.tv_nsec = 10000000};
@@ -41,7 +41,7 @@ static void await_given_back(weft_runtime *rt, size_t used_max)
 	}
 }
 
-/* There comes a while in which nobody gets up, and so goes to sleep again. */
+/* Waits for a period in which no worker wakes, and so none goes to sleep again. */
 static void await_no_sleep_any_more(weft_runtime *rt)
 {
 	const struct timespec nap = {.tv_nsec = 200000000};
@@ -55,7 +55,7 @@ static void await_no_sleep_any_more(weft_runtime *rt)
 	} while (sleeps(rt) != asleep);
 }
 
-/* By a runtime that has nothing else to do; and then it sleeps for good. */
+/* A runtime with nothing else to do gives back, and then sleeps for good. */
 static void test_an_idle_runtime_gives_back_a_burst(void **state)
 {
 	static const unsigned counts[] = {1, 2, 4};
@@ -68,7 +68,7 @@ static void test_an_idle_runtime_gives_back_a_burst(void **state)
 
 		assert_int_equal(weft_submit(rt, burst, NULL, &task), 0);
 		assert_int_equal(weft_join(task, NULL), 0);
-		/* Each worker keeps two chains at most. */
+		/* Each worker keeps at most two chains. */
 		await_given_back(rt, before + 2 * DEPOT_CHAIN * counts[i]);
 		assert_int_equal(checks_failed(), 0);
 		assert_true(used_stacks() >= before);
@@ -78,7 +78,7 @@ static void test_an_idle_runtime_gives_back_a_burst(void **state)
 	}
 }
 
-/* By one whose only awake worker runs a task that does not end: another one is woken for it. */
+/* The only awake worker runs a task that does not end, so another worker is woken to give back. */
 static void *burst_then_compute(void *arg)
 {
 	burst(NULL);
@@ -98,7 +98,7 @@ static void test_a_busy_runtime_gives_back_a_burst(void **state)
 		assert_run(2, burst_then_compute, NULL);
 }
 
-#define PAGE 4096 /* what /proc/self/statm counts in, on the machines that this is run on */
+#define PAGE 4096 /* the unit of /proc/self/statm on the machines that run this */
 
 static size_t resident(void)
 {
@@ -114,9 +114,9 @@ static size_t resident(void)
 /* Tasks that use most of their stacks, all at once. */
 struct deep {
 	unsigned count;
-	size_t stack_size; /* 0: the common one */
+	size_t stack_size; /* 0: the common size */
 	size_t used;
-	size_t peak; /* what was resident then */
+	size_t peak; /* the resident memory at that time */
 };
 
 static size_t depth;
@@ -160,9 +160,10 @@ static void await_resident(size_t most)
 
 #define WORKERS 2
 /*
- * What may stay of the smallest burst, of which a twentieth is less than this. Each worker keeps two
- * chains of coroutines; the frames at the top of a stack and the coroutine take two pages. That is
- * 1 MiB. As much again is left for all else: control blocks, queues, what the C library keeps.
+ * The most that may stay of the smallest burst; a twentieth of that burst is less than this. Each
+ * worker keeps two chains of coroutines. The frames at the top of a stack and the coroutine take
+ * two pages. That is 1 MiB. The same amount again is for everything else: control blocks, queues,
+ * the C library.
  */
 #define KEPT_MAX (WORKERS * 2 * DEPOT_CHAIN * 2 * (size_t)PAGE + ((size_t)1 << 20))
 
@@ -199,7 +200,7 @@ static void test_memory_of_every_kind_is_given_back(void **state)
 		await_resident(before + (burst / 20 > KEPT_MAX ? burst / 20 : KEPT_MAX));
 	}
 	assert_int_equal(weft_runtime_destroy(rt), 0);
-	malloc_trim(0); /* what the C library keeps is its own */
+	malloc_trim(0); /* the C library's free memory does not count */
 	assert_true(resident() <= begin + (1 << 20));
 }
 

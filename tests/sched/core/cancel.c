@@ -15,9 +15,9 @@ static void *find_itself_cancelled(void *arg)
 		CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
 		CHECK(weft_sleep(LOST_NS) == -ECANCELED);
 		CHECK(weft_cancelled());
-		weft_yield(); /* is no cancellation point */
+		weft_yield(); /* no cancellation point */
 	}
-	CHECK(weft_sleep(0) == 0); /* would not wait */
+	CHECK(weft_sleep(0) == 0); /* this call does not wait */
 	return arg;
 }
 
@@ -43,10 +43,10 @@ static void *cancel_before_the_start(void *arg)
 
 	CHECK(weft_spawn_with(&(struct weft_task_options){.pinned = true}, find_itself_cancelled,
 			      &token, &task) == 0);
-	CHECK(weft_cancel(task) == 0); /* pinned here: it cannot have started */
+	CHECK(weft_cancel(task) == 0); /* pinned here, so it cannot have started */
 	CHECK(weft_cancel(task) == 0);
 	CHECK(weft_join(task, &result) == 0);
-	CHECK(result == &token); /* it has run all the same */
+	CHECK(result == &token); /* it has run anyway */
 	return arg;
 }
 
@@ -114,7 +114,7 @@ static void test_at_every_moment(void **state)
 	}
 }
 
-/* A joiner that is cancelled keeps its handle. */
+/* A cancelled joiner keeps its handle. */
 struct joiner {
 	weft_task *sleeper;
 	flag joining;
@@ -136,7 +136,7 @@ static void *join_until_cancelled(void *arg)
 	weft_cancel_unmask();
 	CHECK(result == joiner);
 
-	/* One that has ended is joined: there is nothing to wait for. */
+	/* Joining an ended task succeeds, because there is nothing to wait for. */
 	weft_task *task;
 	CHECK(weft_spawn(give_back, joiner, &task) == 0);
 	while (weft_join_until(task, NULL, 0) == -ETIMEDOUT)
@@ -177,7 +177,7 @@ static void *mask_and_nest(void *arg)
 	weft_cancel_mask();
 	CHECK(weft_sleep(1000) == 0);
 	weft_cancel_unmask();
-	CHECK(weft_sleep(1000) == 0); /* still in the outer one */
+	CHECK(weft_sleep(1000) == 0); /* still in the outer masked region */
 
 	weft_task *task;
 	void *result = NULL;
@@ -225,7 +225,8 @@ static void test_masks(void **state)
 		assert_run(workers, cancel_masked, NULL);
 }
 
-/* Cancelling at about the deadline of the sleep, from plain threads: woken once, for one reason. */
+/* Plain threads cancel at about the deadline of a sleep. The sleeper is woken once, for one
+ * reason. */
 static void *sleep_shortly(void *arg)
 {
 	int64_t deadline = (int64_t)(intptr_t)arg;
@@ -267,18 +268,18 @@ static void test_cancel_races_with_the_deadline(void **state)
 }
 
 /*
- * A wake and a cancellation at the same time, of a wait that has no deadline: one of them has it,
- * and what the wake brings is taken or left.
+ * A wake-up and a cancellation at the same time, of a wait without a deadline. One of them wins.
+ * What the wake-up brings is taken or left, accordingly.
  *
  *   the task              the waker, a thread     the canceller, a thread
  *   acquire               release                 cancel
- *                              (at about the same time, before, in or after the acquire)
- *   0: the count is gone; -ECANCELED: it is there
+ *                              (at about the same time: before, in or after the acquire)
+ *   0: the count is gone. -ECANCELED: it is there.
  */
 struct duel {
 	weft_sem sem;
-	flag round; /* raised by the canceller, */
-	flag done;  /* and by the waker */
+	flag round; /* the canceller raises it, */
+	flag done;  /* and so does the waker */
 	unsigned rounds;
 };
 
@@ -308,8 +309,10 @@ static void test_cancel_races_with_the_wake(void **state)
 {
 	struct duel duel = {.sem = WEFT_SEM_INIT(0), .rounds = weft_test_scale(20 * ROUNDS)};
 	weft_runtime *rt = assert_create(2);
-	unsigned woken = 0,
-		 head_start = 0; /* the waker's, such that each of the two is first as often */
+	unsigned
+		woken = 0,
+		head_start =
+			0; /* the waker's; chosen so that each of the two is first about as often */
 	pthread_t thread;
 
 	(void)state;
@@ -319,7 +322,7 @@ static void test_cancel_races_with_the_wake(void **state)
 		void *result;
 
 		CHECK(weft_submit(rt, acquire_one, &duel, &task) == 0);
-		/* Mostly until it waits. */
+		/* Mostly until the task waits. */
 		for (unsigned n = 0; n < 40 + i % 16 * 40; n++)
 			weft_now();
 		raise_flag(&duel.round);
@@ -394,10 +397,11 @@ static void test_outside_of_a_task(void **state)
 	weft_cancel_unmask();
 }
 
-/* The manual's call with a deadline, weft-task(3): when it has failed, nobody uses `q` any more. */
+/* The manual's call with a deadline, weft-task(3). When it has failed, nothing uses `q` any
+ * more. */
 struct query {
 	flag begun;
-	_Atomic bool ended; /* relaxed: the join orders */
+	_Atomic bool ended; /* relaxed: the join orders it */
 };
 
 static void *query(void *arg)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What WEFT_CHAOS does at its points. With virtual time and one worker each run of a seed is the
- * same, so what is seen here does not depend on the machine.
+ * same. So the results do not depend on the machine.
  */
 #include "harness.h"
 
@@ -9,7 +9,7 @@
 
 #define SEEDS 16
 
-/* fn(arg) under so much chaos. */
+/* Runs fn(arg) with this much chaos. */
 static void assert_run_chaos(unsigned workers, unsigned seed, const char *how, weft_fn *fn,
 			     void *arg)
 {
@@ -102,7 +102,7 @@ static void test_nothing_strikes_without_it(void **state)
 	assert_run(1, expect_nothing_struck, NULL);
 }
 
-/* --- and what they name is done --- */
+/* --- and the named effect happens --- */
 
 #define STARTS 8
 
@@ -144,7 +144,7 @@ static void *start_some(void *arg)
 	return NULL;
 }
 
-/* Most seeds have one of their own. */
+/* Most seeds have an order of their own. */
 static void assert_many_orders(const struct starts *starts)
 {
 	unsigned distinct = 0;
@@ -179,7 +179,7 @@ static void *wake_up(void *arg)
 {
 	struct start *start = arg;
 
-	CHECK(weft_sleep_until(1) == 0); /* has passed: does not wait */
+	CHECK(weft_sleep_until(1) == 0); /* this time has passed: no wait */
 	weft_latch *go = (weft_latch *)(void *)start->task;
 	CHECK(weft_latch_wait(go) == 0);
 	return note_start(arg);
@@ -232,8 +232,8 @@ static void *say_first(void *arg)
 	return NULL;
 }
 
-/* The one that is woken last is in the slot, which comes first; the other one is in the ring. Or
- * they were sent away. */
+/* The task that is woken last is in the slot, which comes first. The other one is in the ring. Or
+ * chaos sent them away. */
 static void *wake_two(void *ret_inverted)
 {
 	for (unsigned i = 0; i < 100; i++) {
@@ -277,7 +277,8 @@ static void *take_turns(void *arg)
 	return arg;
 }
 
-/* Cancelled, it waits for nothing any more: how often the other has had a turn meanwhile. */
+/* Being cancelled, it waits for nothing. Counts how often the other task has had a turn
+ * meanwhile. */
 static void *hardly_wait(void *arg)
 {
 	unsigned *gave_way = arg;
@@ -315,8 +316,8 @@ static void test_a_wait_that_is_over_may_not_give_way(void **state)
 }
 
 /*
- * For each sleep of the task the worker sleeps once: once more if it is got up for nothing, and
- * once more if it does not find the deadline that has passed.
+ * For each sleep of the task the worker sleeps once. It sleeps once more if it is woken for
+ * nothing, and once more if it does not find the deadline that has passed.
  */
 static void *sleep_often(void *arg)
 {
@@ -394,7 +395,7 @@ static void *compute_until_slept(void *arg)
 	return arg;
 }
 
-/* Every sleep ends with a hop, and one of the workers never comes back to its queues meanwhile. */
+/* Every sleep ends with a hop. Meanwhile one of the workers never comes back to its queues. */
 static void *sleep_beside_one_that_computes(void *arg)
 {
 	weft_task *task;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The settings: what is accepted, what is refused and in which words, and which source wins. Each
- * test starts without any WEFT_ variable. What goes to stderr is caught in a file.
+ * The settings: which values are accepted, which are refused and with what message, and which
+ * source wins. Each test starts without any WEFT_ variable. A file catches the output on stderr.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -57,7 +57,7 @@ static int tear_down(void **state)
 	return 0;
 }
 
-/* Nothing that can fail an assertion runs between catch_stderr() and release_stderr(). */
+/* No code that can fail an assertion runs between catch_stderr() and release_stderr(). */
 static void catch_stderr(void)
 {
 	if (ftruncate(said_fd, 0) != 0 || lseek(said_fd, 0, SEEK_SET) != 0 ||
@@ -84,7 +84,7 @@ static int load(struct weft__config *ret, const struct weft_runtime_options *opt
 	return err;
 }
 
-/* Loads with one variable set, which must be fine and silent. */
+/* Loads with one variable set, which must succeed without a message. */
 static struct weft__config accept(const char *variable, const char *value)
 {
 	struct weft__config config;
@@ -96,8 +96,8 @@ static struct weft__config accept(const char *variable, const char *value)
 	return config;
 }
 
-/* Loads with one variable set to something bad: one line that names both, and nothing is written to
- * the result. */
+/* Loads with one variable set to a bad value. There must be one line that names both, and the
+ * result is untouched. */
 static void refuse(const char *variable, const char *value)
 {
 	struct weft__config config;
@@ -128,7 +128,7 @@ static void test_config_defaults(void **state)
 	assert_int_equal(config.workers, weft__cpus_usable(NULL, why, sizeof(why)));
 	assert_string_equal(config.workers_why, why);
 	assert_true(config.guard);
-	/* 256 KiB with guard and header. */
+	/* 256 KiB, guard and header included. */
 	assert_int_equal(config.stack_size, weft__stack_within(256 << 10, true));
 	/* The same as for a coroutine outside of a runtime. */
 	assert_int_equal(weft__stack_env(&stack_size, &guard), 0);
@@ -312,7 +312,7 @@ static void test_config_complains_in_one_line(void **state)
 	assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
 	assert_non_null(strstr(said, "7777\"...: expected none or cores"));
 
-	/* Two bad values: the first one is enough. */
+	/* Of two bad values the first one is enough. */
 	setenv("WEFT_WORKERS", "0", 1);
 	assert_int_equal(load(&config, NULL), -EINVAL);
 	assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
@@ -363,7 +363,7 @@ static void test_config_virtual_time_is_one_workers(void **state)
 	assert_int_equal(load(&config, NULL), -EINVAL);
 	assert_string_equal(said, "weft: WEFT_WORKERS=4: expected 1: the virtual time of "
 				  "WEFT_CHAOS is one worker's\n");
-	/* What code overrides is not at fault here: it parses. */
+	/* A value that code overrides is not at fault here: it parses. */
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 1}), 0);
 	setenv("WEFT_WORKERS", "1", 1);
 	setenv("WEFT_SPIN", "7", 1);

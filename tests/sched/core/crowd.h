@@ -13,7 +13,7 @@ static weft_task *crowd_tasks[CROWD_MAX];
 static weft_event crowd_gate;
 static weft_latch crowd_arrived;
 
-/* What a task of a crowd does, in the end at least. */
+/* A task of a crowd does this, at least in the end. */
 static inline void *crowd_wait(void *arg)
 {
 	weft_latch_count_down(&crowd_arrived, 1);
@@ -21,7 +21,7 @@ static inline void *crowd_wait(void *arg)
 	return arg;
 }
 
-/* Spawns `count` tasks, every other one with other options, and waits until all of them wait. */
+/* Spawns `count` tasks, every other one with other options, and waits until they all wait. */
 static inline void crowd_gather(unsigned count, weft_fn *fn, const struct weft_task_options *even,
 				const struct weft_task_options *odd)
 {
@@ -32,7 +32,7 @@ static inline void crowd_gather(unsigned count, weft_fn *fn, const struct weft_t
 	CHECK(weft_latch_wait(&crowd_arrived) == 0);
 }
 
-/* Has them end. */
+/* Ends them. */
 static inline void crowd_disperse(unsigned count)
 {
 	weft_event_set(&crowd_gate);

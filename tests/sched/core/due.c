@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is due runs before what a busy worker has queued (sched/core/due.c). There is one worker,
- * so the order of picks is certain. It makes no pick while a victim becomes due. Then it is kept
- * busy in one of several ways until all victims have run, or for so many picks that they never
- * will. Each of its picks is counted but those that serve; so is each turn of the busy tasks.
+ * A due task runs before the tasks that a busy worker has queued (sched/core/due.c).
+ *
+ * There is one worker, so the order of picks is certain. The worker makes no pick while a victim
+ * becomes due. Then it is kept busy in one of several ways, until all victims have run, or for so
+ * many picks that they never will. Each of its picks is counted except those that serve. So is each
+ * turn of the busy tasks.
  */
 #include "harness.h"
 #include "parker.h"
@@ -16,7 +18,7 @@
 #define NEVER   (4 * WEFT__FAIR_BOUND)
 
 /* All relaxed: there is one worker, so the tasks' order is that of their picks. Atomic for
- * ThreadSanitizer's user build, which sees none between them. */
+ * ThreadSanitizer's user build, which sees no order between them. */
 #define GET(variable)        atomic_load_explicit(&(variable), memory_order_relaxed)
 #define SET(variable, value) atomic_store_explicit(&(variable), value, memory_order_relaxed)
 
@@ -115,7 +117,7 @@ static void inject(void)
 }
 
 static int64_t deadline;
-static _Atomic unsigned asleep; /* how many victims are on their way into their sleep */
+static _Atomic unsigned asleep; /* how many victims are about to sleep */
 static _Atomic bool passed;
 
 static void *sleep_and_note(void *arg)
@@ -123,7 +125,7 @@ static void *sleep_and_note(void *arg)
 	SET(asleep, GET(asleep) + 1);
 	CHECK(weft_sleep_until(deadline) == 0);
 	if (!GET(passed))
-		SET(since, picks()); /* this machine is slow: it has not slept */
+		SET(since, picks()); /* the machine is slow: it has not slept */
 	return note_run(arg);
 }
 
@@ -141,7 +143,7 @@ static void await_deadline(void)
 	SET(passed, true);
 }
 
-/* Says itself that a deadline has passed, as the timekeeper would. */
+/* Reports itself that a deadline has passed, as the timekeeper would. */
 static void expire(void)
 {
 	await_deadline();
@@ -154,7 +156,8 @@ static void expire_by_timekeeper(void)
 	int64_t lost = weft_after(LOST_NS);
 
 	await_deadline();
-	/* We make no pick until it has said so; but perhaps all were too late to sleep. */
+	/* We make no pick until the timekeeper has reported it. But perhaps all were too late to
+	 * sleep. */
 	while (!is_due(weft__worker()->rt) && GET(run) < GET(victims) && weft_now() < lost)
 		sched_yield();
 	CHECK(is_due(weft__worker()->rt) || GET(run) == GET(victims));
@@ -164,7 +167,7 @@ static void expire_by_timekeeper(void)
 struct scene {
 	void (*busy)(void);
 	void (*become_due)(void);
-	unsigned shift; /* another number of the first pick for each */
+	unsigned shift; /* a different number of the first pick for each */
 };
 
 static void *play(void *arg)
@@ -187,7 +190,8 @@ static void assert_played(const struct scene *scene, unsigned count)
 	SET(run, 0);
 	assert_run(1, play, (void *)scene);
 	assert_int_equal(GET(run), count);
-	/* The n-th has waited for the picks of those before it, and as many of the others. */
+	/* The n-th has waited for the picks of the victims before it, and for as many of the
+	 * others. */
 	for (unsigned i = 0; i < count; i++)
 		assert_in_range(GET(waited[i]), 0, 2 * i + 1);
 }
@@ -283,7 +287,7 @@ static void *fork_ranges(void *arg)
 	return arg;
 }
 
-/* The first join gives way. A loop runs in a fork as a whole, so that is before its first range. */
+/* The first join gives way. A loop runs as a whole in a fork, so that is before its first range. */
 static void test_forks_let_what_is_due_run(void **state)
 {
 	(void)state;
@@ -329,7 +333,7 @@ static void *sleep_beside_forkers(void *arg)
 	return arg;
 }
 
-/* However the workers are woken, and whoever is the keeper before all are busy. */
+/* However the workers are woken, and whichever is the keeper before all are busy. */
 static void test_a_sleeper_wakes_beside_tasks_that_fork(void **state)
 {
 	(void)state;
@@ -355,7 +359,7 @@ static void *sleep_beside_a_yielder(void *arg)
 	CHECK(weft_spawn(sleep_a_moment, NULL, NULL) == 0);
 	while (!GET(sleeper_woke))
 		weft_yield();
-	/* relaxed: only looked at. */
+	/* relaxed: only looked at */
 	CHECK(atomic_load_explicit(&weft__worker()->rt->timekeeper.state, memory_order_relaxed) ==
 	      TIMEKEEPER_RUNS);
 	return arg;
@@ -368,7 +372,7 @@ static void test_the_timekeeper_ends_with_its_runtime(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 1 + weft_test_scale(50); i++)
 		assert_run(1, sleep_beside_a_yielder, NULL);
-	/* A thread that was joined disappears from /proc a moment later. */
+	/* A joined thread disappears from /proc a moment later. */
 	int64_t lost = weft_after(LOST_NS);
 	while (count_threads() > before) {
 		assert_true(weft_now() < lost);
@@ -376,7 +380,7 @@ static void test_the_timekeeper_ends_with_its_runtime(void **state)
 	}
 }
 
-/* A flood from outside leaves the other picks to those who are there already. */
+/* A flood from outside leaves the other picks to the tasks that are there already. */
 static _Atomic unsigned turns, flood_left;
 
 static void *take_turns(void *arg)
@@ -435,7 +439,7 @@ static void test_an_idle_runtime_has_nothing_due(void **state)
 		assert_int_equal(weft_submit(rt, give_back, NULL, NULL), 0);
 		assert_int_equal(weft_join(task, NULL), 0);
 	}
-	/* relaxed: only looked at. */
+	/* relaxed: only looked at */
 	while (atomic_load_explicit(&rt->idle, memory_order_relaxed) != 2 * SLEEPER &&
 	       weft_now() < lost)
 		sched_yield();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wakes that come before their task is parked (early.c). A waiting task is visible to wakers before
- * it has left its stack, and its thread may need long for that. A waker must not wait for it.
+ * Wake-ups that come before their task is parked (early.c). A waiting task is visible to wakers
+ * before it has left its stack. Its thread may need long for that, and a waker must not wait for
+ * it.
  *
  *   waiter                               waker
  *   begins to wait, publishes the node
@@ -10,8 +11,8 @@
  *   switches, is parked
  *   must be woken, once
  *
- * Here the waiter does not switch before the waker has returned. Where wakers wait for PARKED,
- * neither goes on.
+ * In this test the waiter does not switch before the waker has returned. If wakers waited for
+ * PARKED, neither side would go on.
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
@@ -30,7 +31,7 @@ struct pair {
 	unsigned rounds;
 	bool lone;
 	bool holds;    /* the waiter does not switch before the waker has returned */
-	uint64_t seed; /* else it takes a random time to its switch */
+	uint64_t seed; /* otherwise it takes a random time until its switch */
 };
 
 static struct pair pairs[PAIRS];
@@ -49,12 +50,12 @@ static void *wait_rounds(void *arg)
 			if (!CHECK(spin_for(&p->returned, round)))
 				return arg;
 		} else {
-			/* Up to more than a waker looks, which is a few microseconds. */
+			/* Up to a longer time than a waker looks, which is a few microseconds. */
 			for (uint32_t n = weft__random_below(&random, 400); n > 0; n--)
 				weft__cpu_relax();
 		}
 		CHECK(weft__wait(&p->waiter, WEFT_FOREVER, false) == WAIT_WOKEN);
-		/* Its node is used anew. */
+		/* Its node is used again. */
 		if (!CHECK(yield_for(&p->returned, round)))
 			return arg;
 	}
@@ -88,12 +89,12 @@ static void prepare(unsigned rounds, bool lone, bool holds, uint64_t seed)
 	}
 }
 
-/* The list is empty once all have been woken. */
+/* The list is empty after all have been woken. */
 static void check_none_is_left(void)
 {
 	struct weft_runtime *rt = weft__worker()->rt;
 
-	/* relaxed: whoever took one out has made it runnable after that. */
+	/* relaxed: a task is made runnable only after its node was taken out */
 	CHECK(atomic_load_explicit(&rt->early_count, memory_order_relaxed) == rt->early.none);
 }
 
@@ -140,7 +141,7 @@ static void run_beside_threads(void)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 }
 
-/* Several wakes are early at once. */
+/* Several wake-ups are early at once. */
 static void test_threads_do_not_wait_for_the_switch(void **state)
 {
 	(void)state;
@@ -165,7 +166,8 @@ static void test_another_runtimes_worker_does_not_wait_for_the_switch(void **sta
 	assert_int_equal(weft_runtime_destroy(other), 0);
 }
 
-/* The switch comes at every moment of the waker's looks, and of its leaving the wake to others. */
+/* The switch comes at every moment of the waker's looks, and of its leaving the wake-up to
+ * others. */
 static void test_early_wakes_race_with_the_switch(void **state)
 {
 	(void)state;
@@ -177,7 +179,7 @@ static void test_early_wakes_race_with_the_switch(void **state)
 	}
 }
 
-/* The same where the fences are full ones, as no runtime lives that was made with others. */
+/* The same with full fences. No runtime with the other kind is alive. */
 static void test_early_wakes_race_with_the_switch_with_symmetric_fences(void **state)
 {
 	int mode = atomic_load_explicit(&weft__fence_mode, memory_order_relaxed);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Variables that nobody reads: a line names what was meant, once. */
+/* Variables that nothing reads. One line names the variable that was probably meant, once. */
 #include "harness.h"
 
 #include "sched/core/config.h"

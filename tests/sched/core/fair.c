@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Fairness with one worker. A runnable task is picked after at most WEFT__FAIR_BOUND times p + 1
- * picks, p being those before it in its queue, whatever else arrives. In each test a victim waits
- * in one kind of queue with nothing before it while others keep the worker busy through another
- * kind. They stop when it has run or at ten times the bound, so a starved victim is a wrong number
- * and no hang.
+ * picks, whatever else arrives. p is the number of tasks before it in its queue.
+ *
+ * In each test a victim waits in one kind of queue with nothing before it. Other tasks keep the
+ * worker busy through another kind. They stop when the victim has run, or at ten times the bound.
+ * So a starved victim is a wrong number and not a hang.
  */
 #include "harness.h"
 #include "parker.h"
@@ -14,14 +15,14 @@
 
 static uint32_t picks(void)
 {
-	/* relaxed: the worker's own count. */
+	/* relaxed: the worker's own count */
 	return atomic_load_explicit(&weft__worker()->picks, memory_order_relaxed);
 }
 
 /* Atomic although there is one worker: tasks that share a variable without an order between them
- * are a race. All relaxed: the order of picks is what is looked at. */
+ * are a race. All relaxed: the test looks at the order of picks. */
 static _Atomic bool waiting;    /* the victim is runnable and has not run */
-static _Atomic bool busy;       /* those who keep the worker busy go on */
+static _Atomic bool busy;       /* the tasks that keep the worker busy go on */
 static _Atomic uint32_t since;  /* the count of picks when it became runnable */
 static _Atomic uint32_t waited; /* picks until it ran */
 
@@ -57,14 +58,15 @@ static void *note_run_task(void *arg)
 
 static void assert_fair(weft_fn *fn)
 {
-	for (unsigned i = 0; i < 20 + weft_test_scale(80); i++) { /* from various counts of picks */
+	for (unsigned i = 0; i < 20 + weft_test_scale(80);
+	     i++) { /* from different counts of picks */
 		SET(waited, UINT32_MAX);
 		assert_run(1, fn, (void *)(uintptr_t)i);
 		assert_in_range(GET(waited), 0, WEFT__FAIR_BOUND);
 	}
 }
 
-/* Makes the number of the next pick another one in each run. */
+/* Changes the number of the next pick in each run. */
 static void shift(void *arg)
 {
 	for (uintptr_t i = 0; i < (uintptr_t)arg; i++)
@@ -270,8 +272,8 @@ static void test_yielders_leave_turns_to_timers(void **state)
 	assert_fair(sleep_beside_yielders);
 }
 
-/* Far more than the ring holds: when the first has had all its turns, each has had most of its
- * own. */
+/* Far more than the ring holds. When the first task has had all its turns, each other one has had
+ * most of its own. */
 #define TURNS 20
 #define MANY  (CHILD_TSAN ? 600 : 500 + weft_test_scale(2000))
 static unsigned yielders;
@@ -298,7 +300,7 @@ static void *take_turns(void *arg)
 
 static void *spawn_yielders(void *arg)
 {
-	/* The ring would grow before it overflows. */
+	/* Otherwise the ring would grow before it overflows. */
 	weft__worker()->ring.most = 1024;
 	for (uintptr_t i = 0; i < yielders; i++)
 		CHECK(weft_spawn(take_turns, (void *)i, NULL) == 0);
@@ -328,15 +330,15 @@ static void test_every_yielder_gets_its_turn(void **state)
 	assert_turns(MANY);
 }
 
-/* With several workers there is no order, but all progress; while one never ends its round before
- * the others. */
+/* With several workers there is no order, but all make progress. With one, none ends its round
+ * before the others. */
 static _Atomic unsigned arrived;
 
 static void *yield_until_all_have(void *arg)
 {
 	int64_t lost = weft_after(LOST_NS);
 
-	/* relaxed: a count. */
+	/* relaxed: a count */
 	atomic_fetch_add_explicit(&arrived, 1, memory_order_relaxed);
 	while (atomic_load_explicit(&arrived, memory_order_relaxed) < yielders && weft_now() < lost)
 		weft_yield();
@@ -377,7 +379,7 @@ static void *pass_on(void *arg)
 	return arg;
 }
 
-/* Each that has run before has its turn before a yield returns. */
+/* Each task that has run before has its turn before a yield returns. */
 static void *yield_to_all(void *arg)
 {
 	weft_task *tasks[8];
@@ -388,7 +390,7 @@ static void *yield_to_all(void *arg)
 		CHECK(weft_spawn(pass_on, &passed[i], &tasks[i]) == 0);
 	}
 	for (unsigned i = 0; i < 8; i++)
-		while (GET(passed[i]) == 0) /* a new one need not, but will */
+		while (GET(passed[i]) == 0) /* a new one need not have, but will */
 			weft_yield();
 	for (unsigned n = 0; n < ROUNDS; n++) {
 		unsigned before[8];

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cancellation reaches forks: those that wait, those that look, those that are forked later; at once,
- * wherever the cancelled task itself is; and nobody else.
+ * Cancellation reaches forks: those that wait, those that look, and those that are forked later. It
+ * reaches them at once, wherever the cancelled task itself is. It reaches no other task.
  */
 #include "moments.h"
 
 #include <weft/blocking.h>
 #include <weft/sync.h>
 
-#define DEPTH 100 /* more than weft_cancelled() looks up */
+#define DEPTH 100 /* more levels than weft_cancelled() looks up */
 
-/* A fork that sleeps until it is cancelled, and so do those below it. */
+/* A fork that sleeps until it is cancelled, and so do the forks below it. */
 struct sleeper {
 	flag *asleep;
 	unsigned depth;
@@ -35,7 +35,7 @@ static void *sleep_below(void *arg)
 	CHECK(weft_cancelled());
 	if (s->depth > 0)
 		weft_fork_join(&fork);
-	/* It stays so, and what is forked now is cancelled as well. */
+	/* It stays cancelled, and so is every later fork. */
 	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
 	weft_fork(&fork, sleep_for_ever, NULL);
 	weft_fork_join(&fork);
@@ -53,7 +53,7 @@ static void *fork_sleepers(void *arg)
 	return arg;
 }
 
-/* The task waits for its forks, of which only the youngest has started on one worker. */
+/* The task waits for its forks. On one worker only the youngest of them has started. */
 static void *cancel_sleepers(void *arg)
 {
 	flag asleep = 0;
@@ -86,7 +86,7 @@ static void test_forks_of_a_cancelled_task_are_cancelled(void **state)
 	}
 }
 
-/* Where the task itself is, it does not learn of it. Its fork does. */
+/* The task itself does not notice the cancellation where it is. Its fork does. */
 static weft_mutex mutex = WEFT_MUTEX_INIT;
 static flag asleep, forks_ended, let_go;
 
@@ -143,7 +143,7 @@ static void *cancel_somewhere(void *arg)
 	CHECK(weft_spawn(be_somewhere, arg, &task) == 0);
 	CHECK(yield_for(&asleep, 1));
 	CHECK(weft_cancel(task) == 0);
-	CHECK(yield_for(&forks_ended, 1)); /* though the task is still there */
+	CHECK(yield_for(&forks_ended, 1)); /* although the task is still there */
 	raise_flag(&let_go);
 	weft_mutex_unlock(&mutex);
 	CHECK(weft_join(task, NULL) == 0);
@@ -154,14 +154,15 @@ static void test_it_reaches_them_wherever_the_task_is(void **state)
 {
 	(void)state;
 	for (enum place place = IN_MUTEX; place <= IN_MASKED_REGION; place++) {
-		/* On one worker nobody takes the fork while its parent yields: the ring comes
-		 * before the deque, but for the picks that are the other way round. */
+		/* On one worker nothing takes the fork while its parent yields. The ring comes
+		 * before the deque, except for the picks in the other order. */
 		assert_run(1, cancel_somewhere, &place);
 		assert_run(3, cancel_somewhere, &place);
 	}
 }
 
-/* A fork that cancels itself: those below it, and neither its parent nor its siblings. */
+/* A fork that cancels itself. This reaches the forks below it, but neither its parent nor its
+ * siblings. */
 static void *cancel_own(void *arg)
 {
 	flag below_asleep = 0;
@@ -259,8 +260,8 @@ static void test_masked_forks(void **state)
 }
 
 /*
- * At every moment: a thread cancels tasks whose forks begin to wait, end their waits, enter and leave
- * just then. All of them end.
+ * At every moment: a thread cancels tasks whose forks begin to wait, end their waits, enter and
+ * leave just then. All of them end.
  */
 static void *wait_now_and_then(void *arg)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* weft_for(): each index once, ranges no larger than the grain. */
+/* weft_for(): each index once, and ranges no larger than the grain. */
 #include "harness.h"
 
 #if CHILD_TSAN /* each range is a task, each task a fiber */
@@ -10,7 +10,7 @@
 
 struct cover {
 	size_t begin, end, grain;
-	int step; /* what the body does besides counting: 0 nothing, 1 yield, 2 a loop inside */
+	int step; /* what the body does besides counting: 0 nothing, 1 yield, 2 an inner loop */
 	_Atomic unsigned counts[SPAN];
 	_Atomic unsigned calls;
 };
@@ -21,7 +21,7 @@ static void count_range(size_t lo, size_t hi, void *ctx)
 {
 	struct cover *c = ctx;
 
-	/* relaxed: read after the loop. */
+	/* relaxed: read after the loop */
 	atomic_fetch_add_explicit(&c->calls, 1, memory_order_relaxed);
 	CHECK(lo < hi && lo >= c->begin && hi <= c->end);
 	if (c->grain > 0)
@@ -126,7 +126,7 @@ static void test_loops_nest(void **state)
 	}
 }
 
-/* As many calls at once as there are workers: the loop really is parallel. */
+/* As many calls at once as there are workers, so the loop is really parallel. */
 static _Atomic unsigned inside;
 
 static void await_the_others(size_t lo, size_t hi, void *ctx)
@@ -158,7 +158,7 @@ static void test_the_loop_is_parallel(void **state)
 	assert_run(4, loop_in_parallel, NULL);
 }
 
-/* What the body finds in its task is the same in each range, however they were split. */
+/* What the body finds in its task is the same in each range, however the ranges were split. */
 struct found {
 	weft_local key;
 	weft_task *caller;

@@ -73,7 +73,7 @@ static void test_outside_of_a_runtime_it_is_serial(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* In a generator's own call too. */
+/* Also in a generator's own call. */
 static void *fib_in_a_generator(void *arg)
 {
 	weft_coro *co = NULL;
@@ -165,7 +165,7 @@ static void test_a_fork_is_stolen(void **state)
 
 #define FORKS 50
 
-/* order: 0 first in first out, 1 last in first out, else in leaps. */
+/* order: 0 first in first out, 1 last in first out, otherwise in leaps. */
 static void *join_in_order(void *arg)
 {
 	unsigned step = *(const unsigned *)arg;
@@ -235,7 +235,7 @@ static void test_a_fork_may_wait(void **state)
 	unsetenv("WEFT_CHAOS");
 }
 
-/* Every level's fork is the next one. */
+/* Every level forks the next one. */
 static void *go_deeper(void *arg)
 {
 	uintptr_t depth = (uintptr_t)arg;
@@ -251,7 +251,7 @@ static void *descend(void *arg)
 {
 	uintptr_t depth = weft_test_scale(1000000);
 
-	/* ThreadSanitizer has a fiber for each level, and gcc's has 8128. */
+	/* ThreadSanitizer has a fiber for each level, and gcc's has at most 8128. */
 	if (CHILD_TSAN)
 		depth = 1000;
 	CHECK(go_deeper((void *)depth) == (void *)depth);
@@ -274,7 +274,7 @@ static void test_a_million_levels_deep(void **state)
 	assert_run(4, spawn_descent, NULL);
 }
 
-/* So many eighths of a task's stack are used when a fork is joined that needs three quarters. */
+/* How many eighths of a task's stack are in use at the join of a fork that needs three quarters. */
 static unsigned parent_uses;
 
 static __attribute__((noinline)) void use_stack(size_t bytes)
@@ -292,7 +292,7 @@ static size_t eighth(void)
 
 static void *use_three_quarters(void *arg)
 {
-	use_stack(6 * eighth() - 4096); /* what the calls in between need, at most */
+	use_stack(6 * eighth() - 4096); /* the most that the calls in between need */
 	return arg;
 }
 
@@ -335,8 +335,8 @@ static void test_it_may_use_three_quarters_of_a_stack(void **state)
 }
 
 /*
- * Tasks that a plain thread submits are due, and a loop of forks gives way to them (due.c): for one
- * of them at a time, and then not before it has gone on for a slice.
+ * Tasks that a plain thread submits are due, and a loop of forks gives way to them (due.c). It
+ * gives way to one of them at a time, and only after it has run for a slice.
  */
 #define DUE_TASKS 10
 #define SLICE_NS  ((int64_t)50000)

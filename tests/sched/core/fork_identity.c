@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fork that runs as a call is a task all the same: it has an identity, an environment and a
- * cancellation of its own, and the parent has its own again afterwards.
+ * A fork that runs as a call is still a task. It has an identity, an environment and a cancellation
+ * of its own. The parent has its own again afterwards.
  */
 #include "harness.h"
 
 #include <fenv.h>
 
-/* errno anew: glibc lets compilers keep its address over a call that may hop. */
+/* Reads errno anew. glibc lets compilers keep its address over a call that may hop. */
 static __attribute__((noinline)) int get_errno(void)
 {
 	__asm__ volatile("");
@@ -124,8 +124,8 @@ static void test_an_inlined_fork_is_a_task(void **state)
 }
 
 /*
- * How each word of control says to round: on x86-64 mxcsr in the low two bits, and above them that
- * of the x87, which is all that fegetround() looks at.
+ * The rounding mode in each control word. On x86-64 the low two bits are mxcsr's. The bits above
+ * them are the x87's, the only ones that fegetround() looks at.
  */
 static unsigned rounding(void)
 {
@@ -202,7 +202,7 @@ static void test_an_inlined_fork_rounds_on_its_own(void **state)
 	unsetenv("WEFT_CHAOS");
 }
 
-/* With one worker every fork runs inline. A stolen one is not pinned: it runs where the thief
+/* With one worker every fork runs inline. A stolen fork is not pinned: it runs where the thief
  * is. */
 static void test_an_inlined_fork_inherits_the_pin(void **state)
 {
@@ -240,7 +240,7 @@ static void test_a_pinned_parent_stays(void **state)
 		assert_run(workers, spawn_pinned_forkers, NULL);
 }
 
-/* A fork with a fork in it: what the inner one leaves behind must not mislead the next one. */
+/* A fork with a fork in it. What the inner one leaves behind must not mislead the next one. */
 static void *fork_again(void *arg)
 {
 	CHECK(!weft_coro_inside());
@@ -319,8 +319,8 @@ static void *note_frame(void *arg)
 	return NULL;
 }
 
-/* On a generator with plenty of stack it runs inline; on one with less than three quarters of a task's,
- * elsewhere. */
+/* On a generator with plenty of stack the fork runs inline. If the generator has less than three
+ * quarters of a task's stack, the fork runs elsewhere. */
 static void *fork_and_measure(void *arg)
 {
 	size_t stack_size = *(const size_t *)arg;

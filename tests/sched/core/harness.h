@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the scheduler's tests share. cmocka leaves a failed assertion by a jump through a
- * thread-local buffer, so only the main thread asserts, outside of weft_run(). Tasks and threads
- * CHECK(): that counts what was not so, and assert_run() asserts that nothing was.
+ * Shared code of the scheduler's tests. cmocka leaves a failed assertion by a jump through a
+ * thread-local buffer. So only the main thread asserts, and only outside of weft_run(). Tasks and
+ * threads use CHECK(), which counts failures. assert_run() asserts that there were none.
  */
 #ifndef WEFT_TESTS_SCHED_CORE_HARNESS_H
 #define WEFT_TESTS_SCHED_CORE_HARNESS_H
@@ -25,7 +25,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 
-/* relaxed everywhere: counted by anybody, read when the runtime is gone. */
+/* relaxed everywhere: counted by any thread, read after the runtime has gone */
 static _Atomic unsigned check_failures;
 
 static inline bool check_at(bool ok, const char *what, const char *file, int line)
@@ -50,7 +50,7 @@ static inline void set_number(const char *variable, unsigned number)
 	setenv(variable, text, 1);
 }
 
-/* weft_run() with so many workers. On the main thread, which asserts for everybody. */
+/* weft_run() with that many workers, on the main thread, which asserts for all. */
 static inline void assert_run(unsigned workers, weft_fn *fn, void *arg)
 {
 	set_number("WEFT_WORKERS", workers);
@@ -60,7 +60,7 @@ static inline void assert_run(unsigned workers, weft_fn *fn, void *arg)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* A runtime of n workers. */
+/* Creates a runtime of n workers. */
 static inline weft_runtime *assert_create(unsigned workers)
 {
 	struct weft_runtime_options options = {.workers = workers};
@@ -71,7 +71,7 @@ static inline weft_runtime *assert_create(unsigned workers)
 	return rt;
 }
 
-/* fn(arg) in a child must say exactly one line, with both texts in it, and abort. */
+/* fn(arg) in a child must print exactly one line that contains both texts, and abort. */
 static inline void assert_aborts(void (*fn)(void *arg), const char *call, const char *why)
 {
 	struct child child;
@@ -85,12 +85,12 @@ static inline void assert_aborts(void (*fn)(void *arg), const char *call, const 
 	assert_non_null(strstr(child.said, why));
 }
 
-/* A flag that somebody raises and others wait for. */
+/* A flag that one side raises and others wait for. */
 typedef _Atomic unsigned flag;
 
 static inline void raise_flag(flag *f)
 {
-	/* release: pairs with the acquire in is_raised(). */
+	/* release: pairs with the acquire in is_raised() */
 	atomic_fetch_add_explicit(f, 1, memory_order_release);
 }
 
@@ -99,14 +99,13 @@ static inline bool is_raised(flag *f, unsigned times)
 	return atomic_load_explicit(f, memory_order_acquire) >= times;
 }
 
-/* How long something that must happen may take before a test calls it lost: a hang becomes a
- * failure. */
+/* How long a necessary event may take before a test counts it as lost. A hang becomes a failure. */
 #ifndef LOST_NS
 #define LOST_NS ((int64_t)60 * 1000 * 1000 * 1000)
 #endif
 
-/* Waits without suspending: as a task that computes, or on a plain thread. false: it was not
- * raised. */
+/* Waits without suspending, like a task that computes, or on a plain thread. Returns false if the
+ * flag was not raised. */
 static inline bool spin_for(flag *f, unsigned times)
 {
 	int64_t lost = weft_after(LOST_NS);
@@ -132,7 +131,7 @@ static inline bool yield_for(flag *f, unsigned times)
 	return true;
 }
 
-/* A task's function: gives its argument back. */
+/* A task's function that returns its argument. */
 static inline void *give_back(void *arg)
 {
 	return arg;

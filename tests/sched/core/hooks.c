@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The hooks of a runtime. Each worker's thread calls them in this order, whatever comes and goes:
+ * The hooks of a runtime. Each worker's thread calls them in this order, whatever workers come and
+ * go:
  *
- *   (start (sleep wake)* stop)*       tasks run while it is neither before its start, nor asleep
+ *   (start (sleep wake)* stop)*
+ *
+ * Tasks run only while the worker is between start and stop, and not asleep.
  */
 #include "harness.h"
 
@@ -13,7 +16,7 @@
 
 enum state { DOWN, UP, ASLEEP };
 
-/* All atomics relaxed: each is one worker's, or is waited for in a loop. */
+/* All atomics relaxed: each belongs to one worker, or a loop waits for it. */
 static struct {
 	_Atomic int state;
 	pthread_t thread;
@@ -88,7 +91,7 @@ static void forget(void)
 	SET(wakes, 0);
 }
 
-/* After the end of all runtimes. */
+/* Called after the end of all runtimes. */
 static void assert_all_is_over(unsigned least)
 {
 	assert_int_equal(checks_failed(), 0);
@@ -97,7 +100,7 @@ static void assert_all_is_over(unsigned least)
 	assert_int_equal(GET(sleeps), GET(wakes));
 	for (int i = 0; i < WORKERS; i++) {
 		assert_int_equal(GET(workers[i].state), DOWN);
-		workers[i].thread = pthread_self(); /* nobody else's any more */
+		workers[i].thread = pthread_self(); /* belongs to this worker alone by now */
 	}
 	forget();
 }
@@ -224,7 +227,7 @@ static void test_a_program_that_does_not_know_of_hooks_has_none(void **state)
 	weft_runtime *rt;
 
 	(void)state;
-	/* As large as it was when there were none. */
+	/* As large as it was before the hooks existed. */
 	assert_int_equal(
 		weft_runtime_create_sized(&options,
 					  offsetof(struct weft_runtime_options, worker_start), &rt),
@@ -269,7 +272,7 @@ struct calls {
 	unsigned limit;
 };
 
-/* To the worker that is about to sleep, if there is no other. */
+/* Goes to the worker that is about to sleep, if there is no other. */
 static void submit_one(int worker, void *arg)
 {
 	struct calls *c = arg;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What belongs to a task travels with it to another thread: errno, rounding, the coroutines that it
- * has entered. With WEFT_CHAOS=1,hop a resume is on another worker, or counted as one that is not.
+ * A task's state travels with it to another thread: errno, rounding, and the coroutines that it has
+ * entered. With WEFT_CHAOS=1,hop a resume is on another worker, or is counted as one that is not.
  */
 #include "harness.h"
 
@@ -12,7 +12,7 @@
 
 static const int roundings[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
 
-/* errno anew: glibc lets compilers keep its address over a call that may hop. */
+/* Reads errno anew. glibc lets compilers keep its address over a call that may hop. */
 static __attribute__((noinline)) int get_errno(void)
 {
 	__asm__ volatile("");
@@ -47,7 +47,7 @@ static void *carry(void *arg)
 		CHECK(get_errno() == number);
 		CHECK(fegetround() == rounding);
 	}
-	return NULL; /* leaves errno and rounding: the next task on this stack starts afresh */
+	return NULL; /* leaves errno and rounding behind; the next task on this stack starts afresh */
 }
 
 static void *spawn_carriers(void *arg)
@@ -81,8 +81,8 @@ static void *leave_a_mess(void *arg)
 	return arg;
 }
 
-/* One after the other, on the same stack: over the leader, switched to directly, and run on with no
- * switch. */
+/* One after the other, on the same stack. They start over the leader, by a direct switch, and
+ * without a switch. */
 static void *spawn_messy_ones(void *arg)
 {
 	for (unsigned i = 0; i < weft_test_scale(300); i++) {
@@ -107,14 +107,15 @@ static void test_a_reused_stack_starts_afresh(void **state)
 		assert_run(workers, spawn_messy_ones, NULL);
 }
 
-/* A hop is real: the thread below is another one. */
+/* A hop is real: it is another thread. */
 static __attribute__((noinline)) pthread_t this_thread(void)
 {
 	__asm__ volatile("");
 	return pthread_self();
 }
 
-/* Of all workers: how often one has passed a task on, and run it itself because no other came by. */
+/* Sums of all workers: how often a worker has passed a task on, and how often it ran the task
+ * itself because no other came by. */
 static void count_passes(uint64_t *ret_passed, uint64_t *ret_kept)
 {
 	struct weft_runtime *rt = weft__worker()->rt;
@@ -128,10 +129,11 @@ static void count_passes(uint64_t *ret_passed, uint64_t *ret_kept)
 	}
 }
 
-/* Fewer than the worker passes a task on. */
+/* Fewer than the worker passes on. */
 #define PASSES_MIN 1000
 
-/* One task, so no other worker computes: one that does not come by is not run by the system. */
+/* One task, so no other worker computes. A worker that does not come by was not run by the
+ * system. */
 static void *count_hops(void *arg)
 {
 	unsigned count = weft_test_scale(1000), same = 0;
@@ -208,7 +210,7 @@ static void test_chaos_counts_each_resume_that_does_not_hop(void **state)
 	unsetenv("WEFT_CHAOS");
 }
 
-/* Yields the numbers from 0 and waits in between; errno and rounding are its own. */
+/* Yields the numbers from 0 and waits in between. It has errno and rounding of its own. */
 static void *generate(void *arg)
 {
 	uintptr_t step = (uintptr_t)arg;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Neither too little sleep nor too much: an idle runtime uses no processor, and no runnable task
- * waits for a task that computes on while another worker sleeps. In the latter tests the long task
- * goes on until the other has run: lost work shows as a wait for LOST_NS.
+ * Neither too little sleep nor too much. An idle runtime uses no processor. No runnable task waits
+ * for a task that keeps computing while another worker sleeps. In the latter tests the long task
+ * goes on until the other has run, so lost work shows as a wait for LOST_NS.
  */
 #include "harness.h"
 #include "parker.h"
@@ -25,7 +25,7 @@ static int64_t processor_time(void)
 
 static unsigned sleepers(weft_runtime *rt)
 {
-	/* relaxed: only looked at. */
+	/* relaxed: only looked at */
 	return SLEEPERS(atomic_load_explicit(&rt->idle, memory_order_relaxed));
 }
 
@@ -57,7 +57,7 @@ static void test_an_idle_runtime_uses_no_processor(void **state)
 	weft_task *sleeper;
 
 	(void)state;
-	/* It has worked, and one task waits without a deadline, one for a far one. */
+	/* It has worked. One task waits without a deadline, and one for a far deadline. */
 	assert_int_equal(weft_submit(rt, spawn_a_few, NULL, NULL), 0);
 	assert_int_equal(weft_submit(rt, sleep_for_ever, NULL, &sleeper), 0);
 	struct weft_stats stats;
@@ -102,7 +102,8 @@ static void *wait_for_go(void *arg)
 	return NULL;
 }
 
-/* Who goes to sleep as the last one fences by itself only: it must not be so by mistake. */
+/* The last worker to go to sleep uses only its own fence. It must not count as the last one by
+ * mistake. */
 static void test_who_is_awake_is_counted(void **state)
 {
 	weft_runtime *rt = assert_create(3);
@@ -116,7 +117,7 @@ static void test_who_is_awake_is_counted(void **state)
 		assert_int_equal(weft_submit(rt, wait_for_go, flags, &task), 0);
 		assert_true(spin_for(&flags[0], 1));
 		assert_true(await_awake(rt, 1));
-		/* Come, go, are told to go and then to stay, and each time sleep in between. */
+		/* Workers come, go, are told to go and then to stay, and sleep in between. */
 		assert_int_equal(weft_runtime_set_workers(rt, 5), 0);
 		assert_true(await_awake(rt, 1));
 		assert_int_equal(weft_runtime_set_workers(rt, 2), 0);
@@ -131,12 +132,13 @@ static void test_who_is_awake_is_counted(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* A long task and what it makes runnable: the tasks wait in `parker` each, and raise `done`. */
+/* A long task and the tasks that it makes runnable. Each of those waits in `parker` and raises
+ * `done`. */
 struct scene {
 	weft_runtime *rt;
 	struct parker parker[2];
 	flag parked, done, go;
-	unsigned others; /* workers but one: all asleep when the long task begins */
+	unsigned others; /* the workers but one: all asleep when the long task begins */
 };
 
 static void scene_init(struct scene *scene)
@@ -208,7 +210,7 @@ static void test_a_long_task_does_not_strand_the_next_slot(void **state)
 	play(compute_after_a_wake);
 }
 
-/* The owner has taken from its slot before: a watcher must find that it no longer does. */
+/* The owner has taken from its slot before. A watcher must find that it no longer does. */
 static void *compute_after_a_second_wake(void *arg)
 {
 	struct scene *scene = arg;
@@ -229,7 +231,7 @@ static void test_a_long_task_does_not_strand_a_slot_that_was_in_use(void **state
 	play(compute_after_a_second_wake);
 }
 
-/* Some twenty are enough. Where slots are not looked at meanwhile, it goes on for seconds. */
+/* Some twenty are enough. If the slots are not looked at meanwhile, it goes on for seconds. */
 #define FEEDINGS_MAX 2000
 
 /* A plain thread that submits something short, some time after the last one has ended. */
@@ -283,8 +285,8 @@ static void *feed(void *arg)
 /*
  *   worker 0            worker 1
  *   wakes a task        runs something short
- *   computes            searches, or sleeps and watches, for less than it takes to call the task
- *                       in worker 0's slot stranded; something short comes; and so on
+ *   computes            searches, or sleeps and watches, for less time than it needs to call the
+ *                       task in worker 0's slot stranded; something short comes; and so on
  */
 static void *compute_beside_one_who_is_fed(void *arg, int64_t pause_ns)
 {
@@ -297,8 +299,8 @@ static void *compute_beside_one_who_is_fed(void *arg, int64_t pause_ns)
 	CHECK(pthread_create(&thread, NULL, feed, &feeder) == 0);
 	CHECK(spin_for(&feeder.fed, 3));
 	unpark(&scene->parker[0]);
-	/* After that, as this thread may be preempted in between: it may have run already. relaxed:
-	 * each feeding is a time in which worker 1 has nothing to do. */
+	/* Counted after that, because this thread may be preempted in between, and the task may
+	 * have run already. relaxed: during each feeding worker 1 has nothing to do. */
 	unsigned fed = atomic_load_explicit(&feeder.fed, memory_order_relaxed);
 	CHECK(spin_for(&scene->done, 1));
 	CHECK((int)(feeder.fed_when_run - fed) < FEEDINGS_MAX);
@@ -320,7 +322,8 @@ static void *compute_beside_one_who_dozes(void *arg)
 static void test_a_long_task_beside_one_who_is_fed_does_not_strand_the_next_slot(void **state)
 {
 	(void)state;
-	/* Under valgrind one thread runs at a time: worker 1 finds something whenever it runs. */
+	/* Under valgrind one thread runs at a time, so worker 1 finds something whenever it
+	 * runs. */
 	if (getenv("WEFT_TEST_SCALE"))
 		skip();
 	play_rounds(compute_beside_one_who_searches, ROUNDS / 10);
@@ -382,7 +385,7 @@ static void test_a_long_task_does_not_strand_its_deque(void **state)
 	play(compute_after_spawns);
 }
 
-/* The other worker has come to watch, and is not woken any more for a task that is alone in the
+/* The other worker has come to watch. It is not woken again for a task that is alone in the
  * deque. */
 static void *compute_after_many_spawns(void *arg)
 {
@@ -484,7 +487,7 @@ static void *compute_until_done(void *arg)
  *                                           asleep
  *   spawns a task that is pinned here
  *   yields: goes to the ring
- *   runs the pinned one, which computes     must take the yielder from the ring
+ *   runs the pinned task, which computes    must take the yielder from the ring
  */
 static void *yield_to_a_pinned_one(void *arg)
 {
@@ -518,7 +521,7 @@ static void *park_then_compute(void *arg)
  *   wakes a task: into the slot              is woken to watch the slot
  *   (until it watches)                       sleeps for a moment, as the watcher
  *   yields: goes to the ring
- *   runs the woken one, which computes       the slot is empty: but the yielder is in the ring
+ *   runs the woken task, which computes      the slot is empty: but the yielder is in the ring
  */
 static void *yield_to_a_watched_one(void *arg)
 {
@@ -543,7 +546,8 @@ static void test_a_long_task_from_the_slot_does_not_strand_who_yields_to_it(void
 	play(yield_to_a_watched_one);
 }
 
-/* Pinned to the sleeper's worker, which it keeps busy until the sleeper has woken elsewhere. */
+/* Pinned to the sleeper's worker. It keeps that worker busy until the sleeper has woken
+ * elsewhere. */
 static void *sleep_beside_a_long_one(void *arg)
 {
 	struct scene *scene = arg;
@@ -577,7 +581,7 @@ static void *be_one_of_a_crew(void *arg)
  *   spawns one: wakes worker 1
  *   spawns more: somebody is
  *   awake and searches
- *   computes                    finds one, which computes:     must be woken by it, one by the other
+ *   computes                    finds one, which computes: must be woken by it, one by the other
  *                               the last searcher looks around
  */
 static void *compute_beside_a_crew(void *arg)

@@ -133,7 +133,7 @@ static void *join_with_deadlines(void *arg)
 		CHECK(weft_join_until(task, &result, weft_after(LOST_NS)) == 0);
 		CHECK(result == &token);
 
-		/* An ended task is joined whatever the deadline. */
+		/* An ended task is joined, whatever the deadline. */
 		CHECK(weft_spawn(give_back, &token, &task) == 0);
 		int rc;
 		while ((rc = weft_join_until(task, &result, 0)) == -ETIMEDOUT)
@@ -150,7 +150,7 @@ static void test_join_until_gives_up(void **state)
 		assert_run(workers, join_with_deadlines, NULL);
 }
 
-/* Ends at about the joiner's deadline: one or the other, never both or none. */
+/* The task ends at about the joiner's deadline. One of the two wins, never both or none. */
 static void *end_at(void *arg)
 {
 	CHECK(weft_sleep_until((int64_t)(intptr_t)arg) == 0);
@@ -346,7 +346,8 @@ static void test_detach_in_every_order(void **state)
 	}
 }
 
-/* A freed handle's memory is that of a later task: none has anything of the former's. */
+/* A freed handle's memory becomes that of a later task. No later task has anything of the
+ * former's. */
 static void *reuse_handles(void *arg)
 {
 	for (uintptr_t i = 0; i < weft_test_scale(20000); i++) {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What different threads write, and what is read all the time, does not share a cache line. Else
- * each write makes the others' reads miss: a thread that did nothing but visit a runtime made its
- * spawns take twice as long.
+ * Fields that different threads write, and fields that are read all the time, do not share a cache
+ * line. Otherwise each write makes the others' reads miss. A thread that only visited a runtime
+ * made its spawns take twice as long.
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
 
-/* Who writes. */
+/* The writer. */
 enum writer {
 	NOBODY, /* or hardly ever */
 	SLEEPING_FOR_ALL,
-	SLEEPING, /* read by those who search and sleep alone */
+	SLEEPING, /* read by workers that search and by one that sleeps alone */
 	OUTSIDERS,
 	INJECTORS,
 	SELDOM,

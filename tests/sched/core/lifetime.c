@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Starting and stopping: a thousand times without leaving anything behind, with any number of
- * workers, and where the system refuses memory or threads. The limits of address space are tried in
- * child processes.
+ * Starting and stopping: a thousand times without a leak, with any number of workers, and with a
+ * system that refuses memory or threads. Child processes try the limits of address space.
  */
 #include "harness.h"
 #include "limited.h"
@@ -23,7 +22,7 @@ static unsigned entries(const char *folder)
 	return count;
 }
 
-/* A thread that was joined may be seen there a moment longer. */
+/* A joined thread may be visible there a moment longer. */
 static bool threads_become(unsigned expected)
 {
 	int64_t lost = weft_after(LOST_NS);
@@ -79,7 +78,7 @@ static void start_and_stop(unsigned times)
 static void test_start_and_stop_leaves_nothing_behind(void **state)
 {
 	(void)state;
-	start_and_stop(20); /* what is kept on purpose is there afterwards */
+	start_and_stop(20); /* memory that is kept on purpose exists after this */
 	unsigned threads = entries("/proc/self/task");
 	unsigned descriptors = entries("/proc/self/fd");
 	size_t allocated = mallinfo2().uordblks;
@@ -89,7 +88,7 @@ static void test_start_and_stop_leaves_nothing_behind(void **state)
 	assert_true(threads_become(threads));
 	assert_int_equal(entries("/proc/self/fd"), descriptors);
 	assert_int_equal(checks_failed(), 0);
-	/* else a tool or an emulator keeps memory of its own */
+	/* otherwise a tool or an emulator keeps memory of its own */
 	if (can_limit_address_space()) {
 		assert_in_range(mallinfo2().uordblks, 0, allocated + (16 << 10));
 		assert_in_range(resident_pages(), 0, resident + (4 << 20) / 4096);
@@ -145,7 +144,7 @@ static void test_a_runtime_starts_under_an_address_space_limit(void **state)
 	assert_true(child_exited_with(&child, 0));
 }
 
-/* A thread's stack takes 8 MiB of address space: some workers start, not all. */
+/* A thread's stack takes 8 MiB of address space, so some workers start, but not all. */
 static void create_too_many_workers(void *arg)
 {
 	struct weft_runtime_options options = {.workers = 200};
@@ -166,7 +165,7 @@ static void create_too_many_workers(void *arg)
 			exit(2);
 		unsetenv("WEFT_WORKERS");
 	}
-	/* What was taken has been given back. */
+	/* Everything that was taken has been given back. */
 	options.workers = 4;
 	if (weft_runtime_create(&options, &rt) != 0 || weft_runtime_destroy(rt) != 0)
 		exit(3);
@@ -184,7 +183,7 @@ static void test_a_start_that_lacks_threads_is_undone(void **state)
 	assert_true(child_exited_with(&child, 0));
 }
 
-/* The same while tasks run: the count stays what it was, and the runtime works on. */
+/* The same while tasks run: the count stays the same, and the runtime works on. */
 static void grow_too_far(void *arg)
 {
 	struct weft_runtime_options options = {.workers = 3};

@@ -28,7 +28,7 @@ static inline void exceed_the_limit(void *arg)
 		exit(1);
 }
 
-/* Whether such tests can be run; says why not. */
+/* Whether such tests can run. If not, says why. */
 static inline bool can_limit_address_space(void)
 {
 	struct child child;
