@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* WEFT_CHAOS: see chaos.h. */
 #include "chaos.h"
 
 #include "identity.h"

@@ -45,8 +45,8 @@ enum chaos_point {
 	CHAOS_READY,
 	CHAOS_SPAWN, /* a task is spawned: as CHAOS_READY */
 	CHAOS_WAIT,  /* a wait is over before the task has suspended: the task does not give way */
-	/* a task meets a held mutex: it does not spin, or counts as overdue, and the next unlock
-	 * hands it the mutex */
+	/* a task meets a held mutex: it does not spin; or it counts as overdue when it queues, so
+	 * the next unlock hands it the mutex */
 	CHAOS_LOCK,
 	/* a canceller is between the request and its look at the wait: it only loses time */
 	CHAOS_CANCEL,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Unknown variables that begin with WEFT_: see environment.h. */
 #include "environment.h"
 
 #include "config.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Families of forks, and how a cancellation reaches them: see family.h. */
 #include "family.h"
 
 #include "runtime.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* Hooks of the program: see hooks.h. */
 #include "hooks.h"
 
 #include "runtime.h"
