@@ -89,8 +89,8 @@ static bool is_below(struct task *f, const struct task *t)
 	return f;
 }
 
-/* Pins b and adds it to the list. If another canceller has pinned b already, that one will reach
- * it. The caller holds the family's lock. */
+/* Pins b: marks it as held by this canceller, and adds it to the list. If another canceller holds b
+ * already, that one will reach it. The caller holds the family's lock. */
 static void pin(struct branch *b, struct branch **pinned)
 {
 	/* relaxed, both: the lock orders them. A canceller that is about to unpin b has cancelled

@@ -87,9 +87,9 @@ struct fork {
  *
  * A canceller must not call into a higher layer under the family's lock. And the tasks of a group
  * may have branches of their own, and so on. So the canceller pins the branches that it finds,
- * under the lock. It reaches them one after the other after it has given the lock back. A thread
- * that takes a branch out of the list waits until the branch is not pinned, before the branch's
- * memory goes.
+ * under the lock: it marks them as held. It reaches them one after the other after it has given the
+ * lock back. A thread that takes a branch out of the list waits until no canceller holds the
+ * branch, before the branch's memory goes.
  *
  * The owner may end first. It then takes out all its branches, and they have no owner any more. The
  * branch's lock is for that case. It keeps the owner in existence for the thread that takes the

@@ -75,8 +75,8 @@ static struct task *pick_fair(struct worker *w)
 }
 
 /*
- * Makes each task runnable whose time has come, whichever worker's heap it is in, and tends the
- * depot. Returns whether the depot must be tended again at once.
+ * Makes each task runnable whose time has come, whichever worker's tree of deadlines it is in, and
+ * tends the depot. Returns whether the depot must be tended again at once.
  *
  * @beside  w has other tasks: the tasks go to the injection queue, and the caller tells the others.
  */
@@ -170,7 +170,7 @@ static struct task *search(struct worker *w)
 		if (t || spin == 0)
 			return t;
 		/* Tasks whose time comes do not wait for the end of the search. They are woken into
-		 * our slot. */
+		 * our next slot. */
 		bool more = run_timers(w, false);
 		t = from_slot(w);
 		if (t)
@@ -187,8 +187,8 @@ static struct task *search(struct worker *w)
 		t = weft__watch_between(w, now);
 		if (t)
 			return t;
-		/* A worker that spares rings would get up from its sleep again for the tasks in
-		 * them. */
+		/* A worker that leaves rings alone would get up from its sleep again for the tasks
+		 * in them. */
 		if (!w->spares_rings) {
 			if (!(w->short_idles & IDLES_SEEN))
 				return NULL;

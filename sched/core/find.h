@@ -53,7 +53,7 @@ static inline struct task *from_hand(struct worker *owner)
 }
 
 /* Steals a task that w can run, and perhaps more tasks for w's own queues. Returns NULL if no
- * worker has any, or if w spares the rings (worker.h). */
+ * worker has any, or if only rings have some and w leaves rings alone (.spares_rings). */
 struct task *weft__steal(struct worker *w);
 
 #endif

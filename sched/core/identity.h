@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Identities: 64-bit numbers that say who owns a lock. Each identity is given to one task or one
+ * Identities: 64-bit numbers that say who holds a lock. Each identity is given to one task or one
  * thread, and to no other in the life of the process. So a new task at a dead task's address does
  * not inherit the dead task's locks. If the address were the identity, it would.
  *
