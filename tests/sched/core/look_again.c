@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker that goes to sleep announces that, and then looks once more (park.c): what was made
- * visible just before it announced has woken nobody, since it still counted as one who searches.
+ * A worker that goes to sleep announces this, and then looks once more (park.c). Work that became
+ * visible just before the announcement has woken nobody, because the worker still counted as
+ * searching.
  *
  *   pusher                          worker
  *                                   looks everywhere, finds nothing
@@ -10,9 +11,9 @@
  *                                   announces its sleep, heavy fence
  *                                   must look once more
  *
- * That moment is a few dozen nanoseconds long. Here it is certain: the heavy fence is a system
- * call, which this program takes the place of. The task is put into a queue there, and nobody is
- * told. A worker that naps, as it lacks a stack, is caught by the system call with which it does.
+ * That moment is a few dozen nanoseconds long. This test makes it certain. The heavy fence is a
+ * system call, and this program replaces that call. There it puts the task into a queue, and tells
+ * nobody. A worker that naps because it lacks a stack is caught in the system call of its nap.
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
@@ -27,7 +28,7 @@
 
 typedef long syscall_fn(long number, ...);
 
-/* Called once, by the next worker of `rt` that has announced that it sleeps. */
+/* Called once, by the next worker of `rt` that has announced its sleep. */
 static struct moment {
 	weft_runtime *rt;
 	void (*act)(struct moment *moment);
@@ -35,14 +36,15 @@ static struct moment {
 	struct task *task;
 	struct worker *busy; /* computes; its queues are left to us */
 	flag begun, acted, done;
-	_Atomic bool naps;  /* who acted is about to nap; release, by itself; acquire */
-	_Atomic bool armed; /* release, by who sets all the rest; acquire */
+	_Atomic bool naps;  /* the acting worker is about to nap; release by itself; acquire */
+	_Atomic bool armed; /* release by the thread that sets all the rest; acquire */
 } moment;
 
-/* The task that is handed to the worker, by what would be a plain thread. */
+/* The task that is handed to the worker, as if by a plain thread. */
 static weft_forked handed_storage;
 
-/* To the worker that acts, unless another one searches or was caught in its moment. */
+/* Hands the task to the acting worker, unless another worker searches or was caught in its
+ * moment. */
 static void hand(struct moment *m)
 {
 	weft__inject_from_outside(m->rt, task_of_fork(&handed_storage));
@@ -53,7 +55,7 @@ static void at_heavy_fence(void)
 	struct worker *w = weft__worker();
 	bool armed = true;
 
-	/* acquire: the rest of the moment. */
+	/* acquire: sees the rest of the moment */
 	if (!w || !atomic_load_explicit(&moment.armed, memory_order_acquire) ||
 	    w->rt != moment.rt || !atomic_load_explicit(&w->asleep, memory_order_relaxed))
 		return;
@@ -68,19 +70,19 @@ static void at_nap(void)
 {
 	struct worker *w = weft__worker();
 
-	/* acquire: the rest of the moment. */
+	/* acquire: sees the rest of the moment */
 	if (w && atomic_load_explicit(&moment.naps, memory_order_acquire) && w->rt == moment.rt &&
 	    w->starving && atomic_exchange_explicit(&moment.naps, false, memory_order_relaxed))
 		hand(&moment);
 }
 
 /*
- * Takes the place of the C library's, for the library that is linked into this test. Not sanitized:
- * how many arguments there are only the kernel knows, so it passes on six, as the C library's does.
+ * Replaces the C library's function, for the library that is linked into this test. Not sanitized:
+ * only the kernel knows how many arguments there are, so this passes on six, as the C library does.
  */
 __attribute__((no_sanitize("address"))) long syscall(long number, ...)
 {
-	static _Atomic(void *) real; /* a function's address, as dlsym() has it */
+	static _Atomic(void *) real; /* a function's address, in the form that dlsym() returns */
 	void *symbol = atomic_load_explicit(&real, memory_order_relaxed);
 	syscall_fn *call;
 	va_list args;
@@ -108,7 +110,7 @@ static void *raise_done(void *arg)
 	return NULL;
 }
 
-/* All is ours again after the last touch of the task's end. */
+/* After the last touch of the task's end, everything is ours again. */
 static void await_end(void)
 {
 	assert_true(spin_for(&moment.acted, 1));
@@ -120,7 +122,7 @@ static void arm_with(void (*act)(struct moment *moment), weft_fn *fn)
 {
 	moment.act = act;
 	moment.task = task_of_fork(&moment.storage);
-	/* A fork, as which it is nobody's to count. */
+	/* A fork, because nobody counts forks. */
 	task_init(moment.task, moment.rt, fn, &moment, JOIN_NOBODY, TASK_FORK);
 	atomic_store_explicit(&moment.acted, 0, memory_order_relaxed);
 	atomic_store_explicit(&moment.done, 0, memory_order_relaxed);
@@ -132,7 +134,7 @@ static void arm(void (*act)(struct moment *moment))
 	arm_with(act, raise_done);
 }
 
-/* Where the fence is no system call there is no such moment for us. */
+/* Whether the fence is a system call. Otherwise the test has no such moment. */
 static bool asymmetric(void)
 {
 	weft__fence_init();
@@ -165,7 +167,7 @@ static void push_to_ring(struct moment *m)
 	CHECK(weft__ring_push(&m->busy->ring, m->task, 0));
 }
 
-/* In each round the worker that acts has run `before`, and runs fn. */
+/* In each round the acting worker has run `before`, and runs fn. */
 static void play_with(void (*act)(struct moment *moment), weft_fn *before, weft_fn *fn)
 {
 	if (!asymmetric())
@@ -218,13 +220,13 @@ static void test_what_is_in_another_ring_is_found(void **state)
  *   finds a task in its last look
  *   runs it: it computes for long
  *
- * It has kept to itself that there is a deadline, as it was about to keep it. Now it must say so.
+ * The worker has told nobody about the deadline, because it was about to keep it. Now it must tell.
  */
 static flag awoken;
 
 static void *sleep_a_moment(void *arg)
 {
-	/* relaxed: the deadline comes after. */
+	/* relaxed: the deadline comes after */
 	atomic_store_explicit(&awoken, 0, memory_order_relaxed);
 	CHECK(weft_sleep(1000000) == 0);
 	raise_flag(&awoken);
@@ -240,7 +242,7 @@ static bool something_is_due(void)
 	return due;
 }
 
-/* Makes no pick, so the timekeeper has to say that the deadline has passed. */
+/* Makes no pick, so the timekeeper must report that the deadline has passed. */
 static void *compute_until_due(void *arg)
 {
 	int64_t lost = weft_after(LOST_NS);
@@ -269,7 +271,7 @@ static void push_to_ring_and_hand(struct moment *m)
 	hand(m);
 }
 
-/* As if a stack had been refused. It naps then (starve.c). */
+/* As if a stack had been refused. The worker naps then (starve.c). */
 static void starve(struct moment *m)
 {
 	struct weft_runtime *rt = m->rt;
@@ -284,7 +286,7 @@ static void starve(struct moment *m)
 	atomic_store_explicit(&m->naps, true, memory_order_release);
 }
 
-/* Three workers: one is busy, one acts and is handed a long task, the third one must be woken. */
+/* Three workers. One is busy. One acts, and is handed a long task. The third one must be woken. */
 static void play_with_hand(void (*act)(struct moment *moment))
 {
 	struct task *handed = task_of_fork(&handed_storage);
@@ -299,7 +301,7 @@ static void play_with_hand(void (*act)(struct moment *moment))
 		atomic_store_explicit(&moment.done, 0, memory_order_relaxed);
 		assert_int_equal(weft_submit(moment.rt, compute, &moment, &task), 0);
 		assert_true(spin_for(&moment.begun, 1));
-		/* relaxed: only looked at. */
+		/* relaxed: only looked at */
 		while (atomic_load_explicit(&moment.rt->idle, memory_order_relaxed) != 2 * SLEEPER)
 			sched_yield();
 		task_init(handed, moment.rt, await_other, &moment, JOIN_NOBODY, TASK_FORK);
@@ -308,7 +310,7 @@ static void play_with_hand(void (*act)(struct moment *moment))
 		assert_int_equal(weft_join(task, NULL), 0);
 		assert_int_equal(checks_failed(), 0);
 		await_end();
-		/* Somebody was faster than the nap. */
+		/* Another thread was faster than the nap. */
 		if (atomic_exchange_explicit(&moment.naps, false, memory_order_relaxed))
 			hand(&moment);
 		while (atomic_load_explicit(&handed->join, memory_order_acquire) != JOIN_DONE)
@@ -342,7 +344,7 @@ static void test_who_is_handed_a_task_looks_again(void **state)
  *   hands it a long task that
  *   needs none
  *                                 must wake the third one,
- *                                 which has one for X
+ *                                 which has a stack for X
  */
 static void test_who_is_handed_a_task_in_a_nap_looks_around(void **state)
 {
@@ -350,7 +352,7 @@ static void test_who_is_handed_a_task_in_a_nap_looks_around(void **state)
 	play_with_hand(starve);
 }
 
-/* The stacks that anybody has. */
+/* All stacks that are in use. */
 static size_t stacks_in_use(void)
 {
 	struct stack_counts counts;
@@ -380,7 +382,7 @@ static void test_who_goes_to_sleep_learns_that_stacks_are_short(void **state)
 		assert_true(spin_for(&moment.begun, 1));
 		weft__lock(&rt->idle_lock);
 		raise_flag(&moment.done);
-		/* relaxed, here and below: only looked at, and what give_back() does. */
+		/* relaxed, here and below: only looked at, and give_back() does the same */
 		while (!(atomic_load_explicit(&rt->idle_lock.word, memory_order_relaxed) &
 			 WEFT__LOCK_SLEEPERS))
 			sched_yield();

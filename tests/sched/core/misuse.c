@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Misuse that can only be a bug: one line that names the call, the task and what is wrong, then
+/* Misuse that can only be a bug: one line that names the call, the task and the mistake, then
  * abort(). */
 #include "harness.h"
 
@@ -104,7 +104,7 @@ static void *join_no_fork(void *arg)
 	return arg;
 }
 
-/* Run as a call, or on a stack of its own. */
+/* Runs as a call, or on a stack of its own. */
 static void *join_fork_twice(void *arg)
 {
 	weft_forked forks[2];
@@ -126,7 +126,8 @@ static void *join_what_is_no_fork(void *arg)
 	return arg;
 }
 
-/* Nobody else takes it meanwhile. It lies deep enough not to be overwritten by the task's end. */
+/* No other worker takes it meanwhile. It lies deep enough that the task's end does not overwrite
+ * it. */
 static void *forget_fork(void *arg)
 {
 	struct {
@@ -218,7 +219,7 @@ static void *detach_gone(void *arg)
 	return arg;
 }
 
-/* Nobody has the memory of the task yet. */
+/* No other task has the memory yet. */
 static void test_freed_handles(void **state)
 {
 	(void)state;
@@ -254,7 +255,8 @@ static void test_fork_lives(void **state)
 	assert_aborts_in_a_task(join_fork_twice, "weft_fork_join: 0x", "joined already");
 	act_on = NULL;
 	assert_aborts_in_a_task(join_what_is_no_fork, "weft_fork_join: 0x", "is no fork");
-	/* AddressSanitizer reports the dead frame first; ThreadSanitizer's own calls overwrite it. */
+	/* AddressSanitizer reports the dead frame first. ThreadSanitizer's own calls overwrite
+	 * it. */
 	if (!CHILD_ASAN && !CHILD_TSAN)
 		assert_aborts_in_a_task(join_who_forgets, "weft_fork: task ", "was not joined");
 }

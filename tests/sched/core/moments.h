@@ -11,9 +11,9 @@
 
 struct moments {
 	weft_runtime *rt;
-	weft_fn *fn; /* the tasks; with 3, which may be how deep they go */
+	weft_fn *fn; /* of the tasks; its argument is 3, which may be how deep they go */
 	unsigned rounds;
-	unsigned cancel_every; /* round; in the others the tasks end by themselves */
+	unsigned cancel_every; /* such rounds cancel; in the others the tasks end by themselves */
 };
 
 static inline void *moments_cancel_soon(void *arg)
@@ -38,7 +38,7 @@ static inline void *moments_cancel_soon(void *arg)
 	return NULL;
 }
 
-/* All tasks end, with one to three workers. */
+/* Asserts that all tasks end, with one to three workers. */
 static inline void assert_they_end_at_every_moment(weft_fn *fn, unsigned rounds,
 						   unsigned cancel_every)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Little memory from the start on: whatever is left, a call either says that there is too little,
- * or what it accepted runs. Nothing hangs. In child processes under a limit of address space, which
- * die if they take too long.
+ * Little memory from the start. However much is left, a call either reports that there is too
+ * little, or what it accepted runs. Nothing hangs. The tests run in child processes under a limit
+ * of address space. A child that takes too long dies.
  *
- * Where guards are memory mappings, tasks may be more than there are mappings for.
+ * If guards are memory mappings, there may be more tasks than mappings for guards.
  *
  * By default a sample of the sizes is tried. With the argument "all" it is every 64 KiB up to 64
  * MiB.
@@ -17,8 +17,8 @@
 
 #define STEP        ((size_t)64 << 10)
 #define STEPS       1024
-#define SHORT_STEPS 40 /* the sizes in which something is refused lie below */
-#define SAMPLE      24 /* of the others, so many */
+#define SHORT_STEPS 40 /* all sizes in which something is refused are below this */
+#define SAMPLE      24 /* the number of other sizes to try */
 
 static bool all_sizes;
 
@@ -28,7 +28,7 @@ struct attempt {
 	void (*use)(void);
 };
 
-/* What the process has mapped. It allocates nothing. */
+/* The size of the process's mappings. It allocates nothing. */
 static size_t address_space(void)
 {
 	FILE *file = fopen("/proc/self/statm", "r");
@@ -62,7 +62,7 @@ static bool accepted_or_refused(int rc)
 	return CHECK(rc == 0 || rc == -ENOMEM) && rc == 0;
 }
 
-/* Makes tasks in all ways that there are, and waits for each that was accepted. */
+/* Makes tasks in every possible way, and waits for each that was accepted. */
 static void *make_tasks(void *arg)
 {
 	const struct weft_task_options options[] = {
@@ -141,7 +141,7 @@ static void try(void *arg)
 	attempt->use();
 }
 
-/* What it says does not matter, but must be whole lines of ours. */
+/* The content of its output does not matter, but it must be whole lines of ours. */
 static void assert_no_hang(const struct attempt *attempt)
 {
 	struct attempt copy = *attempt;
@@ -185,7 +185,7 @@ static void test_create_and_submit_say_so_or_end(void **state)
 static weft_coro *taken[4096];
 static unsigned taken_count;
 
-/* Takes all stacks of that size that are to be had, in a process that gets no more memory. */
+/* Takes all available stacks of that size, in a process that gets no more memory. */
 static void take_stacks(size_t stack_size)
 {
 	while (taken_count < 4096 &&
@@ -220,7 +220,7 @@ static void submit_to_the_idle(void *arg)
 	weft_runtime *rt = assert_create(*(unsigned *)arg);
 	weft_task *task;
 
-	/* A first task, for control blocks. */
+	/* A first task, for the control blocks. */
 	assert_int_equal(weft_submit(rt, give_back, NULL, &task), 0);
 	assert_int_equal(weft_join(task, NULL), 0);
 	refuse_memory();
@@ -261,11 +261,11 @@ static void *spawn_large(void *arg)
 	weft_coro *other;
 	int rc;
 
-	/* Keeps their addresses: they could not be had again. */
+	/* Keeps their addresses, which it could not get again. */
 	if (!CHECK(weft_coro_create(give_back, LARGE, &other) == 0))
 		return NULL;
 	for (unsigned i = 0; i < 20; i++) {
-		/* The worker of the last one may not have given its stack back yet. */
+		/* The last task's worker may not have given its stack back yet. */
 		while ((rc = weft_spawn_with(&options, give_back, arg, &first)) == -ENOMEM)
 			weft_yield();
 		if (!CHECK(rc == 0))
@@ -311,8 +311,8 @@ static void *wait_for_event(void *arg)
 	return NULL;
 }
 
-/* The first two of them get the stacks that the worker and the runtime keep. The third one waits:
- * that is counted, and said once. */
+/* The first two of them get the stacks that the worker and the runtime keep. The third one waits.
+ * That is counted, and reported once. */
 static void *wait_for_stacks(void *arg)
 {
 	struct weft_stats stats;
@@ -322,7 +322,7 @@ static void *wait_for_stacks(void *arg)
 	weft_event_init(&gate);
 	weft_group_init(&group);
 	CHECK(weft_runtime_stats(NULL, &stats) == 0 && stats.stack_waits == 0);
-	/* A first one, for control blocks. */
+	/* A first one, for the control blocks. */
 	CHECK(weft_group_spawn(&group, give_back, NULL) == 0 && weft_group_wait(&group) == 0);
 	refuse_memory();
 	take_stacks(0);
@@ -363,7 +363,7 @@ static void test_tasks_that_wait_for_stacks_say_so_once(void **state)
 	assert_non_null(strstr(child.said, "WEFT_STACK_SIZE"));
 }
 
-/* More than there are mappings for guards, by vm.max_map_count's default. */
+/* More than there are mappings for guards, with vm.max_map_count's default. */
 #define MANY 40000
 
 static weft_latch all_are_there;
@@ -394,7 +394,7 @@ static void *let_many_meet(void *arg)
 			weft_latch_count_down(&all_are_there, 1);
 	}
 	CHECK(weft_latch_wait(&all_are_there) == 0);
-	/* The program's own calls have mappings, while all these stacks are used. */
+	/* The program's own calls still get mappings while all these stacks are in use. */
 	if (CHECK(pthread_create(&thread, NULL, raise_from_thread, &ran) == 0))
 		CHECK(pthread_join(thread, NULL) == 0 && is_raised(&ran, 1));
 	CHECK(weft_group_wait(&group) == 0);

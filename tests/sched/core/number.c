@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers of tasks: given once, to one task, and the same wherever one asks. And what messages
- * print of a task. */
+/* Numbers of tasks. Each is used once, for one task, and is the same for every asker. Also: how
+ * messages name a task. */
 #include "harness.h"
 
 #include <pthread.h>
@@ -41,7 +41,8 @@ static void *number_many(void *arg)
 	weft_task **tasks = calloc(TASKS, sizeof(*tasks));
 	unsigned asked_first = 0;
 
-	for (unsigned round = 0; round < 2; round++) { /* the second one at the same addresses */
+	for (unsigned round = 0; round < 2;
+	     round++) { /* the second round uses the same addresses */
 		struct numbered *some = &all[round * TASKS];
 		for (unsigned i = 0; i < TASKS; i++)
 			CHECK(weft_spawn(ask, &some[i], &tasks[i]) == 0);
@@ -169,7 +170,7 @@ static void test_outside_of_a_task_there_is_none(void **state)
 
 /* --- messages --- */
 
-/* Not static: it has a symbol at run time if the program exports it, else an offset. */
+/* Not static: it has a symbol at run time if the program exports it. Otherwise it has an offset. */
 void *unmask_unmasked(void *arg);
 void *unmask_unmasked(void *arg)
 {
@@ -215,14 +216,15 @@ static void test_messages_name_the_task_or_its_function(void **state)
 {
 	(void)state;
 	assert_message("victim", "\"victim\" ", " is in no masked region");
-	/* Its function, by name or by place. */
+	/* The task's function, by name or by place. */
 	assert_message(NULL, "test-sched-core-number+0x", " is in no masked region");
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		/* First: ThreadSanitizer lets no child of a process that had threads start any. */
+		/* First: under ThreadSanitizer no child of a process that had threads can start
+		 * any. */
 		cmocka_unit_test(test_messages_name_the_task_or_its_function),
 		cmocka_unit_test(test_numbers_are_never_given_twice),
 		cmocka_unit_test(test_who_asks_at_once_hears_the_same),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls by threads that are no workers, which make the runtime end while they are still inside. The
- * linker wraps three functions of the library (meson.build), so each order is certain:
+ * Calls by threads that are no workers. The calls make the runtime end while they are still inside.
+ * The linker wraps three functions of the library (meson.build), so each order is certain:
  *
  *   outsider                                worker 0, in weft_run()
  *   weft_cancel(): the request is visible
@@ -14,7 +14,7 @@
  *       until somebody waits                weft__pause(): the end waits for the visitor
  *     touches the pool for the last time    the runtime ends
  *
- * If nobody waits, weft_run() returns first, and linger() says so.
+ * If nobody waits, weft_run() returns first, and linger() reports it.
  */
 #include "harness.h"
 
@@ -22,12 +22,12 @@
 
 #include <pthread.h>
 
-static _Thread_local bool outside; /* this is the outsider, in its call */
-static flag lingers;               /* the outsider is inside of its call */
-static flag awaited;               /* somebody else waits for something meanwhile */
-static flag returned;              /* weft_run() has */
+static _Thread_local bool outside; /* this thread is the outsider, in its call */
+static flag lingers;               /* the outsider is inside its call */
+static flag awaited;               /* another thread waits for something meanwhile */
+static flag returned;              /* weft_run() has returned */
 
-/* The outsider stays here until the end waits for it, or has not waited. */
+/* The outsider stays here until the end waits for it, or has failed to wait. */
 static void linger(void)
 {
 	if (!outside)
@@ -69,7 +69,7 @@ static weft_task *await_handle(void)
 {
 	weft_task *task;
 
-	/* acquire: the handle's task, released by publish(). */
+	/* acquire: sees the handle's task; pairs with publish() */
 	while (!(task = atomic_load_explicit(&handle, memory_order_acquire)))
 		sched_yield();
 	outside = true;
@@ -122,7 +122,7 @@ static void *cancel_handle(void *unused)
 	return unused;
 }
 
-/* A handle that is neither joined nor detached: its end frees it with the runtime. */
+/* A handle that is neither joined nor detached. Its end frees it with the runtime. */
 static void test_a_cancelled_task_outlives_its_canceller(void **state)
 {
 	(void)state;
@@ -136,7 +136,7 @@ static void *spawn_and_join_poller(void *arg)
 	CHECK(weft_spawn(poll_for_the_cancellation, NULL, &task) == 0);
 	publish(task);
 	CHECK(weft_join(task, NULL) == 0);
-	/* The canceller is done with the memory, which is the next task's. */
+	/* The canceller has finished with the memory, which is the next task's. */
 	CHECK(is_raised(&awaited, 1));
 	CHECK(weft_spawn(give_back, NULL, &next) == 0);
 	CHECK(weft_join(next, NULL) == 0);
@@ -163,7 +163,7 @@ static void *let_it_be_detached(void *arg)
 
 	CHECK(weft_spawn(say_ended, NULL, &task) == 0);
 	CHECK(yield_for(&ended, 1));
-	/* One worker: its function has returned before we run again, and so it has ended. */
+	/* One worker: its function returned before we run again, so it has ended. */
 	publish(task);
 	CHECK(spin_for(&lingers, 1));
 	return arg;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Stack overflow: one line that says whose, then what would have come without it; other faults are
- * left alone. */
+/* Stack overflow: one line that names the stack's owner, and then the normal effect of the fault.
+ * Other faults are left alone. */
 #include "harness.h"
 
 #include <inttypes.h>
@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <weft/coro.h>
 
-/* Sanitized code gets no smaller stacks than half of this. */
+/* Sanitized code gets no stack smaller than half of this. */
 #define STACK_SIZE ((size_t)256 << 10)
 
 static volatile bool for_ever = true;
@@ -28,7 +28,7 @@ static void *dive_task(void *arg)
 	return arg;
 }
 
-/* Of its frame only the ends are touched: more than a page apart, and less than the guard. */
+/* Touches only the ends of its frame, which are more than a page apart, and less than the guard. */
 static __attribute__((noinline, no_sanitize_address)) unsigned stride(volatile char *above)
 {
 	volatile char here[40000];
@@ -51,7 +51,7 @@ static __attribute__((no_sanitize("undefined"))) void *null_task(void *arg)
 	return arg;
 }
 
-/* Into the guard, but not by growing. */
+/* Reaches into the guard, but not by growing. */
 static __attribute__((no_sanitize_address)) void *stray_task(void *arg)
 {
 	volatile char *here = __builtin_frame_address(0);
@@ -86,7 +86,7 @@ static void *generating_task(void *arg)
 	return arg;
 }
 
-/* A task of that name and stack, on a worker that is a thread of the pool's. */
+/* A task with that name and stack, on a worker that is a thread of the pool. */
 static void in_a_pool(void *fn)
 {
 	struct weft_runtime_options options = {.workers = 1, .stack_size = STACK_SIZE};
@@ -136,7 +136,7 @@ static const char *line_of_child(void)
 	return line ? line : "";
 }
 
-/* How the function is called on that line. */
+/* Checks the function's name on that line. */
 static void assert_names(weft_fn *fn)
 {
 	char text[64];
@@ -145,7 +145,7 @@ static void assert_names(weft_fn *fn)
 	if (!strstr(line_of_child(), text))
 		fprintf(stderr, "no '%s' in: %s\n", text, line_of_child());
 	assert_non_null(strstr(line_of_child(), text));
-	/* The test's own name is in parentheses; it is that of the program's file. */
+	/* The test's own name is in parentheses. It is the name of the program's file. */
 	assert_non_null(strstr(line_of_child(), "overflow+0x"));
 }
 
@@ -233,8 +233,8 @@ static void test_other_faults_are_left_alone(void **state)
 }
 
 /* The program's own handler. */
-/* Ends the process in a way that tells what it was called for (Valgrind makes any exit status its
- * own). */
+/* Ends the process in a way that tells why it was called. Valgrind makes any exit status its
+ * own. */
 static void end_in_handler(int sig, siginfo_t *info, void *context)
 {
 	sigset_t all;
@@ -314,7 +314,7 @@ static void test_the_programs_handler_is_called(void **state)
 static struct sigaction replaced;
 static volatile sig_atomic_t calls;
 
-/* As programs do that wish to be called in addition. */
+/* As in programs that want to be called in addition. */
 static void call_the_replaced(int sig, siginfo_t *info, void *context)
 {
 	if (++calls > 1)
@@ -343,7 +343,7 @@ static void replaced_between_runtimes(void *unused)
 	in_a_pool(&act);
 }
 
-/* The program's handler and ours would call each other for ever if ours went on top of it again. */
+/* If our handler went on top of the program's again, the two would call each other for ever. */
 static void test_a_handler_that_replaced_ours_calls_it(void **state)
 {
 	(void)state;
@@ -389,8 +389,8 @@ static void test_the_thread_and_the_process_get_theirs_back(void **state)
 	assert_ptr_equal(now.ss_sp, own);
 	sigaltstack(first.ss_flags & SS_DISABLE ? &none : &first, NULL);
 
-	/* What the program has put in the place of ours stays. With another runtime alive ours
-	 * stays. */
+	/* A handler that the program has put in the place of ours stays. If another runtime is
+	 * alive, ours stays. */
 	weft_runtime *one = assert_create(1), *two = assert_create(1);
 	assert_int_equal(weft_runtime_destroy(one), 0);
 	sigaction(SIGSEGV, NULL, &after);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The smallest thing that is built on the wait protocol: one waiter, one token. For tests that wake
- * tasks. */
+/* The smallest object on the wait protocol: one waiter, one token. For tests that wake tasks. */
 #ifndef WEFT_TESTS_SCHED_CORE_PARKER_H
 #define WEFT_TESTS_SCHED_CORE_PARKER_H
 
@@ -23,7 +22,7 @@ struct parker {
 		WEFT__LOCK_INIT, NULL, false \
 	}
 
-/* The lock, with the order that it makes for -Dtsan=user to see. */
+/* The lock, with the order that it makes, for -Dtsan=user to see. */
 static inline void parker_lock(struct parker *p)
 {
 	weft__lock(&p->lock);
@@ -36,7 +35,7 @@ static inline void parker_unlock(struct parker *p)
 	weft__unlock(&p->lock);
 }
 
-/* Waits for unpark() or the deadline; a token that is there already is taken at once. */
+/* Waits for unpark() or the deadline. Takes an existing token at once. */
 static inline enum wait_outcome park_until(struct parker *p, int64_t deadline, bool cancellable)
 {
 	struct waiter waiter;
@@ -82,7 +81,7 @@ static inline void unpark(struct parker *p)
 		weft__wait_wake(wakeup);
 }
 
-/* Two tasks that wake each other as long as `goes_on` says so. */
+/* Two tasks that wake each other as long as `goes_on` allows it. */
 struct pair {
 	struct parker ping, pong;
 	bool (*goes_on)(void);
@@ -112,7 +111,7 @@ static inline void *pair_pong(void *arg)
 	return arg;
 }
 
-/* Spawns them, detached. false: they could not be. */
+/* Spawns both, detached. Returns false if that fails. */
 static inline bool pair_spawn(struct pair *pair, bool (*goes_on)(void))
 {
 	*pair = (struct pair){PARKER_INIT, PARKER_INIT, goes_on};

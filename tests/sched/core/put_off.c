@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A task whose wait has begun does nothing slow before its switch. If what it would run next needs a
- * new stack, or must be fetched from the injection queue, its leader makes that pick (pick.c). And
- * whoever runs next tells others of its deadline. The library asserts that nothing slow is done
- * there; here every pick of a waiting task needs it.
+ * A task whose wait has begun does nothing slow before its switch. If its next pick needs a new
+ * stack, or comes from the injection queue, its leader makes that pick (pick.c). The next task to
+ * run tells others about the waiting task's deadline. The library asserts that nothing slow happens
+ * before the switch. Here every pick of a waiting task would need something slow.
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
@@ -34,7 +34,7 @@ struct kind {
 	const char *chaos; /* with it the queues are tiny, and rings overflow */
 };
 
-/* Nobody ends before all have begun, so each needs a stack of its own. */
+/* None ends before all have begun, so each needs a stack of its own. */
 static void *spawn_them(void *arg)
 {
 	const struct kind *kind = arg;
@@ -72,7 +72,7 @@ static void test_a_new_stack_puts_the_pick_off(void **state)
 	run((struct kind){.workers = 3, .fn = wait_at_gate});
 }
 
-/* These have been taken out of their queue when that is found. */
+/* These have been taken out of their queue when the worker notices. */
 static void test_an_uncommon_stack_puts_the_pick_off(void **state)
 {
 	struct weft_task_options options = {.stack_size = 40000};
@@ -111,14 +111,14 @@ static void *sleep_until(void *arg)
 	return arg;
 }
 
-/* Has started, so the sleepers switch to it directly. */
+/* It has started, so the sleepers switch to it directly. */
 static void *yield_until_all_arrived(void *arg)
 {
 	CHECK(yield_for(&arrived, weft_test_scale(TASKS)));
 	return arg;
 }
 
-/* Each deadline is the earliest one, and those who sleep or keep time must be told. */
+/* Each deadline is the earliest one, and sleeping workers and the timekeeper must be told. */
 static void *sleep_until_earlier_each(void *arg)
 {
 	int64_t last = weft_after((int64_t)weft_test_scale(TASKS) * 100000);

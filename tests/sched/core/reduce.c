@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weft_reduce(): neighbours are joined, in order; the parts follow from range and grain; what the
- * accumulators are, and where they do not fit.
+ * weft_reduce(): neighbours are joined, in order. The parts follow from range and grain. The tests
+ * also cover what the accumulators are, and what happens if they do not fit.
  */
 #include "harness.h"
 
@@ -13,7 +13,8 @@
 #define SPAN 2000
 #endif
 
-/* --- neighbours: an accumulator is a range, which only the one behind it can be joined to --- */
+/* --- neighbours: an accumulator is a range, and only the range behind it can be joined to it
+ * --- */
 
 struct piece {
 	size_t begin, end;
@@ -38,7 +39,7 @@ static void cut(size_t lo, size_t hi, void *acc, void *arg)
 	struct cutting *c = arg;
 	struct piece *p = acc;
 
-	/* relaxed, here and below: read after the loop. */
+	/* relaxed, here and below: read after the loop */
 	atomic_fetch_add_explicit(&c->bodies, 1, memory_order_relaxed);
 	CHECK(lo < hi && (c->grain == 0 || hi - lo <= c->grain));
 	CHECK((uintptr_t)acc % 64 == 0);
@@ -124,7 +125,7 @@ static void test_neighbours_are_joined_in_order_whoever_runs_what(void **state)
 	}
 }
 
-/* --- the parts: a join that is not associative tells how they were joined --- */
+/* --- the parts: a join that is not associative shows how they were joined --- */
 
 static uint64_t mix(uint64_t left, uint64_t right)
 {
@@ -236,7 +237,7 @@ static void test_an_empty_range_is_the_identity(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* The product of lo + 1 to hi. */
+/* Multiplies the numbers lo + 1 to hi. */
 static void multiply(size_t lo, size_t hi, void *acc, void *arg)
 {
 	(void)arg;
@@ -272,7 +273,7 @@ static void test_the_result_may_be_where_the_identity_is(void **state)
 /* --- large accumulators --- */
 
 #define STACK      ((size_t)64 << 10)
-#define LARGEST(n) (STACK / 2 / (n) / 64 * 64) /* if there are n of them at a time */
+#define LARGEST(n) (STACK / 2 / (n) / 64 * 64) /* if n of them exist at a time */
 
 static void fill(size_t lo, size_t hi, void *acc, void *arg)
 {
@@ -304,7 +305,7 @@ static void fill_one(size_t count, size_t grain, size_t at_a_time)
 	CHECK(weft_reduce(0, count, grain, fill, add_bytes, &size, identity, size, result) == 0);
 	CHECK(result[0] == count && result[size - 1] == count && result[size] == 0);
 	result[0] = 0x77;
-	size++; /* rounded up it is one line more */
+	size++; /* rounded up, it is one line more */
 	CHECK(weft_reduce(0, count, grain, fill, add_bytes, &size, identity, size, result) ==
 	      -E2BIG);
 	CHECK(result[0] == 0x77);

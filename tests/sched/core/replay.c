@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * With WEFT_CHAOS=SEED,virtual a seed is a schedule. A program with something of everything is run
- * by processes of their own, at other addresses and other times each; they say in which order its
- * steps were taken, and the runtime which tasks it picked.
+ * With WEFT_CHAOS=SEED,virtual a seed is a schedule. Each process runs a program with something of
+ * everything, at other addresses and at another time. It reports the order of its steps, and the
+ * runtime reports which tasks it picked.
  */
 #include "harness.h"
 
@@ -11,7 +11,7 @@
 #define SAID    160
 #define SEEDS   8
 
-/* relaxed, all: one worker; these order nobody for ThreadSanitizer. */
+/* relaxed, all: one worker. For ThreadSanitizer these must order nothing. */
 static _Atomic uint64_t trace;
 static weft_chan *chans[3];
 static weft_mutex mutex = WEFT_MUTEX_INIT;
@@ -49,7 +49,7 @@ static void fork_some(uintptr_t self)
 static void select_some(uintptr_t self)
 {
 	uintptr_t out = self, in = 0;
-	/* In an order that has nothing to do with that of their addresses. */
+	/* In an order that has nothing to do with their addresses. */
 	struct weft_case cases[] = {
 		{.op = WEFT_RECV, .chan = chans[self % 3], .elem = &in},
 		{.op = WEFT_SEND, .chan = chans[(self + 1) % 3], .elem = &out},
@@ -142,7 +142,7 @@ static int play_and_say(void)
 	return rc < 0 || checks_failed() > 0;
 }
 
-static const char *program; /* not /proc/self/exe, which is the tool's where one runs us */
+static const char *program; /* not /proc/self/exe, which is the tool's if a tool runs us */
 
 static void play_anew(void *chaos)
 {
@@ -154,7 +154,7 @@ static void play_anew(void *chaos)
 	exit(play_and_say());
 }
 
-/* The line of what the child said that begins so. */
+/* The line of the child's output that begins with this text. */
 static void line_of(const struct child *child, const char *begin, char *ret)
 {
 	const char *line = strstr(child->said, begin);
@@ -163,7 +163,7 @@ static void line_of(const struct child *child, const char *begin, char *ret)
 	snprintf(ret, SAID, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
-/* Both what the program and what the runtime says of the order. */
+/* Collects what the program and the runtime report about the order. */
 static void replay(unsigned seed, char *ret_said)
 {
 	struct child child;

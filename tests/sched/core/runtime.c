@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Runtimes: what they run, what they refuse, and that several of them coexist. */
+/* Runtimes: what they run, what they refuse, and how several of them coexist. */
 #include "harness.h"
 
 #include <pthread.h>
@@ -74,7 +74,7 @@ static void test_run_returns_after_every_task(void **state)
 	}
 }
 
-/* What somebody's main() may take for granted: far more than a task's 188 KiB. */
+/* More than a task's 188 KiB by far. A main() may take that for granted. */
 static void *use_much_stack(void *arg)
 {
 	volatile char room[2 << 20];
@@ -116,7 +116,7 @@ static void *run_in_generator(void *in)
 	return NULL;
 }
 
-/* A generator's stack is the leader's then. */
+/* A generator's stack is then the leader's. */
 static void test_run_in_a_generator(void **state)
 {
 	(void)state;
@@ -167,7 +167,7 @@ static void test_create_refuses_bad_options(void **state)
 
 static void test_create_takes_a_shorter_struct(void **state)
 {
-	/* As a program would pass it that was compiled when there was only the first member. */
+	/* The struct of a program that was compiled when there was only the first member. */
 	struct weft_runtime_options options = {.workers = 3, .stack_size = 1};
 	weft_runtime *rt = NULL;
 
@@ -177,7 +177,7 @@ static void test_create_takes_a_shorter_struct(void **state)
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }
 
-/* A program that was compiled with a later version. */
+/* The struct of a program that was compiled with a later version. */
 static void test_what_it_does_not_know_is_refused(void **state)
 {
 	struct {
@@ -198,7 +198,7 @@ static void test_what_it_does_not_know_is_refused(void **state)
 	assert_int_equal(weft_run_with_sized(&later.known, sizeof later, give_back, NULL, &result),
 			 -E2BIG);
 	assert_ptr_equal(result, &answer);
-	/* Outside of a task the one that is found first. */
+	/* Outside of a task, the first runtime that is found. */
 	assert_int_equal(
 		weft_spawn_with_sized(&later_task.known, sizeof later_task, give_back, NULL, &task),
 		-E2BIG);
@@ -256,7 +256,7 @@ static void test_destroy_frees_unjoined_handles(void **state)
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }
 
-/* A task of one runtime uses another one, also by creating and destroying it. */
+/* A task of one runtime uses another one. It also creates and destroys one. */
 static void *use_another(void *arg)
 {
 	weft_runtime *other = arg, *third = NULL;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Scopes: what ends their waits, what they say of it, and that the task is as it was before. */
+/* Scopes: what ends their waits, what they report about it, and that the task is afterwards as
+ * before. */
 #include "harness.h"
 
 #include <pthread.h>
@@ -10,7 +11,7 @@
 
 #define SOON ((int64_t)200000)
 
-/* The task is cancelled by nobody. */
+/* Nothing has cancelled the task. */
 static void check_free(void)
 {
 	CHECK(!weft_cancelled());
@@ -23,7 +24,7 @@ static void *begin_and_end(void *arg)
 	int64_t deadlines[] = {WEFT_FOREVER, weft_after(LOST_NS), 1, 0, -1};
 
 	for (unsigned i = 0; i < 5; i++) {
-		/* Nobody notices that some of them have passed. */
+		/* Nothing notices that some of them have passed. */
 		weft_scope_begin(&s, deadlines[i]);
 		CHECK(weft_scope_end(&s) == 0);
 		check_free();
@@ -47,7 +48,7 @@ static void test_a_scope_that_nothing_cuts_short(void **state)
 	assert_run(3, begin_and_end, NULL);
 }
 
-/* Each kind of wait, which nobody else ends. */
+/* Each kind of wait, which nothing else ends. */
 static int wait_somehow(unsigned how)
 {
 	weft_chan *chan = NULL;
@@ -195,14 +196,14 @@ static void test_cancelled_by_hand(void **state)
 	assert_run(3, cancel_by_hand, NULL);
 }
 
-/* Of an inner and an outer one. wait: else it is only looked at. */
+/* With an inner and an outer scope. wait: waits; otherwise it only looks. */
 static void nest(bool wait)
 {
 	weft_scope outer, inner;
 	int64_t soon;
 
 #define CUT() (wait ? weft_sleep_until(WEFT_FOREVER) == -ECANCELED : weft_cancelled())
-	/* The inner one's deadline: there is time left outside. */
+	/* The inner scope's deadline: there is time left outside. */
 	weft_scope_begin(&outer, weft_after(LOST_NS));
 	weft_scope_begin(&inner, 1);
 	CHECK(CUT());
@@ -213,7 +214,7 @@ static void nest(bool wait)
 	CHECK(weft_scope_end(&inner) == 0);
 	CHECK(weft_scope_end(&outer) == 0);
 
-	/* The outer one's, which comes before the inner one's, or with it. */
+	/* The outer scope's deadline, which comes before the inner one's, or at the same time. */
 	for (unsigned later = 0; later < 2; later++) {
 		soon = weft_after(SOON);
 		weft_scope_begin(&outer, soon);
@@ -227,7 +228,7 @@ static void nest(bool wait)
 		check_free();
 	}
 
-	/* Of three the outermost one's, if the others come with it or later. */
+	/* Of three scopes the outermost one's, if the others come at the same time or later. */
 	weft_scope middle;
 	soon = weft_after(SOON);
 	weft_scope_begin(&outer, soon);
@@ -241,7 +242,8 @@ static void nest(bool wait)
 	CHECK(weft_scope_end(&outer) == -ETIMEDOUT);
 	check_free();
 
-	/* By hand the outer one; then the inner one's deadline is not noticed first. */
+	/* The outer scope is cancelled by hand. The inner one's deadline is then not noticed
+	 * first. */
 	weft_scope_begin(&outer, weft_after(LOST_NS));
 	weft_scope_begin(&inner, 1);
 	weft_scope_cancel(&outer);
@@ -251,7 +253,7 @@ static void nest(bool wait)
 	CHECK(weft_scope_end(&outer) == -ECANCELED);
 	check_free();
 
-	/* By hand the inner one. */
+	/* The inner scope is cancelled by hand. */
 	weft_scope_begin(&outer, WEFT_FOREVER);
 	weft_scope_begin(&inner, WEFT_FOREVER);
 	weft_scope_cancel(&inner);
@@ -278,7 +280,7 @@ static void *be_cancelled_in_scopes(void *arg)
 	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
 	CHECK(weft_scope_end(&inner) == -ECANCELED);
 	CHECK(weft_scope_end(&outer) == -ECANCELED);
-	/* It stays so. */
+	/* It stays cancelled. */
 	CHECK(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
 	weft_scope_begin(&outer, weft_after(LOST_NS));
 	CHECK(weft_cancelled());
@@ -295,7 +297,7 @@ static void *cancel_the_task(void *arg)
 	CHECK(yield_for(&there, 1));
 	CHECK(weft_cancel(task) == 0);
 	CHECK(weft_join(task, NULL) == 0);
-	/* By itself, in a scope. */
+	/* The task itself is cancelled, in a scope. */
 	weft_scope s;
 	weft_scope_begin(&s, WEFT_FOREVER);
 	CHECK(weft_cancel(weft_self()) == 0);
@@ -315,7 +317,7 @@ static void test_of_two_scopes_and_the_task(void **state)
 	}
 }
 
-/* Waits in a masked region are not cut short, in which order ever it and the scope begin. */
+/* Waits in a masked region are not cut short, whichever of it and the scope begins first. */
 static void *mask(void *arg)
 {
 	weft_scope s;
@@ -350,7 +352,7 @@ static void count_destroyed(void *value)
 	destroyed += value != NULL;
 }
 
-/* A scope changes nothing of what the task is. */
+/* A scope changes nothing else of its task. */
 static void *stay_the_same(void *arg)
 {
 	weft_mutex outside = WEFT_MUTEX_INIT, inside = WEFT_MUTEX_INIT;
@@ -407,8 +409,8 @@ static void test_the_task_is_the_same_one_inside(void **state)
 	assert_run(3, spawn_the_same, NULL);
 }
 
-/* Scopes around forks that hop, and in forks that run inline: each frame goes on with the worker on
- * which it is then. */
+/* Scopes around forks that hop, and in forks that run inline. Each frame continues with the worker
+ * that it is on at that time. */
 static void *hop_in_scopes(void *arg)
 {
 	uintptr_t depth = (uintptr_t)arg;
@@ -453,7 +455,7 @@ static void *cancel_at_a_moment(void *arg)
 {
 	struct moment *m = arg;
 
-	/* The scope's task waits for the cancellation, or for our word. */
+	/* The scope's task waits for the cancellation, or for our signal. */
 	CHECK(spin_for(&m->open, 1));
 	weft_scope_cancel(&m->scope);
 	raise_flag(&m->seen);
@@ -493,7 +495,7 @@ static void test_at_every_moment(void **state)
 		assert_run(workers, live_for_moments, NULL);
 }
 
-/* Only the deadline, which passes as the scope ends. */
+/* Only the deadline, which passes while the scope ends. */
 static void *race_the_deadline(void *arg)
 {
 	for (unsigned round = 0; round < weft_test_scale(3000); round++) {
@@ -526,7 +528,7 @@ static void test_a_deadline_that_passes_at_the_end(void **state)
 	assert_run(3, race_in_several_tasks, NULL);
 }
 
-/* Nobody looks at the memory of a scope that has ended, when its deadline passes. */
+/* When the deadline of an ended scope passes, nothing reads the scope's memory. */
 static void *look_at_the_rest(void *arg)
 {
 	weft_scope scopes[8], rest;

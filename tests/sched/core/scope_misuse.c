@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Scopes that are begun where none can be, or ended out of order, by somebody else, or never. */
+/* Scopes that begin in a wrong place. Scopes that end out of order, in another task, or never. */
 #include "harness.h"
 
 #include <weft/blocking.h>

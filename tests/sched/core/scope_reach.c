@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a scope cancels besides its own task: the forks, ranges and groups that belong to it, those
- * that wait and those that compute, at once, wherever the task is. And nobody else.
+ * What a scope cancels besides its own task: the forks, ranges and groups that belong to it. It
+ * cancels those that wait and those that compute, at once, wherever the task is. It cancels nothing
+ * else.
  */
 #include "moments.h"
 
@@ -9,7 +10,7 @@
 #include <weft/scope.h>
 #include <weft/sync.h>
 
-#define DEPTH 100 /* more than weft_cancelled() looks up */
+#define DEPTH 100 /* more levels than weft_cancelled() looks up */
 #define SOON  ((int64_t)300000)
 
 static flag ended;
@@ -30,7 +31,7 @@ static void last(enum how how)
 	raise_flag(&ended);
 }
 
-/* Whose members all end. They may have before the wait, which is then not cut short. */
+/* All members of the group end. They may end before the wait, which is then not cut short. */
 static void await_group(weft_group *g)
 {
 	int rc = weft_group_wait(g);
@@ -41,7 +42,7 @@ static void await_group(weft_group *g)
 struct below {
 	enum how how;
 	unsigned depth;
-	bool scoped; /* each level has a scope of its own, that ends later */
+	bool scoped; /* each level has a scope of its own, which ends later */
 };
 
 static void *last_below(void *arg)
@@ -69,7 +70,7 @@ static void *fork_in_a_scope(void *arg)
 	weft_forked forks[2], outside;
 	weft_scope s;
 	struct below *b = arg;
-	/* Some who have waited before, hence are listed, with no deadline about. */
+	/* Some that have waited before, and so are listed. There is no deadline. */
 	CHECK(weft_sleep(1) == 0);
 	weft_fork(&outside, give_back, NULL);
 	weft_scope_begin(&s, b->how == BY_WAITING ? weft_after(SOON) : weft_after(SOON / 4));
@@ -100,7 +101,7 @@ static void test_the_deadline_reaches_forks(void **state)
 	}
 }
 
-/* Where the task itself is, it does not learn of it. Its forks do. */
+/* The task itself does not notice the cancellation where it is. Its forks do. */
 static weft_mutex mutex = WEFT_MUTEX_INIT;
 static weft_barrier barrier = WEFT_BARRIER_INIT(2);
 static flag there, let_go;
@@ -182,7 +183,7 @@ static void *cancel_somewhere(void *arg)
 	CHECK(yield_for(&there, 1));
 	if (at->by_hand)
 		weft_scope_cancel(&at->scope);
-	CHECK(yield_for(&ended, 1)); /* though the task is still there */
+	CHECK(yield_for(&ended, 1)); /* although the task is still there */
 	raise_flag(&let_go);
 	weft_mutex_unlock(&mutex);
 	if (at->place == IN_BARRIER)
@@ -201,7 +202,7 @@ static void test_it_reaches_them_wherever_the_task_is(void **state)
 	}
 }
 
-/* Members of a group that compute keep all workers: nobody serves the deadline but they. */
+/* Members of a group that compute keep all workers busy. Only they can serve the deadline. */
 static void *compute_member(void *arg)
 {
 	last(BY_COMPUTING);
@@ -267,7 +268,7 @@ static void test_the_deadline_reaches_ranges(void **state)
 	}
 }
 
-/* Who does not belong to the scope goes on. */
+/* A task outside of the scope continues. */
 static void *not_cancelled(void *arg)
 {
 	raise_flag(&there);
@@ -307,7 +308,8 @@ static void *spare_the_others(void *arg)
 	raise_flag(&over);
 	CHECK(weft_join(task, NULL) == 0);
 	CHECK(weft_group_wait(&between) == 0);
-	/* A group of the outer scope is the outer scope's, though it was spawned into before. */
+	/* A group of the outer scope belongs to the outer scope, although it was spawned into
+	 * before. */
 	CHECK(weft_group_spawn(&between, wait_member, NULL) == 0);
 	weft_scope_cancel(&outer);
 	await_group(&between);
@@ -319,7 +321,8 @@ static void *spare_the_others(void *arg)
 	return NULL;
 }
 
-/* A group that is spawned into in an inner scope, or from a fork there, is still the outer one's. */
+/* A group that is spawned into in an inner scope, or from a fork there, still belongs to the outer
+ * scope. */
 static void *spawn_into(void *g)
 {
 	CHECK(weft_group_spawn(g, wait_member, NULL) == 0);
@@ -345,7 +348,7 @@ static void *spawn_from_inside(void *arg)
 	weft_group_fini(&g);
 	CHECK(weft_scope_end(&outer) == -ECANCELED);
 
-	/* One that outlives its scope belongs to nobody. */
+	/* A group that outlives its scope belongs to no scope. */
 	weft_scope_begin(&outer, WEFT_FOREVER);
 	weft_group_init(&g);
 	CHECK(weft_group_spawn(&g, wait_member, NULL) == 0);
@@ -372,8 +375,8 @@ static void test_it_reaches_nobody_else(void **state)
 }
 
 /*
- * At every moment: scopes, with forks that have scopes, whose deadlines pass, and which are cancelled
- * from above and by threads, as their forks begin to wait, enter the family and leave it.
+ * At every moment: scopes contain forks that have scopes. Their deadlines pass. They are cancelled
+ * from above and by threads, while their forks begin to wait, enter the family and leave it.
  */
 static void *live_in_scopes(void *arg)
 {

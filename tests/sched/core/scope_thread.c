@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Scopes on plain threads: their waits are cut short as a task's are. */
+/* Scopes on plain threads: they cut short a thread's waits, as they do a task's. */
 #include "harness.h"
 #include "sched/os/membarrier.h"
 
@@ -10,7 +10,7 @@
 
 #define SOON ((int64_t)300000)
 
-/* Nobody cancels the thread. */
+/* Nothing cancels the thread. */
 static void check_free(void)
 {
 	CHECK(!weft_cancelled());
@@ -57,7 +57,7 @@ static void wait_until_the_deadline(void)
 		CHECK(weft_scope_end(&s) == -ETIMEDOUT);
 		check_free();
 
-		/* The inner one's, then the outer one's. */
+		/* The inner scope's, then the outer scope's. */
 		weft_scope_begin(&s, weft_after(LOST_NS));
 		weft_scope_begin(&inner, weft_after(SOON));
 		CHECK(wait_somehow(how) == -ECANCELED);
@@ -72,19 +72,19 @@ static void wait_until_the_deadline(void)
 		CHECK(weft_scope_end(&s) == -ETIMEDOUT);
 		check_free();
 	}
-	/* A wait that has a deadline of its own, which comes first. */
+	/* A wait with a deadline of its own, which comes first. */
 	weft_sem sem = WEFT_SEM_INIT(0);
 	weft_scope_begin(&s, weft_after(LOST_NS));
 	CHECK(weft_sem_acquire_until(&sem, weft_after(SOON)) == -ETIMEDOUT);
 	CHECK(weft_scope_end(&s) == 0);
-	/* One that computes. */
+	/* A thread that computes. */
 	weft_scope_begin(&s, weft_after(SOON));
 	weft_scope_begin(&inner, WEFT_FOREVER);
 	while (!weft_cancelled())
 		;
 	CHECK(weft_scope_end(&inner) == -ECANCELED);
 	CHECK(weft_scope_end(&s) == -ETIMEDOUT);
-	/* Nothing at all. */
+	/* A deadline that has already passed. */
 	weft_scope_begin(&s, 1);
 	CHECK(weft_scope_end(&s) == 0);
 	check_free();
@@ -94,7 +94,7 @@ static void mask(void)
 {
 	weft_scope s;
 
-	weft_cancel_unmask(); /* nothing outside of a task, if there is none */
+	weft_cancel_unmask(); /* outside of a task this does nothing, if there is no scope */
 	weft_cancel_mask();
 	weft_scope_begin(&s, 1);
 	CHECK(weft_sleep(1000) == 0);
@@ -128,7 +128,7 @@ static void *never_called(void *arg)
 	return arg;
 }
 
-/* Calls that would not wait for long, or at all: a cancellation wins as in a task. */
+/* Calls that would wait for a short time, or not at all. A cancellation wins, as in a task. */
 static void call_cancelled(weft_task *running)
 {
 	weft_scope s;
@@ -157,7 +157,7 @@ static void *await_event(void *event)
 	return NULL;
 }
 
-/* By a task, and by a thread for it. */
+/* Cancelled by a task, and by a thread on its behalf. */
 static void *call_everywhere(void *arg)
 {
 	weft_event end = WEFT_EVENT_INIT;
@@ -213,7 +213,8 @@ static void test_on_a_thread(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* In a blocking call; and in the thread that becomes worker 0, whose tasks are in no scope of its. */
+/* In a blocking call. Also in the thread that becomes worker 0, whose tasks are in no scope of that
+ * thread. */
 static void *block(void *arg)
 {
 	CHECK(weft_blocking(everything, NULL, NULL) == 0);
@@ -236,7 +237,7 @@ static void test_in_a_blocking_call_and_around_a_runtime(void **state)
 	assert_int_equal(weft_scope_end(&s), -ETIMEDOUT);
 }
 
-/* A thread that waits for a group, cancels it. */
+/* A thread that waits for a group cancels it. */
 static weft_group group;
 
 static void *wait_for_the_group(void *arg)
@@ -263,8 +264,8 @@ static void test_a_wait_for_a_group(void **state)
 }
 
 /*
- * At every moment: a thread in scopes waits for a semaphore with deadlines of its own and of the scopes,
- * while others release it and cancel the outer scope.
+ * At every moment: a thread in scopes waits for a semaphore, with deadlines of its own and of the
+ * scopes. Others release the semaphore and cancel the outer scope.
  */
 struct moment {
 	weft_scope outer;

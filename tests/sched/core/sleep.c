@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Time and sleeping. No upper bounds: a busy machine may be late. Never too early, never lost. */
+/* Time and sleeping. There are no upper bounds, because a busy machine may be late. A sleep is
+ * never too short and never lost. */
 #include "harness.h"
 #include "sched/os/random.h"
 #include "task_peek.h"
@@ -108,8 +109,8 @@ static void test_many_sleepers(void **state)
 }
 
 /*
- * One that sleeps long is not in the way of those with earlier deadlines that come after it, and
- * these do not keep it for ever. The clock is the only thing that wakes here.
+ * A long sleeper is not in the way of later ones with earlier deadlines, and these do not keep it
+ * for ever. Only the clock wakes tasks here.
  */
 static void *sleep_behind_a_longer_one(void *arg)
 {
@@ -134,7 +135,7 @@ static void test_an_earlier_deadline_comes_first(void **state)
 		assert_run(workers, sleep_behind_a_longer_one, NULL);
 }
 
-/* The two wake each other's next nap: with one at a time, a lost deadline stops all. */
+/* The two wake each other's next nap. They nap one at a time, so a lost deadline stops both. */
 static void *nap(void *arg)
 {
 	for (unsigned i = 0; i < weft_test_scale(1000); i++)

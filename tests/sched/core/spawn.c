@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Spawning: arguments, options, pinned tasks, and very many of them. */
+/* Spawning: arguments, options, pinned tasks, and very many tasks. */
 #include "harness.h"
 
 static int token;
@@ -231,7 +231,7 @@ static void test_a_million_tasks(void **state)
 	}
 }
 
-/* Each waits for the next one, so that all of their stacks are in use at once. */
+/* Each task waits for the next one, so all their stacks are in use at once. */
 static void *go_deeper(void *arg)
 {
 	uintptr_t depth = (uintptr_t)arg;
@@ -258,7 +258,7 @@ static void *descend(void *arg)
 static void test_joins_a_hundred_thousand_deep(void **state)
 {
 	(void)state;
-	/* Guards can take two mappings each, of which older systems allow 65530. */
+	/* Guards can take two mappings each, and older systems allow 65530. */
 	setenv("WEFT_GUARD", "off", 1);
 	assert_run(1, descend, NULL);
 	assert_run(4, descend, NULL);

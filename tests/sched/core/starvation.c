@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * When no more stacks can be had: spawn says so, every task that was accepted runs in the end, and
- * afterwards spawning works again. In a child process under a limit of address space.
+ * When the system has no more stacks, spawn reports it. Every task that was accepted runs in the
+ * end, and afterwards spawning works again. In a child process under a limit of address space.
  */
 #include "harness.h"
 #include "limited.h"
@@ -10,8 +10,8 @@
 
 static flag go, ended;
 
-/* Address space that is given back with `go`: idle stacks may keep the rest, and spawning needs
- * some for itself. */
+/* Address space that is given back with `go`. Idle stacks may keep the rest, and spawning needs
+ * some itself. */
 #define RESERVE_SIZE ((size_t)48 << 20)
 static void *reserve;
 
@@ -59,7 +59,7 @@ static int spawn_somehow(unsigned way, weft_task **ret_task)
 
 #define REFUSALS 60
 
-/* Idle workers give back the stacks that they keep, so after a refusal there may be some again. */
+/* Idle workers give back the stacks that they keep. So after a refusal there may be some again. */
 static unsigned spawn_until_refused(void)
 {
 	unsigned accepted = 0, refusals = 0;
@@ -88,7 +88,7 @@ static void *exhaust_stacks(void *arg)
 	int rc;
 
 	(void)arg;
-	fork_without_a_stack(NULL); /* runs on ours */
+	fork_without_a_stack(NULL); /* runs on our stack */
 
 	let_them_go();
 	CHECK(yield_for(&ended, accepted));
@@ -176,7 +176,7 @@ static void exhaust_otherwise(void *arg)
 	take_the_reserve();
 	if (weft_runtime_create(&options, &rt) != 0)
 		exit(99);
-	/* As many as it takes: nothing is refused before a worker has had time to look for a
+	/* As many as necessary: nothing is refused before a worker has had time to look for a
 	 * stack. */
 	while ((rc = weft_submit(rt, hold_a_stack, NULL, NULL)) == 0) {
 		accepted++;

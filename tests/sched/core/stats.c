@@ -24,7 +24,7 @@ static void *spawn_some(void *arg)
 	return arg;
 }
 
-/* All that was submitted has ended; only then do the counts stand still. */
+/* Waits until everything that was submitted has ended. Only then do the counts stand still. */
 static struct weft_stats await_end(weft_runtime *rt)
 {
 	int64_t lost = weft_after(LOST_NS);
@@ -135,7 +135,7 @@ static void test_arguments(void **state)
 	assert_int_equal(weft_worker_stats(rt, 2, &s), -EINVAL);
 	assert_int_equal(weft_worker_stats(rt, 0, NULL), -EINVAL);
 	assert_int_equal(s.spawned, 5);
-	/* A struct from an older or a newer header. */
+	/* A struct of an older or a newer header. */
 	s.completed = 6;
 	assert_int_equal(weft_runtime_stats_sized(rt, &s, sizeof(s.spawned)), 0);
 	assert_int_equal(s.spawned, 0);
@@ -208,7 +208,7 @@ static void test_forgotten_handles_are_counted(void **state)
 
 	(void)state;
 #if CHILD_TSAN
-	skip(); /* too many tasks for it */
+	skip(); /* too many tasks for the tool */
 #endif
 	for (unsigned workers = 1; workers <= 4; workers += 3) {
 		child_run(&child, run_and_forget, &workers);

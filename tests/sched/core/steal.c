@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thief whose loot of a ring did not last leaves rings alone for a moment (steal.c).
+ * If a thief's loot from a ring did not last, the thief leaves rings alone for a moment (steal.c).
  *
  *   victim                             thief
- *                                      has stolen what did not last
+ *                                      has stolen loot that did not last
  *   makes a task runnable, which goes
  *   to its ring, and computes
  *                                      spares the ring, then takes the task
  *
- * What the last loot was the thief's own task writes into its worker's record.
+ * The thief's own task writes the size of the last loot into its worker's record.
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
@@ -20,7 +20,7 @@ try {
 	weft_event first, second;
 	flag waiting, spoilt, first_ran, second_ran;
 	int64_t spare_ns;
-	int64_t compute_ns; /* so long, or until the first has run */
+	int64_t compute_ns; /* for that long, or until the first has run */
 	bool taken;         /* while the victim computed */
 }
 try;
@@ -41,7 +41,7 @@ static void *wait_for_second(void *arg)
 	return arg;
 }
 
-/* Is raided from its slot by a worker that spares rings for ever, or searches for long. */
+/* A worker that spares rings for ever, or searches for long, raids this from its slot. */
 static void *end_sparing(void *arg)
 {
 	raise_flag(&try.waiting);
@@ -51,8 +51,8 @@ static void *end_sparing(void *arg)
 	return arg;
 }
 
-/* On the thief: its last loot did not last, by far; it spares rings for so long already; and it has
- * no reason to search for long. */
+/* Runs on the thief. Its last loot did not last, by far. It has spared rings for a given time
+ * already. It has no reason to search for long. */
 static void *spoil_loot(void *arg)
 {
 	struct worker *w = weft__worker();
@@ -92,7 +92,7 @@ static void *be_victim(void *arg)
 	CHECK(yield_for(&try.waiting, 2));
 	CHECK(weft_spawn(spoil_loot, NULL, &tasks[2]) == 0);
 	CHECK(spin_for(&try.spoilt, 1));
-	/* Into the slot; the second one takes its place there. */
+	/* This goes into the slot, and the second one takes its place there. */
 	weft_event_set(&try.first);
 	weft_event_set(&try.second);
 	int64_t end = weft_after(try.compute_ns);

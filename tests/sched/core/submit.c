@@ -152,7 +152,7 @@ static __attribute__((noinline)) void use_large_stack(void)
 	frame[sizeof(frame) - 1] = frame[0];
 }
 
-/* Options: the name, the stack, and the worker, which only a task of the runtime has. */
+/* Options: the name, the stack, and the worker. Only a task of the runtime has a worker. */
 static void *check_options(void *arg)
 {
 	const struct weft_task_options *opt = arg;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Control blocks: never one for two, none lost, freed by anybody. */
+/* Control blocks: none is used twice, none is lost, and any thread may free one. */
 #include "sched/core/task_pool.h"
 #include "harness.h"
 #include "sched/os/random.h"
@@ -39,15 +39,15 @@ static void test_blocks_are_distinct_and_reused(void **state)
 		static struct task_slab *slabs;
 		if (round == 0)
 			slabs = pool.slabs;
-		assert_ptr_equal(pool.slabs, slabs); /* no more was needed than the first time */
+		assert_ptr_equal(pool.slabs, slabs); /* no more were needed than the first time */
 	}
-	/* Blocks in use are freed with the pool, their cold parts too. */
+	/* Blocks in use are freed with the pool, and so are their cold parts. */
 	blocks[0] = weft__task_pool_alloc(&pool);
 	task_set_cold(blocks[0], malloc(sizeof(struct task_cold)));
 	weft__task_pool_fini(&pool);
 }
 
-/* Each thread has a pool, and hands blocks to the next one by a mailbox of its own. */
+/* Each thread has a pool, and passes blocks to the next thread through a mailbox of its own. */
 #define THREADS   4
 #define MAILBOXES 16
 
@@ -70,11 +70,11 @@ static void *pass_blocks_on(void *arg)
 		if (!CHECK(t != NULL))
 			break;
 		t->fn = NULL;
-		/* acq_rel: the block, to and from another thread. */
+		/* acq_rel: the block, to and from another thread */
 		t = atomic_exchange_explicit(&mail[to][box], t, memory_order_acq_rel);
 		if (!t)
 			continue;
-		CHECK(t->fn == NULL); /* nobody else has it */
+		CHECK(t->fn == NULL); /* no other thread has it */
 		t->fn = pass_blocks_on;
 		weft__task_pool_free(&pools[id], t);
 	}
@@ -97,7 +97,7 @@ static void test_blocks_are_freed_by_other_threads(void **state)
 		pthread_join(threads[i], NULL);
 	pthread_barrier_destroy(&barrier);
 	assert_int_equal(checks_failed(), 0);
-	/* Few are in use at any time, so few slabs were needed: what was freed came back. */
+	/* Few are in use at any time, so few slabs were needed: freed blocks came back. */
 	for (unsigned i = 0; i < THREADS; i++) {
 		for (struct task_slab *slab = pools[i].slabs; slab; slab = slab->next)
 			slabs++;
@@ -126,7 +126,7 @@ static struct task *take_blocks(struct task_pool *pool, uintptr_t count)
 	return taken;
 }
 
-/* More than comes from the heap: the later ones in chunks. */
+/* More than come from the heap. The later ones come in chunks. */
 static void test_many_blocks_come_in_chunks(void **state)
 {
 	struct task_pool pool;
@@ -160,7 +160,7 @@ static unsigned slab_count(const struct task_pool *pool)
 	return count;
 }
 
-/* Every nth block stays in use; the others are freed, by the owner and by strangers. */
+/* Every nth block stays in use. The owner and strangers free the others. */
 static void free_but(struct task_pool *pool, struct task *taken, size_t nth)
 {
 	for (size_t i = 0; taken; i++) {
@@ -178,7 +178,7 @@ static void trim_and_use(size_t count, size_t nth)
 	struct task_pool pool;
 
 	weft__task_pool_init(&pool);
-	weft__task_pool_trim(&pool); /* of nothing */
+	weft__task_pool_trim(&pool); /* trims nothing */
 	struct task *taken = take_blocks(&pool, count);
 	unsigned slabs = slab_count(&pool), kept = 0;
 
@@ -206,7 +206,7 @@ static void trim_and_use(size_t count, size_t nth)
 		assert_true(kept < slabs);
 		assert_true(kept <= in_use * ((2 << 20) / WEFT__TASK_SLAB_SIZE));
 	}
-	/* It is as good as before. */
+	/* It works as before. */
 	taken = take_blocks(&pool, count);
 	for (i = 0; i < in_use; i++)
 		assert_ptr_equal(used[i]->fn, give_back);
@@ -231,7 +231,7 @@ static void test_trimming_gives_back_what_holds_no_block_in_use(void **state)
 	trim_and_use(60000, 25000);
 }
 
-/* Where there is no address space for a chunk, slabs of the heap do. */
+/* If there is no address space for a chunk, slabs of the heap serve. */
 static void test_no_room_for_a_chunk(void **state)
 {
 	struct task_pool pool;
@@ -240,7 +240,7 @@ static void test_no_room_for_a_chunk(void **state)
 
 	(void)state;
 	if (WEFT_TEST_SCALE_SANITIZER > 1 || getenv("WEFT_TEST_SCALE"))
-		skip(); /* a limit is no way to test there */
+		skip(); /* a limit does not work there */
 	weft__task_pool_init(&pool);
 	take_blocks(&pool, 20000);
 	assert_null(pool.chunk);
@@ -255,7 +255,7 @@ static void test_no_room_for_a_chunk(void **state)
 	take_blocks(&pool, 4000);
 	assert_int_equal(setrlimit(RLIMIT_AS, &old), 0);
 	assert_null(pool.chunk);
-	take_blocks(&pool, 1000); /* and chunks again when there is room */
+	take_blocks(&pool, 1000); /* and chunks again once there is room */
 	assert_non_null(pool.chunk);
 	weft__task_pool_fini(&pool);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that a runtime starts are like the thread that created it, whatever the task has made of
- * its thread that happens to have them started: CPU mask, signal mask, scheduling class, name and
- * rounding.
+ * The threads of a runtime are like the thread that created the runtime. A task may have changed
+ * the thread that happens to start them. That changes neither their CPU mask, signal mask,
+ * scheduling class, name nor rounding.
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
@@ -59,8 +59,8 @@ static void count_workers_of_another_runtime(struct scene *scene)
 	CHECK(weft_runtime_destroy(rt) == 0);
 }
 
-/* Makes of its thread what it can, has other threads started and puts all back. It is pinned: what
- * it puts back is that thread's. */
+/* Changes its thread in every way that it can, has other threads started, and restores everything.
+ * The task is pinned, so it restores that same thread. */
 static void *change_own_thread(void *arg)
 {
 	const struct sched_param param = {0};
@@ -83,7 +83,7 @@ static void *change_own_thread(void *arg)
 	return NULL;
 }
 
-/* Two at once, so that one is on worker 1, which may be bound. */
+/* Two at once, so one is on worker 1, which may be bound. */
 static void *change_worker_1(void *arg)
 {
 	const struct weft_task_options options = {.pinned = true};
@@ -156,7 +156,7 @@ static void test_later_threads_of_bound_workers_have_all_processors(void **state
 
 	(void)state;
 	if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
-		skip(); /* more CPUs than the set holds */
+		skip(); /* there are more CPUs than the set holds */
 	setenv("WEFT_PIN", "cores", 1);
 	play(&scene);
 	unsetenv("WEFT_PIN");
@@ -187,7 +187,7 @@ static void *read_config(void *arg)
 	return NULL;
 }
 
-/* How many of them search at once follows from the CPUs there are for them. */
+/* The number of workers that search at once follows from the CPUs that are available to them. */
 static void test_processors_are_counted_within_the_affinity_mask(void **state)
 {
 	struct weft__config configs[2];

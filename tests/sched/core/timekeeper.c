@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A timekeeper whose thread is refused is tried again. There is one worker, the thread that calls
- * weft_run(), so the only thread that the library starts is the timekeeper's. The linker wraps the
- * function that starts it (meson.build).
+ * If the system refuses a timekeeper's thread, the runtime tries again. There is one worker, the
+ * thread that calls weft_run(). So the only thread that the library starts is the timekeeper's. The
+ * linker wraps the function that starts it (meson.build).
  */
 #define LOST_NS ((int64_t)20 * 1000 * 1000 * 1000)
 #include "harness.h"
@@ -40,11 +40,11 @@ static void *yield_on(void *arg)
 	return arg;
 }
 
-/* Long enough that it has not passed before the task waits. If it has, that is no harm: all sleeps
- * are repeated. */
+/* Long enough that it has not passed before the task waits. If it has, there is no harm, because
+ * all sleeps are repeated. */
 #define NAP_NS ((int64_t)200000)
 
-/* Arms the earliest deadline, again and again, beside a task that keeps the worker busy. */
+/* Arms the earliest deadline again and again, beside a task that keeps the worker busy. */
 static bool sleep_until_so(_Atomic unsigned *count, unsigned enough)
 {
 	int64_t lost = weft_after(LOST_NS);
@@ -63,7 +63,7 @@ static void *sleep_once(void *arg)
 	return arg;
 }
 
-/* Makes no pick by itself: only the timekeeper can send the worker to its deadlines. */
+/* Makes no pick itself, so only the timekeeper can send the worker to its deadlines. */
 static void fork_until_it_has_slept(void)
 {
 	int64_t lost = weft_after(LOST_NS);
@@ -106,7 +106,7 @@ static void test_a_refused_thread_is_tried_again(void **state)
 	assert_run(1, refuse_for_a_while, NULL);
 }
 
-/* A runtime that ends while it is refused has nothing to join. */
+/* A runtime that ends after such a refusal has nothing to join. */
 static void *refuse_for_good(void *arg)
 {
 	CHECK(weft_spawn(yield_on, NULL, NULL) == 0);

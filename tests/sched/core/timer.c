@@ -10,7 +10,7 @@
 static struct timer timers[TIMERS];
 static bool armed[TIMERS];
 static struct timers tree;
-static uint64_t armings[TIMERS]; /* when it was armed, by count */
+static uint64_t armings[TIMERS]; /* the number of the arming */
 static uint64_t arming;
 
 static int64_t earliest(void)
@@ -29,8 +29,8 @@ static void assert_earliest(void)
 	assert_true(atomic_load_explicit(&tree.earliest, memory_order_relaxed) == earliest());
 }
 
-/* Checks the invariants of the subtree below t. Returns how many nodes are black on each path down
- * from it; adds its nodes to *count, and notes the last one in *last. */
+/* Checks the invariants of the subtree below t. Returns the number of black nodes on each path down
+ * from it. Adds its nodes to *count, and stores the last one in *last. */
 static unsigned check_subtree(const struct timer *t, const struct timer *parent, unsigned *count,
 			      const struct timer **last)
 {
@@ -52,7 +52,7 @@ static unsigned check_subtree(const struct timer *t, const struct timer *parent,
 	return earlier + !t->red;
 }
 
-/* The invariants that stand in timer.c. */
+/* Checks the invariants in timer.c. */
 static void check_tree(unsigned expected)
 {
 	const struct timer *last = NULL;
@@ -111,7 +111,7 @@ static void pop_and_compare(int64_t now)
 		weft__timer_disarm(t); /* as its waiter will: it is out already */
 }
 
-/* range: of the deadlines; small ones collide. */
+/* range: of the deadlines; small deadlines collide. */
 static void walk(uint64_t seed, uint32_t range, unsigned steps)
 {
 	struct weft__random random;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many steps the operations on the tree of deadlines take, under its lock. The source is
- * included, so that they can be counted.
+ * How many steps the operations on the tree of deadlines take, under its lock. This file includes
+ * the source, so that the test can count them.
  */
 static unsigned steps;
 #define TIMER_STEP() ((void)steps++)
-#include "../../../sched/core/timer.c" /* relative: tests/ has one of that name */
+#include "../../../sched/core/timer.c" /* relative, because tests/ has a folder of that name */
 
 #include "harness.h"
 
@@ -28,14 +28,14 @@ static int64_t deadline_of(enum order order, uint32_t i, uint32_t count)
 		return 1 + (int64_t)i;
 	case DESCENDING:
 		return (int64_t)count - i;
-	case SHUFFLED: /* count is no multiple of it */
+	case SHUFFLED: /* count is not a multiple of it */
 		return 1 + (int64_t)((uint64_t)i * 7919 % count);
 	default:
 		return 1;
 	}
 }
 
-/* 2 log2(n + 1), rounded up: the depth at most. */
+/* 2 log2(n + 1), rounded up: the largest possible depth. */
 static unsigned depth_max(uint32_t n)
 {
 	unsigned log = 0;
@@ -45,7 +45,7 @@ static unsigned depth_max(uint32_t n)
 	return 2 * log;
 }
 
-/* The steps since the last look at them. */
+/* The steps since the last call. */
 static unsigned count_steps(void)
 {
 	unsigned count = steps;
@@ -55,8 +55,9 @@ static unsigned count_steps(void)
 }
 
 /*
- * Each single call is bounded, not their sum: popping the earliest of many that were armed in the
- * order of time, and removing any of them after that, once took as many steps as there are.
+ * Each single call is bounded, not only their sum. A tree without this bound took as many steps as
+ * it had nodes, when it popped the earliest of many nodes that were armed in the order of time, and
+ * then removed any of them.
  */
 static void test_each_operation_is_bounded(void **state)
 {
@@ -99,7 +100,7 @@ static void test_each_operation_is_bounded(void **state)
 	}
 }
 
-/* A timeout that is always the same is put behind all others without a descent. */
+/* A timeout that is always the same goes behind all others without a descent. */
 static void test_the_latest_deadline_is_appended(void **state)
 {
 	const unsigned count = 10000;

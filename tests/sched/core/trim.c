@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* weft_trim() gives back what is free, at once: stacks of pools and depots, what workers keep, and
- * what the calling thread keeps, control blocks. */
+/* weft_trim() gives back everything that is free, at once: stacks of pools and depots, the stacks
+ * that workers and the calling thread keep, and control blocks. */
 #include "crowd.h"
 #include "sched/core/runtime.h"
 #include "tests/src/depot_peek.h"
@@ -9,7 +9,7 @@
 
 #define BURST 500
 
-/* Half of them with stacks of uncommon size. */
+/* Half of them have stacks of uncommon size. */
 static void *burst(void *arg)
 {
 	struct weft_task_options large = {.stack_size = (size_t)400 << 10};
@@ -29,9 +29,9 @@ static struct stack_counts counts(void)
 }
 
 /*
- * The runtime's reserve is never given back (reserve.h); nothing else is due to go by itself. A worker
- * that looks for work once more, after it has given back all, takes a new stack for what it may find,
- * and keeps that. So the call is repeated.
+ * The runtime's reserve is never given back (reserve.h), and nothing else will go by itself. A
+ * worker that has given everything back may look for work once more. It then takes a new stack for
+ * what it may find, and keeps that. So the call is repeated.
  */
 static void await_nothing_free(size_t used)
 {
@@ -59,7 +59,7 @@ static void test_workers_give_back_what_they_keep(void **state)
 		assert_int_equal(weft_join(task, NULL), 0);
 		assert_int_equal(weft_trim(), 0);
 		await_nothing_free(1);
-		/* They sleep, and keep nothing: one that is woken takes a new stack. */
+		/* They sleep, and keep nothing. A woken worker takes a new stack. */
 		assert_int_equal(weft_submit(rt, give_back, &crowd_gate, &task), 0);
 		assert_int_equal(weft_join(task, NULL), 0);
 		assert_int_equal(weft_trim(), 0);
@@ -73,7 +73,7 @@ static void *trim_in_a_task(void *arg)
 {
 	burst(NULL);
 	CHECK(weft_trim() == 0);
-	/* Its own stack and the reserves; nobody else is there. */
+	/* Its own stack and the reserves. There is no other worker. */
 	if (weft_runtime_workers(NULL) == 1)
 		CHECK(counts().used <= 3);
 	burst(NULL);
@@ -113,7 +113,7 @@ static void *spawn_many(void *arg)
 	for (unsigned i = 1; i < count; i++)
 		CHECK(weft_join(tasks[i], NULL) == 0);
 	CHECK(weft_trim() == 0);
-	CHECK(slabs_of(pool) == 1); /* which the first one is in, whose handle is not joined */
+	CHECK(slabs_of(pool) == 1); /* the slab of the first one, whose handle is not joined */
 	CHECK(slabs > 1 || count < BLOCKS);
 	CHECK(weft_join(tasks[0], NULL) == 0);
 	CHECK(weft_trim() == 0);
@@ -124,7 +124,7 @@ static void *spawn_many(void *arg)
 static void test_control_blocks_are_given_back(void **state)
 {
 	(void)state;
-	assert_run(1, spawn_many, NULL); /* so that it does not hop */
+	assert_run(1, spawn_many, NULL); /* one worker, so it does not hop */
 }
 
 static void *spawn_a_few(void *arg)

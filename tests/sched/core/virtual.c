@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Virtual time: what tasks see of it, and that threads outside see nothing of it. */
+/* Virtual time: tasks see it, and threads outside do not. */
 #include "harness.h"
 
 #include <pthread.h>
@@ -50,7 +50,7 @@ static void *sleep_for_days(void *ret_times)
 	for (uintptr_t i = 0; i < 30; i++)
 		CHECK(weft_join(tasks[i], NULL) == 0);
 	times[2] = weft_now();
-	/* Loops that suspend and loops that do not come to their ends. */
+	/* Loops that suspend and loops that do not both come to their ends. */
 	for (int64_t until = weft_after(1000000); weft_now() < until;)
 		weft_yield();
 	for (int64_t until = weft_after(1000000); weft_now() < until;)
@@ -69,7 +69,7 @@ static void test_hours_pass_at_once_and_the_same(void **state)
 		assert_run(1, sleep_for_days, times[i]);
 	assert_memory_equal(times[0], times[1], sizeof times[0]);
 	assert_true(times[0][2] - times[0][1] >= 30 * HOUR);
-	/* Real again. */
+	/* Real time again. */
 	assert_true(weft_now() >= before && weft_now() <= real_now());
 }
 
@@ -104,7 +104,7 @@ static void test_time_passes_while_tasks_yield(void **state)
 
 static flag timed_out;
 
-/* On a plain thread. */
+/* Runs on a plain thread. */
 static void *have_real_time(void *sem)
 {
 	int64_t before = real_now(), now = weft_now();
@@ -167,7 +167,7 @@ static void test_submitted_tasks_have_virtual_time(void **state)
 	assert_int_equal(weft_join(task, NULL), 0);
 	assert_true(times[2] - times[1] >= 30 * HOUR);
 	assert_true(weft_now() >= before && weft_now() <= real_now());
-	/* The worker sleeps by now, or soon, with no deadline: it is woken for a second one. */
+	/* The worker sleeps by now, or soon, without a deadline. It is woken for a second one. */
 	assert_int_equal(weft_submit(rt, sleep_for_days, times, &task), 0);
 	assert_int_equal(weft_join_until(task, NULL, real_now() + LOST_NS), 0);
 	assert_int_equal(weft_runtime_destroy(rt), 0);
@@ -214,7 +214,7 @@ static void *compute(void *arg)
 	return arg;
 }
 
-/* No thread keeps time: who looks whether it is cancelled sees to the deadlines itself. */
+/* No thread keeps time, so a check for cancellation sees to the deadlines itself. */
 static void *compute_in_scopes(void *arg)
 {
 	weft_group group;
@@ -223,7 +223,7 @@ static void *compute_in_scopes(void *arg)
 	weft_scope_begin(&s, weft_after(1000000));
 	compute(NULL);
 	CHECK(weft_scope_end(&s) == -ETIMEDOUT);
-	/* The deadline is kept by the worker from the wait on. */
+	/* From the wait on, the worker keeps the deadline. */
 	weft_scope_begin(&s, weft_after(1000000));
 	CHECK(weft_sleep(1000) == 0);
 	compute(NULL);

@@ -26,7 +26,7 @@ static void test_arguments(void **state)
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }
 
-/* Computes until as many of its kind run at the same time: on so many workers. */
+/* Computes until that many of its kind run at the same time, so on that many workers. */
 struct crowd {
 	flag present;
 	unsigned expected;
@@ -34,14 +34,14 @@ struct crowd {
 	cpu_set_t cpus[8];    /* the affinity of each */
 };
 
-/* A bit for each of n workers. One that retires may still run what it took before. */
+/* A bit for each of n workers. A retiring worker may still run what it took before. */
 #define ALL(n) ((1u << (n)) - 1)
 
 static void *meet(void *arg)
 {
 	struct crowd *crowd = arg;
 
-	/* relaxed: read after the joins. */
+	/* relaxed: read after the joins */
 	atomic_fetch_or_explicit(&crowd->ids, 1u << weft_worker_id(), memory_order_relaxed);
 	if (weft_worker_id() < 8)
 		sched_getaffinity(0, sizeof(cpu_set_t), &crowd->cpus[weft_worker_id()]);
@@ -61,7 +61,7 @@ static void gather(struct crowd *crowd, weft_runtime *rt, unsigned n)
 		CHECK(weft_join(tasks[i], NULL) == 0);
 }
 
-/* Returns the ids of the workers that were there. */
+/* Returns the ids of the workers that took part. */
 static unsigned meet_on(weft_runtime *rt, unsigned n)
 {
 	struct crowd crowd = {.expected = 0};
@@ -240,9 +240,10 @@ static void test_a_retiring_worker_keeps_its_pinned_tasks(void **state)
 }
 
 /*
- * Workers that retire and keep a pinned task sleep like the others, but are of no use for new ones:
- * each wake that goes to one of them is one too many. The limit is far above what is needed and far
- * below what was seen when they woke each other in turn (tens of thousands).
+ * Workers that retire and keep a pinned task sleep like the others, but are of no use for new
+ * tasks. Each wake-up that goes to one of them is unnecessary. The limit is far above the necessary
+ * number. It is also far below the number that occurs when they wake each other in turn (tens of
+ * thousands).
  */
 #define RETIRING  7
 #define WAKES_MAX 20
@@ -263,7 +264,7 @@ static void *leave_one_pinned(void *arg)
 	const struct weft_task_options pinned = {.pinned = true};
 	unsigned own = 1u << weft_worker_id();
 
-	/* relaxed: counted by kept. */
+	/* relaxed: counted by kept */
 	if (!(atomic_fetch_or_explicit(&there, own, memory_order_relaxed) & own))
 		CHECK(weft_spawn_with(&pinned, wait_pinned, NULL, NULL) == 0);
 	return arg;
@@ -311,7 +312,7 @@ static void test_retiring_workers_are_not_woken_for_new_tasks(void **state)
  *                                                   forks: its join gives way to
  *                                                   the submitted one
  *
- * Nobody sleeps, and who forks looks at nothing but DUE. So the retiring worker must leave it.
+ * Nobody sleeps, and a fork looks only at DUE. So the retiring worker must leave it.
  */
 static struct {
 	flag present, pinned, submitted, yielded, ran;
@@ -343,7 +344,7 @@ static void *pin_or_fork(void *arg)
 	weft_fork(&forked, give_back, NULL);
 	weft_fork_join(&forked);
 	CHECK(is_raised(&leaving.ran, 1));
-	raise_flag(&leaving.ran); /* so that the other one ends */
+	raise_flag(&leaving.ran); /* so the other one ends */
 	return arg;
 }
 
@@ -391,7 +392,7 @@ static void test_worker_ids(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* Where the threads of eight workers may run. */
+/* The CPUs on which the threads of eight workers may run. */
 static void look_at_affinities(struct crowd *ret)
 {
 	weft_runtime *rt = assert_create(8);
@@ -408,7 +409,7 @@ static void test_workers_are_pinned_in_turn(void **state)
 
 	(void)state;
 	if (sched_getaffinity(0, sizeof all, &all) != 0)
-		skip(); /* more CPUs than the set holds */
+		skip(); /* there are more CPUs than the set holds */
 	setenv("WEFT_PIN", "cores", 1);
 	look_at_affinities(&crowd);
 	unsetenv("WEFT_PIN");
@@ -422,7 +423,8 @@ static void test_workers_are_pinned_in_turn(void **state)
 
 /* The sanitizers have a pthread_create() of their own. */
 #if !CHILD_TSAN && !CHILD_ASAN
-/* While set, each thread that is started belongs to a worker of it that must be in the table. */
+/* While it is set, each started thread belongs to one of its workers, which must be in the
+ * table. */
 static weft_runtime *grows;
 static unsigned grows_from, grows_to, threads_started;
 
@@ -437,13 +439,13 @@ static bool in_table(weft_runtime *rt, unsigned id)
 	return false;
 }
 
-/* Takes the place of the C library's, for the library that is linked into this test. */
+/* Replaces the C library's function, for the library that is linked into this test. */
 int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
 	typedef int create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 	create_fn *create;
 
-	/* A function pointer, as POSIX has it be taken from an object pointer. */
+	/* POSIX takes a function pointer from an object pointer like this. */
 	*(void **)&create = dlsym(RTLD_NEXT, "pthread_create");
 	if (grows) {
 		threads_started++;
@@ -453,8 +455,8 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(vo
 	return create(thread, attr, fn, arg);
 }
 
-/* A worker relies on the others to see what is in its queues as soon as it runs, and they go by the
- * table. New ones, and those that were there before. */
+/* Other workers must see a worker's queues as soon as it runs, and they go by the table. This
+ * covers new workers and existing ones. */
 static void test_new_workers_are_visible_before_they_run(void **state)
 {
 	weft_runtime *rt = assert_create(1);
