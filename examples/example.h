@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the examples share: a check that is there in every build, and numbers from the command line.
+ * Shared code of the examples: a check that exists in every build, and numbers from the command
+ * line.
  */
 #ifndef WEFT_EXAMPLES_EXAMPLE_H
 #define WEFT_EXAMPLES_EXAMPLE_H
@@ -11,7 +12,7 @@
 
 enum { EXIT_USAGE = 2 };
 
-/* Ends the program, with status 1, if the condition does not hold. From a task or any thread. */
+/* Ends the program with status 1 if the condition is false. From a task or any thread. */
 #define CHECK(condition)                                                                        \
 	do {                                                                                    \
 		if (!(condition)) {                                                             \
@@ -20,7 +21,8 @@ enum { EXIT_USAGE = 2 };
 		}                                                                               \
 	} while (0)
 
-/* The option's value. Ends the program, with status 2, if it is no number from min to max. */
+/* Returns the option's value. Ends the program with status 2 if it is not a number from min to
+ * max. */
 static inline unsigned read_number(const char *option, const char *text, unsigned min, unsigned max)
 {
 	char *end;

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Matrix multiplication with weft_for(): rows of the result in parallel. Outside of a runtime
- * weft_for() is a loop, so the same function, called before weft_run(), is the serial program to
- * compare with.
+ * Matrix multiplication with weft_for(): it computes the rows of the result in parallel. Outside of
+ * a runtime weft_for() is a loop. So the same function, called before weft_run(), is the serial
+ * program to compare with.
  *
- * The elements are small whole numbers, so every sum is exact and does not depend on who adds. The
- * product is checked as Freivalds did: C = AB exactly if C x = A (B x) for vectors x, chosen at
- * random, with certainty that grows with each.
+ * The elements are small whole numbers. Every sum is therefore exact, and does not depend on the
+ * order of the additions. The product is checked with Freivalds' method. If C = AB, then C x = A (B
+ * x) for every vector x. A wrong product fails that test for a random x with probability one half
+ * at least. Each further vector makes the check more certain.
  */
 #include "example.h"
 
@@ -15,8 +16,8 @@
 #include <getopt.h>
 #include <stdbool.h>
 
-#define TILE   64 /* columns of B at a time: what a row of C needs of B then stays in the cache */
-#define ROUNDS 8 /* a wrong product passes with probability 2^-8 at most, for each set of vectors */
+#define TILE   64 /* columns of B at a time: a row's part of B then stays in the cache */
+#define ROUNDS 8  /* a wrong product passes with probability 2^-8 at most per set */
 
 struct product {
 	size_t n;
@@ -44,7 +45,7 @@ static double *new_matrix(size_t n, uint32_t seed)
 	return m;
 }
 
-/* Rows lo to hi of the product. */
+/* Computes rows lo to hi of the product. */
 static void multiply_rows(size_t lo, size_t hi, void *ctx)
 {
 	const struct product *p = ctx;

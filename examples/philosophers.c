@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dining philosophers: each sits between two forks, which it shares with its neighbours, and
- * needs both to eat. If all take their left fork first, all may hold one and wait for the other for
- * ever. Two ways out:
+ * The dining philosophers. Each sits between two forks, which it shares with its neighbours, and
+ * needs both to eat. If all take their left fork first, each may hold one fork and wait for the
+ * other for ever. There are two solutions:
  *
- *   order   each takes the fork with the lower number first: no circle of waiting can close;
- *   waiter  a semaphore lets all but one sit down at a time.
+ *   order   Each philosopher takes the fork with the lower number first, so no circle of waiting
+ *           can close.
+ *   waiter  A semaphore lets all but one sit down at a time.
  *
- * A philosopher is a task, a fork a mutex. What a fork's mutex protects is what it counts, so
- * ThreadSanitizer sees it if two ever hold the same fork; without it the program checks, and
- * compares the counts at the end.
+ * A philosopher is a task, and a fork is a mutex. The fork's counter is protected by its mutex, so
+ * ThreadSanitizer detects two tasks that hold the same fork. Without that tool the program checks
+ * for it itself, and compares the counts at the end.
  */
 #include "example.h"
 
@@ -24,21 +25,21 @@
 struct fork {
 	weft_mutex mutex;
 	unsigned uses; /* under mutex */
-	bool in_use;   /* the same */
+	bool in_use;   /* under mutex */
 };
 
 struct philosopher {
-	struct fork *first, *second; /* in the order in which it takes them */
+	struct fork *first, *second; /* in the order in which the philosopher takes them */
 	unsigned seat;
-	unsigned meals;  /* its own, until it is joined */
-	unsigned waited; /* how often a fork was in somebody else's hand */
+	unsigned meals;  /* the philosopher's own, until it is joined */
+	unsigned waited; /* how often another philosopher held the fork */
 };
 
 static unsigned seats = 5, meals = 100, thinking = 50;
 static bool with_waiter;
 static weft_sem chairs;
 
-/* A number that looks random, different for each philosopher and each meal. */
+/* A number that looks random, and differs for each philosopher and each meal. */
 static unsigned dice(const struct philosopher *p)
 {
 	uint32_t n = (p->seat + 1) * UINT32_C(2654435761) + p->meals * UINT32_C(2246822519);
@@ -83,7 +84,7 @@ static void *dine(void *arg)
 			CHECK(weft_sem_acquire(&chairs) == 0);
 		take(p, p->first);
 		take(p, p->second);
-		weft_yield(); /* eats: the forks stay in its hands while others run */
+		weft_yield(); /* It eats: it keeps the forks while others run. */
 		p->meals++;
 		put_down(p->second);
 		put_down(p->first);
@@ -105,7 +106,7 @@ static void seat(struct philosopher *p, unsigned i, struct fork *forks)
 	};
 }
 
-/* The first task: lays the table, and counts afterwards. */
+/* The first task. It lays the table, and counts afterwards. */
 static void *dinner(void *arg)
 {
 	struct fork *forks = calloc(seats, sizeof(*forks));

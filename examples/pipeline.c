@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pipeline: prints the lines that contain a text, like grep -Fn, with the matching done in
+ * A pipeline. It prints the lines that contain a text, like grep -Fn, and does the matching in
  * parallel.
  *
  *                  .-> lane 0: matcher -.
  *   reader (lines) --> lane 1: matcher --> printer (the first task)
  *                  '-> lane 2: matcher -'
  *
- * Order: the reader deals the lines out to the lanes in turn, and the printer collects them in the
+ * Order. The reader deals the lines out to the lanes in turn, and the printer collects them in the
  * same turn.
  *
- * Backpressure: the channels hold `depth` lines each. When the printer falls behind, the matchers
- * wait for it, and the reader for them; however large the input, at most in_flight_bound() lines
- * are in memory.
+ * Backpressure. Each channel holds `depth` lines. If the printer falls behind, the matchers wait
+ * for it, and the reader waits for the matchers. So at most in_flight_bound() lines are in memory,
+ * however large the input.
  *
- * Cancellation: with --max-count the printer has enough at some point and cancels the group that
- * the others run in. Who waits in a channel then, or would, gets -ECANCELED. The lines that they
- * leave in the channels are freed at the end.
+ * Cancellation. With --max-count the printer has enough at some point. It then cancels the group
+ * that the other tasks run in. Their waits in channels return -ECANCELED from then on. The lines
+ * that they leave in the channels are freed at the end.
  */
 #include "example.h"
 
@@ -28,7 +28,7 @@
 #include <string.h>
 
 struct line {
-	char *text; /* owned by who holds the line */
+	char *text; /* owned by the holder of the line */
 	const char *file;
 	unsigned long number;
 	bool matches; /* set by the matcher */
@@ -39,17 +39,17 @@ struct lane {
 };
 
 static const char *wanted;
-static char **files; /* up to a NULL */
+static char **files; /* ends with NULL */
 static unsigned lane_count = 4, depth = 16;
 static unsigned long max_count; /* 0: all */
 static struct lane *lanes;
 
 static bool trouble;                      /* the reader's, until the group has ended */
 static unsigned long lines_read;          /* the same */
-static atomic_ulong in_flight, most_ever; /* lines that somebody or a channel holds */
+static atomic_ulong in_flight, most_ever; /* lines that a task or a channel holds */
 
-/* A lane has a line in its matcher and up to depth in each channel; the reader and the printer hold
- * one each. */
+/* A lane has one line in its matcher and up to depth lines in each channel. The reader and the
+ * printer hold one line each. */
 static unsigned long in_flight_bound(void)
 {
 	return lane_count * (2UL * depth + 1) + 2;
@@ -57,7 +57,7 @@ static unsigned long in_flight_bound(void)
 
 static void line_begin(void)
 {
-	/* relaxed, here and below: counters, which publish nothing. */
+	/* relaxed, here and below: counters that publish nothing */
 	unsigned long now = atomic_fetch_add_explicit(&in_flight, 1, memory_order_relaxed) + 1;
 	unsigned long most = atomic_load_explicit(&most_ever, memory_order_relaxed);
 
@@ -73,7 +73,7 @@ static void line_end(struct line *line)
 	atomic_fetch_sub_explicit(&in_flight, 1, memory_order_relaxed);
 }
 
-/* Sends the lines of one file. 0, or what stopped it. */
+/* Sends the lines of one file. Returns 0, or the error that stopped it. */
 static int read_file(FILE *file, const char *name)
 {
 	struct line line = {.file = name};
@@ -88,10 +88,11 @@ static int read_file(FILE *file, const char *name)
 		if (status < 0) {
 			line_end(&line);
 		} else {
-			/* The line is the matcher's now; the next one gets memory of its own. */
+			/* The line now belongs to the matcher. The next line gets memory of its
+			 * own. */
 			lines_read++;
 			size = 0;
-			/* Only a wait would report it, and this loop may not have to wait. */
+			/* Only a wait would report a cancellation, and this loop may never wait. */
 			if (weft_cancelled())
 				status = -ECANCELED;
 		}
@@ -139,7 +140,7 @@ static void *match_lines(void *arg)
 	return NULL;
 }
 
-/* Returns how many lines it took out of the pipeline. */
+/* Returns the number of lines that it took out of the pipeline. */
 static unsigned long print_matches(weft_group *stages, unsigned long *ret_matches)
 {
 	unsigned long taken = 0, matches = 0;
@@ -196,7 +197,7 @@ static void *search(void *arg)
 	}
 	free(lanes);
 
-	/* Nothing was lost, nothing piled up, and the reader did not run on after the end. */
+	/* Nothing was lost, nothing piled up, and the reader stopped at the end. */
 	CHECK(atomic_load_explicit(&in_flight, memory_order_relaxed) == 0);
 	CHECK(atomic_load_explicit(&most_ever, memory_order_relaxed) <= in_flight_bound());
 	CHECK(lines_read <= taken + in_flight_bound());

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Looks many names up at once, as a crawler or a log analyser does, in a file with the format of
- * /etc/hosts.
+ * Looks many names up at once, as a crawler or a log analyser does. The names are in a file with
+ * the format of /etc/hosts.
  *
- * A lookup opens and reads the file anew: a call that blocks, as getaddrinfo() is. weft_blocking()
- * runs it on a thread that may block, and only the task waits. Three things keep it civil:
+ * A lookup opens and reads the file anew. This call blocks, as getaddrinfo() does. weft_blocking()
+ * runs it on a thread that may block, and only the task waits. Three limits protect the system:
  *
- *   parallel  a semaphore: only so many lookups at a time;
- *   rate      start times are dealt out at a fixed distance, and each task sleeps until its own;
- *   deadlines one for each name, and one for all of them.
+ *   parallel   A semaphore limits the number of lookups at a time.
+ *   rate       Start times are dealt out at a fixed distance, and each task sleeps until its own.
+ *   deadlines  There is one for each name, and one for all names.
  *
- * What blocks in a system call cannot be stopped. So a lookup is a task of its own, which is joined
- * with a deadline; one that is late goes on, into memory that nobody looks at any more, and is
- * joined at the end.
+ * A thread that blocks in a system call cannot be stopped. So a lookup is a task of its own, which
+ * is joined with a deadline. A late lookup continues, and writes to memory that nobody reads any
+ * more. It is joined at the end.
  */
 #include "example.h"
 
@@ -28,8 +28,8 @@
 
 struct query {
 	char *name;
-	int status;      /* 0, -ENOENT, -ETIMEDOUT, -ECANCELED, or why the file could not be read */
-	int64_t started; /* 0: it was not */
+	int status; /* 0, -ENOENT, -ETIMEDOUT, -ECANCELED, or the error from reading the file */
+	int64_t started;   /* 0 if it never started */
 	weft_task *lookup; /* not joined yet */
 
 	/* The lookup's, until it is joined. */
@@ -44,12 +44,12 @@ static struct query *queries;
 static size_t query_count;
 
 static weft_sem slots;
-static weft_event end; /* nobody wants to know anything any more */
+static weft_event end; /* no answer is wanted any more */
 
 static weft_mutex rate_mutex = WEFT_MUTEX_INIT;
 static int64_t next_start; /* under rate_mutex */
 
-/* The address in a line of the file, if the line has the name. */
+/* Returns the address in a line of the file, if the line contains the name. */
 static char *address_in_line(char *line, const char *name)
 {
 	char *rest, *address, *word;
@@ -65,7 +65,7 @@ static char *address_in_line(char *line, const char *name)
 	return NULL;
 }
 
-/* On a thread that may block. */
+/* Runs on a thread that may block. */
 static void *look_up(void *arg)
 {
 	struct timespec delay = {slow_ms / 1000, slow_ms % 1000 * MILLISECOND};
@@ -76,7 +76,7 @@ static void *look_up(void *arg)
 
 	nanosleep(&delay, NULL);
 	if (strcmp(q->name, hanging) == 0)
-		(void)!weft_event_wait(&end); /* no task, so nobody cancels it */
+		(void)!weft_event_wait(&end); /* this is no task, so nobody cancels it */
 	file = fopen(hosts, "re");
 	if (!file) {
 		q->answer = -errno;
@@ -100,7 +100,7 @@ static void *run_lookup(void *arg)
 	return NULL;
 }
 
-/* Waits for this caller's turn. */
+/* Waits for the caller's turn. */
 static int wait_for_rate(void)
 {
 	int64_t now = weft_now(), mine;
@@ -157,7 +157,7 @@ static bool print_answers(void)
 	return good;
 }
 
-/* The starts are at least an interval apart, so so many of them take at least that long. */
+/* The starts are at least an interval apart, so that many starts take at least that long. */
 static void check_rate(int64_t begin)
 {
 	int64_t started = 0, last = begin;
@@ -205,7 +205,7 @@ static void *resolve_all(void *arg)
 	return NULL;
 }
 
-/* The names on the command line, or those in a file, one in each line. */
+/* Reads the names from the command line, or from a file with one name in each line. */
 static void read_names(char **names, size_t count, const char *path)
 {
 	char *line = NULL;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The prime sieve over channels, as known from Go: a task sends 2, 3, 4, ... into a chain of
- * filters. The first number that comes out of the chain is a prime; a new filter behind it then
+ * The prime sieve over channels, as known from Go. A task sends 2, 3, 4, ... into a chain of
+ * filters. The first number that comes out of the chain is a prime. A new filter behind it then
  * drops that prime's multiples.
  *
- * The chain ends from its end: who has enough closes the channel that it receives from. The filter
- * before it finds that out when it sends (-EPIPE), closes its own input in turn, and so on up to
- * the source. No task is left behind.
+ * The chain ends from its far end. A receiver that has enough closes the channel that it receives
+ * from. The filter before it notices this when it sends (-EPIPE), and closes its own input. This
+ * goes on up to the source. No task is left behind.
  */
 #include "example.h"
 

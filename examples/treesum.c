@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * weft-treesum: the SHA-256 of every regular file below the given directories, sorted by path, in
- * sha256sum's format.
+ * weft-treesum: prints the SHA-256 of every regular file below the given directories, sorted by
+ * path, in sha256sum's format.
  *
- * One task for each directory and for each file (treesum_walk.c). Here: options, arguments,
- * statistics, exit status.
+ * There is one task for each directory and for each file (treesum_walk.c). This file has the
+ * options, arguments, statistics and exit status.
  */
 #include "treesum.h"
 
@@ -23,7 +23,7 @@ enum { EXIT_SOME_UNREADABLE = 1, EXIT_TROUBLE = 2 };
 
 static bool want_stats;
 
-/* Adds what an argument names, or reports why not. */
+/* Adds the file that an argument names, or reports an error. */
 static void add_argument(struct listing *list, const char *argument)
 {
 	const char *reason = NULL;
@@ -32,7 +32,7 @@ static void add_argument(struct listing *list, const char *argument)
 	size_t len;
 	bool slash;
 
-	/* A file with that name would be read back as standard input. */
+	/* sha256sum would read a file with that name back as standard input. */
 	if (strcmp(argument, "-") == 0)
 		argument = "./-";
 	len = strlen(argument);
@@ -133,7 +133,8 @@ static int run(int count, char **arguments)
 		else
 			status = something_reported() ? EXIT_SOME_UNREADABLE : EXIT_SUCCESS;
 	} else if (err != -EINVAL) {
-		/* That would be a bad WEFT_ variable, about which the library has said a line. */
+		/* This is a bad WEFT_ variable, and the library has already printed a line about
+		 * it. */
 		complain("cannot start", -err);
 	}
 	listing_fini(&list);
@@ -176,7 +177,7 @@ int main(int argc, char **argv)
 	char version[64];
 	int option;
 
-	/* A reader that goes away is an error that write() returns. */
+	/* If a reader goes away, write() returns an error. */
 	signal(SIGPIPE, SIG_IGN);
 	while ((option = getopt_long(argc, argv, "hV", options, NULL)) != -1) {
 		switch (option) {

@@ -2,15 +2,16 @@
 /*
  * The digest of a file, which is read in pieces.
  *
- * What is in the page cache is read and hashed by the task's worker. The file that is not would
- * keep a worker waiting, and with two workers the disk two requests: such a file is read and hashed
- * by a thread for calls that block. Either way nothing suspends between opening a file and closing
- * it, so there are at most as many open as there are workers and such threads, however many tasks.
+ * If a file is in the page cache, the task's worker reads and hashes it. A file that is not cached
+ * would keep a worker waiting. With two workers the disk would then have only two requests. So a
+ * thread for blocking calls reads and hashes such a file. In both cases nothing suspends between
+ * opening a file and closing it. So the number of open files is at most that of workers and such
+ * threads, however many tasks there are.
  *
- * A hasher (libcrypto's context and the buffer) is made when it is needed and kept for the next
- * file: on a shelf for each worker, and one for all other threads, so that two of them seldom meet
- * there. Two tasks of one worker are not ordered by that, so a hasher is taken and put back by
- * atomic exchanges; where two meet after all, one makes a new hasher, or frees one too many.
+ * A hasher is libcrypto's context and the buffer. It is made when it is needed, and kept for the
+ * next file. Each worker has a shelf for one, and all other threads share a shelf. So two threads
+ * seldom meet there. A shelf does not order two tasks of one worker, so a hasher is taken and put
+ * back by atomic exchanges. If two do meet, one makes a new hasher, or frees one too many.
  */
 #include "treesum.h"
 
@@ -39,8 +40,8 @@ struct hasher {
 };
 
 static struct shelf {
-	alignas(64) _Atomic(struct hasher *) spare; /* taken and put back by exchange; owned */
-} shelves[SHELVES + 1]; /* the last one is for threads that are no workers */
+	alignas(64) _Atomic(struct hasher *) spare; /* owned; taken and put back by exchange */
+} shelves[SHELVES + 1]; /* the last one is for threads that are not workers */
 
 static EVP_MD *sha256; /* set before the first task */
 
@@ -74,7 +75,7 @@ static struct hasher *hasher_create(void)
 
 static struct hasher *hasher_take(void)
 {
-	/* acquire: pairs with hasher_give(), whose task may be any other. */
+	/* acquire: pairs with hasher_give(), which any other task may have called */
 	struct hasher *h = atomic_exchange_explicit(my_shelf(), NULL, memory_order_acquire);
 
 	return h ? h : hasher_create();
@@ -82,12 +83,12 @@ static struct hasher *hasher_take(void)
 
 static void hasher_give(struct hasher *h)
 {
-	/* release: what the last task did to it. acquire: for the one that was there, which is then
-	 * ours. */
+	/* release: publishes the last task's work on it. acquire: sees the hasher that was there,
+	 * which is then ours. */
 	hasher_destroy(atomic_exchange_explicit(my_shelf(), h, memory_order_acq_rel));
 }
 
-/* Not blocking, in case that a pipe has taken the file's place since it was listed. 0 or the
+/* Does not block, in case a pipe has taken the file's place since it was listed. Returns 0 or the
  * error. */
 static int open_file(const char *path, int *ret_fd)
 {
@@ -97,7 +98,7 @@ static int open_file(const char *path, int *ret_fd)
 	return *ret_fd < 0 ? errno : 0;
 }
 
-/* As read(), but fails with EAGAIN if nothing can be read without waiting, where the system can
+/* Like read(), but fails with EAGAIN if nothing can be read without waiting and the system can
  * tell. */
 static ssize_t read_cached(int fd, void *buffer, size_t size)
 {
@@ -107,8 +108,8 @@ static ssize_t read_cached(int fd, void *buffer, size_t size)
 	return n < 0 && errno != EAGAIN ? read(fd, buffer, size) : n;
 }
 
-/* The digest of an open file, if need be only if it begins in the cache. 0, the error, NOT_REGULAR
- * or NOT_CACHED. */
+/* Computes the digest of an open file. With `cached` it does so only if the file begins in the
+ * cache. Returns 0, the error, NOT_REGULAR or NOT_CACHED. */
 static int hash_fd(struct hasher *h, int fd, bool cached, unsigned char *ret_digest)
 {
 	uint64_t left;
@@ -119,7 +120,7 @@ static int hash_fd(struct hasher *h, int fd, bool cached, unsigned char *ret_dig
 	if (!S_ISREG(st.st_mode))
 		return NOT_REGULAR;
 	left = (uint64_t)st.st_size;
-	/* NULL: the same algorithm again, which spares an allocation. */
+	/* NULL means the same algorithm again, which saves an allocation. */
 	if (!EVP_DigestInit_ex2(h->context, NULL, NULL))
 		return ENOMEM;
 	for (;;) {
@@ -139,8 +140,8 @@ static int hash_fd(struct hasher *h, int fd, bool cached, unsigned char *ret_dig
 			return ENOMEM;
 		count_hashed(0, (size_t)n);
 		progress_draw();
-		/* A short read that ends where fstat() said: that is the end, and one call spared.
-		 * Files of /proc say 0. */
+		/* A short read that ends at fstat()'s size is the end, and saves one call. Files of
+		 * /proc have size 0. */
 		if ((size_t)n < READ_SIZE && (uint64_t)n == left)
 			break;
 		left -= (uint64_t)n < left ? (uint64_t)n : left;
@@ -204,7 +205,7 @@ bool hash_init(void)
 void hash_fini(void)
 {
 	for (size_t i = 0; i <= SHELVES; i++)
-		/* acquire: what its last task did to it. */
+		/* acquire: sees its last task's work on it */
 		hasher_destroy(atomic_load_explicit(&shelves[i].spare, memory_order_acquire));
 	EVP_MD_free(sha256);
 }

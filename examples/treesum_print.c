@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The output. A walk over the listings yields the paths in order already (treesum_walk.c), unless
- * one argument lies within another; only then they are sorted as a whole.
+ * The output. A walk over the listings yields the paths in order already (treesum_walk.c). The
+ * exception is an argument that lies within another. Only then are the paths sorted as a whole.
  */
 #include "treesum.h"
 
@@ -48,7 +48,7 @@ static size_t count_sums(const struct listing *list)
 	return n;
 }
 
-/* Returns the end of what was filled in. */
+/* Returns the end of the part that it filled in. */
 static const struct entry **collect_sums(const struct listing *list, const struct entry **to)
 {
 	for (size_t i = 0; list && i < list->count; i++) {
@@ -68,8 +68,8 @@ static int by_path(const void *a, const void *b)
 	return strcmp((*left)->path, (*right)->path);
 }
 
-/* One line, as sha256sum prints it; a backslash in front tells that the name is escaped. Returns
- * the end. */
+/* Writes one line, as sha256sum prints it. A backslash in front means that the name is escaped.
+ * Returns the end. */
 static char *put_line(char *to, const struct entry *entry)
 {
 	static const char hex[] = "0123456789abcdef";
@@ -114,15 +114,14 @@ int print_sums(const struct listing *list)
 
 	if (!err)
 		collect_sums(list, sums);
-	/* It is in order already, unless one argument lies within another. */
+	/* The paths are in order already, unless one argument lies within another. */
 	for (size_t i = 1; !err && sorted && list->count > 1 && i < count; i++)
 		sorted = strcmp(sums[i - 1]->path, sums[i]->path) <= 0;
 	if (!err && !sorted)
 		qsort(sums, count, sizeof(*sums), by_path);
 
 	for (size_t i = 0; !err && i < count; i++) {
-		/* A path that could be opened is shorter than PATH_MAX, so one line fits in any
-		 * case. */
+		/* A path that could be opened is shorter than PATH_MAX, so one line always fits. */
 		if ((size_t)(end - text) + 2 * strlen(sums[i]->path) + 2 * DIGEST_SIZE + 8 > size) {
 			err = write_all(text, (size_t)(end - text));
 			end = text;
@@ -131,7 +130,7 @@ int print_sums(const struct listing *list)
 	}
 	if (!err)
 		err = write_all(text, (size_t)(end - text));
-	/* Some file systems report only now that there was no room. */
+	/* Some file systems report only at close() that there was no room. */
 	if (close(STDOUT_FILENO) != 0 && !err && count > 0)
 		err = errno;
 	free(text);

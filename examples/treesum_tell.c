@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the user sees while it runs: errors, and a progress bar on a terminal.
+ * What the user sees while the program runs: errors, and a progress bar on a terminal.
  *
- * Whoever hashes draws the bar, when it is due: a task that slept in between would have to wait for
- * a free worker. How many files there are is found out on the way, so at the beginning the bar is
- * too optimistic.
+ * A thread that hashes draws the bar when it is due. A task that slept in between would have to
+ * wait for a free worker. The number of files becomes known on the way, so at the beginning the bar
+ * is too optimistic.
  *
- * All counters are relaxed: they are sums for the eye, and nothing is read because of them. Each
- * worker has its own, and all other threads have some together, which are atomic nevertheless since
- * the bar is drawn by any.
+ * All counters are relaxed: they are sums for display, and publish nothing. Each worker has its
+ * own. All other threads share some. The workers' counters are atomic too, because any thread may
+ * draw the bar.
  */
 #include "treesum.h"
 
@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define PERIOD  100000000 /* nanoseconds */
-#define WORKERS 1024      /* the most there can be */
+#define WORKERS 1024      /* the largest possible number */
 
 struct counters {
 	alignas(64) _Atomic uint64_t found;
@@ -34,7 +34,7 @@ struct counters {
 static struct counters all[WORKERS + 1];
 static atomic_bool some_reported;
 static _Atomic int64_t next_draw;
-static int64_t started; /* this and the next: set before the first task */
+static int64_t started; /* this and the next are set before the first task */
 static bool on_terminal;
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
@@ -77,7 +77,7 @@ void read_counters(unsigned worker, uint64_t *ret_files, uint64_t *ret_bytes)
 	*ret_bytes = get(&c->bytes);
 }
 
-/* One write to stderr. Where that fails there is nobody left to tell. */
+/* Makes one write to stderr. If that fails, there is no way to report it. */
 static void tell(const char *text, size_t len)
 {
 	ssize_t written = write(STDERR_FILENO, text, len);
@@ -85,7 +85,7 @@ static void tell(const char *text, size_t len)
 	(void)written;
 }
 
-/* Reports in one write, so that lines of several workers do not mix, and goes on. */
+/* Reports in one write, so lines of several workers do not mix. The program then continues. */
 void report(const char *path, const char *reason)
 {
 	char *escaped = malloc(2 * strlen(path) + 1);
@@ -164,7 +164,8 @@ void progress_draw(void)
 		return;
 	now = weft_now();
 	due = atomic_load_explicit(&next_draw, memory_order_relaxed);
-	/* One of those who see that it is due draws. Relaxed: nothing else is handed over. */
+	/* Of the threads that see that the bar is due, one draws it. Relaxed: publishes nothing
+	 * else. */
 	if (now >= due &&
 	    atomic_compare_exchange_strong_explicit(&next_draw, &due, now + PERIOD,
 						    memory_order_relaxed, memory_order_relaxed))

@@ -2,13 +2,14 @@
 /*
  * The tasks: a fork for each directory and for each file.
  *
- * A directory's task reads the whole listing, closes the directory, forks its entries and joins
- * them in reverse. So a fork that nobody steals costs a function call; thieves take from the other
- * end. Reading a listing does not suspend: as with files, a worker has at most one directory open.
+ * A directory's task reads the whole listing and closes the directory. Then it forks its entries
+ * and joins them in reverse. So a fork that nobody steals costs a function call, and thieves take
+ * from the other end. Reading a listing does not suspend. So a worker has at most one directory
+ * open, as with files.
  *
- * A directory's name is stored with a slash behind it. Sorting each listing on its own then puts
- * all the paths of a depth-first walk in the order of their bytes: "a-b" is before "a/c", as '-' is
- * before '/'. The sorting is thus done in the tasks of the directories.
+ * A directory's name is stored with a slash behind it. If each listing is sorted on its own, all
+ * paths of a depth-first walk are then in the order of their bytes: "a-b" is before "a/c", because
+ * '-' is before '/'. So the tasks of the directories do the sorting.
  */
 #include "treesum.h"
 
@@ -80,7 +81,7 @@ static int by_path(const void *a, const void *b)
 	return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
 }
 
-/* Makes the offsets pointers, gives back what was allocated in advance, and sorts. */
+/* Turns the offsets into pointers, gives back spare memory, and sorts. */
 static void listing_finish(struct listing *list)
 {
 	char *paths = realloc(list->paths, list->paths_used);
@@ -97,7 +98,7 @@ static void listing_finish(struct listing *list)
 	count_found(files);
 }
 
-/* What to do with the entry of a directory; KIND_FAILED: nothing. */
+/* What to do with a directory's entry. KIND_FAILED means nothing. */
 static enum kind kind_of(DIR *dir, const struct dirent *item)
 {
 	struct stat st;
@@ -108,7 +109,7 @@ static enum kind kind_of(DIR *dir, const struct dirent *item)
 		return KIND_FILE;
 	if (item->d_type == DT_DIR)
 		return KIND_DIRECTORY;
-	/* Some file systems do not say. */
+	/* Some file systems do not report the type. */
 	if (item->d_type == DT_UNKNOWN &&
 	    fstatat(dirfd(dir), item->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (S_ISREG(st.st_mode))
@@ -119,7 +120,7 @@ static enum kind kind_of(DIR *dir, const struct dirent *item)
 	return KIND_FAILED;
 }
 
-/* The error, with which the listing ends early, or 0. */
+/* Returns 0, or the error with which the listing ends early. */
 static int read_entries(struct listing *list, DIR *dir, const char *path)
 {
 	int err = 0;
@@ -148,7 +149,7 @@ static int open_directory(const char *path, int *ret_fd)
 	return *ret_fd < 0 ? errno : 0;
 }
 
-/* Lists a directory; reports what goes wrong. NULL: nothing is in it, or could be read. */
+/* Lists a directory, and reports errors. Returns NULL if it is empty or cannot be read. */
 static struct listing *list_directory(struct entry *entry)
 {
 	char *path = entry->path;
@@ -159,7 +160,8 @@ static struct listing *list_directory(struct entry *entry)
 	int fd;
 
 	if (list) {
-		/* With the slash a symbolic link that has taken its place would be followed. */
+		/* With the slash, open() would follow a symbolic link that has taken the
+		 * directory's place. */
 		*slash = entry->follow ? '/' : '\0';
 		err = open_directory(path, &fd);
 		*slash = '/';
