@@ -3,14 +3,14 @@
 #
 # replay.sh ROUNDS PROGRAM
 #
-# Runs a stress program with virtual time, twice for each of a few seeds of WEFT_CHAOS, and compares what was done and
-# the hash of the schedule. The same seed has to give the same, other seeds something else.
+# Runs a stress program with virtual time, twice for each of a few seeds of WEFT_CHAOS. Compares the amount of work and
+# the hash of the schedule. The same seed must give the same result, and other seeds another one.
 set -u
 unset WEFT_WORKERS
 rounds=$1 program=$2
 said=
 
-# What programs for another machine are run with, as Meson says.
+# The wrapper that Meson uses for programs of another machine.
 wrapper=${MESON_EXE_WRAPPER:-}
 
 # play CHAOS: prints the two lines.
@@ -32,17 +32,17 @@ for chaos in 1 2 3; do
     case $first in
     *schedule*done*) ;;
     *)
-        echo "not what was to be compared"
+        echo "the output has no schedule and no amount of work to compare"
         exit 1
         ;;
     esac
     if [ "$first" != "$second" ]; then
-        printf 'the second time:\n%s\n' "$second"
+        printf 'the second run differs:\n%s\n' "$second"
         exit 1
     fi
     case $said in
     *"|$first|"*)
-        echo "the same as with another seed"
+        echo "another seed gave the same result"
         exit 1
         ;;
     esac

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 //
-// C++ exceptions in tasks. The C++ runtime keeps, for each thread, the exceptions that are being
-// handled and how many are on their way; that state has to go with a task when it hops. And an
-// exception that leaves a task ends the process as one does that leaves a thread, with a line
-// before that names the task.
+// C++ exceptions in tasks. For each thread the C++ runtime keeps the exceptions that are being
+// handled, and the number in flight. That state must travel with a task when it hops. An exception
+// that leaves a task ends the process, like one that leaves a thread. Before that, one line names
+// the task.
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -34,7 +34,7 @@ std::atomic<unsigned> hops{0};
 			std::fprintf(stderr, "line %d: not so: %s\n", __LINE__, #condition); \
 	} while (0)
 
-// Suspends, perhaps hops, while other tasks throw on this thread.
+// Suspends, and perhaps hops, while other tasks throw on this thread.
 void hop()
 {
 	int before = weft_worker_id();
@@ -51,7 +51,7 @@ struct numbered : std::runtime_error {
 	unsigned number;
 };
 
-// Waits while the exception is on its way, and throws and catches others meanwhile.
+// Waits while the exception is in flight, and throws and catches others meanwhile.
 struct waits_when_unwound {
 	explicit waits_when_unwound(int other) : others(other)
 	{
@@ -129,7 +129,7 @@ void *throw_and_catch(void *arg)
 	return nullptr;
 }
 
-// Each fork that is run inline catches its own while its parent handles another.
+// Each inline fork catches its own exception while its parent handles another.
 void *fork_in_handler(void *arg)
 {
 	unsigned mine = *static_cast<unsigned *>(arg);
@@ -148,7 +148,7 @@ void *fork_in_handler(void *arg)
 	return nullptr;
 }
 
-// A fork is a task: it must not see its parent's exceptions, however it is run.
+// A fork is a task. It must not see its parent's exceptions, however it runs.
 void *see_nothing(void *arg)
 {
 	bool may_hop = arg != nullptr;
@@ -168,7 +168,7 @@ void *see_nothing(void *arg)
 	return arg;
 }
 
-// One that has a handler of its own, and forks in it.
+// A fork that has a handler of its own, and forks in it.
 void *see_own(void *arg)
 {
 	see_nothing(arg);
@@ -196,7 +196,7 @@ struct forks_when_unwound {
 
 	~forks_when_unwound()
 	{
-		// The second join finds the stack fit for inlining, which the first one found out.
+		// The first join finds out that the stack is large enough for inlining. The second one knows it.
 		fork_and_join(see_nothing, arg);
 		fork_and_join(see_own, arg);
 		CHECK(std::uncaught_exceptions() == 1);
@@ -286,8 +286,8 @@ void *generate(void *in)
 	return nullptr;
 }
 
-// The handler's state is a coroutine's, not the task's: it is left suspended in one and there is
-// another in the task.
+// The handler's state belongs to a coroutine, not to the task. One handler is suspended in a
+// generator, and the task has another.
 void *generator_in_handler(void *arg)
 {
 	unsigned mine = *static_cast<unsigned *>(arg);
@@ -356,7 +356,7 @@ void *escape_named(void *arg)
 	return nullptr;
 }
 
-// The parent's handler must not see it: its frames are not the fork's to unwind.
+// The parent's handler must not see it, because the fork must not unwind the parent's frames.
 void *escape_inline(void *arg)
 {
 	weft_forked storage;
@@ -473,7 +473,7 @@ void test_escapes(const char *what, weft_fn *fn, const char *text, bool terminat
 	CHECK(child.lines() == 1);
 	CHECK(child.has(text));
 	CHECK(!child.has("caught by the parent"));
-	// In the frame of the throw still: the handler can see what was thrown.
+	// Still in the frame of the throw, so the handler can see the exception.
 	CHECK(child.has("terminating, with an exception\n") == terminates);
 	if (failures != before)
 		std::fprintf(stderr, "%s: status %#x, said:\n%s", what,

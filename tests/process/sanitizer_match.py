@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Whether Weft says that it was not built for the program's sanitizer, or the program not for Weft's (src/sanitizer_match.c).
+Checks that Weft reports a mismatch between the program's sanitizer and its own (src/sanitizer_match.c).
 
 usage: sanitizer_match.py [--aborts] TEXT PROGRAM
 
-Each way to use Weft for the first time must print exactly one line of Weft's, with TEXT in it. With an empty TEXT there
-must be none. A program that does not use Weft prints nothing. With --aborts the line is also the process's end.
+Each first use of Weft must print exactly one line of Weft's, which contains TEXT. With an empty TEXT there must be no
+line. A program that does not use Weft prints nothing. With --aborts the process must also abort.
 """
 import os
 import platform
@@ -19,9 +19,9 @@ LIMIT = 600 # a hang is a failure
 
 
 def lines_of(program, uses):
-    # Its run-time library needs the usual addresses.
+    # The sanitizer's run-time library needs addresses without randomisation.
     command = ['setarch', platform.machine(), '-R'] if shutil.which('setarch') else []
-    # What leaks is not what is looked for here, and a tracer would be needed.
+    # Leaks do not matter here, and the search for them would need a tracer.
     env = {**os.environ, 'ASAN_OPTIONS': 'detect_leaks=0'}
     done = subprocess.run(command + [program] + uses, stderr=subprocess.PIPE, text=True, timeout=LIMIT, env=env, check=False)
     return done.returncode, [line for line in done.stderr.splitlines() if line.startswith('weft: ')]
