@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the user sees while the program runs: errors, and a progress bar on a terminal.
+ * The display while the program runs: errors, and a progress bar on a terminal.
  *
  * A thread that hashes draws the bar when it is due. A task that slept in between would have to
  * wait for a free worker. The number of files becomes known on the way, so at the beginning the bar

@@ -98,7 +98,7 @@ static void listing_finish(struct listing *list)
 	count_found(files);
 }
 
-/* What to do with a directory's entry. KIND_FAILED means nothing. */
+/* The kind of work for a directory's entry. KIND_FAILED means none. */
 static enum kind kind_of(DIR *dir, const struct dirent *item)
 {
 	struct stat st;

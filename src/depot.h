@@ -32,12 +32,12 @@
  * After the end of the process's last depot, no free stack has memory.
  *
  * One thread at a time gives back: the tender. Two threads would wait for each other, because the
- * kernel unmaps for one thread of a process at a time (that cost 0.8 of a CPU for both). For the
- * other threads the depot is due only when the tender has not come for a window. The first to come
- * then takes over.
+ * kernel unmaps for one thread of a process at a time. With two, both together cost 0.8 of a CPU.
+ * For the other threads the depot is due only when the tender has not come for a window. The first
+ * to come then takes over.
  *
  * The thread that runs timers tends the depot. `due` is a deadline like those of tasks, and the
- * same keeper watches it (park.c). An empty depot has no deadline, so an idle runtime sleeps for
+ * same keeper waits for it (park.c). An empty depot has no deadline, so an idle runtime sleeps for
  * good once the memory has been given back. When the system refuses memory, every depot of the
  * process is emptied at once.
  *

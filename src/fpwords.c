@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What fpwords.h needs to know about the processor. */
+/* The facts about the processor that fpwords.h needs. */
 #include "fpwords.h"
 
 #if defined(__x86_64__)

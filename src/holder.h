@@ -7,9 +7,9 @@
  * thread will ever unlock it.
  *
  * The design. The mark is the stack pointer in KiB, which costs two instructions and no memory. No
- * lock is held across a switch. So if the holder is further up on the caller's own stack, it is in
- * the same thread, below the caller. It is the interrupted code. A handler on an alternative signal
- * stack does not notice this.
+ * lock is held across a switch. So a holder that is further up on the caller's own stack belongs to
+ * the same thread: it is the code that the caller has interrupted. A handler on an alternative
+ * signal stack does not notice this.
  *
  * A mark has 30 bits, so two places 1 TiB apart have the same mark. A waiter therefore looks at it
  * only after a long time. A false alarm would need an unrelated holder that is off the processor

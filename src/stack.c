@@ -14,8 +14,8 @@
  * An arena is mapped only when no slot is free. It is unmapped only when more than `keep` slots are
  * free. So at least `keep` calls lie between the two, and share their cost.
  *
- * System calls are made without the lock. A thread that makes slots ready takes their arena off the
- * list of arenas with unready slots, so no other thread fills it at the same time. The arena counts
+ * System calls are made without the lock. Before a thread makes slots ready, it takes their arena
+ * off the list of arenas with unready slots. So no other thread fills the arena. The arena counts
  * one more used slot meanwhile.
  *
  * errno is kept. The caller may be the scheduler, working on behalf of a coroutine that owns errno.

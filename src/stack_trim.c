@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What pools of stacks give back, and when.
+ * Pools of stacks give memory back. This file decides what they give back, and when.
  *
  * There are two bounds:
  *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a thread knows about itself: the coroutine that it runs, and its own native stack. The
- * coroutine layer has no other thread-local storage. One opaque function gives access to it, and
- * tls.c says why.
+ * A thread's record of itself: the coroutine that it runs, and its own native stack. The coroutine
+ * layer has no other thread-local storage. One opaque function gives access to it, and tls.c says
+ * why.
  */
 #ifndef WEFT_SRC_TLS_H
 #define WEFT_SRC_TLS_H

@@ -30,7 +30,7 @@ struct parcel {
 	uint64_t sender, nth;
 };
 
-/* What one actor has sent and received. It belongs to the actor while that runs. */
+/* The record of one actor's sends and receives. It belongs to the actor while that runs. */
 struct ledger {
 	uint64_t sent, sent_sum;
 	uint64_t received, received_sum;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library believes about the place of the call. It is compiled like the library, so the
+ * The library's beliefs about the place of the call. The code is compiled like the library, so the
  * library's structs have their right layout here. ThreadSanitizer also does not take these reads
  * for the program's.
  */

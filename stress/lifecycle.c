@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runtimes that come and go. They are created and destroyed at once, destroyed with running tasks
- * or with handles that nobody has joined, and run by several threads at a time. After the last one
- * is gone, the process has as many threads, open files and mappings as before, and not much more
- * memory.
+ * Runtimes that come and go. Some are destroyed at once, some with running tasks, and some with
+ * handles that nobody has joined. Several threads do this at a time. After the last one is gone,
+ * the process has as many threads, open files and mappings as before, and not much more memory.
  */
 #include "stress.h"
 

@@ -99,9 +99,9 @@ unsigned weft__wfcq_take(struct weft__wfcq *q, struct weft__wfcq_node **out, uns
 
 	while (look_again && n < max && !cds_wfcq_empty(head_of(q), tail_of(q))) {
 		/*
-		 * One step either takes the trylock or leaves the mark that a consumer was turned
+		 * One step either takes the trylock or leaves a note that a consumer was turned
 		 * away. acquire: what the last holder did to the head. release: the holder that
-		 * finds the mark sees everything that we could have seen, including our
+		 * finds the note sees everything that we could have seen, including our
 		 * announcement of sleep.
 		 */
 		if (atomic_fetch_add_explicit(&q->consumers, 1, memory_order_acq_rel) != 0) {

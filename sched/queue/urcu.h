@@ -37,8 +37,8 @@
  *  (a) take saw the node and took it.
  *  (b) The node's producer, or another one that hides it, had not linked yet. That producer looks
  *      for sleepers after the heavy fence, and finds the announcement.
- *  (c) Another consumer held the trylock. The consumer that is turned away leaves a mark, and the
- *      holder finds the mark when it lets go. If the holder's batch has room, it looks again. It
+ *  (c) Another consumer held the trylock. The consumer that is turned away leaves a note, and the
+ *      holder finds the note when it lets go. If the holder's batch has room, it looks again. It
  *      then sees everything that the other consumer could have seen. If the holder's batch is full,
  *      there may be more nodes, and the holder must say so. *A consumer that got max nodes and then
  *      finds the queue not empty wakes another one*, or takes again, before it does anything long.

@@ -10,7 +10,7 @@
 static flag busy;
 static weft_mutex contended = WEFT_MUTEX_INIT;
 
-/* What the others do while the process ends: compute, switch, sleep, wait. */
+/* Other tasks and threads compute, switch, sleep and wait while the process ends. */
 static void *compute(void *arg)
 {
 	raise_flag(&busy);

@@ -18,7 +18,7 @@
 #define EXITED(code)   (code)
 #define KILLED(signal) (100 + (signal))
 
-/* What the forked process does. It returns the result of the task or thread that forked. */
+/* The action of the forked process. It returns the result of the task or thread that forked. */
 static void (*act)(void);
 static weft_runtime *runtime;
 static weft_task *stuck;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests see of stacks and depots from outside. */
+/* Lets tests look at stacks and depots from outside. */
 #ifndef WEFT_TESTS_SRC_DEPOT_PEEK_H
 #define WEFT_TESTS_SRC_DEPOT_PEEK_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What ThreadSanitizer reports in the user build about tasks that share one thread and one stack.
- * Each case is a child process. A report makes its exit code 66.
+ * ThreadSanitizer's reports in the user build about tasks that share one thread and one stack. Each
+ * case is a child process. A report makes its exit code 66.
  */
 #include "src/coro.h"
 

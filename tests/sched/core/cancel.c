@@ -268,8 +268,8 @@ static void test_cancel_races_with_the_deadline(void **state)
 }
 
 /*
- * A wake-up and a cancellation at the same time, of a wait without a deadline. One of them wins.
- * What the wake-up brings is taken or left, accordingly.
+ * A wake-up and a cancellation at the same time, of a wait without a deadline. One of them wins. If
+ * it is the wake-up, its count is taken. Otherwise the count is left.
  *
  *   the task              the waker, a thread     the canceller, a thread
  *   acquire               release                 cancel

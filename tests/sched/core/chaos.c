@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What WEFT_CHAOS does at its points. With virtual time and one worker each run of a seed is the
- * same. So the results do not depend on the machine.
+ * The effects of WEFT_CHAOS at its points. With virtual time and one worker each run of a seed is
+ * the same. So the results do not depend on the machine.
  */
 #include "harness.h"
 

@@ -158,7 +158,7 @@ static void test_the_loop_is_parallel(void **state)
 	assert_run(4, loop_in_parallel, NULL);
 }
 
-/* What the body finds in its task is the same in each range, however the ranges were split. */
+/* The body finds the same state in its task in each range, however the ranges were split. */
 struct found {
 	weft_local key;
 	weft_task *caller;

@@ -240,7 +240,8 @@ static void test_a_pinned_parent_stays(void **state)
 		assert_run(workers, spawn_pinned_forkers, NULL);
 }
 
-/* A fork with a fork in it. What the inner one leaves behind must not mislead the next one. */
+/* A fork with a fork in it. The state that the inner one leaves behind must not mislead the next
+ * one. */
 static void *fork_again(void *arg)
 {
 	CHECK(!weft_coro_inside());

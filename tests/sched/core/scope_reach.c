@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a scope cancels besides its own task: the forks, ranges and groups that belong to it. It
+ * A scope cancels more than its own task: also the forks, ranges and groups that belong to it. It
  * cancels those that wait and those that compute, at once, wherever the task is. It cancels nothing
  * else.
  */

@@ -55,9 +55,9 @@ static unsigned count_steps(void)
 }
 
 /*
- * Each single call is bounded, not only their sum. A tree without this bound took as many steps as
- * it had nodes, when it popped the earliest of many nodes that were armed in the order of time, and
- * then removed any of them.
+ * Each single call is bounded, not only their sum. The hard case arms many nodes in the order of
+ * time, pops the earliest, and then removes any others. A tree without this bound took as many
+ * steps as it had nodes.
  */
 static void test_each_operation_is_bounded(void **state)
 {
