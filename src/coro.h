@@ -107,8 +107,8 @@ void weft__coro_free_lazily(struct coro *co);
  * the next switch to the suspended coroutine, perhaps on another thread. Not inlined. It reads TLS
  * before the stack pointer changes, and never afterwards. Not async-signal-safe.
  *
- * No thread may resume the suspended coroutine before its context is saved. That moment comes when
- * code permits it that runs on this thread after the switch: in `to`, or in what follows `to`.
+ * No thread may resume the suspended coroutine before its context is saved. Only code that runs on
+ * this thread after the switch may permit it: `to`, or a coroutine that follows `to`.
  */
 void *weft__coro_switch(struct coro *to, void *value);
 

@@ -82,7 +82,7 @@ bool stress_chaos_hop(void);
 bool stress_alone(void);
 
 /*
- * Watches a runtime, at most 8 at a time, until its end, which may be what hangs. The monitor
+ * Watches a runtime, at most 8 at a time, until its end, because the end may hang. The monitor
  * prints the state of the watched runtimes when there is no more progress. It looks at them only
  * after long without progress, so never between the end of a runtime and its removal.
  */

@@ -18,8 +18,8 @@
  * numbers:
  *
  *  (a) the CPUs in the calling thread's affinity mask;
- *  (b) the CPU quota of any cgroup that holds this process, its own or an ancestor, rounded up to
- *      whole CPUs.
+ *  (b) the tightest CPU quota of the cgroups that hold this process, its own and the ancestors,
+ *      rounded up to whole CPUs.
  *
  * A file that cannot be read or understood limits nothing.
  *

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A wait for another thread that is done in some ten nanoseconds and cannot find out whether a
- * thread waits. An unlock by a plain store costs half of an unlock that must know about sleepers.
- * So nobody wakes the waiter. The waiter goes through three stages:
+ * How a thread waits for a short step of another thread, which takes some ten nanoseconds. The
+ * other thread does not know whether a thread waits: an unlock by a plain store costs half as much
+ * as one that must know about sleepers. So nobody wakes the waiter. The waiter goes through three
+ * stages:
  *
  *  1. It looks again after pauses that grow. During a pause the other thread can take many steps
  *     with the line in its own cache.

@@ -63,7 +63,7 @@ bool weft__wfcq_enqueue(struct weft__wfcq *q, struct weft__wfcq_node *node)
 	/* The node's address, not the queue's. A consumer may rely only on the order between this
 	 * node's enqueue and its take. A wider order would hide races. */
 	TSAN_RELEASE(node);
-	/* A full barrier comes first. It publishes what was done before to take. */
+	/* A full barrier comes first. It publishes all earlier writes to the take. */
 	return cds_wfcq_enqueue(head_of(q), tail_of(q), node_of(node));
 }
 
