@@ -3,13 +3,13 @@
 #
 # expect_failure.sh STATUSES REAL MUTANT... -- COMMAND...
 #
-# Runs COMMAND for REAL and for each MUTANT, in the place of its word {}, and prints what came of it. REAL has to exit
-# with 0, and at least one MUTANT with one of STATUSES (words, separated by blanks; "any" is any failure of a program
-# that ran: what it reports, a crash, an abort, or no end). Exits with 0 only then: a mutant that none of its builds
-# shows has survived.
+# Runs COMMAND for REAL and for each MUTANT, which take the place of the word {}, and prints the results. REAL must exit
+# with 0. At least one MUTANT must exit with one of STATUSES, which are words separated by blanks. The word "any" means
+# any failure of a program that ran: a report, a crash, an abort, or a hang. Exits with 0 only if all of this is so.
+# Otherwise the mutant has survived.
 set -u
 ulimit -c 0
-limit=600 # seconds: only for what hangs
+limit=600 # seconds; only a hang reaches it
 statuses=$1 real=$2
 shift 2
 mutants=
@@ -19,11 +19,11 @@ while [ "$1" != -- ]; do
 done
 shift
 
-# What programs for another machine are run with, as Meson says; other commands are this machine's.
+# The wrapper that Meson uses for programs of another machine. Other commands are this machine's.
 wrapper=
 [ "$1" = '{}' ] && wrapper=${MESON_EXE_WRAPPER:-}
 
-# run PROGRAM COMMAND...: sets `status`. The output's first lines are printed, which is where the first failure is.
+# run PROGRAM COMMAND...: sets `status`. Prints the output's first lines, which contain the first failure.
 run() {
     program=$1
     shift
@@ -38,7 +38,7 @@ run() {
     printf '%s\n' "${output:-(no output)}" | sed -n '1,6s/^/    | /p'
 }
 
-# What a shell, timeout or a program says when there was nothing to see: bad options, or no such program.
+# ran STATUS: false for a status that means bad options or a missing program.
 ran() {
     case $1 in
     2 | 125 | 126 | 127) return 1 ;;
@@ -53,7 +53,7 @@ expected() {
     return 1
 }
 
-echo "$real: has to pass"
+echo "$real: must pass"
 run "$real" "$@"
 if [ "$status" != 0 ]; then
     echo "  exit status $status: a failure without the bug"
@@ -61,7 +61,7 @@ if [ "$status" != 0 ]; then
 fi
 caught=0 survived=0
 for mutant in $mutants; do
-    echo "$mutant: has to fail"
+    echo "$mutant: must fail"
     run "$mutant" "$@"
     if expected "$status"; then
         echo "  caught, exit status $status"
@@ -70,7 +70,7 @@ for mutant in $mutants; do
         echo "  survived"
         survived=$((survived + 1))
     else
-        echo "  exit status $status, which says nothing"
+        echo "  exit status $status, which is no verdict"
         exit 1
     fi
 done

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-What meson.build needs of the table.
+The table's interface for meson.build.
 
-  mutate.py --list ...         a line for each mutant that is made from a text: name|source|includers|program, without a
-                               program if a model's twin stands for it
-  mutate.py NAME SOURCE OUT    writes the source with the bug in it
+  mutate.py --list ...         prints a line for each mutant that replaces a text: name|source|includers|program. The
+                               program is empty if a model's twin stands for the mutant.
+  mutate.py NAME SOURCE OUT    writes the source with the bug
 """
 import sys
 
-sys.dont_write_bytecode = True  # the sources' folder is not ours to write to
+sys.dont_write_bytecode = True  # do not write to the source folder
 from table import Command, all_mutants
 
 

@@ -5,15 +5,14 @@ Runs the mutants of table.py, and prints what caught each of them.
 
   run.py --build DIR [--only NAME]... [--jobs N] [--runs N] [--output FILE]
 
-First each command is run with the real library, once: it has to pass. Then with each mutant, again and again, until it
-fails, crashes or hangs: then it is caught. One that has passed so many times has survived. A twin of a model has to be
-rejected by SPIN.
+First each command runs once with the real library, and must pass. Then it runs with each mutant, again and again. A mutant
+is caught when a run fails, crashes or hangs. It has survived if all N runs pass. SPIN must reject a model's twin.
 
-The clock decides nothing, since others may keep the machine busy. Beside a mutant that takes much longer than the real one did,
-the real one is run again, several times. The mutant hangs if it still runs after that: it has had all of that time, on the
-same machine and at the same moment, and did not get as far.
+No time limit decides, because the machine may be busy. If a mutant takes much longer than the real program did, the real
+program runs beside it again, several times. If the mutant still runs after that, it hangs: it has had the same time on the
+same machine.
 
-Exit status: 0 if all are caught; 1 if one has survived or the real library fails.
+Exit status: 0 if all are caught, 1 if one has survived or the real library fails.
 """
 import argparse
 import importlib.util
@@ -29,17 +28,17 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-sys.dont_write_bytecode = True  # the sources' folder is not ours to write to
+sys.dont_write_bytecode = True  # do not write to the source folder
 from table import Twin, all_mutants
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-REAL_LIMIT = 1800  # seconds: only for what hangs
-PATIENCE_LEAST = 3  # seconds before the real one is run beside a mutant
-PATIENCE_TIMES = 2  # what the real one took
-BESIDE = 3  # how often the real one passes before a mutant is said to hang
+REAL_LIMIT = 1800  # seconds; only a hang reaches it
+PATIENCE_LEAST = 3  # seconds until the real program runs beside a mutant
+PATIENCE_TIMES = 2  # times the duration of the real program
+BESIDE = 3  # how often the real program passes before the mutant counts as hanging
 OUTPUT_MAX = 1 << 20
 
-# What a program says of its failure, the first that it says, and how that is called.
+# The first message of a failed program, and the name of that failure.
 SAID = [
     (r'FAILED: (nothing was done) for', 'hang: %s'),
     (r'exception: ([^\n]*)', '%s'),
@@ -54,15 +53,15 @@ RUNNING = set()  # process groups
 
 class Run:
     """
-    One run of a program: how it went (None: it passed), and for how long.
+    One run of a program: how it failed (None if it passed), and how long it took.
 
-    hangs()  looks at a program that still runs after `patience` seconds. If it says so, the program is ended.
+    hangs()  decides about a program that still runs after `patience` seconds. If it returns true, the program is ended.
     """
 
     def __init__(self, path, command, patience=REAL_LIMIT, hangs=lambda program: True):
         self.path = path
         self.how = None
-        self.wrong = False  # it says nothing: not even started
+        self.wrong = False  # no verdict: the program did not even start
         environment = {name: value for name, value in os.environ.items() if not name.startswith('WEFT_')}
         environment.update(assignment.split('=', 1) for assignment in command.environment)
         begin = time.monotonic()
@@ -85,12 +84,12 @@ class Run:
             self.wrong = status in (125, 126, 127)
 
     def failure(self, status):
-        """status: None, if it had to be ended."""
+        """status: None if the program had to be ended."""
         for pattern, how in SAID:
             found = re.search(pattern, self.output)
             if found:
                 return how % found.group(1).strip()
-        # The test that began and did not end.
+        # The test that has begun and not ended.
         tests = re.findall(r'\[ RUN      \] (\w+)(?!.*\] \1)', self.output, re.DOTALL)
         where = ', in ' + tests[-1] if tests else ''
         if status is None:
@@ -104,7 +103,7 @@ def limit_output():
 
 
 def end_group(leader):
-    """A program and its children: a session of its own, so these and no others."""
+    """Ends a program and its children. They have a session of their own, so this ends nothing else."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:
@@ -135,11 +134,11 @@ def mutant_paths(build, mutant):
 
 
 class RealFails(Exception):
-    """The real program has failed beside a mutant's: what says how."""
+    """The real program has failed beside a mutant. The message says how."""
 
 
 def outlasts(build, mutant, program):
-    """Whether a mutant's program, which takes long, still runs after the real one has passed so many times."""
+    """Returns whether a slow mutant's program still runs after the real one has passed BESIDE times."""
     for _ in range(BESIDE):
         real = Run(real_path(build, mutant), mutant.caught_by)
         if real.how:
@@ -150,7 +149,7 @@ def outlasts(build, mutant, program):
 
 
 def try_mutant(build, mutant, real, runs):
-    """Until one of its programs fails, or each has passed so many times."""
+    """Runs the mutant until one of its programs fails, or each has passed `runs` times."""
     patience = max(PATIENCE_LEAST, PATIENCE_TIMES * real.seconds)
     begin = time.monotonic()
     for _ in range(runs):
@@ -165,7 +164,7 @@ def try_mutant(build, mutant, real, runs):
 
 
 def load(name, path):
-    """A Python file that is in another folder, as a module."""
+    """Loads a Python file of another folder as a module."""
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -173,7 +172,7 @@ def load(name, path):
 
 
 def try_twin(mutant):
-    """None where there is no SPIN."""
+    """Checks a twin. Without SPIN the twin counts as caught, and the result says that it was not run."""
     model, name = mutant.caught_by.model, mutant.caught_by.name
     begin = time.monotonic()
     if not shutil.which('spin'):
@@ -201,7 +200,7 @@ def print_table(results, file):
 
 
 def run_all(build, mutants, jobs, runs):
-    """The results, in the mutants' order; None if the real library fails."""
+    """Returns the results in the mutants' order, or None if the real library fails."""
     commands = {}
     for m in mutants:
         if not isinstance(m.caught_by, Twin):
@@ -225,7 +224,7 @@ def run_all(build, mutants, jobs, runs):
                 result = try_mutant(build, m, commands[real_path(build, m), m.caught_by], runs)
             print('%s: %s, %.1f s' % (m.name, result.how, result.seconds), flush=True)
             return result
-        # What takes longest begins first, so that no processor idles at the end.
+        # The longest begin first, so no processor idles at the end.
         in_order = sorted(mutants, key=lambda m: -seconds(m))
         results = dict(zip(in_order, pool.map(one, in_order)))
         return [results[m] for m in mutants]
@@ -236,10 +235,10 @@ def main():
     parser.add_argument('--build', required=True, help='the build folder')
     parser.add_argument('--only', action='append', metavar='NAME', help='this mutant (may be given more than once)')
     parser.add_argument('--jobs', type=int, default=2 * len(os.sched_getaffinity(0)),
-                        help='how many at a time (two for each processor: many do nothing but hang)')
-    parser.add_argument('--runs', type=int, default=100, help='after how many a mutant has survived')
+                        help='how many run at a time (default: two for each processor, because many only hang)')
+    parser.add_argument('--runs', type=int, default=100, help='the number of passed runs after which a mutant has survived')
     parser.add_argument('--output', help='a file for the table')
-    parser.add_argument('--list', action='store_true', help='prints what the mutants are')
+    parser.add_argument('--list', action='store_true', help='lists the mutants')
     options = parser.parse_args()
     mutants = all_mutants()
     unknown = set(options.only or ()) - {m.name for m in mutants}

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: MIT
 """
-What a mutant is, and all of them: the library with one deliberate bug each, which the tests must notice.
+The mutants. Each is the library with one deliberate bug, which the tests must notice.
 
-A mutant is a text of one source file, which must be there exactly once (so that none can become stale unnoticed), and
-another one in its place. White space counts as one blank on both sides, so that formatting alone changes nothing. What
-catches it is one command: a unit test or a stress, with environment and arguments, that passes with the real library;
-or, where only a machine of weaker ordering than this one would show it, a broken twin of a model.
+A mutant replaces one text of one source file by another. The text must be in the file exactly once, so a stale mutant is
+an error. White space counts as one blank on both sides, so formatting changes nothing.
 
-A header's mutant is a header that is included before everything else, so that its guard keeps the real one away: in the
-unit test, and in those sources of the library that are named as its includers.
+One command catches a mutant. It is a unit test or a stress program with environment and arguments, and it passes with
+the real library. Some bugs show only on a machine with weaker ordering than this one. A broken twin of a model stands
+for these.
+
+A mutated header is included before everything else, so its include guard keeps the real header out. The unit test
+includes it, and so do the library's sources that are named as its includers.
 """
 import re
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Command:
-    """A program of the build folder, as tests/meson.build or stress/meson.build names it."""
+    """A program of the build folder, by its name in tests/meson.build or stress/meson.build."""
     program: str  # 'sched-core-fork', 'stress-hop'
     environment: tuple = ()  # 'NAME=value'
     arguments: tuple = ()
@@ -44,10 +46,10 @@ class Mutant:
     new: str
     caught_by: object  # Command or Twin
     includers: tuple = ()
-    programs: tuple = ()  # made elsewhere (meson.build); else `source`, `old` and `new` say how it is made
+    programs: tuple = ()  # made by meson.build; if empty, made from `source`, `old` and `new`
 
     def apply(self, text):
-        """The source's text with the bug in it. ValueError if it is not made for this source."""
+        """Returns the source's text with the bug. Raises ValueError if the mutant does not fit this source."""
         pattern = r'\s+'.join(re.escape(word) for word in self.old.split())
         found = len(re.findall(pattern, text))
         if found != 1:
@@ -60,15 +62,15 @@ def unit(name, *environment, **rest):
     return Command(name, environment, **rest)
 
 
-# What a stress does in a second or two of a quiet machine. A number of rounds and not of seconds: on a busy machine a
-# mutant gets as much work to show itself in, and more time for it.
+# The rounds that a stress makes in a second or two on a quiet machine. They are rounds and not seconds, so on a busy
+# machine a mutant gets the same work, and more time.
 ROUNDS = {
     'hop': 400000, 'hop-shared': 400000, 'workers': 200000, 'steal': 300, 'submit': 8000, 'cancel': 400000, 'sync': 4000000,
 }
 
 
 def stress(name, *environment):
-    """--hang: so many seconds without any progress are a hang."""
+    """--hang: after that many seconds without progress the program counts as hanging."""
     return Command('stress-' + name, environment, ('--rounds', str(ROUNDS[name]), '--seed', '1', '--hang', '20'))
 
 
@@ -77,7 +79,7 @@ def twin(model, name):
 
 
 def all_mutants():
-    # Here, because these files need what is above.
+    # Imported here, because these files need the names above.
     import table_core
     import table_queue
     import table_sync

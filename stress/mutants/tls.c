@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mutant "TLS address cached in the switch": what reads thread-local storage, the switch, and
- * those who call both, as one translation unit, so that the compiler inlines the first two into the
- * others even without LTO. Compiled with -DWEFT_MUTANT_TLS, which takes away what keeps it from
- * that (src/tls.h).
+ * The mutant "TLS address cached in the switch". One translation unit contains the reader of
+ * thread-local storage, the switch, and the callers of both. So the compiler inlines the first two
+ * into the callers even without LTO. It is compiled with -DWEFT_MUTANT_TLS, which removes the
+ * defence against that (src/tls.h).
  */
 #ifndef WEFT_MUTANT_TLS
 #error "This is no part of the library."
