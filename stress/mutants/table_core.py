@@ -264,7 +264,7 @@ MUTANTS = [
            'is_due(w->rt) || !timekeeper_is_there(&w->rt->timekeeper)',
            'is_due(w->rt)',
            unit('sched-core-virtual')),
-    Mutant('scope-hides-hop', 'a task does not notice a hop in a scope',
+    Mutant('scope-hides-hop', 'a task does not learn of hops in a scope',
            'sched/core/scope.c',
            'if (t->home != TASK_NO_HOME) parent->home = t->home;',
            '',
