@@ -8,7 +8,7 @@
  *   conservation   Each of a semaphore's counts, and each token behind a condition, is in exactly
  *                  one place. None is missing in the end, whichever wait gave up.
  *   no lost wake   A lost wake-up shows as a hang.
- *   lifetime       A woken waiter frees a short-lived latch, event or once at once.
+ *   lifetime       A woken waiter immediately frees a short-lived latch, event or `once`.
  *
  * The threads and tasks are the actors. In each round an actor does one thing with a table, which
  * it shares with a few others. Some tasks are replaced now and then: their director cancels them

@@ -8,8 +8,8 @@
 #include <stdatomic.h>
 #include <time.h>
 
-/* Far from 0, which stands for deadlines that mean "do not wait". Also far below any value that a
- * real clock reaches. */
+/* Far from 0, which stands for deadlines that mean "do not wait". Also less than any machine's
+ * clock shows soon after it has started. */
 #define VIRTUAL_BEGIN INT64_C(1000000000)
 #define VIRTUAL_STEP  100
 

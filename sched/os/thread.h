@@ -5,8 +5,9 @@
  * A new thread inherits five traits from the thread that starts it: the CPU mask, the signal mask,
  * the scheduling class, the nice value, and the floating-point control words. That starting thread
  * is a worker in the middle of a task. It may be bound to one CPU (WEFT_PIN=cores), and the task
- * may have changed the other traits. So a runtime records the traits of its creator. Each of its
- * threads takes them over when it starts.
+ * may have changed the other traits. So a runtime records the first four traits of its creator.
+ * Each of its threads takes them over when it starts, and begins with the default floating-point
+ * control words.
  *
  * A thread sets only the traits that differ. A filter may forbid the calls that set, and the common
  * case, in which nothing has changed, must not need them. A trait that the system refuses to set
