@@ -196,7 +196,8 @@ struct forks_when_unwound {
 
 	~forks_when_unwound()
 	{
-		// The first join finds out that the stack is large enough for inlining. The second one knows it.
+		// The first join finds out that the stack is large enough for inlining. The second
+		// one knows it.
 		fork_and_join(see_nothing, arg);
 		fork_and_join(see_own, arg);
 		CHECK(std::uncaught_exceptions() == 1);
