@@ -32,6 +32,7 @@ export LD_LIBRARY_PATH=${pc%/pkgconfig/weft.pc}
 
 mkdir "$work/empty"
 cd "$work/empty"
+# shellcheck disable=SC2016 # the backquotes are Markdown
 sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' > first.c
 [ -s first.c ] || fail "no program in the README"
 cp first.c first.cc
@@ -54,7 +55,9 @@ find "$work/root" -name weft-treesum -type f | grep -q . || fail "weft-treesum i
 if WEFT_WORKERS=banana ./c11 2> err > out; then
     fail "WEFT_WORKERS=banana was accepted"
 fi
-[ "$(wc -l < err)" = 1 ] && grep -q 'WEFT_WORKERS="banana"' err || fail "unclear error: $(cat err)"
+if [ "$(wc -l < err)" != 1 ] || ! grep -q 'WEFT_WORKERS="banana"' err; then
+    fail "unclear error: $(cat err)"
+fi
 
 # A frame that is larger than stack and guard is caught if it is compiled as advised.
 cat > frame.c << 'END'

@@ -8,6 +8,7 @@
 # any failure of a program that ran: a report, a crash, an abort, or a hang. Exits with 0 only if all of this is so.
 # Otherwise the mutant has survived.
 set -u
+# shellcheck disable=SC3045 # dash and bash both have this option
 ulimit -c 0
 limit=600 # seconds; only a hang reaches it
 statuses=$1 real=$2
