@@ -19,6 +19,7 @@
 #include "process.h"
 
 #include "overflow.h"
+#include "scope.h"
 #include "src/process_locks.h"
 #include "tls.h"
 #include "worker.h"
@@ -36,8 +37,10 @@ static void in_child(void)
 	struct worker *w = weft__worker();
 
 	atomic_store_explicit(&weft__orphaned, true, memory_order_relaxed);
-	if (w && w->task)
-		w->task->flags |= TASK_ORPHAN; /* for its return, in case it is a fork */
+	/* For its return, in case it is a fork. A scope stands for the task that has begun it. */
+	for (struct task *t = w ? w->task : NULL; t;
+	     t = t->flags & TASK_SCOPE ? family_parent(t) : NULL)
+		t->flags |= TASK_ORPHAN;
 	weft__worker_set(NULL, false);
 	weft__serve(NULL);
 }

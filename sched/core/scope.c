@@ -6,6 +6,7 @@
 #include "sched/os/clock.h"
 #include "sched/os/pause.h"
 #include "src/fatal.h"
+#include "src/orphan.h"
 
 #include <errno.h>
 
@@ -90,6 +91,7 @@ static void forget_deadline(struct scope *s)
 static _Noreturn __attribute__((cold)) void misuse_at_end(struct task *innermost,
 							  const struct scope *s)
 {
+	weft__orphan_check(); /* the scope was begun by a task of the parent process */
 	for (struct task *t = innermost; t && t->flags & TASK_SCOPE; t = family_parent(t))
 		if (scope_of_task(t) == s)
 			weft__scope_misuse("weft_scope_end", s,
@@ -118,7 +120,6 @@ int weft_scope_end(weft_scope *scope)
 
 	task_pass_extra(t, parent);
 	parent->flags &= (uint16_t)~TASK_IN_SCOPE;
-	parent->flags |= t->flags & TASK_ORPHAN;
 	parent->mask = t->mask;
 	if (t->home != TASK_NO_HOME)
 		parent->home = t->home;

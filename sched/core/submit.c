@@ -57,7 +57,9 @@ int weft__submit_from_outside(struct weft_runtime *rt, const struct weft_task_op
 	return rc;
 }
 
-int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
+/* opt: NULL for none. Otherwise its members are all known (task_options()). */
+static int submit_anywhere(weft_runtime *rt, const struct weft_task_options *opt, weft_fn *fn,
+			   void *arg, weft_task **ret_task)
 {
 	struct worker *w = weft__worker();
 
@@ -67,9 +69,14 @@ int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
 		rt = weft_runtime_self();
 	if (!rt || weft__is_orphan())
 		return -EPERM;
-	if (w && rt == w->rt)
-		return weft_spawn(fn, arg, ret_task);
-	return weft__submit_from_outside(rt, NULL, fn, arg, NULL, ret_task);
+	if (!w || rt != w->rt)
+		return weft__submit_from_outside(rt, opt, fn, arg, NULL, ret_task);
+	return opt ? weft_spawn_with(opt, fn, arg, ret_task) : weft_spawn(fn, arg, ret_task);
+}
+
+int weft_submit(weft_runtime *rt, weft_fn *fn, void *arg, weft_task **ret_task)
+{
+	return submit_anywhere(rt, NULL, fn, arg, ret_task);
 }
 
 int weft_submit_with_sized(weft_runtime *rt, const struct weft_task_options *opt, size_t opt_size,
@@ -77,17 +84,6 @@ int weft_submit_with_sized(weft_runtime *rt, const struct weft_task_options *opt
 {
 	struct weft_task_options known;
 	int rc = task_options(&known, opt, opt_size);
-	struct worker *w = weft__worker();
 
-	if (rc < 0)
-		return rc;
-	if (!fn)
-		return -EINVAL;
-	if (!rt)
-		rt = weft_runtime_self();
-	if (!rt || weft__is_orphan())
-		return -EPERM;
-	if (w && rt == w->rt)
-		return weft_spawn_with(&known, fn, arg, ret_task);
-	return weft__submit_from_outside(rt, &known, fn, arg, NULL, ret_task);
+	return rc < 0 ? rc : submit_anywhere(rt, &known, fn, arg, ret_task);
 }

@@ -60,6 +60,25 @@ static void *fork_in_inline_fork(void *arg)
 	return weft_fork_join(&storage);
 }
 
+static void *fork_in_scope(void *arg)
+{
+	weft_scope scope;
+
+	weft_scope_begin(&scope, WEFT_FOREVER);
+	forked_and_awaited();
+	(void)weft_scope_end(&scope);
+	return arg;
+}
+
+static void *return_from_scope(void *arg)
+{
+	weft_scope scope;
+
+	weft_scope_begin(&scope, WEFT_FOREVER);
+	forked_and_awaited();
+	return arg;
+}
+
 static void *generate(void *in)
 {
 	return weft_coro_yield(in);
@@ -248,6 +267,8 @@ static void test_a_task_cannot_end_in_the_child(void **state)
 	(void)state;
 	assert_refused_here(in_task, fork_in_task, nothing);
 	assert_refused_here(in_task, fork_in_inline_fork, nothing);
+	assert_refused_here(in_task, fork_in_scope, nothing);
+	assert_refused_here(in_task, return_from_scope, nothing);
 }
 
 static void *spawn_some(void *arg)

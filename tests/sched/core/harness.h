@@ -144,6 +144,15 @@ static inline void *sleep_for_ever(void *arg)
 	return arg;
 }
 
+/* Uses more stack than a common one has. */
+static __attribute__((noinline, unused)) void use_large_stack(void)
+{
+	volatile char frame[(size_t)400 << 10];
+
+	frame[0] = 1;
+	frame[sizeof(frame) - 1] = frame[0];
+}
+
 /* In a user build the library's writes to its nodes are not seen, and what is read here would
  * look like a race. */
 #ifndef WEFT_TSAN_USER

@@ -143,15 +143,6 @@ static void test_to_the_runtime_of_weft_run(void **state)
 	assert_null(weft_runtime_self());
 }
 
-/* More than a common stack has. */
-static __attribute__((noinline)) void use_large_stack(void)
-{
-	volatile char frame[(size_t)400 << 10];
-
-	frame[0] = 1;
-	frame[sizeof(frame) - 1] = frame[0];
-}
-
 /* Options: the name, the stack, and the worker. Only a task of the runtime has a worker. */
 static void *check_options(void *arg)
 {

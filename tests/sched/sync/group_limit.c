@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A group's limit: how many members run, which spawners wait for a place, and which one gets it. */
-#include "tests/sched/core/harness.h"
-
-#include "sched/sync/group.h"
+#include "group_peek.h"
 
 #include <pthread.h>
 
@@ -12,28 +10,6 @@ struct crew {
 	flag started, go, ended, returned, tried;
 	int rc[8]; /* of the spawners, in their order */
 };
-
-/* How many spawners wait for a place. */
-UNSEEN unsigned waiting(weft_group *group)
-{
-	struct group *g = (struct group *)group;
-	unsigned n = 0;
-
-	group_lock(g);
-	for (struct sync_node *node = sync_first(&g->spawners); node; node = node->next)
-		n++;
-	group_unlock(g);
-	return n;
-}
-
-static bool yield_until_waiting(weft_group *group, unsigned n)
-{
-	int64_t lost = weft_after(LOST_NS);
-
-	while (waiting(group) != n && weft_now() < lost)
-		weft_yield();
-	return waiting(group) == n;
-}
 
 static void crew_init(struct crew *crew, size_t limit)
 {
@@ -110,7 +86,7 @@ static void *reach_limit(void *arg)
 	CHECK(weft_group_spawn_until(g, wait_for_go, &crew, 1) == -ETIMEDOUT);
 	CHECK(weft_group_spawn_until(g, wait_for_go, &crew, weft_after(100000)) == -ETIMEDOUT);
 	CHECK(weft_group_submit_until(g, NULL, wait_for_go, &crew, weft_after(1000)) == -ETIMEDOUT);
-	CHECK(waiting(g) == 0);
+	CHECK(spawners_waiting(g) == 0);
 	raise_flag(&crew.go);
 	CHECK(weft_group_spawn_until(g, wait_for_go, &crew, weft_after(LOST_NS)) == 0);
 	CHECK(weft_group_wait(g) == 0);
@@ -160,12 +136,12 @@ static void *take_turns(void *arg)
 	for (unsigned i = 0; i < SPAWNERS; i++) {
 		s[i] = (struct spawner){&crew, i, -1};
 		CHECK(weft_spawn(spawn_in_turn, &s[i], &tasks[i]) == 0);
-		CHECK(yield_until_waiting(&crew.group, i + 1));
+		CHECK(yield_until_waiting(spawners_waiting, &crew.group, i + 1));
 	}
 	CHECK(weft_cancel(tasks[2]) == 0);
 	CHECK(weft_join(tasks[2], NULL) == 0);
 	CHECK(crew.rc[2] == -ECANCELED);
-	CHECK(waiting(&crew.group) == SPAWNERS - 1);
+	CHECK(spawners_waiting(&crew.group) == SPAWNERS - 1);
 	raise_flag(&crew.go);
 	for (unsigned i = 0; i < SPAWNERS; i++) {
 		if (i == 2)
@@ -205,11 +181,11 @@ static void *lower_limit(void *arg)
 	for (unsigned i = 0; i < SPAWNERS; i++) {
 		s[i] = (struct spawner){&crew, i, -1};
 		CHECK(weft_spawn(spawn_in_turn, &s[i], &tasks[i]) == 0);
-		CHECK(yield_until_waiting(&crew.group, i + 1));
+		CHECK(yield_until_waiting(spawners_waiting, &crew.group, i + 1));
 	}
 	weft_group_set_limit(&crew.group, 1);
 	CHECK(weft_group_try_spawn(&crew.group, wait_for_go, &crew) == -EAGAIN);
-	CHECK(waiting(&crew.group) == SPAWNERS);
+	CHECK(spawners_waiting(&crew.group) == SPAWNERS);
 	/* one place is given up, and the other one goes to the next spawner */
 	raise_flag(&crew.go);
 	for (unsigned i = 0; i < SPAWNERS; i++)
@@ -241,15 +217,15 @@ static void *raise_limit(void *arg)
 	CHECK(weft_group_spawn(&crew.group, wait_for_go, &crew) == 0);
 	for (unsigned i = 0; i < SPAWNERS; i++) {
 		CHECK(weft_spawn(spawn_stayer, &crew, &tasks[i]) == 0);
-		CHECK(yield_until_waiting(&crew.group, i + 1));
+		CHECK(yield_until_waiting(spawners_waiting, &crew.group, i + 1));
 	}
 	weft_group_set_limit(&crew.group, 3);
-	CHECK(waiting(&crew.group) == SPAWNERS - 2);
+	CHECK(spawners_waiting(&crew.group) == SPAWNERS - 2);
 	CHECK(yield_for(&crew.started, 3));
 	weft_group_set_limit(&crew.group, 3);
-	CHECK(waiting(&crew.group) == SPAWNERS - 2);
+	CHECK(spawners_waiting(&crew.group) == SPAWNERS - 2);
 	weft_group_set_limit(&crew.group, 0);
-	CHECK(waiting(&crew.group) == 0);
+	CHECK(spawners_waiting(&crew.group) == 0);
 	CHECK(yield_for(&crew.started, 1 + SPAWNERS));
 	CHECK(weft_group_try_spawn(&crew.group, wait_for_go, &crew) == 0);
 	raise_flag(&crew.go);
@@ -333,7 +309,7 @@ static void *cancel_at_the_limit(void *arg)
 	crew_init(&crew, 1);
 	CHECK(weft_group_spawn(&crew.group, wait_to_be_cancelled, &crew) == 0);
 	CHECK(weft_spawn(spawn_sleeper, &crew, &task) == 0);
-	CHECK(yield_until_waiting(&crew.group, 1));
+	CHECK(yield_until_waiting(spawners_waiting, &crew.group, 1));
 	weft_group_cancel(&crew.group);
 	CHECK(weft_join(task, NULL) == 0);
 	CHECK(weft_group_wait(&crew.group) == 0);
@@ -373,7 +349,7 @@ static void *pass_places_on(void *arg)
 			CHECK(weft_spawn(spawn_what_cannot_be, &crew, &tasks[i]) == 0);
 		else
 			CHECK(weft_spawn(spawn_in_turn, &last, &tasks[i]) == 0);
-		CHECK(yield_until_waiting(&crew.group, i + 1));
+		CHECK(yield_until_waiting(spawners_waiting, &crew.group, i + 1));
 	}
 	raise_flag(&crew.go);
 	if (!CHECK(yield_for(&crew.returned, 1))) /* a hang would be worse */
@@ -408,7 +384,7 @@ static void *spawn_in_a_scope(void *arg)
 	      -ECANCELED);
 	CHECK(weft_group_try_spawn(&crew.group, wait_for_go, &crew) == -EAGAIN);
 	CHECK(weft_scope_end(&scope) == -ETIMEDOUT);
-	CHECK(waiting(&crew.group) == 0);
+	CHECK(spawners_waiting(&crew.group) == 0);
 	raise_flag(&crew.go);
 	CHECK(weft_group_spawn(&crew.group, wait_for_go, &crew) == 0);
 	CHECK(weft_group_wait(&crew.group) == 0);

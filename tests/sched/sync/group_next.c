@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Results of a group's members, received as the members end. */
-#include "tests/sched/core/harness.h"
+#include "group_peek.h"
 
 #include "sched/core/runtime.h"
 #include "sched/sync/group.h"
@@ -8,28 +8,6 @@
 #include <pthread.h>
 
 #define MEMBERS 20
-
-/* How many callers wait for a result. */
-UNSEEN unsigned waiting(weft_group *group)
-{
-	struct group *g = (struct group *)group;
-	unsigned n = 0;
-
-	group_lock(g);
-	for (struct sync_node *node = sync_first(&g->receivers); node; node = node->next)
-		n++;
-	group_unlock(g);
-	return n;
-}
-
-static bool yield_until_waiting(weft_group *group, unsigned n)
-{
-	int64_t lost = weft_after(LOST_NS);
-
-	while (waiting(group) != n && weft_now() < lost)
-		weft_yield();
-	return waiting(group) == n;
-}
 
 static void init(weft_group *g)
 {
@@ -188,7 +166,7 @@ static void *share(void *arg)
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(weft_spawn(receive_until_over, &s, &tasks[i]) == 0);
 	CHECK(pthread_create(&thread, NULL, receive_until_over, &s) == 0);
-	CHECK(yield_until_waiting(&s.group, 4));
+	CHECK(yield_until_waiting(receivers_waiting, &s.group, 4));
 	raise_flag(&s.go);
 	for (unsigned i = 0; i < 3; i++)
 		CHECK(weft_join(tasks[i], NULL) == 0);
@@ -268,11 +246,11 @@ static void *give_up(void *arg)
 	CHECK(weft_group_next_until(&s.group, &result, weft_after(10000)) == -ETIMEDOUT);
 	CHECK(result == &s);
 	CHECK(weft_spawn(receive_cancelled, &s, &task) == 0);
-	CHECK(yield_until_waiting(&s.group, 1));
+	CHECK(yield_until_waiting(receivers_waiting, &s.group, 1));
 	CHECK(weft_cancel(task) == 0);
 	CHECK(weft_join(task, NULL) == 0);
 	CHECK(is_raised(&s.over, 1));
-	CHECK(waiting(&s.group) == 0);
+	CHECK(receivers_waiting(&s.group) == 0);
 	raise_flag(&s.go);
 	CHECK(weft_group_next_until(&s.group, &result, weft_after(LOST_NS)) == 0);
 	CHECK((uintptr_t)result == 7);

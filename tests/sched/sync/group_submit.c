@@ -165,15 +165,6 @@ static void test_in_another_runtime(void **state)
 	assert_int_equal(weft_runtime_destroy(rt), 0);
 }
 
-/* Uses more stack than a common one has. */
-static __attribute__((noinline)) void use_large_stack(void)
-{
-	volatile char frame[(size_t)400 << 10];
-
-	frame[0] = 1;
-	frame[sizeof(frame) - 1] = frame[0];
-}
-
 /* Options. */
 static void *check_options(void *arg)
 {
