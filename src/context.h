@@ -15,7 +15,7 @@
 #ifndef WEFT_SRC_CONTEXT_H
 #define WEFT_SRC_CONTEXT_H
 
-#include "sanitizer.h"
+#include "src/base/sanitizer.h"
 
 #if defined(WEFT_CONTEXT_ASM)
 

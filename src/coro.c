@@ -19,9 +19,9 @@
  */
 #include "coro.h"
 
-#include "fatal.h"
-#include "spare.h"
-#include "stack_env.h"
+#include "src/base/fatal.h"
+#include "src/stack/spare.h"
+#include "src/stack/stack_env.h"
 
 #include <errno.h>
 #include <stdatomic.h>

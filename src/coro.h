@@ -9,8 +9,8 @@
 
 #include "context.h"
 #include "fpwords.h"
-#include "sanitizer.h"
-#include "stack.h"
+#include "src/base/sanitizer.h"
+#include "src/stack/stack.h"
 #include "tls.h"
 
 #include <weft/coro.h>

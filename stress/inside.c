@@ -2,7 +2,7 @@
 #include "inside.h"
 
 #include "sched/core/runtime.h"
-#include "sched/os/clock.h"
+#include "src/base/clock.h"
 
 #include <weft/stats.h>
 

@@ -20,7 +20,7 @@
 #ifndef WEFT_STRESS_STRESS_H
 #define WEFT_STRESS_STRESS_H
 
-#include "sched/os/random.h"
+#include "src/base/random.h"
 #include "tests/scale.h"
 
 #include <weft/weft.h>

@@ -7,8 +7,8 @@ Checks who may know whom. layers.py ROOT prints each breach as file:line and exi
   - A public header includes only public and standard headers.
   - A thread-local variable is declared in src/tls.c and sched/core/tls.c only: an address of one that is kept over a
     switch is another thread's.
-  - A lock with static storage is one of src/process_locks.h, where the handlers of fork() find it.
-  - Memory comes from src/alloc.c, so that errno is kept: it belongs to the task. (sched/os/cpus.c, at a runtime's start, keeps it
+  - A lock with static storage is one of src/base/process_locks.h, where the handlers of fork() find it.
+  - Memory comes from src/base/alloc.c, so that errno is kept: it belongs to the task. (src/base/cpus.c, at a runtime's start, keeps it
     as a whole.)
   - liburcu is included in sched/queue/urcu.c only, so that ThreadSanitizer's view of it is arranged in one place.
 """
@@ -16,12 +16,12 @@ import os
 import re
 import sys
 
-# sched/os and sched/queue are one layer.
-LAYERS = (('src/',), ('sched/os/', 'sched/queue/'), ('sched/core/',), ('sched/sync/',), ('sched/edge/',))
+# A file belongs to the first folder that its name begins with.
+LAYERS = ('src/', 'sched/queue/', 'sched/core/', 'sched/sync/', 'sched/blocking/', 'sched/')
 THREAD_LOCAL_FILES = ('src/tls.c', 'sched/core/tls.c')
 # The second has a spin lock of its own, which those handlers take as well.
-STATIC_LOCK_FILES = ('src/process_locks.c', 'src/sanitizer.c')
-ALLOCATING_FILES = ('src/alloc.c', 'sched/os/cpus.c')
+STATIC_LOCK_FILES = ('src/base/process_locks.c', 'src/base/sanitizer.c')
+ALLOCATING_FILES = ('src/base/alloc.c', 'src/base/cpus.c')
 URCU_FILES = ('sched/queue/urcu.c',)
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
@@ -34,10 +34,7 @@ COMMENT_OR_STRING = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.
 
 
 def layer_of(path):
-    for number, folders in enumerate(LAYERS):
-        if path.startswith(folders):
-            return number
-    return None
+    return next((number for number, folder in enumerate(LAYERS) if path.startswith(folder)), None)
 
 
 def without_comments(text):
@@ -94,9 +91,9 @@ def check_file(root, path):
             yield '%s:%d: thread-local variables are declared in %s only' % (
                 path, number, ' and '.join(THREAD_LOCAL_FILES))
         elif STATIC_LOCK.search(line) and path not in STATIC_LOCK_FILES:
-            yield '%s:%d: a lock of the process belongs into src/process_locks.h' % (path, number)
+            yield '%s:%d: a lock of the process belongs into src/base/process_locks.h' % (path, number)
         elif ALLOCATION.search(line) and path not in ALLOCATING_FILES:
-            yield '%s:%d: memory comes from src/alloc.h, which keeps errno' % (path, number)
+            yield '%s:%d: memory comes from src/base/alloc.h, which keeps errno' % (path, number)
 
 
 def sources(root):

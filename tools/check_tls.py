@@ -37,7 +37,7 @@ READERS = {
 }
 # Functions that need no check, and why.
 REVIEWED = {
-    'weft__cpus_usable': "the pointer is to functions of sched/os/cpus.c, which switch nothing",
+    'weft__cpus_usable': "the pointer is to functions of src/base/cpus.c, which switch nothing",
     'on_fault': 'a signal handler: what it calls by pointer is another one, which returns on the same thread',
     'weft__call_hook': 'during a hook the thread is no worker, so the hook returns on the same thread',
     'weft__config_load': 'link-time optimization puts weft__cpus_usable() into it',
@@ -45,7 +45,7 @@ REVIEWED = {
 # Functions that call through a pointer which is never a user's function, and why it does not switch.
 POINTERS_STAY = {
     'weft__fence_insist': "the pointer is to the membarrier call, or to a test's",
-    'weft__cpus_usable_within': 'the pointer is to functions of sched/os/cpus.c',
+    'weft__cpus_usable_within': 'the pointer is to functions of src/base/cpus.c',
     'weft__depots_each': 'the pointer is to wake_workers() of sched/core/trim.c',
     'weft__call_hook': 'the pointer is to a hook, in which the thread is no worker',
     'weft__reach_branches': 'the pointer is to reach() of sched/sync/group.c',

@@ -23,10 +23,10 @@
  */
 #include "family.h"
 #include "runtime.h"
-#include "sched/os/membarrier.h"
-#include "sched/os/pause.h"
 #include "scope.h"
-#include "src/fatal.h"
+#include "src/base/fatal.h"
+#include "src/base/fence.h"
+#include "src/base/pause.h"
 #include "wait.h"
 
 #include <weft/task.h>

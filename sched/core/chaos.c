@@ -4,8 +4,8 @@
 
 #include "identity.h"
 #include "runtime.h"
-#include "sched/os/clock.h"
-#include "sched/os/cpu_relax.h"
+#include "src/base/clock.h"
+#include "src/base/cpu_relax.h"
 
 #include <sched.h>
 

@@ -10,7 +10,7 @@
  * tasks on some thousand times in a row. Other workers do not come by if they compute, or if the
  * system does not run their threads. Each exception is counted.
  *
- * With "virtual" there is one worker, and its time is virtual (sched/os/clock.h). Virtual time
+ * With "virtual" there is one worker, and its time is virtual (src/base/clock.h). Virtual time
  * passes in three cases:
  *
  *  (a) A little passes with each look at the clock.

@@ -5,17 +5,17 @@
  * shown. A new setting needs a row there and a member of struct weft__config. If it is also a
  * member of struct weft_runtime_options, it needs a check in apply_options().
  *
- * src/stack_env.c reads WEFT_STACK_SIZE and WEFT_GUARD too, for coroutines outside of a runtime.
+ * src/stack/stack_env.c reads WEFT_STACK_SIZE and WEFT_GUARD too, for coroutines outside of a runtime.
  * Its bounds and its default are the same.
  */
 #include "config.h"
 
 #include "runtime.h"
-#include "sched/os/cpus.h"
-#include "sched/os/digits.h"
-#include "src/fatal.h"
-#include "src/stack.h"
-#include "src/stack_env.h"
+#include "src/base/cpus.h"
+#include "src/base/digits.h"
+#include "src/base/fatal.h"
+#include "src/stack/stack.h"
+#include "src/stack/stack_env.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -39,7 +39,7 @@ struct weft__chaos {
 	bool on;
 	uint64_t seed;     /* 0 while off */
 	bool hop;          /* every resume is on another worker, if there are two */
-	bool virtual_time; /* there is one worker, and its time is virtual (sched/os/clock.h) */
+	bool virtual_time; /* there is one worker, and its time is virtual (src/base/clock.h) */
 };
 
 /* Plain data. The caller of weft__config_load() owns it. It is constant after the load. */

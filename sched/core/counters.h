@@ -3,7 +3,7 @@
 #ifndef WEFT_CORE_COUNTERS_H
 #define WEFT_CORE_COUNTERS_H
 
-#include "src/sanitizer.h"
+#include "src/base/sanitizer.h"
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -52,8 +52,8 @@
  * So a worker whose ring overflows does not set DUE for the tasks that it leaves there.
  */
 #include "runtime.h"
-#include "sched/os/clock.h"
-#include "sched/os/membarrier.h"
+#include "src/base/clock.h"
+#include "src/base/fence.h"
 
 /* A task that forks and joins goes on for this long, once it runs again, before it gives way
  * again. */

@@ -49,7 +49,7 @@
 #include "early.h"
 
 #include "runtime.h"
-#include "sched/os/membarrier.h"
+#include "src/base/fence.h"
 #include "wait.h"
 
 /* Makes the parked tasks of the list runnable. The caller is a worker of rt or a visitor. */

@@ -5,7 +5,7 @@
 #ifndef WEFT_CORE_EARLY_H
 #define WEFT_CORE_EARLY_H
 
-#include "src/lock.h"
+#include "src/base/lock.h"
 
 #include <stdint.h>
 

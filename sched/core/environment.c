@@ -3,7 +3,7 @@
 #include "environment.h"
 
 #include "config.h"
-#include "src/fatal.h"
+#include "src/base/fatal.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

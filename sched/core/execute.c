@@ -27,9 +27,9 @@
 #include "family.h"
 #include "identity.h"
 #include "runtime.h"
-#include "sched/os/clock.h"
-#include "src/fatal.h"
-#include "src/orphan.h"
+#include "src/base/clock.h"
+#include "src/base/fatal.h"
+#include "src/base/orphan.h"
 #include "unwind.h"
 #include "wait.h"
 

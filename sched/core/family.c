@@ -3,8 +3,8 @@
 #include "family.h"
 
 #include "runtime.h"
-#include "sched/os/pause.h"
 #include "scope.h"
+#include "src/base/pause.h"
 #include "wait.h"
 
 /* weft_cancelled() looks at this many tasks above a fork. A fork with more above it enters the

@@ -60,7 +60,7 @@
 #ifndef WEFT_CORE_FAMILY_H
 #define WEFT_CORE_FAMILY_H
 
-#include "src/lock.h"
+#include "src/base/lock.h"
 #include "task.h"
 
 struct branch;

@@ -18,9 +18,9 @@
  */
 #include "find.h"
 #include "pick.h"
-#include "sched/os/clock.h"
-#include "sched/os/cpu_relax.h"
 #include "scope.h"
+#include "src/base/clock.h"
+#include "src/base/cpu_relax.h"
 #include "wait.h"
 #include "watch.h"
 

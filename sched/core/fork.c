@@ -37,8 +37,8 @@
 #include "family.h"
 #include "patience.h"
 #include "runtime.h"
-#include "src/fatal.h"
-#include "src/orphan.h"
+#include "src/base/fatal.h"
+#include "src/base/orphan.h"
 #include "unwind.h"
 #include "wait.h"
 

@@ -3,7 +3,7 @@
 #include "hooks.h"
 
 #include "runtime.h"
-#include "src/sanitizer.h"
+#include "src/base/sanitizer.h"
 #include "unwind.h"
 
 __attribute__((cold, noinline)) void weft__call_hook(struct worker *w, weft_worker_fn *fn)

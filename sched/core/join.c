@@ -38,10 +38,10 @@
  */
 #include "identity.h"
 #include "runtime.h"
-#include "sched/os/clock.h"
-#include "sched/os/pause.h"
 #include "scope.h"
-#include "src/fatal.h"
+#include "src/base/clock.h"
+#include "src/base/fatal.h"
+#include "src/base/pause.h"
 #include "wait.h"
 
 #include <weft/task.h>

@@ -22,9 +22,9 @@
  * depend on what was stolen.
  */
 #include "runtime.h"
-#include "sched/os/cacheline.h"
-#include "src/stack.h"
-#include "src/stack_env.h"
+#include "src/base/cacheline.h"
+#include "src/stack/stack.h"
+#include "src/stack/stack_env.h"
 #include "unwind.h"
 
 #include <weft/fork.h>

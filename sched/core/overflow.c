@@ -32,9 +32,9 @@
 
 #include "identity.h"
 #include "runtime.h"
-#include "src/alloc.h"
-#include "src/arena.h"
-#include "src/sanitizer.h"
+#include "src/base/alloc.h"
+#include "src/base/sanitizer.h"
+#include "src/stack/arena.h"
 #include "src/tls.h"
 
 #include <errno.h>

@@ -61,10 +61,10 @@
  *
  * rouse.c says which worker is woken for what, and why a task may be handed to a sleeper.
  */
-#include "sched/os/clock.h"
-#include "sched/os/futex.h"
-#include "sched/os/membarrier.h"
 #include "sleepers.h"
+#include "src/base/clock.h"
+#include "src/base/fence.h"
+#include "src/base/futex.h"
 #include "watch.h"
 
 #include <errno.h>

@@ -26,7 +26,7 @@
 #include "patience.h"
 
 #include "runtime.h"
-#include "sched/os/clock.h"
+#include "src/base/clock.h"
 
 #define LOOKS        8
 #define INLINE_JOINS 512

@@ -11,7 +11,7 @@
 #define WEFT_CORE_PICK_H
 
 #include "find.h"
-#include "sched/os/membarrier.h"
+#include "src/base/fence.h"
 
 #define WEFT__INJECTION_BATCH 64 /* the most tasks that one look into the injection queue takes */
 

@@ -10,7 +10,7 @@
  *
  * Rejected: making runtimes work in the child. Every lock of every runtime would have to be taken
  * before each fork, liburcu's among them. The tasks that ran on other threads would still be lost.
- * The locks that belong to the process are taken (src/process_locks.h). So plain coroutines work in
+ * The locks that belong to the process are taken (src/base/process_locks.h). So plain coroutines work in
  * any child.
  *
  * Some calls run no fork handlers: vfork, posix_spawn, system, and clone or _Fork by hand. They do
@@ -20,7 +20,7 @@
 
 #include "overflow.h"
 #include "scope.h"
-#include "src/process_locks.h"
+#include "src/base/process_locks.h"
 #include "tls.h"
 #include "worker.h"
 

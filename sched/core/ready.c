@@ -19,7 +19,7 @@
  * the slot's owner does not suspend soon, a watcher empties the slot (watch.c).
  */
 #include "runtime.h"
-#include "sched/os/membarrier.h"
+#include "src/base/fence.h"
 
 static void to_inbox(struct worker *target, struct task *t)
 {

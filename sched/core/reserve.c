@@ -3,7 +3,7 @@
 #include "reserve.h"
 
 #include "runtime.h"
-#include "src/alloc.h"
+#include "src/base/alloc.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -29,10 +29,10 @@
  *
  * Next slots, and the only task of a deque, wake nobody while a worker watches them (watch.c).
  */
-#include "sched/os/clock.h"
-#include "sched/os/futex.h"
-#include "sched/os/membarrier.h"
 #include "sleepers.h"
+#include "src/base/clock.h"
+#include "src/base/fence.h"
+#include "src/base/futex.h"
 
 static void rouse(struct worker *w)
 {

@@ -5,13 +5,13 @@
 #include "environment.h"
 #include "overflow.h"
 #include "process.h"
-#include "sched/os/clock.h"
-#include "sched/os/futex.h"
-#include "sched/os/membarrier.h"
 #include "spawn.h"
-#include "src/alloc.h"
-#include "src/fatal.h"
-#include "src/sized.h"
+#include "src/base/alloc.h"
+#include "src/base/clock.h"
+#include "src/base/fatal.h"
+#include "src/base/fence.h"
+#include "src/base/futex.h"
+#include "src/base/sized.h"
 
 #include <weft/stats.h>
 

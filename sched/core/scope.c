@@ -3,10 +3,10 @@
 #include "scope.h"
 
 #include "runtime.h"
-#include "sched/os/clock.h"
-#include "sched/os/pause.h"
-#include "src/fatal.h"
-#include "src/orphan.h"
+#include "src/base/clock.h"
+#include "src/base/fatal.h"
+#include "src/base/orphan.h"
+#include "src/base/pause.h"
 
 #include <errno.h>
 

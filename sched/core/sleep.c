@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Time, and the simplest of all waits: for a deadline only. */
-#include "sched/os/clock.h"
+#include "src/base/clock.h"
 #include "wait.h"
 
 #include <weft/time.h>

@@ -4,7 +4,7 @@
 #define WEFT_CORE_SPAWN_H
 
 #include "runtime.h"
-#include "src/sized.h"
+#include "src/base/sized.h"
 
 #include <weft/task.h>
 

@@ -23,8 +23,8 @@
  * the tail. So a task of uncommon size never blocks the others for ever.
  */
 #include "runtime.h"
-#include "src/fatal.h"
-#include "src/stack.h"
+#include "src/base/fatal.h"
+#include "src/stack/stack.h"
 
 #include <weft/stats.h>
 

@@ -19,7 +19,7 @@
  * longer. No task is left behind: the thief does not sleep before it has looked again (find.c).
  */
 #include "find.h"
-#include "sched/os/clock.h"
+#include "src/base/clock.h"
 
 #define RING_BATCH      128
 #define DEQUE_BATCH     1024

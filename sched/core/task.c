@@ -3,8 +3,8 @@
 #include "identity.h"
 #include "scope.h"
 #include "spawn.h"
-#include "src/alloc.h"
-#include "src/stack_env.h"
+#include "src/base/alloc.h"
+#include "src/stack/stack_env.h"
 
 #include <weft/task.h>
 

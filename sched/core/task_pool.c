@@ -2,10 +2,10 @@
 /* Memory for task control blocks (task_pool.h). */
 #include "task_pool.h"
 
-#include "src/alloc.h"
-#include "src/never_inline.h"
-#include "src/sanitizer.h"
-#include "src/stack.h"
+#include "src/base/alloc.h"
+#include "src/base/never_inline.h"
+#include "src/base/sanitizer.h"
+#include "src/stack/stack.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -19,7 +19,7 @@
 #ifndef WEFT_CORE_TASK_POOL_H
 #define WEFT_CORE_TASK_POOL_H
 
-#include "src/sanitizer.h"
+#include "src/base/sanitizer.h"
 #include "task.h"
 
 #include <stdlib.h>

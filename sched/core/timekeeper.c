@@ -53,11 +53,11 @@
 #include "timekeeper.h"
 
 #include "runtime.h"
-#include "sched/os/clock.h"
-#include "sched/os/futex.h"
-#include "sched/os/membarrier.h"
-#include "sched/os/thread.h"
-#include "src/sanitizer.h"
+#include "src/base/clock.h"
+#include "src/base/fence.h"
+#include "src/base/futex.h"
+#include "src/base/sanitizer.h"
+#include "src/base/thread.h"
 
 #include <signal.h>
 #include <sys/prctl.h>

@@ -18,7 +18,7 @@
 #ifndef WEFT_CORE_TIMER_H
 #define WEFT_CORE_TIMER_H
 
-#include "src/lock.h"
+#include "src/base/lock.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>

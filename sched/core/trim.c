@@ -8,7 +8,7 @@
  * caller's own worker keeps is dropped here.
  */
 #include "runtime.h"
-#include "src/orphan.h"
+#include "src/base/orphan.h"
 
 #include <stddef.h>
 

@@ -5,7 +5,7 @@
 
 #include "identity.h"
 #include "overflow.h"
-#include "src/fatal.h"
+#include "src/base/fatal.h"
 #include "worker.h"
 
 #include <stdint.h>

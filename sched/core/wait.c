@@ -3,11 +3,11 @@
 #include "wait.h"
 
 #include "runtime.h"
-#include "sched/os/clock.h"
-#include "sched/os/futex.h"
-#include "sched/os/pause.h"
 #include "scope.h"
-#include "src/orphan.h"
+#include "src/base/clock.h"
+#include "src/base/futex.h"
+#include "src/base/orphan.h"
+#include "src/base/pause.h"
 
 #include <errno.h>
 

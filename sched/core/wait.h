@@ -66,7 +66,7 @@
 #ifndef WEFT_CORE_WAIT_H
 #define WEFT_CORE_WAIT_H
 
-#include "sched/os/membarrier.h"
+#include "src/base/fence.h"
 #include "task.h"
 #include "timer.h"
 #include "worker.h"

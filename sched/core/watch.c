@@ -33,8 +33,8 @@
 #include "watch.h"
 
 #include "runtime.h"
-#include "sched/os/clock.h"
-#include "sched/os/membarrier.h"
+#include "src/base/clock.h"
+#include "src/base/fence.h"
 
 /*
  * Takes the task out of a slot. Returns NULL if there is none, or the owner is taking it at this

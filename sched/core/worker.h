@@ -10,10 +10,10 @@
 
 #include "chaos.h"
 #include "counters.h"
-#include "sched/os/random.h"
 #include "sched/queue/deque.h"
 #include "sched/queue/ring.h"
 #include "sched/queue/urcu.h"
+#include "src/base/random.h"
 #include "task.h"
 #include "task_pool.h"
 #include "timer.h"

@@ -28,10 +28,10 @@
 #include "runtime.h"
 
 #include "overflow.h"
-#include "sched/os/clock.h"
-#include "sched/os/pause.h"
-#include "src/alloc.h"
-#include "src/fatal.h"
+#include "src/base/alloc.h"
+#include "src/base/clock.h"
+#include "src/base/fatal.h"
+#include "src/base/pause.h"
 
 #include <errno.h>
 #include <sched.h>

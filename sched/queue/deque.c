@@ -3,9 +3,9 @@
  * The deque's cold parts and the thieves' side. See deque.h.
  */
 #include "sched/queue/deque.h"
-#include "src/alloc.h"
+#include "src/base/alloc.h"
 
-#include "sched/os/pages.h"
+#include "src/base/pages.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
  * those of Lê, Pop, Cohen and Zappa Nardelli, "Correct and efficient work-stealing for weak memory
  * models" (PPoPP 2013). There are five differences:
  *
- *  1. The two fences are the asymmetric pair of sched/os/membarrier.h, so the owner pays nothing
+ *  1. The two fences are the asymmetric pair of src/base/fence.h, so the owner pays nothing
  *     for thieves that do not come.
  *  2. bottom is stored with release. The original uses a release fence, which ThreadSanitizer would
  *     not see.
@@ -80,8 +80,8 @@
 #ifndef WEFT_SCHED_QUEUE_DEQUE_H
 #define WEFT_SCHED_QUEUE_DEQUE_H
 
-#include "sched/os/cacheline.h"
-#include "sched/os/membarrier.h"
+#include "src/base/cacheline.h"
+#include "src/base/fence.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>

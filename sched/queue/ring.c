@@ -4,10 +4,10 @@
  */
 #include "sched/queue/ring.h"
 
-#include "sched/os/pages.h"
-#include "sched/os/pause.h"
-#include "src/alloc.h"
-#include "src/never_inline.h"
+#include "src/base/alloc.h"
+#include "src/base/never_inline.h"
+#include "src/base/pages.h"
+#include "src/base/pause.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -79,8 +79,8 @@
 #ifndef WEFT_SCHED_QUEUE_RING_H
 #define WEFT_SCHED_QUEUE_RING_H
 
-#include "sched/os/cacheline.h"
-#include "sched/os/membarrier.h"
+#include "src/base/cacheline.h"
+#include "src/base/fence.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>

@@ -4,8 +4,8 @@
  */
 #include "sched/queue/urcu.h"
 
-#include "sched/os/membarrier.h"
-#include "src/sanitizer.h"
+#include "src/base/fence.h"
+#include "src/base/sanitizer.h"
 
 #include <stddef.h>
 #include <urcu/urcu-memb.h>

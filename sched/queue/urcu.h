@@ -51,7 +51,7 @@
 #ifndef WEFT_SCHED_QUEUE_URCU_H
 #define WEFT_SCHED_QUEUE_URCU_H
 
-#include "sched/os/cacheline.h"
+#include "src/base/cacheline.h"
 
 #include <stdalign.h>
 #include <stdatomic.h>

@@ -22,8 +22,8 @@
 #ifndef WEFT_SYNC_CHAN_EDGES_H
 #define WEFT_SYNC_CHAN_EDGES_H
 
-#include "src/alloc.h"
-#include "src/sanitizer.h"
+#include "src/base/alloc.h"
+#include "src/base/sanitizer.h"
 
 #include <stdint.h>
 #include <stdlib.h>

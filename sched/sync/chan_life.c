@@ -8,7 +8,7 @@
 
 #include "sched/core/patience.h"
 #include "self.h"
-#include "src/alloc.h"
+#include "src/base/alloc.h"
 
 #include <stdalign.h>
 #include <stdlib.h>

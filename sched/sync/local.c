@@ -19,8 +19,8 @@
  */
 #include "sched/core/task.h"
 #include "sched/core/worker.h"
-#include "src/alloc.h"
-#include "src/process_locks.h"
+#include "src/base/alloc.h"
+#include "src/base/process_locks.h"
 
 #include <weft/local.h>
 

@@ -4,8 +4,8 @@
 
 #include "sched/core/patience.h"
 #include "sched/core/runtime.h"
-#include "sched/os/clock.h"
-#include "sched/os/cpu_relax.h"
+#include "src/base/clock.h"
+#include "src/base/cpu_relax.h"
 
 #include <errno.h>
 

@@ -40,9 +40,9 @@
  */
 #include "chan_parts.h"
 #include "sched/core/patience.h"
-#include "sched/os/clock.h"
-#include "src/alloc.h"
-#include "src/sized.h"
+#include "src/base/alloc.h"
+#include "src/base/clock.h"
+#include "src/base/sized.h"
 #include "timer_chan.h"
 
 #include <errno.h>

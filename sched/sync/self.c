@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "self.h"
 
-#include "src/fatal.h"
+#include "src/base/fatal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -14,8 +14,8 @@
  *
  * The word is also the queue's lock. So a caller that finds no count is in the queue after one
  * compare-and-swap and one store, and a release takes it out after as many. Like a channel's lock,
- * this lock is released by a store, and nobody sleeps on it (sched/os/pause.h). While the word is
- * LOCKED, its bits 32 to 61 hold the holder's mark (src/holder.h).
+ * this lock is released by a store, and nobody sleeps on it (src/base/pause.h). While the word is
+ * LOCKED, its bits 32 to 61 hold the holder's mark (src/base/holder.h).
  *
  * Rejected: a lock beside the word. It costs both sides two more read-modify-writes. That is half
  * of what two tasks that take turns pay.
@@ -33,7 +33,7 @@
 #include "sched/core/patience.h"
 #include "self.h"
 
-#include "sched/os/pause.h"
+#include "src/base/pause.h"
 
 #include <weft/sync.h>
 

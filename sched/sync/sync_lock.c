@@ -14,8 +14,8 @@
 #include "sync_lock.h"
 
 #include "chan.h"
-#include "sched/os/pause.h"
-#include "src/fatal.h"
+#include "src/base/fatal.h"
+#include "src/base/pause.h"
 
 void weft__sync_lock_slow(struct sync_lock *lock)
 {

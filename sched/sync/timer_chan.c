@@ -4,8 +4,8 @@
 #include "timer_chan.h"
 
 #include "chan_parts.h"
-#include "sched/os/clock.h"
 #include "self.h"
+#include "src/base/clock.h"
 
 #include <assert.h>
 #include <stdalign.h>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Mutants of the waiting library: sched/sync/, sched/edge/."""
+"""Mutants of the waiting library: sched/sync/, sched/blocking/."""
 from table import Mutant, stress, unit
 
 MUTANTS = [
@@ -173,8 +173,8 @@ MUTANTS = [
            'if (false) b->kin.reach(b, &pinned);',
            unit('sched-sync-branches')),
     Mutant('blocking-job-dropped', 'a busy blocking thread forgets the job behind the next one',
-           'sched/edge/blocking.c',
+           'sched/blocking/blocking.c',
            '*job->link = job->next;',
            '*job->link = job->next ? job->next->next : NULL;',
-           unit('sched-edge-blocking')),
+           unit('sched-blocking-blocking')),
 ]

@@ -43,7 +43,7 @@ SIZE(weft_scope, 256, 16);
 SIZE(weft_forked, 160, 16);
 SIZE(weft_local, 8, 8);
 
-/* These travel with their size, and may grow. (sched/edge/inline.c keeps their first sizes.) */
+/* These travel with their size, and may grow. (sched/inline.c keeps their first sizes.) */
 SIZE(struct weft_runtime_options, 56, 8);
 PLACE(struct weft_runtime_options, workers, 0);
 PLACE(struct weft_runtime_options, stack_size, 8);

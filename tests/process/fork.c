@@ -7,8 +7,8 @@
 #include "leaks.h"
 #include "tests/sched/core/harness.h"
 
-#include "src/lock.h"
-#include "src/stack.h"
+#include "src/base/lock.h"
+#include "src/stack/stack.h"
 
 #include <pthread.h>
 #include <weft/coro.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Checks that Weft reports a mismatch between the program's sanitizer and its own (src/sanitizer_match.c).
+Checks that Weft reports a mismatch between the program's sanitizer and its own (src/base/sanitizer_match.c).
 
 usage: sanitizer_match.py [--aborts] TEXT PROGRAM
 

@@ -4,8 +4,8 @@
  * always, or only if the control bits differ.
  */
 #include "src/fpwords.h"
+#include "src/base/sanitizer.h"
 #include "src/coro.h"
-#include "src/sanitizer.h"
 #include "src/tls.h"
 
 #include <setjmp.h>

@@ -3,11 +3,11 @@
  * After a burst. An idle worker gives back the burst's stacks, and then no worker does anything
  * more. The same holds for memory of every kind, as the kernel counts it.
  */
+#include "../../src/stack/depot_peek.h"
 #include "crowd.h"
 #include "sched/core/runtime.h"
-#include "tests/src/depot_peek.h"
 
-#include "src/sanitizer.h"
+#include "src/base/sanitizer.h"
 
 #include <malloc.h>
 #include <time.h>

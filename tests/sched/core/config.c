@@ -12,9 +12,9 @@
 #include <cmocka.h>
 
 #include "sched/core/config.h"
-#include "sched/os/cpus.h"
-#include "src/stack.h"
-#include "src/stack_env.h"
+#include "src/base/cpus.h"
+#include "src/stack/stack.h"
+#include "src/stack/stack_env.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -17,9 +17,9 @@
 #include "harness.h"
 #include "sched/core/runtime.h"
 #include "sched/core/wait.h"
-#include "sched/os/cpu_relax.h"
-#include "sched/os/membarrier.h"
-#include "sched/os/random.h"
+#include "src/base/cpu_relax.h"
+#include "src/base/fence.h"
+#include "src/base/random.h"
 
 #include <pthread.h>
 

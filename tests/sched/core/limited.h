@@ -3,7 +3,7 @@
 #ifndef WEFT_TESTS_SCHED_CORE_LIMITED_H
 #define WEFT_TESTS_SCHED_CORE_LIMITED_H
 
-#include "src/sanitizer.h"
+#include "src/base/sanitizer.h"
 #include "tests/src/child.h"
 
 #include <stdbool.h>

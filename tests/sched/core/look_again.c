@@ -17,7 +17,7 @@
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
-#include "sched/os/membarrier.h"
+#include "src/base/fence.h"
 
 #include <dlfcn.h>
 #include <linux/futex.h>

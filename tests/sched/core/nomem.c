@@ -11,7 +11,7 @@
  */
 #include "harness.h"
 #include "limited.h"
-#include "src/stack.h"
+#include "src/stack/stack.h"
 
 #include <pthread.h>
 

@@ -4,8 +4,8 @@
 #define WEFT_TESTS_SCHED_CORE_PARKER_H
 
 #include "sched/core/wait.h"
-#include "src/lock.h"
-#include "src/sanitizer.h"
+#include "src/base/lock.h"
+#include "src/base/sanitizer.h"
 
 #include <weft/base.h>
 #include <weft/task.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Scopes on plain threads: they cut short a thread's waits, as they do a task's. */
 #include "harness.h"
-#include "sched/os/membarrier.h"
+#include "src/base/fence.h"
 
 #include <pthread.h>
 #include <weft/blocking.h>

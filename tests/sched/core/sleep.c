@@ -2,7 +2,7 @@
 /* Time and sleeping. There are no upper bounds, because a busy machine may be late. A sleep is
  * never too short and never lost. */
 #include "harness.h"
-#include "sched/os/random.h"
+#include "src/base/random.h"
 #include "task_peek.h"
 
 #include <time.h>

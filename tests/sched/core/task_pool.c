@@ -2,7 +2,7 @@
 /* Control blocks: none is used twice, none is lost, and any thread may free one. */
 #include "sched/core/task_pool.h"
 #include "harness.h"
-#include "sched/os/random.h"
+#include "src/base/random.h"
 
 #include <malloc.h>
 #include <pthread.h>

@@ -7,7 +7,7 @@
 #define LOST_NS ((int64_t)20 * 1000 * 1000 * 1000)
 #include "harness.h"
 #include "sched/core/runtime.h"
-#include "sched/os/clock.h"
+#include "src/base/clock.h"
 
 /* All relaxed: there is one worker. */
 static _Atomic bool refuse;

@@ -2,8 +2,8 @@
 /* The tree of deadlines against a model: an array that is searched from end to end. */
 #include "sched/core/timer.h"
 #include "harness.h"
-#include "sched/os/clock.h"
-#include "sched/os/random.h"
+#include "src/base/clock.h"
+#include "src/base/random.h"
 
 #define TIMERS 300
 

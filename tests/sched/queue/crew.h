@@ -6,9 +6,9 @@
 #ifndef WEFT_TESTS_SCHED_QUEUE_CREW_H
 #define WEFT_TESTS_SCHED_QUEUE_CREW_H
 
-#include "sched/os/clock.h"
-#include "sched/os/membarrier.h"
-#include "sched/os/random.h"
+#include "src/base/clock.h"
+#include "src/base/fence.h"
+#include "src/base/random.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

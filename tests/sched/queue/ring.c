@@ -7,7 +7,7 @@
 
 #include "crew.h"
 #include "resident.h"
-#include "sched/os/cpu_relax.h"
+#include "src/base/cpu_relax.h"
 #include "tests/scale.h"
 
 #include <errno.h>

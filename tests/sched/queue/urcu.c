@@ -6,7 +6,7 @@
 #include "sched/queue/urcu.h"
 
 #include "crew.h"
-#include "sched/os/futex.h"
+#include "src/base/futex.h"
 #include "tests/scale.h"
 
 #include <dlfcn.h>

@@ -5,7 +5,7 @@
  */
 #include "chan_peek.h"
 
-#include "src/sanitizer.h"
+#include "src/base/sanitizer.h"
 
 #include <signal.h>
 #include <sys/mman.h>

@@ -6,7 +6,7 @@
  */
 #include "chan_peek.h"
 
-#include "src/sanitizer.h"
+#include "src/base/sanitizer.h"
 
 #include <errno.h>
 

@@ -2,7 +2,7 @@
 /* Turning a lock that is held for reading into one that is held for writing. */
 #include "crew.h"
 
-#include "sched/os/random.h"
+#include "src/base/random.h"
 
 /* --- step by step --- */
 

@@ -2,7 +2,7 @@
 /* Taking several counts of a semaphore at once. */
 #include "crew.h"
 
-#include "sched/os/random.h"
+#include "src/base/random.h"
 
 /* --- all or nothing --- */
 

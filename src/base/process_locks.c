@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+#include "process_locks.h"
+
+#include "sanitizer.h"
+#include "src/stack/depot.h"
+#include "src/stack/stack.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct weft__padded_lock weft__process_locks[WEFT__PROCESS_LOCKS];
+void (*weft__process_forked)(void);
+
+static void before_fork(void)
+{
+	for (int i = 0; i <= WEFT__LOCK_DEPOTS; i++)
+		weft__lock_process((enum weft__process_lock)i);
+	weft__depots_lock_each();
+	weft__lock_process(WEFT__LOCK_STACK_POOLS);
+	weft__stack_pools_lock_each();
+	san_fork_begin();
+}
+
+static void after_fork(bool in_child)
+{
+	san_fork_end();
+	weft__stack_pools_unlock_each(in_child);
+	weft__unlock_process(WEFT__LOCK_STACK_POOLS);
+	weft__depots_unlock_each();
+	for (int i = WEFT__LOCK_DEPOTS; i >= 0; i--)
+		weft__unlock_process((enum weft__process_lock)i);
+}
+
+static void after_fork_in_parent(void)
+{
+	after_fork(false);
+}
+
+static void after_fork_in_child(void)
+{
+	after_fork(true);
+	if (weft__process_forked)
+		weft__process_forked();
+}
+
+int weft__process_locks_watch(void)
+{
+	static _Atomic bool watching;
+
+	/* relaxed: only one caller may see false, and the exchange alone ensures that */
+	if (atomic_exchange_explicit(&watching, true, memory_order_relaxed))
+		return 0;
+	san_ignore_begin();
+	int rc = -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	san_ignore_end();
+	if (rc < 0)
+		atomic_store_explicit(&watching, false, memory_order_relaxed);
+	return rc;
+}
+
+__attribute__((constructor)) static void watch_from_the_start(void)
+{
+	weft__process_locks_watch();
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The locks that belong to the process rather than to a runtime or an object, their order, and
+ * fork().
+ *
+ * The problem. The child of a fork() has only the thread that forked. If another thread held a lock
+ * at that moment, the child's copy stays locked for ever. Coroutines need no runtime, so a child
+ * may use them whatever its parent's other threads were doing.
+ *
+ * The design. Memory allocators do the same. pthread_atfork() handlers take every lock of the
+ * process before the fork, and release them on both sides after it. So the child finds each lock
+ * free, and the data under it consistent.
+ *
+ * Lock order. A thread that holds a lock of this table may take the locks below it, never one above
+ * or beside it. The handlers take them from top to bottom.
+ *
+ *   a runtime's own locks           never taken at a fork: the child is an orphan (orphan.h)
+ *   WEFT__LOCK_PROCESS              the number of live runtimes (sched/core/process.c)
+ *   WEFT__LOCK_LOCAL_KEYS           task-local keys (sched/sync/local.c)
+ *   WEFT__LOCK_TRIM                 one thread at a time gives everything back (stack_trim.c)
+ *   WEFT__LOCK_DEPOTS               the list of all depots (depot.c)
+ *     depot.lock                    of each depot on that list
+ *     runtime.idle_lock             in weft_trim(); its holders take none of these
+ *   WEFT__LOCK_STACK_POOLS          adding a pool of stacks (stack.c)
+ *     pool.lock                     of each pool
+ *   the neutral fiber               only in ThreadSanitizer's user build (sanitizer.c)
+ *   malloc's locks                  their handlers run after ours. glibc's own run last of all.
+ *                                   Other allocators registered theirs before us.
+ *
+ * The handlers are registered when the library is loaded, before any thread can hold one of the
+ * locks.
+ *
+ * Rejected: registering them at the first use. A fork that has begun by then does not run the new
+ * handlers. pthread_atfork() also takes a lock of glibc's that older versions hold while handlers
+ * run.
+ *
+ * A lock with static storage anywhere else would be missed here; tests/layers.py refuses it.
+ *
+ * The program's own objects, such as a mutex or a channel, are not covered. If another thread was
+ * inside a call on such an object at the fork, the child cannot use the object. The same is true of
+ * a pthread mutex.
+ */
+#ifndef WEFT_SRC_BASE_PROCESS_LOCKS_H
+#define WEFT_SRC_BASE_PROCESS_LOCKS_H
+
+#include "lock.h"
+
+/* In the lock order. */
+enum weft__process_lock {
+	WEFT__LOCK_PROCESS,
+	WEFT__LOCK_LOCAL_KEYS,
+	WEFT__LOCK_TRIM,
+	WEFT__LOCK_DEPOTS,
+	WEFT__LOCK_STACK_POOLS,
+	WEFT__PROCESS_LOCKS
+};
+
+struct weft__padded_lock {
+	_Alignas(64) struct weft__lock lock;
+};
+
+extern struct weft__padded_lock weft__process_locks[WEFT__PROCESS_LOCKS]
+	__attribute__((visibility("hidden")));
+
+static inline void weft__lock_process(enum weft__process_lock which)
+{
+	weft__lock(&weft__process_locks[which].lock);
+}
+
+static inline void weft__unlock_process(enum weft__process_lock which)
+{
+	weft__unlock(&weft__process_locks[which].lock);
+}
+
+/*
+ * Registers the handlers unless they are registered already. Returns 0 or -ENOMEM. The library's
+ * constructor calls it. A runtime's start calls it again, because the constructor cannot report a
+ * failure.
+ */
+int weft__process_locks_watch(void);
+
+/*
+ * The function that the child of a fork calls once its locks are free, while it has one thread. Set
+ * under WEFT__LOCK_PROCESS.
+ */
+extern void (*weft__process_forked)(void) __attribute__((visibility("hidden")));
+
+#endif

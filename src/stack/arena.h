@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* An arena: a mapping cut into stack slots. Its pool (stack_pool.h) uses it, and arena.c maps it
+ * and guards its slots. */
+#ifndef WEFT_SRC_STACK_ARENA_H
+#define WEFT_SRC_STACK_ARENA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pool;
+
+#define ARENA_SLOTS_MAX 256
+#define ARENA_BATCH     64 /* slots in one system call */
+#define ARENA_BYTES_MAX ((size_t)64 << 20)
+
+enum slot_state {
+	SLOT_UNREADY, /* in no list, without a guard, never used */
+	SLOT_CLEAN,   /* in the pool's clean list, without memory */
+	SLOT_DIRTY,   /* in the pool's dirty list */
+	SLOT_USED,    /* in no list; belongs to its allocator */
+	SLOT_DISCARD, /* in no list while its memory is given back */
+};
+
+/* Under the pool's lock. */
+struct slot {
+	struct slot *prev, *next; /* in a list of the pool; otherwise NULL */
+	struct arena *arena;      /* immutable */
+	enum slot_state state;
+};
+
+struct arena {
+	/* Immutable. */
+	struct pool *pool;
+	char *base;
+	size_t slot_bytes;
+	size_t guard_bytes; /* the lowest bytes of slot_bytes; 0 without guards */
+	uint32_t slots;
+	/* Under the pool's lock. */
+	struct arena *prev, *next; /* all arenas of the pool, for code that walks them */
+	struct arena *fill_next;   /* in the pool's list of arenas with unready slots */
+	/* Slots [0, ready) have their guard, and the others were never used. The thread that fills
+	 * the arena reads it without the lock. */
+	uint32_t ready;
+	uint32_t guard_mappings; /* guards that are mappings of their own; the filling thread's */
+	uint32_t used; /* slots in SLOT_USED or SLOT_DISCARD; one more while it is filled */
+	struct slot slot[];
+};
+
+/*
+ * Maps an arena of `slots` slots, at most ARENA_SLOTS_MAX. It has fewer slots, down to one, if the
+ * slots are large or the system refuses. No slot is ready. Returns NULL if not even one slot fits.
+ */
+struct arena *weft__arena_map(struct pool *pool, size_t slot_bytes, size_t guard_bytes,
+			      size_t slots);
+
+/* Unmaps the arena, which must be in no list. */
+void weft__arena_unmap(struct arena *arena);
+
+/* Guards up to `count` slots, at most ARENA_BATCH, from the first unready slot on. Returns how many
+ * are done, or 0 if the system refuses. The caller adds that number to `ready`. If guards have used
+ * their share of the mappings, a slot gets no guard (arena.c). One thread at a time. */
+uint32_t weft__arena_make_ready(struct arena *arena, uint32_t count);
+
+/* Gives the memory of 1 to ARENA_BATCH slots of one pool back to the system. It keeps the uppermost
+ * `kept` bytes of each slot, whole pages, and the guards. */
+void weft__arena_discard(struct slot *const *slots, uint32_t count, size_t kept);
+
+static inline char *arena_slot_base(const struct arena *arena, uint32_t index)
+{
+	return arena->base + (size_t)index * arena->slot_bytes;
+}
+
+#endif
