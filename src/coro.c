@@ -19,12 +19,12 @@
  */
 #include "coro.h"
 
+#include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/stack/spare.h"
 #include "src/stack/stack_env.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdint.h>
 
 /*
@@ -322,7 +322,7 @@ static inline __attribute__((always_inline)) void *leave(struct weft__thread *th
 	co->coro.caller = NULL;
 	if (co->ret_out)
 		*co->ret_out = out;
-	atomic_store_explicit(&co->state, state, memory_order_relaxed);
+	store_relaxed(&co->state, state);
 	san_release(co);
 	return switch_to(th, &co->coro, caller, NULL, weft__context_switch);
 }
@@ -390,14 +390,14 @@ WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
 {
 	struct weft__thread *th = thread();
 	struct coro *from = th->current;
-	int state = co ? atomic_load_explicit(&co->state, memory_order_relaxed) : STATE_RUNNING;
+	int state = co ? load_relaxed(&co->state) : STATE_RUNNING;
 
 	if (__builtin_expect(state == STATE_RUNNING || state >= STATE_DONE, 0))
 		refuse_enter(co, state);
 	/* Two threads that enter without any order between them race. The edges below would hide
 	 * that race. */
 	san_writes(co, 8, SAN_CALL);
-	atomic_store_explicit(&co->state, STATE_RUNNING, memory_order_relaxed);
+	store_relaxed(&co->state, STATE_RUNNING);
 	co->coro.caller = from;
 	co->ret_out = ret_out;
 	san_release(co);
@@ -446,18 +446,18 @@ bool weft_coro_done(const weft_coro *co)
 	if (!co)
 		weft__fatal("weft_coro_done(NULL)");
 	san_reads(co, 8, SAN_CALL);
-	return atomic_load_explicit(&co->state, memory_order_relaxed) == STATE_DONE;
+	return load_relaxed(&co->state) == STATE_DONE;
 }
 
 void weft_coro_destroy(weft_coro *co)
 {
 	if (!co)
 		return;
-	int state = atomic_load_explicit(&co->state, memory_order_relaxed);
+	int state = load_relaxed(&co->state);
 	if (__builtin_expect(state == STATE_RUNNING || state == STATE_GONE, 0))
 		weft__fatal("weft_coro_destroy(%p): the coroutine %s", (void *)co,
 			    state == STATE_RUNNING ? "is running" : "has been destroyed");
-	atomic_store_explicit(&co->state, STATE_GONE, memory_order_relaxed);
+	store_relaxed(&co->state, STATE_GONE);
 	struct weft__thread *th = thread();
 
 	san_coro_fini(&co->coro.sanitizer, &th->current->sanitizer);

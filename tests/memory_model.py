@@ -26,14 +26,17 @@ DOCUMENT = 'docs/memory-model.md'
 COLUMNS = {'release': 'release', 'acquire': 'acquire', 'reads in order': 'loads', 'hot side': 'race', 'cold side': 'race',
            'guarded by': 'guard'}
 
-# What a source can do, and the columns that account for it.
+# What a source can do, and the columns that account for it. The short names are those of src/base/atomic.h.
+SHORT = r'\b(?:load|store|exchange|fetch_(?:add|sub|and|or)|cas|cas_weak)_'
 ORDERINGS = {
-    'release': (re.compile(r'\bmemory_order_release\b'), {'release'}),
-    'acquire': (re.compile(r'\bmemory_order_(acquire|consume)\b'), {'acquire', 'loads'}),
-    'acq_rel': (re.compile(r'\bmemory_order_acq_rel\b'), {'release', 'acquire'}),
-    'seq_cst': (re.compile(r'\bmemory_order_seq_cst\b'), {'race'}),
+    'release': (re.compile(SHORT + r'release(?:_else_acquire)?\('), {'release'}),
+    'acquire': (re.compile(SHORT + r'(?:\w+_else_)?acquire\(|\bmemory_order_(acquire|consume)\b'), {'acquire', 'loads'}),
+    'acq_rel': (re.compile(SHORT + r'acq_rel(?:_else_acquire)?\('), {'release', 'acquire'}),
+    'seq_cst': (re.compile(SHORT + r'seq_cst\(|\bmemory_order_seq_cst\b'), {'race'}),
     'fence': (re.compile(r'\bweft__fence_(light|light_if|heavy|full)\s*\(|\batomic_thread_fence\s*\(memory_order_seq_cst'), {'race'}),
 }
+# Orderings are written by their short names, where the table above finds them.
+SPELLED_OUT = re.compile(r'\batomic_(load|store|exchange|fetch_\w+|compare_exchange_\w+)_explicit\s*\(')
 IMPLICIT = re.compile(r'\b(atomic_(load|store|exchange|fetch_\w+|compare_exchange_\w+?|flag_\w+)(?<!_explicit)\s*\(|'
                       r'__atomic_\w+\s*\(|__sync_\w+\s*\()')
 
@@ -98,8 +101,10 @@ class Sources:
             self.files[path][name] = {what for what, (pattern, _) in ORDERINGS.items() if pattern.search(body)}
             if IMPLICIT.search(body):
                 self.wrong.append('%s: %s(): an atomic operation that does not say its order' % (path, name))
+            if SPELLED_OUT.search(body):
+                self.wrong.append('%s: %s(): an atomic operation without its short name of src/base/atomic.h' % (path, name))
         # Fences are declared there.
-        if re.search(r'\bmemory_order_(?!relaxed)', outside):
+        if any(ORDERINGS[what][0].search(outside) for what in ORDERINGS if what != 'fence'):
             self.wrong.append('%s: an ordering outside of every function' % path)
 
     def paths(self, name):

@@ -29,6 +29,7 @@
 #include "sched/core/scope.h"
 #include "sched/core/wait.h"
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/futex.h"
@@ -137,13 +138,13 @@ static void wake_caller(struct job *job)
 static unsigned thread_count(struct pool *pool)
 {
 	/* relaxed: stored under the lock, and most readers hold it. */
-	return atomic_load_explicit(&pool->threads, memory_order_relaxed);
+	return load_relaxed(&pool->threads);
 }
 
 static void set_thread_count_locked(struct pool *pool, unsigned count)
 {
 	/* release: for pool_end(). */
-	atomic_store_explicit(&pool->threads, count, memory_order_release);
+	store_release(&pool->threads, count);
 	if (count == 0 && pool->ending)
 		weft__futex_wake(&pool->threads, 1);
 }
@@ -152,13 +153,13 @@ static void choose(struct blocker *b)
 {
 	/* release: pairs with the acquire in is_chosen(). From here on only the futex's address is
 	 * used. */
-	atomic_store_explicit(&b->chosen, 1, memory_order_release);
+	store_release(&b->chosen, 1);
 	weft__futex_wake(&b->chosen, 1);
 }
 
 static bool is_chosen(struct blocker *b)
 {
-	return atomic_load_explicit(&b->chosen, memory_order_acquire);
+	return load_acquire(&b->chosen);
 }
 
 /*
@@ -175,7 +176,7 @@ static bool linger_locked(struct pool *pool, struct blocker *b)
 
 	if (pool->ending)
 		return false;
-	atomic_store_explicit(&b->chosen, 0, memory_order_relaxed);
+	store_relaxed(&b->chosen, 0);
 	b->next = pool->idle;
 	pool->idle = b;
 	weft__unlock(&pool->lock);
@@ -274,7 +275,7 @@ static void pool_end(struct attachment *attachment)
 	weft__unlock(&pool->lock);
 	/* acquire: the last actions of the threads. No wake is lost: the count is stored before the
 	 * wake. */
-	while ((count = atomic_load_explicit(&pool->threads, memory_order_acquire)) > 0)
+	while ((count = load_acquire(&pool->threads)) > 0)
 		weft__futex_wait(&pool->threads, count, WEFT_FOREVER);
 	/* each thread is past its last use of the lock once it is joined */
 	weft__lock(&pool->lock);
@@ -289,7 +290,7 @@ static struct pool *pool_of(struct weft_runtime *rt)
 {
 	_Atomic(struct attachment *) *place = &rt->attached[ATTACHED_BLOCKING];
 	/* acquire: the pool, released below. */
-	struct attachment *there = atomic_load_explicit(place, memory_order_acquire);
+	struct attachment *there = load_acquire(place);
 
 	if (there)
 		return (struct pool *)there;
@@ -300,8 +301,7 @@ static struct pool *pool_of(struct weft_runtime *rt)
 	pool->rt = rt;
 	pool->max = rt->config.blocking_threads;
 	pool->jobs_tail = &pool->jobs;
-	if (atomic_compare_exchange_strong_explicit(place, &there, &pool->attachment,
-						    memory_order_release, memory_order_acquire))
+	if (cas_release_else_acquire(place, &there, &pool->attachment))
 		return pool;
 	free(pool);
 	return (struct pool *)there;
@@ -423,8 +423,7 @@ int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result, int64_t deadl
 unsigned weft__blocking_threads(struct weft_runtime *rt)
 {
 	/* acquire: the pool, released by pool_of(). */
-	struct attachment *there =
-		atomic_load_explicit(&rt->attached[ATTACHED_BLOCKING], memory_order_acquire);
+	struct attachment *there = load_acquire(&rt->attached[ATTACHED_BLOCKING]);
 
 	return there ? thread_count((struct pool *)there) : 0;
 }

@@ -24,6 +24,7 @@
 #include "family.h"
 #include "runtime.h"
 #include "scope.h"
+#include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/base/fence.h"
 #include "src/base/pause.h"
@@ -38,20 +39,18 @@
 static bool request(struct task *t)
 {
 	/* relaxed: the compare-and-swap below orders. */
-	uint32_t cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
+	uint32_t cancel = load_relaxed(&t->cancel);
 
 	do {
 		for (unsigned looks = 0; cancel & CANCEL_BUSY; looks++) {
 			weft__pause(looks);
-			cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
+			cancel = load_relaxed(&t->cancel);
 		}
 		if (cancel & CANCEL_REQUESTED)
 			return false;
 		/* acquire: sees what the last holder of BUSY did. That was a canceller, or a fork
 		 * that entered or left the family. */
-	} while (!atomic_compare_exchange_weak_explicit(
-		&t->cancel, &cancel, cancel | CANCEL_REQUESTED | CANCEL_BUSY, memory_order_acquire,
-		memory_order_relaxed));
+	} while (!cas_weak_acquire(&t->cancel, &cancel, cancel | CANCEL_REQUESTED | CANCEL_BUSY));
 	return true;
 }
 
@@ -69,7 +68,7 @@ static struct waiter *claim(struct task *t, struct waiter *claimed)
 
 	chaos_at(weft__worker(), CHAOS_CANCEL);
 	/* acquire: sees the waiter's fields, released by cancel_watch(). */
-	struct waiter *waiter = atomic_load_explicit(&t->waiting, memory_order_acquire);
+	struct waiter *waiter = load_acquire(&t->waiting);
 	if (waiter && weft__wait_claim_cancelled(waiter, &unused)) {
 		waiter->next = claimed;
 		claimed = waiter;
@@ -77,7 +76,7 @@ static struct waiter *claim(struct task *t, struct waiter *claimed)
 	/* release: publishes our last look at the waiter and the task, to canceller_looks(). For a
 	 * root it also publishes the family's list, to weft__family_lock(). The task may end as
 	 * soon as it is woken. If it was not waiting, it may end now. */
-	atomic_fetch_and_explicit(&t->cancel, ~CANCEL_BUSY, memory_order_release);
+	fetch_and_release(&t->cancel, ~CANCEL_BUSY);
 	return claimed;
 }
 
@@ -95,9 +94,9 @@ static void pin(struct branch *b, struct branch **pinned)
 {
 	/* relaxed, both: the lock orders them. A canceller that is about to unpin b has cancelled
 	 * it already, for good. */
-	if (atomic_load_explicit(&b->pinned, memory_order_relaxed))
+	if (load_relaxed(&b->pinned))
 		return;
-	atomic_store_explicit(&b->pinned, 1, memory_order_relaxed);
+	store_relaxed(&b->pinned, 1);
 	b->next = *pinned;
 	*pinned = b;
 }
@@ -126,8 +125,7 @@ static struct waiter *claim_below(struct task *root, const struct task *t, struc
 	for (struct kin *kin = family_first(root); kin; kin = kin->next) {
 		struct task *f = &fork_of_kin(kin)->task;
 		/* relaxed: either we have set BUSY, or nobody has. */
-		if (!kin->reach && f != t &&
-		    atomic_load_explicit(&f->cancel, memory_order_relaxed) & CANCEL_BUSY)
+		if (!kin->reach && f != t && load_relaxed(&f->cancel) & CANCEL_BUSY)
 			claimed = claim(f, claimed);
 	}
 	return claimed;
@@ -197,7 +195,7 @@ void weft__scope_time_out(struct scope *s)
 	struct rest rest = cancel(&s->fork.task, true);
 
 	/* release: publishes our last look at the scope, to the end of the scope (scope.c). */
-	atomic_store_explicit(&s->firing, false, memory_order_release);
+	store_release(&s->firing, false);
 	tell(rest);
 }
 

@@ -4,6 +4,7 @@
 
 #include "identity.h"
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/cpu_relax.h"
 
@@ -81,8 +82,7 @@ bool weft__chaos_passes_on(struct worker *w, struct task *t)
 
 	/* relaxed: a worker that comes or goes just now only changes which worker may run the
 	 * task. */
-	bool stays = t->coro && t->home == w->id &&
-		     atomic_load_explicit(&rt->target, memory_order_relaxed) > 1;
+	bool stays = t->coro && t->home == w->id && load_relaxed(&rt->target) > 1;
 
 	if (!stays || c->passes == PASSES_MAX) {
 		if (stays)

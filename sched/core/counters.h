@@ -3,9 +3,9 @@
 #ifndef WEFT_CORE_COUNTERS_H
 #define WEFT_CORE_COUNTERS_H
 
+#include "src/base/atomic.h"
 #include "src/base/sanitizer.h"
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 struct counters {
@@ -22,8 +22,7 @@ static inline void counter_add(_Atomic uint64_t *c, uint64_t n)
 	 * instructions of them, because the object is atomic. */
 	__asm__("addq %1, %0" : "+m"(*(uint64_t *)c) : "re"(n) : "cc");
 #else
-	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
-			      memory_order_relaxed);
+	store_relaxed(c, load_relaxed(c) + n);
 #endif
 }
 
@@ -36,8 +35,7 @@ static inline void counter_add_release(_Atomic uint64_t *c, uint64_t n)
 	__asm__ volatile("addq %1, %0" : "+m"(*(uint64_t *)c) : "re"(n) : "memory", "cc");
 #else
 	/* relaxed: we are the only writer. release: publishes what the caller did before. */
-	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
-			      memory_order_release);
+	store_release(c, load_relaxed(c) + n);
 #endif
 }
 

@@ -52,6 +52,7 @@
  * So a worker whose ring overflows does not set DUE for the tasks that it leaves there.
  */
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fence.h"
 
@@ -62,7 +63,7 @@
 bool weft__set_due(struct weft_runtime *rt)
 {
 	/* relaxed: the caller's fence orders the task that is due. */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	uint64_t idle = load_relaxed(&rt->idle);
 
 	do {
 		if (SLEEPERS(idle) > 0)
@@ -70,8 +71,7 @@ bool weft__set_due(struct weft_runtime *rt)
 		if (idle & DUE)
 			return true;
 		/* seq_cst: as for the counts. It is simpler to read. */
-	} while (!atomic_compare_exchange_weak_explicit(
-		&rt->idle, &idle, idle | DUE, memory_order_seq_cst, memory_order_relaxed));
+	} while (!cas_weak_seq_cst(&rt->idle, &idle, idle | DUE));
 	return true;
 }
 
@@ -80,7 +80,7 @@ void weft__clear_due(struct weft_runtime *rt)
 	if (!is_due(rt))
 		return;
 	/* seq_cst: as in weft__set_due(). */
-	atomic_fetch_and_explicit(&rt->idle, ~DUE, memory_order_seq_cst);
+	fetch_and_seq_cst(&rt->idle, ~DUE);
 	/* store-load race with weft__announce_due(): DUE, then the injection queue */
 	weft__fence_full();
 }
@@ -91,7 +91,7 @@ void weft__announce_due(struct weft_runtime *rt)
 	 * then idle. The fence is full, because a thread that is no worker may come here. */
 	weft__fence_full();
 	for (;;) {
-		uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+		uint64_t idle = load_relaxed(&rt->idle);
 
 		if (SEARCHERS(idle) > 0)
 			return;
@@ -108,7 +108,7 @@ struct worker *weft__let_due_run(struct worker *w)
 		w = give_way(w);
 	} else {
 		/* relaxed: only we write it. */
-		w->served_at = atomic_load_explicit(&w->picks, memory_order_relaxed);
+		w->served_at = load_relaxed(&w->picks);
 		w->fair = w->due = true;
 		w = weft__suspend(w, LEAVE_YIELD, NULL);
 	}

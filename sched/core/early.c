@@ -49,6 +49,7 @@
 #include "early.h"
 
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/fence.h"
 #include "wait.h"
 
@@ -68,7 +69,7 @@ static void collect(struct weft_runtime *rt)
 		t->link.opaque = found;
 		found = t;
 		/* relaxed: only holders of the lock write it. */
-		atomic_fetch_sub_explicit(&rt->early_count, 1, memory_order_relaxed);
+		fetch_sub_relaxed(&rt->early_count, 1);
 	}
 	weft__unlock(&early->lock);
 	while ((t = found)) {
@@ -87,7 +88,7 @@ __attribute__((noinline, cold)) void weft__early_parked(struct weft_runtime *rt)
 {
 	weft__fence_light(); /* store-load race with weft__early_leave(): see above */
 	/* relaxed: the fences order it. */
-	if (atomic_load_explicit(&rt->early_count, memory_order_relaxed) != rt->early.none)
+	if (load_relaxed(&rt->early_count) != rt->early.none)
 		collect(rt);
 }
 
@@ -103,7 +104,7 @@ void weft__early_leave(struct task *t)
 	t->link.opaque = rt->early.first;
 	rt->early.first = t;
 	/* relaxed: the fences order it. */
-	atomic_fetch_add_explicit(&rt->early_count, 1, memory_order_relaxed);
+	fetch_add_relaxed(&rt->early_count, 1);
 	weft__unlock(&rt->early.lock);
 	/* store-load race with park_leaving(): see above */
 	weft__fence_heavy();

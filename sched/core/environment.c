@@ -3,9 +3,9 @@
 #include "environment.h"
 
 #include "config.h"
+#include "src/base/atomic.h"
 #include "src/base/fatal.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -124,7 +124,7 @@ void weft__environment_check(void)
 	static _Atomic bool checked;
 
 	/* relaxed: it decides which caller does it, and publishes nothing. */
-	if (atomic_exchange_explicit(&checked, true, memory_order_relaxed))
+	if (exchange_relaxed(&checked, true))
 		return;
 	for (char **variable = environ; variable && *variable; variable++)
 		check_one(*variable);

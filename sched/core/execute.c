@@ -27,6 +27,7 @@
 #include "family.h"
 #include "identity.h"
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
@@ -76,8 +77,7 @@ static void keep_coro(struct worker *w, struct coro *co)
 {
 	if (w->idle_coro_count == DEPOT_CHAIN) {
 		/* relaxed: see the invariants in reserve.h. */
-		if (atomic_load_explicit(&w->rt->starving, memory_order_relaxed) &&
-		    weft__reserve_fill(w->rt, co))
+		if (load_relaxed(&w->rt->starving) && weft__reserve_fill(w->rt, co))
 			return;
 		if (w->idle_chain && weft__depot_put(&w->rt->depot, w->idle_chain))
 			depot_begins(w);
@@ -193,12 +193,12 @@ static inline __attribute__((always_inline)) void park_leaving(struct worker *w)
 {
 	/* release: publishes the saved context, to the waker's acquire in weft__parked()
 	 * (wait.h). */
-	atomic_store_explicit(&w->leaving->park, PARK_PARKED, memory_order_release);
+	store_release(&w->leaving->park, PARK_PARKED);
 	/* Store-load race with weft__early_leave(): see early.c. The seq_cst fence stops only the
 	 * compiler. If the processor needs a fence too, the count is never 0. */
 	atomic_signal_fence(memory_order_seq_cst);
 	/* relaxed: the fences order it. */
-	if (__builtin_expect(atomic_load_explicit(&w->rt->early_count, memory_order_relaxed), 0))
+	if (__builtin_expect(load_relaxed(&w->rt->early_count), 0))
 		weft__early_parked(w->rt);
 	announce_armed(w);
 }
@@ -308,14 +308,13 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 	if (!(flags & TASK_FORK))
 		counter_add_release(&w->counters.completed, 1);
 	/* relaxed: the fences order. */
-	atomic_store_explicit(&t->ending, true, memory_order_relaxed);
+	store_relaxed(&t->ending, true);
 	weft__fence_light();
 	/* acquire, here and on failure: sees the waiter's fields, released by the joiner. */
-	uintptr_t join = atomic_load_explicit(&t->join, memory_order_acquire);
+	uintptr_t join = load_acquire(&t->join);
 	while (join == JOIN_NOBODY) {
 		/* release: publishes the result, to the joiner's acquire. */
-		if (atomic_compare_exchange_weak_explicit(
-			    &t->join, &join, JOIN_DONE, memory_order_acq_rel, memory_order_acquire))
+		if (cas_weak_acq_rel_else_acquire(&t->join, &join, JOIN_DONE))
 			return NULL; /* the task's memory is the joiner's now */
 	}
 	if (join == JOIN_DETACHED) {
@@ -324,7 +323,7 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 	}
 	bool wake = weft__wait_claim((struct waiter *)join, &wakeup);
 	/* release: publishes the result and our last look at the waiter. */
-	atomic_store_explicit(&t->join, JOIN_DONE, memory_order_release);
+	store_release(&t->join, JOIN_DONE);
 	return wake ? weft__wait_wake_next(w, wakeup) : NULL;
 }
 

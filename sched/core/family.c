@@ -4,6 +4,7 @@
 
 #include "runtime.h"
 #include "scope.h"
+#include "src/base/atomic.h"
 #include "src/base/pause.h"
 #include "wait.h"
 
@@ -14,7 +15,7 @@
 static inline uint32_t cancel_of(struct task *t)
 {
 	/* relaxed: a request publishes nothing, and the lock orders the rest. */
-	return atomic_load_explicit(&t->cancel, memory_order_relaxed);
+	return load_relaxed(&t->cancel);
 }
 
 struct task *weft__family_root(struct task *t)
@@ -31,9 +32,7 @@ static bool try_lock(struct task *root)
 	uint32_t cancel = cancel_of(root);
 
 	/* acquire: as in weft__family_lock(). */
-	return !(cancel & CANCEL_BUSY) &&
-	       atomic_compare_exchange_strong_explicit(&root->cancel, &cancel, cancel | CANCEL_BUSY,
-						       memory_order_acquire, memory_order_relaxed);
+	return !(cancel & CANCEL_BUSY) && cas_acquire(&root->cancel, &cancel, cancel | CANCEL_BUSY);
 }
 
 void weft__family_lock(struct task *root)
@@ -43,9 +42,8 @@ void weft__family_lock(struct task *root)
 	for (unsigned looks = 0;; looks++) {
 		/* acquire: sees the section of the last holder, released by weft__family_unlock()
 		 * or claim(). */
-		if (!(cancel & CANCEL_BUSY) && atomic_compare_exchange_weak_explicit(
-						       &root->cancel, &cancel, cancel | CANCEL_BUSY,
-						       memory_order_acquire, memory_order_relaxed))
+		if (!(cancel & CANCEL_BUSY) &&
+		    cas_weak_acquire(&root->cancel, &cancel, cancel | CANCEL_BUSY))
 			return;
 		if (cancel & CANCEL_BUSY) {
 			weft__pause(looks);
@@ -58,13 +56,13 @@ void weft__family_unlock(struct task *root)
 {
 	/* release: publishes our section, to the next holder's acquire in weft__family_lock() or
 	 * request(). It also publishes our last look at the root, to canceller_looks(). */
-	atomic_fetch_and_explicit(&root->cancel, ~CANCEL_BUSY, memory_order_release);
+	fetch_and_release(&root->cancel, ~CANCEL_BUSY);
 }
 
 static void set_first(struct task *root, struct kin *kin)
 {
 	/* relaxed: under the lock. */
-	atomic_store_explicit(&root->family, (uintptr_t)kin | FAMILY_ROOT, memory_order_relaxed);
+	store_relaxed(&root->family, (uintptr_t)kin | FAMILY_ROOT);
 }
 
 static void add_locked(struct task *root, struct kin *kin)
@@ -107,7 +105,7 @@ void weft__family_enter(struct worker *w, struct task *t)
 	f->kin.reach = NULL;
 	add_locked(root, &f->kin);
 	/* relaxed: the unlock publishes it. */
-	atomic_fetch_or_explicit(&t->cancel, reached, memory_order_relaxed);
+	fetch_or_relaxed(&t->cancel, reached);
 	weft__family_unlock(root);
 }
 
@@ -203,7 +201,7 @@ void weft__branch_await(struct branch *b)
 {
 	/* acquire: sees the canceller's last look at the branch, released by
 	 * weft__reach_branches(). */
-	for (unsigned looks = 0; atomic_load_explicit(&b->pinned, memory_order_acquire); looks++)
+	for (unsigned looks = 0; load_acquire(&b->pinned); looks++)
 		weft__pause(looks);
 }
 
@@ -215,7 +213,7 @@ __attribute__((noinline)) void weft__reach_branches(struct branch *pinned)
 		pinned = b->next;
 		b->kin.reach(b, &pinned);
 		/* release: publishes our last look at b, to weft__branch_await(). */
-		atomic_store_explicit(&b->pinned, 0, memory_order_release);
+		store_release(&b->pinned, 0);
 	}
 }
 

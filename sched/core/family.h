@@ -60,6 +60,7 @@
 #ifndef WEFT_CORE_FAMILY_H
 #define WEFT_CORE_FAMILY_H
 
+#include "src/base/atomic.h"
 #include "src/base/lock.h"
 #include "task.h"
 
@@ -111,7 +112,7 @@ static_assert(alignof(struct fork) <= alignof(weft_forked), "a fork fits its pub
 static inline struct task *family_parent(struct task *t)
 {
 	/* relaxed: it is immutable in a fork. Of a root only the tag is read here. */
-	uintptr_t family = atomic_load_explicit(&t->family, memory_order_relaxed);
+	uintptr_t family = load_relaxed(&t->family);
 
 	return family & FAMILY_ROOT ? NULL : (struct task *)family;
 }
@@ -122,8 +123,7 @@ struct task *weft__family_root(struct task *t);
 static inline struct kin *family_first(struct task *root)
 {
 	/* relaxed: under the lock. */
-	return (struct kin *)(atomic_load_explicit(&root->family, memory_order_relaxed) &
-			      ~FAMILY_ROOT);
+	return (struct kin *)(load_relaxed(&root->family) & ~FAMILY_ROOT);
 }
 
 static inline struct fork *fork_of_kin(struct kin *kin)
@@ -153,8 +153,7 @@ static inline bool family_listed(struct task *t)
 {
 	/* relaxed: t has set it itself. */
 	return t->flags & TASK_BRANCHES ||
-	       (t->flags & TASK_FORK &&
-		atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REACHED);
+	       (t->flags & TASK_FORK && load_relaxed(&t->cancel) & CANCEL_REACHED);
 }
 
 /* Call it before t, which runs on w, owns its first branch. */

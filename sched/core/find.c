@@ -19,6 +19,7 @@
 #include "find.h"
 #include "pick.h"
 #include "scope.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/cpu_relax.h"
 #include "wait.h"
@@ -84,14 +85,14 @@ static bool run_timers(struct worker *w, bool beside)
 {
 	struct weft_runtime *rt = w->rt;
 	/* acquire: pairs with the release that published the record. */
-	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	unsigned count = load_acquire(&rt->record_count);
 	int64_t now = 0;
 	bool more = false;
 
 	if (chaos_at(w, CHAOS_TIMERS))
 		return false;
 	/* relaxed: a hint, as below. */
-	if (atomic_load_explicit(&rt->depot.due, memory_order_relaxed) != WEFT_FOREVER) {
+	if (load_relaxed(&rt->depot.due) != WEFT_FOREVER) {
 		now = weft__clock_now();
 		more = weft__depot_tend(&rt->depot, now, w);
 	}
@@ -117,7 +118,7 @@ static struct task *serve_due(struct worker *w)
 	run_timers(w, true);
 	int64_t timer = weft__earliest_timer(rt);
 	/* relaxed: see timekeeper.c. */
-	if (timer < atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+	if (timer < load_relaxed(&rt->keeper_deadline))
 		weft__timekeeper_engage(w, timer);
 	return weft__from_injection(w, 1, STACK_GET);
 }
@@ -254,9 +255,9 @@ struct task *weft__find(struct worker *w)
 	}
 	for (;;) {
 		/* acquire: pairs with the release in weft__stop(). */
-		if (atomic_load_explicit(&w->rt->stopped, memory_order_acquire))
+		if (load_acquire(&w->rt->stopped))
 			return NULL;
-		w->retires = atomic_load_explicit(&w->retiring, memory_order_relaxed);
+		w->retires = load_relaxed(&w->retiring);
 		if (w->retires) {
 			/* It may have been woken for work, and so be counted as a searcher. It will
 			 * not look for that work. */

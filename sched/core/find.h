@@ -6,6 +6,7 @@
 #define WEFT_CORE_FIND_H
 
 #include "runtime.h"
+#include "src/base/atomic.h"
 
 /*
  * Returns t if it can run now. If no stack can be had for an unstarted t, puts t aside (starve.c)
@@ -46,10 +47,10 @@ static inline bool has_stack(struct worker *w, enum stack_for stack)
 static inline struct task *from_hand(struct worker *owner)
 {
 	/* relaxed: a hint for searchers. The owner sees it by .awake. */
-	if (!atomic_load_explicit(&owner->handed, memory_order_relaxed))
+	if (!load_relaxed(&owner->handed))
 		return NULL;
 	/* acquire: sees the task, released by weft__hand_to_sleeper(). */
-	return atomic_exchange_explicit(&owner->handed, NULL, memory_order_acquire);
+	return exchange_acquire(&owner->handed, NULL);
 }
 
 /* Steals a task that w can run, and perhaps more tasks for w's own queues. Returns NULL if no

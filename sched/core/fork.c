@@ -37,6 +37,7 @@
 #include "family.h"
 #include "patience.h"
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
 #include "unwind.h"
@@ -241,8 +242,7 @@ static void await_end(struct task *t)
 	weft__wait_begin(&waiter, true);
 	/* release: publishes the waiter's fields, to end_task(). acquire, on failure: sees the
 	 * result. */
-	if (atomic_compare_exchange_strong_explicit(&t->join, &join, (uintptr_t)&waiter,
-						    memory_order_release, memory_order_acquire))
+	if (cas_release_else_acquire(&t->join, &join, (uintptr_t)&waiter))
 		weft__wait(&waiter, WEFT_FOREVER, false);
 	else
 		weft__wait_abandon(&waiter);
@@ -291,7 +291,7 @@ static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task
 		weft__start_later(w, t);
 	}
 	/* acquire: sees the result, released by end_task(). */
-	if (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE)
+	if (load_acquire(&t->join) != JOIN_DONE)
 		await_end(t);
 	san_acquire(t);
 	return t->value;

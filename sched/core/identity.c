@@ -3,6 +3,7 @@
 #include "identity.h"
 
 #include "overflow.h"
+#include "src/base/atomic.h"
 
 #include <dlfcn.h>
 #include <inttypes.h>
@@ -18,10 +19,9 @@ static _Atomic uint64_t last_task, last_thread;
 static uint64_t next_number(struct worker *w)
 {
 	if (!w)
-		return atomic_fetch_add_explicit(&last_task, 1, memory_order_relaxed) + 1;
+		return fetch_add_relaxed(&last_task, 1) + 1;
 	if (w->numbers.next == w->numbers.end) {
-		w->numbers.next =
-			atomic_fetch_add_explicit(&last_task, BLOCK, memory_order_relaxed) + 1;
+		w->numbers.next = fetch_add_relaxed(&last_task, BLOCK) + 1;
 		w->numbers.end = w->numbers.next + BLOCK;
 		if (w->numbers.base == 0)
 			w->numbers.base = w->numbers.next;
@@ -38,15 +38,12 @@ uint64_t weft__identify(struct task *t)
 {
 	uint64_t mine = weft__new_identity(), none = 0;
 
-	return atomic_compare_exchange_strong_explicit(&t->identity, &none, mine,
-						       memory_order_relaxed, memory_order_relaxed)
-		       ? mine
-		       : none;
+	return cas_relaxed(&t->identity, &none, mine) ? mine : none;
 }
 
 uint64_t weft__new_thread_identity(void)
 {
-	uint64_t number = atomic_fetch_add_explicit(&last_thread, 1, memory_order_relaxed) + 1;
+	uint64_t number = fetch_add_relaxed(&last_thread, 1) + 1;
 
 	return number << IDENTITY_SHIFT | IDENTITY_THREAD;
 }

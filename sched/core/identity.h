@@ -20,6 +20,7 @@
 #ifndef WEFT_CORE_IDENTITY_H
 #define WEFT_CORE_IDENTITY_H
 
+#include "src/base/atomic.h"
 #include "task.h"
 #include "tls.h"
 #include "worker.h"
@@ -40,7 +41,7 @@ uint64_t weft__thread_identity(void);
 
 static inline uint64_t task_identity(struct task *t)
 {
-	uint64_t identity = atomic_load_explicit(&t->identity, memory_order_relaxed);
+	uint64_t identity = load_relaxed(&t->identity);
 
 	return __builtin_expect(identity != 0, 1) ? identity : weft__identify(t);
 }

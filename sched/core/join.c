@@ -39,6 +39,7 @@
 #include "identity.h"
 #include "runtime.h"
 #include "scope.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/pause.h"
@@ -51,8 +52,7 @@
 static void await_done(struct task *t)
 {
 	/* acquire: sees the result, released by end_task(). */
-	for (unsigned looks = 0; atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE;
-	     looks++)
+	for (unsigned looks = 0; load_acquire(&t->join) != JOIN_DONE; looks++)
 		weft__pause(looks);
 }
 
@@ -63,10 +63,9 @@ static bool give_up(struct task *t, struct waiter *waiter)
 	uintptr_t join = (uintptr_t)waiter;
 
 	/* relaxed: nothing was published to us. */
-	if (atomic_compare_exchange_strong_explicit(&t->join, &join, JOIN_NOBODY,
-						    memory_order_relaxed, memory_order_relaxed)) {
+	if (cas_relaxed(&t->join, &join, JOIN_NOBODY)) {
 		weft__fence_heavy(); /* store-load race with end_task(): see above */
-		if (!atomic_load_explicit(&t->ending, memory_order_relaxed))
+		if (!load_relaxed(&t->ending))
 			return true;
 	}
 	await_done(t);
@@ -90,8 +89,7 @@ static int wait_for_end(struct task *t, int64_t deadline)
 
 	weft__wait_begin(&waiter, deadline == WEFT_FOREVER);
 	/* release: publishes the waiter's fields. acquire, on failure: sees the result. */
-	if (!atomic_compare_exchange_strong_explicit(&t->join, &join, (uintptr_t)&waiter,
-						     memory_order_release, memory_order_acquire)) {
+	if (!cas_release_else_acquire(&t->join, &join, (uintptr_t)&waiter)) {
 		weft__wait_abandon(&waiter);
 		if (join != JOIN_DONE)
 			handle_misuse(t, "weft_join",
@@ -125,8 +123,7 @@ static inline bool take_child(struct worker *w, struct task *t)
 	/* relaxed: this only detects misuse. */
 	return weft__next_pick(w) % WEFT__LEADER_EVERY != 0 && !is_due(w->rt) &&
 	       !chaos_at(w, CHAOS_ORDER) && weft__nothing_ready(w) && w->idle_coros &&
-	       !task_reserve_at_any_time(t) &&
-	       atomic_load_explicit(&t->join, memory_order_relaxed) == JOIN_NOBODY &&
+	       !task_reserve_at_any_time(t) && load_relaxed(&t->join) == JOIN_NOBODY &&
 	       weft__deque_pop_if(&w->deque, t);
 }
 
@@ -139,7 +136,7 @@ static struct worker *run_child(struct worker *w, struct task *t)
 	wait_begin_by(w->task, &waiter, true);
 	/* release: as in wait_for_end(), because t may hop. A compare-and-swap is not needed: t has
 	 * not ended, and nobody else may join it. */
-	atomic_store_explicit(&t->join, (uintptr_t)&waiter, memory_order_release);
+	store_release(&t->join, (uintptr_t)&waiter);
 	w = weft__wait_running(w, &waiter, t);
 	if (__builtin_expect(wait_outcome(&waiter) != WAIT_WOKEN, 0) && give_up(t, &waiter))
 		return NULL;
@@ -150,7 +147,7 @@ static struct worker *run_child(struct worker *w, struct task *t)
 static int join(struct task *t, int64_t deadline, void **ret_result)
 {
 	/* acquire: sees the result, released by end_task(). */
-	if (atomic_load_explicit(&t->join, memory_order_acquire) != JOIN_DONE) {
+	if (load_acquire(&t->join) != JOIN_DONE) {
 		/* Without wait_for_end(), in which giving up costs a heavy fence. */
 		if (deadline <= 0)
 			return -ETIMEDOUT;
@@ -221,8 +218,7 @@ static void detach(struct worker *w, struct task *t)
 
 	/* acq_rel: all that the caller did with the task's memory comes before the task's end frees
 	 * it, or the other way round. */
-	if (atomic_compare_exchange_strong_explicit(&t->join, &join, JOIN_DETACHED,
-						    memory_order_acq_rel, memory_order_acquire))
+	if (cas_acq_rel_else_acquire(&t->join, &join, JOIN_DETACHED))
 		return;
 	if (join != JOIN_DONE)
 		handle_misuse(t, "weft_detach",

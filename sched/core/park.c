@@ -62,6 +62,7 @@
  * rouse.c says which worker is woken for what, and why a task may be handed to a sleeper.
  */
 #include "sleepers.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fence.h"
 #include "src/base/futex.h"
@@ -76,9 +77,9 @@ bool weft__search_start(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	/* relaxed: a few searchers too many do no harm. */
-	if (SEARCHERS(atomic_load_explicit(&rt->idle, memory_order_relaxed)) >= rt->searchers_max)
+	if (SEARCHERS(load_relaxed(&rt->idle)) >= rt->searchers_max)
 		return false;
-	atomic_fetch_add_explicit(&rt->idle, SEARCHER, memory_order_seq_cst);
+	fetch_add_seq_cst(&rt->idle, SEARCHER);
 	w->searching = true;
 	return true;
 }
@@ -97,7 +98,7 @@ static unsigned look_at_workers(struct worker *self)
 	struct weft_runtime *rt = self->rt;
 	unsigned seen = SEEN_NOTHING;
 
-	if (atomic_load_explicit(&rt->starved_count, memory_order_relaxed) > 0)
+	if (load_relaxed(&rt->starved_count) > 0)
 		seen |= SEEN_UNSTARTED;
 
 	weft__rcu_lock();
@@ -110,7 +111,7 @@ static unsigned look_at_workers(struct worker *self)
 		/* A worker that lacks a stack watches for none: it asks again after a while. */
 		if (unstarted > (w == self || self->starving ? 0 : 1))
 			seen |= SEEN_UNSTARTED;
-		if (unstarted == 1 || atomic_load_explicit(&w->slot, memory_order_relaxed))
+		if (unstarted == 1 || load_relaxed(&w->slot))
 			seen |= SEEN_SLOT;
 	}
 	weft__rcu_unlock();
@@ -120,7 +121,7 @@ static unsigned look_at_workers(struct worker *self)
 int64_t weft__earliest_timer(struct weft_runtime *rt)
 {
 	/* acquire: pairs with the release that published the record. */
-	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	unsigned count = load_acquire(&rt->record_count);
 	int64_t earliest = WEFT_FOREVER;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -136,7 +137,7 @@ static int64_t earliest_deadline(struct weft_runtime *rt)
 {
 	int64_t timer = weft__earliest_timer(rt);
 	/* relaxed: as above. */
-	int64_t depot = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
+	int64_t depot = load_relaxed(&rt->depot.due);
 
 	return timer < depot ? timer : depot;
 }
@@ -144,8 +145,7 @@ static int64_t earliest_deadline(struct weft_runtime *rt)
 /* Whether no sleeper waits for the earliest deadline. After the heavy fence. */
 static bool deadline_unkept(struct weft_runtime *rt)
 {
-	return earliest_deadline(rt) <
-	       atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed);
+	return earliest_deadline(rt) < load_relaxed(&rt->keeper_deadline);
 }
 
 /* What the last searcher must do for the others while no worker sleeps. By its leader. */
@@ -161,13 +161,12 @@ static void leave_to_busy(struct worker *w)
 	/* relaxed: the change of idle has published it. acquire: how the post was left, released by
 	 * take_sleeper_locked() and push_sleeper_locked() (sleepers.h). One step, so that a later
 	 * post_left is not overwritten. */
-	if (!atomic_load_explicit(&rt->post_left, memory_order_relaxed) ||
-	    !atomic_exchange_explicit(&rt->post_left, false, memory_order_acquire))
+	if (!load_relaxed(&rt->post_left) || !exchange_acquire(&rt->post_left, false))
 		return;
 	/* store-load race with weft__announce_timer(): keeper_deadline, then the deadlines */
 	weft__fence_heavy();
 	int64_t timer = weft__earliest_timer(rt);
-	if (timer < atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+	if (timer < load_relaxed(&rt->keeper_deadline))
 		weft__timekeeper_engage(w, timer);
 }
 
@@ -180,9 +179,9 @@ void weft__search_stop(struct worker *w)
 		/* release: our raids, for the next watcher. The heavy fence comes later, and then a
 		 * look at the slots. */
 		w->watches = false;
-		atomic_store_explicit(&rt->watching, 0, memory_order_release);
+		store_release(&rt->watching, 0);
 	}
-	uint64_t idle = atomic_fetch_sub_explicit(&rt->idle, SEARCHER, memory_order_seq_cst);
+	uint64_t idle = fetch_sub_seq_cst(&rt->idle, SEARCHER);
 	if (SEARCHERS(idle) > 1)
 		return;
 	if (SLEEPERS(idle) == 0) {
@@ -193,12 +192,11 @@ void weft__search_stop(struct worker *w)
 	weft__fence_heavy();
 	unsigned seen = look_at_workers(w);
 	bool work = (seen & (SEEN_READY | SEEN_UNSTARTED)) || !weft__wfcq_empty(&rt->injection);
-	bool unwatched =
-		(seen & SEEN_SLOT) && !atomic_load_explicit(&rt->watching, memory_order_relaxed);
+	bool unwatched = (seen & SEEN_SLOT) && !load_relaxed(&rt->watching);
 	bool unkept = deadline_unkept(rt);
 	/* relaxed: as in weft__wake_to_keep(). */
 	if (unkept)
-		atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
+		store_relaxed(&rt->post_left, true);
 	if ((work || unwatched || unkept) && !weft__wake_one(rt, true, unwatched))
 		leave_to_busy(w);
 }
@@ -217,7 +215,7 @@ void weft__sleep_announce(struct worker *w)
 	weft__unlock(&rt->idle_lock);
 	/* relaxed: a thread that sets it then wakes the workers on the list, under the lock. A
 	 * worker that joins the list later sees the flag by that lock. */
-	if (atomic_load_explicit(&rt->starving, memory_order_relaxed))
+	if (load_relaxed(&rt->starving))
 		weft__drop_idle_coros(w);
 	weft__trim_worker(w);
 	/* store-load race with announce and nudge: see above */
@@ -234,14 +232,14 @@ static void await_rouse(struct worker *w)
 {
 	/* acquire: pairs with rouse() (rouse.c). No wake-up is lost: the kernel sleeps only while
 	 * awake is 0. */
-	while (!atomic_load_explicit(&w->awake, memory_order_acquire))
+	while (!load_acquire(&w->awake))
 		weft__futex_wait(&w->awake, 0, WEFT_FOREVER);
 	w->watches |= w->to_watch;
 	w->to_watch = false;
 	w->searching = !w->given || w->watches || w->starving || !w->settled;
 	if (w->given && w->searching)
 		/* seq_cst: simple to read, as in push_sleeper_locked() (sleepers.h). */
-		atomic_fetch_add_explicit(&w->rt->idle, SEARCHER, memory_order_seq_cst);
+		fetch_add_seq_cst(&w->rt->idle, SEARCHER);
 	w->given = false;
 	counter_add(&w->counters.nudges, 1);
 }
@@ -253,7 +251,7 @@ void weft__get_up(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	weft__lock(&rt->idle_lock);
-	bool asleep = atomic_load_explicit(&w->asleep, memory_order_relaxed);
+	bool asleep = load_relaxed(&w->asleep);
 	if (asleep)
 		take_sleeper_locked(rt, w, SEARCHER);
 	weft__unlock(&rt->idle_lock);
@@ -271,15 +269,14 @@ static int64_t keep_time(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 	int64_t deadline = earliest_deadline(rt);
 
-	if (deadline >= atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+	if (deadline >= load_relaxed(&rt->keeper_deadline))
 		return WEFT_FOREVER;
 	weft__lock(&rt->idle_lock);
-	if (!atomic_load_explicit(&w->asleep, memory_order_relaxed) ||
-	    deadline >= atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed)) {
+	if (!load_relaxed(&w->asleep) || deadline >= load_relaxed(&rt->keeper_deadline)) {
 		deadline = WEFT_FOREVER;
 	} else {
 		rt->keeper = w;
-		atomic_store_explicit(&rt->keeper_deadline, deadline, memory_order_relaxed);
+		store_relaxed(&rt->keeper_deadline, deadline);
 	}
 	weft__unlock(&rt->idle_lock);
 	return deadline;
@@ -292,7 +289,7 @@ static int64_t keep_time(struct worker *w)
 static void stop_if_over(struct weft_runtime *rt)
 {
 	/* acquire: pairs with the release in run() and weft_runtime_destroy(). */
-	if (atomic_load_explicit(&rt->closing, memory_order_acquire) && weft__all_ended(rt))
+	if (load_acquire(&rt->closing) && weft__all_ended(rt))
 		weft__stop(rt);
 }
 
@@ -314,8 +311,7 @@ static bool must_get_up(struct worker *w, unsigned seen)
 	struct weft_runtime *rt = w->rt;
 
 	stop_if_over(rt);
-	if (atomic_load_explicit(&rt->stopped, memory_order_relaxed) ||
-	    w->retires != atomic_load_explicit(&w->retiring, memory_order_relaxed))
+	if (load_relaxed(&rt->stopped) || w->retires != load_relaxed(&w->retiring))
 		return true;
 	if (w->retires)
 		return w->pinned == 0;
@@ -357,8 +353,7 @@ struct task *weft__sleep(struct worker *w)
 	int64_t until = keep_time(w);
 	/* acquire: the last watcher's raids, so that no two go on at once in one slot. */
 	if (!w->watches && !w->retires && (seen & SEEN_SLOT) &&
-	    atomic_compare_exchange_strong_explicit(&rt->watching, &unwatched, 1,
-						    memory_order_acquire, memory_order_relaxed))
+	    cas_acquire(&rt->watching, &unwatched, 1))
 		w->watches = true;
 	/* This goes for a watcher too: without a stack it cannot take the only task of a deque. */
 	if (w->starving && ((seen & SEEN_UNSTARTED) || w->watches)) {
@@ -376,7 +371,7 @@ struct task *weft__sleep(struct worker *w)
 		}
 	}
 	/* relaxed: keep_time() has looked under the lock if there was something to keep. */
-	w->settled = atomic_load_explicit(&w->asleep, memory_order_relaxed);
+	w->settled = load_relaxed(&w->asleep);
 	/* A worker that gets up before announces its new deadlines: see above. */
 	if (w->settled)
 		w->timer_armed = false;
@@ -391,7 +386,7 @@ struct task *weft__sleep(struct worker *w)
 			nap = until;
 		int rc = rest(w, nap);
 		/* acquire: pairs with rouse() (rouse.c). */
-		if (atomic_load_explicit(&w->awake, memory_order_acquire)) {
+		if (load_acquire(&w->awake)) {
 			await_rouse(w);
 			break;
 		}

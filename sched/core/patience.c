@@ -26,6 +26,7 @@
 #include "patience.h"
 
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 
 #define LOOKS        8
@@ -40,7 +41,7 @@ struct worker *weft__out_of_patience(struct worker *w)
 	if (++w->looks % LOOKS != 0)
 		return w;
 	/* relaxed: our own. */
-	uint64_t switches = atomic_load_explicit(&w->counters.switches, memory_order_relaxed);
+	uint64_t switches = load_relaxed(&w->counters.switches);
 	int64_t now = weft__clock_now();
 	if (w->looked_switches != switches) {
 		w->looked_switches = switches;

@@ -33,6 +33,7 @@
  * from the injection queue, the pick ends without a result. The leader then makes it anew.
  */
 #include "pick.h"
+#include "src/base/atomic.h"
 #include "wait.h"
 
 #define LEADER_EVERY    WEFT__LEADER_EVERY
@@ -141,8 +142,7 @@ void weft__put_off(struct worker *w, struct task *t)
 	w->put_off = true;
 	w->put_off_task = t;
 	/* The leader makes the pick of the same number. relaxed: as in weft__count_pick(). */
-	atomic_store_explicit(&w->picks, atomic_load_explicit(&w->picks, memory_order_relaxed) - 1,
-			      memory_order_relaxed);
+	store_relaxed(&w->picks, load_relaxed(&w->picks) - 1);
 }
 
 /* Whether the pick goes on: it has found nothing, and is not put off. */
@@ -243,7 +243,7 @@ static __attribute__((noinline)) struct task *pick_specially(struct worker *w, u
 	bool serves = w->served_at != before && !w->retires;
 	if (serves) {
 		/* relaxed: as in weft__count_pick(). */
-		atomic_store_explicit(&w->picks, before, memory_order_relaxed);
+		store_relaxed(&w->picks, before);
 		w->served_at = before;
 	} else {
 		struct task *t = pick_local(w, pick, stack);

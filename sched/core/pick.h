@@ -11,6 +11,7 @@
 #define WEFT_CORE_PICK_H
 
 #include "find.h"
+#include "src/base/atomic.h"
 #include "src/base/fence.h"
 
 #define WEFT__INJECTION_BATCH 64 /* the most tasks that one look into the injection queue takes */
@@ -18,24 +19,24 @@
 static inline __attribute__((always_inline)) struct task *from_slot(struct worker *w)
 {
 	/* relaxed: only we fill the slot. */
-	if (!atomic_load_explicit(&w->slot, memory_order_relaxed))
+	if (!load_relaxed(&w->slot))
 		return NULL;
 	/* Store-load race with raid() in watch.c: taking, then raided. relaxed: the fences
 	 * order. */
-	atomic_store_explicit(&w->taking, true, memory_order_relaxed);
+	store_relaxed(&w->taking, true);
 	weft__fence_light();
 	struct task *t;
 	/* acquire: what the last watcher left in the slot. */
-	if (__builtin_expect(!atomic_load_explicit(&w->raided, memory_order_acquire), 1)) {
+	if (__builtin_expect(!load_acquire(&w->raided), 1)) {
 		/* relaxed, both: the slot is ours alone now, and only we fill it. */
-		t = atomic_load_explicit(&w->slot, memory_order_relaxed);
-		atomic_store_explicit(&w->slot, NULL, memory_order_relaxed);
+		t = load_relaxed(&w->slot);
+		store_relaxed(&w->slot, NULL);
 	} else {
 		/* acq_rel: against the watcher's exchange. */
-		t = atomic_exchange_explicit(&w->slot, NULL, memory_order_acq_rel);
+		t = exchange_acq_rel(&w->slot, NULL);
 	}
 	/* release: that the slot is empty, for raid(). */
-	atomic_store_explicit(&w->taking, false, memory_order_release);
+	store_release(&w->taking, false);
 	return t;
 }
 

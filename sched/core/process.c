@@ -20,6 +20,7 @@
 
 #include "overflow.h"
 #include "scope.h"
+#include "src/base/atomic.h"
 #include "src/base/process_locks.h"
 #include "tls.h"
 #include "worker.h"
@@ -36,7 +37,7 @@ static void in_child(void)
 		return;
 	struct worker *w = weft__worker();
 
-	atomic_store_explicit(&weft__orphaned, true, memory_order_relaxed);
+	store_relaxed(&weft__orphaned, true);
 	/* For its return, in case it is a fork. A scope stands for the task that has begun it. */
 	for (struct task *t = w ? w->task : NULL; t;
 	     t = t->flags & TASK_SCOPE ? family_parent(t) : NULL)

@@ -19,6 +19,7 @@
  * the slot's owner does not suspend soon, a watcher empties the slot (watch.c).
  */
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/fence.h"
 
 static void to_inbox(struct worker *target, struct task *t)
@@ -93,12 +94,12 @@ void weft__ready(struct task *t)
 
 	struct task *displaced = NULL;
 	/* relaxed: only we fill the slot, so it is empty if it looks empty. */
-	if (atomic_load_explicit(&w->slot, memory_order_relaxed))
+	if (load_relaxed(&w->slot))
 		/* acq_rel: against a watcher's exchange. */
-		displaced = atomic_exchange_explicit(&w->slot, t, memory_order_acq_rel);
+		displaced = exchange_acq_rel(&w->slot, t);
 	else
 		/* release: the task, for the acquire in raid(). */
-		atomic_store_explicit(&w->slot, t, memory_order_release);
+		store_release(&w->slot, t);
 	if (displaced) {
 		to_ring(w, displaced);
 		weft__announce(rt);

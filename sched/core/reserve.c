@@ -4,6 +4,7 @@
 
 #include "runtime.h"
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -118,8 +119,7 @@ struct coro *weft__reserve_take(struct weft_runtime *rt, struct reserve *reserve
 	reserve->coro = NULL;
 	/* relaxed, here and below: it changes under the lock, and is a hint to readers without the
 	 * lock. */
-	bool begins = co && reserve == &rt->common &&
-		      !atomic_exchange_explicit(&rt->starving, 1, memory_order_relaxed);
+	bool begins = co && reserve == &rt->common && !exchange_relaxed(&rt->starving, 1);
 	weft__unlock(&rt->starved_lock);
 	/* Sleepers give back what they keep (starve.c). */
 	if (begins)

@@ -30,6 +30,7 @@
  * Next slots, and the only task of a deque, wake nobody while a worker watches them (watch.c).
  */
 #include "sleepers.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fence.h"
 #include "src/base/futex.h"
@@ -40,7 +41,7 @@ static void rouse(struct worker *w)
 		w->roused_at = weft__clock_now();
 	/* release: pairs with the acquires in weft__sleep() and await_rouse() (park.c), for
 	 * everything that we have left in w. w sets w->searching itself. */
-	atomic_store_explicit(&w->awake, 1, memory_order_release);
+	store_release(&w->awake, 1);
 	weft__futex_wake(&w->awake, 1);
 }
 
@@ -65,7 +66,7 @@ bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 	weft__lock(&rt->idle_lock);
 	/* relaxed: how many sleep changes only under the lock we hold; the number of searchers is a
 	 * hint. */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	uint64_t idle = load_relaxed(&rt->idle);
 	bool done = searchers_do && SEARCHERS(idle) > 0;
 	if (!done) {
 		w = sleeper_locked(rt, NULL);
@@ -73,8 +74,7 @@ bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 			take_sleeper_locked(rt, w, SEARCHER);
 		/* It is the watcher from now on, so no other slot wakes a worker before it is
 		 * there. acquire: the last watcher's raids. */
-		if (w && to_watch &&
-		    !atomic_exchange_explicit(&rt->watching, 1, memory_order_acquire))
+		if (w && to_watch && !exchange_acquire(&rt->watching, 1))
 			w->to_watch = true;
 	}
 	weft__unlock(&rt->idle_lock);
@@ -86,7 +86,7 @@ bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 bool weft__wake_to_keep(struct weft_runtime *rt)
 {
 	/* relaxed: published by the change of idle; see leave_to_busy() (park.c). */
-	atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
+	store_relaxed(&rt->post_left, true);
 	return weft__wake_one(rt, false, false);
 }
 
@@ -98,7 +98,7 @@ bool weft__wake_searcher(struct weft_runtime *rt)
 void weft__announce(struct weft_runtime *rt)
 {
 	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	uint64_t idle = load_relaxed(&rt->idle);
 	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0)
 		weft__wake_one(rt, true, false);
 }
@@ -108,7 +108,7 @@ bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
 	struct worker *w;
 	/* relaxed, and no fence: a hint. If there is no sleeper, t goes to a queue and is
 	 * announced. */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	uint64_t idle = load_relaxed(&rt->idle);
 
 	if (SLEEPERS(idle) == 0 || SEARCHERS(idle) > 0 || !weft__wfcq_empty(&rt->injection))
 		return false;
@@ -118,7 +118,7 @@ bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
 		take_sleeper_locked(rt, w, 0);
 		w->given = true;
 		/* release: the task, for the acquire in from_hand() (find.h). */
-		atomic_store_explicit(&w->handed, t, memory_order_release);
+		store_release(&w->handed, t);
 	}
 	weft__unlock(&rt->idle_lock);
 	if (w)
@@ -129,9 +129,8 @@ bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
 void weft__announce_slot(struct weft_runtime *rt)
 {
 	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0 &&
-	    !atomic_load_explicit(&rt->watching, memory_order_relaxed))
+	uint64_t idle = load_relaxed(&rt->idle);
+	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0 && !load_relaxed(&rt->watching))
 		weft__wake_one(rt, true, true);
 }
 
@@ -149,7 +148,7 @@ void weft__announce_start(struct worker *w)
 void weft__announce_start_if_unsearched(struct worker *w)
 {
 	/* relaxed: the caller has looked after its fence, and found more than searchers. */
-	if (SEARCHERS(atomic_load_explicit(&w->rt->idle, memory_order_relaxed)) == 0)
+	if (SEARCHERS(load_relaxed(&w->rt->idle)) == 0)
 		weft__announce_start(w);
 }
 
@@ -160,10 +159,10 @@ void weft__announce_timer(struct worker *w)
 	weft__assert_may_be_slow(w);
 	w->timer_armed = false;
 	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
-	int64_t kept = atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed);
+	uint64_t idle = load_relaxed(&rt->idle);
+	int64_t kept = load_relaxed(&rt->keeper_deadline);
 	int64_t timer = worker_earliest(w);
-	int64_t depot = atomic_load_explicit(&rt->depot.due, memory_order_relaxed);
+	int64_t depot = load_relaxed(&rt->depot.due);
 	if (SLEEPERS(idle) > 0) {
 		if ((timer < depot ? timer : depot) >= kept || weft__wake_to_keep(rt))
 			return;
@@ -179,10 +178,10 @@ void weft__nudge(struct worker *w)
 
 	/* store-load race with weft__sleep(): see park.c, with asleep for idle; by any thread */
 	weft__fence_full();
-	if (!atomic_load_explicit(&w->asleep, memory_order_relaxed))
+	if (!load_relaxed(&w->asleep))
 		return;
 	weft__lock(&rt->idle_lock);
-	bool was_asleep = atomic_load_explicit(&w->asleep, memory_order_relaxed);
+	bool was_asleep = load_relaxed(&w->asleep);
 	if (was_asleep)
 		take_sleeper_locked(rt, w, SEARCHER);
 	weft__unlock(&rt->idle_lock);

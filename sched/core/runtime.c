@@ -7,6 +7,7 @@
 #include "process.h"
 #include "spawn.h"
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/fence.h"
@@ -29,7 +30,7 @@ static void runtime_free(struct weft_runtime *rt)
 {
 	for (unsigned i = 0; i < ATTACHED_COUNT; i++) {
 		/* acquire: the attachment, released by the thread that set it. */
-		struct attachment *a = atomic_load_explicit(&rt->attached[i], memory_order_acquire);
+		struct attachment *a = load_acquire(&rt->attached[i]);
 		if (a)
 			a->end(a);
 	}
@@ -51,7 +52,7 @@ static void runtime_free(struct weft_runtime *rt)
 void weft__stop(struct weft_runtime *rt)
 {
 	/* release: pairs with the acquire in weft__find(). */
-	atomic_store_explicit(&rt->stopped, 1, memory_order_release);
+	store_release(&rt->stopped, 1);
 	weft__futex_wake(&rt->stopped, 1);
 	weft__wake_all(rt);
 }
@@ -152,11 +153,11 @@ int weft_runtime_create_sized(const struct weft_runtime_options *opt, size_t opt
 static void print_chaos(struct weft_runtime *rt)
 {
 	/* acquire: pairs with the release that published the record. */
-	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	unsigned count = load_acquire(&rt->record_count);
 	uint64_t picks = 0, schedule = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		picks += atomic_load_explicit(&rt->records[i]->chaos.picks, memory_order_relaxed);
+		picks += load_relaxed(&rt->records[i]->chaos.picks);
 		schedule += rt->records[i]->chaos.schedule;
 	}
 	weft__warn("chaos: seed %" PRIu64 ", %" PRIu64 " picks, schedule %016" PRIx64,
@@ -202,13 +203,13 @@ int weft_runtime_destroy(weft_runtime *rt)
 	/* release: pairs with the acquire in stop_if_over(). Each sleeping worker is woken. Before
 	 * it sleeps again it looks whether anything is live. The last one to do so stops the
 	 * runtime. */
-	atomic_store_explicit(&rt->closing, true, memory_order_release);
+	store_release(&rt->closing, true);
 	/* store-load race with weft__sleep() and weft__sign_off(): closing, then the sleepers */
 	weft__fence_full();
 	weft__wake_all(rt);
 	/* acquire: what the last tasks did. No wake-up is lost: the kernel sleeps only while
 	 * stopped is 0. */
-	while (!atomic_load_explicit(&rt->stopped, memory_order_acquire))
+	while (!load_acquire(&rt->stopped))
 		weft__futex_wait(&rt->stopped, 0, WEFT_FOREVER);
 	if (rt->config.stats)
 		print_stats(rt);
@@ -287,9 +288,9 @@ static int run(const struct weft_runtime_options *opt, weft_fn *fn, void *arg, v
 	task_set_cold(t, cold);
 	rt->first = t;
 	san_release(t);
-	atomic_fetch_add_explicit(&rt->injected_spawned, 1, memory_order_relaxed);
+	fetch_add_relaxed(&rt->injected_spawned, 1);
 	/* release: a thread that sees it sees the spawn, and that not all tasks have ended. */
-	atomic_store_explicit(&rt->closing, true, memory_order_release);
+	store_release(&rt->closing, true);
 	weft__inject(rt, t);
 	weft__worker_loop(rt->records[0]);
 
@@ -335,7 +336,7 @@ unsigned weft_runtime_workers(const weft_runtime *rt)
 	if (!rt)
 		rt = weft_runtime_self();
 	/* relaxed: a number that may change at any time. */
-	return rt ? atomic_load_explicit(&rt->target, memory_order_relaxed) : 0;
+	return rt ? load_relaxed(&rt->target) : 0;
 }
 
 int weft_worker_id(void)

@@ -10,6 +10,7 @@
 #include "early.h"
 #include "hooks.h"
 #include "reserve.h"
+#include "src/base/atomic.h"
 #include "src/base/cacheline.h"
 #include "src/base/fence.h"
 #include "src/base/thread.h"
@@ -180,8 +181,7 @@ static inline void weft__assert_may_be_slow(const struct worker *w)
 {
 	assert(w->leave != LEAVE_PARK);
 	/* A task that has ended is skipped: its memory may belong to another task already. */
-	assert(!w->task || w->task == w->over ||
-	       atomic_load_explicit(&w->task->park, memory_order_relaxed) != PARK_SUSPENDING);
+	assert(!w->task || w->task == w->over || load_relaxed(&w->task->park) != PARK_SUSPENDING);
 	(void)w;
 }
 
@@ -250,7 +250,7 @@ static inline __attribute__((always_inline)) void
 weft__start_later_unpinned(struct worker *w, struct task *t, bool fence_is_free)
 {
 	/* relaxed: only the owner writes it. */
-	int64_t bottom = atomic_load_explicit(&w->deque.bottom, memory_order_relaxed);
+	int64_t bottom = load_relaxed(&w->deque.bottom);
 
 	if (__builtin_expect(bottom == w->deque.full, 0)) {
 		weft__start_later_full(w, t);
@@ -259,8 +259,7 @@ weft__start_later_unpinned(struct worker *w, struct task *t, bool fence_is_free)
 	weft__deque_put(&w->deque, bottom, t);
 	weft__fence_light_if(fence_is_free); /* store-load race with weft__sleep(): see park.c */
 	/* relaxed: the fence orders it. */
-	if (__builtin_expect(atomic_load_explicit(&w->rt->idle, memory_order_relaxed) >> 32 != 0,
-			     0))
+	if (__builtin_expect(load_relaxed(&w->rt->idle) >> 32 != 0, 0))
 		weft__announce_start_if_unsearched(w);
 }
 
@@ -302,9 +301,7 @@ bool weft__refuses_tasks(struct weft_runtime *rt, struct worker *w);
 static inline bool out_of_stacks(struct weft_runtime *rt, struct worker *w)
 {
 	/* relaxed: a hint. It costs nothing while there are stacks. */
-	return __builtin_expect(atomic_load_explicit(&rt->starving, memory_order_relaxed) != 0,
-				0) &&
-	       weft__refuses_tasks(rt, w);
+	return __builtin_expect(load_relaxed(&rt->starving) != 0, 0) && weft__refuses_tasks(rt, w);
 }
 
 /*
@@ -328,13 +325,13 @@ static inline void visit_begin(struct weft_runtime *rt)
 {
 	/* relaxed: the queue or the registered joiner publishes the count, before the task can
 	 * end. */
-	atomic_fetch_add_explicit(&rt->visitors, 1, memory_order_relaxed);
+	fetch_add_relaxed(&rt->visitors, 1);
 }
 
 static inline void visit_end(struct weft_runtime *rt)
 {
 	/* release: our last look at the runtime. Pairs with the acquire in weft__workers_join(). */
-	atomic_fetch_sub_explicit(&rt->visitors, 1, memory_order_release);
+	fetch_sub_release(&rt->visitors, 1);
 }
 
 /* pick.c: a worker's own picks. A task that these functions return can run at once: it has started,
@@ -371,7 +368,7 @@ static inline struct worker *give_way(struct worker *w)
 static inline uint32_t weft__next_pick(const struct worker *w)
 {
 	/* relaxed: our own. */
-	return atomic_load_explicit(&w->picks, memory_order_relaxed) + 1;
+	return load_relaxed(&w->picks) + 1;
 }
 
 /* Whether the next pick of any worker leaves the usual order, because something is due or chaos is
@@ -379,8 +376,7 @@ static inline uint32_t weft__next_pick(const struct worker *w)
 static inline bool weft__picks_are_special(struct weft_runtime *rt)
 {
 	/* relaxed: it is enough if the pick after this one sees the flag. */
-	return __builtin_expect(atomic_load_explicit(&rt->idle, memory_order_relaxed) >> 62 != 0,
-				0);
+	return __builtin_expect(load_relaxed(&rt->idle) >> 62 != 0, 0);
 }
 
 /* Whether the leader, or chance, makes the pick of that number. */
@@ -395,17 +391,16 @@ static inline bool weft__pick_is_special(const struct worker *w, uint32_t pick)
 static inline bool weft__nothing_ready(struct worker *w)
 {
 	/* relaxed: only we fill the slot. */
-	return !atomic_load_explicit(&w->slot, memory_order_relaxed) &&
-	       weft__ring_empty(&w->ring) && !w->overflowed;
+	return !load_relaxed(&w->slot) && weft__ring_empty(&w->ring) && !w->overflowed;
 }
 
 /* Counts a pick. The watcher sees by the count that this worker still picks. */
 static inline uint32_t weft__count_pick(struct worker *w)
 {
 	/* relaxed: one writer; the reader only compares two readings. */
-	uint32_t picks = atomic_load_explicit(&w->picks, memory_order_relaxed) + 1;
+	uint32_t picks = load_relaxed(&w->picks) + 1;
 
-	atomic_store_explicit(&w->picks, picks, memory_order_relaxed);
+	store_relaxed(&w->picks, picks);
 	return picks;
 }
 
@@ -424,7 +419,7 @@ void weft__hand_over(struct worker *w);
 static inline bool is_due(struct weft_runtime *rt)
 {
 	/* relaxed: a hint. */
-	return atomic_load_explicit(&rt->idle, memory_order_relaxed) & DUE;
+	return load_relaxed(&rt->idle) & DUE;
 }
 
 /* Sets DUE and returns true. Returns false if a worker sleeps: the caller must wake it instead. Any
@@ -456,7 +451,7 @@ static inline void announce(struct weft_runtime *rt)
 {
 	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
 	/* relaxed: the fences order. */
-	if (atomic_load_explicit(&rt->idle, memory_order_relaxed) != 0)
+	if (load_relaxed(&rt->idle) != 0)
 		weft__announce(rt);
 }
 

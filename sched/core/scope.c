@@ -3,6 +3,7 @@
 #include "scope.h"
 
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
@@ -40,9 +41,9 @@ static inline void scope_init(struct scope *s, const struct scope *outer, int64_
 	s->deadline = later ? WEFT_FOREVER : deadline;
 	s->limit = later ? outer->limit : deadline;
 	/* relaxed, all: others get the scope from its task, or through the family's lock. */
-	atomic_store_explicit(&s->firing, false, memory_order_relaxed);
+	store_relaxed(&s->firing, false);
 	s->timed_out = false;
-	atomic_store_explicit(&s->number, 0, memory_order_relaxed);
+	store_relaxed(&s->number, 0);
 }
 
 /* The result of the scope: why its waits were cut short, or 0 if they were not. */
@@ -69,10 +70,10 @@ void weft_scope_begin(weft_scope *scope, int64_t deadline)
 	t->pin = parent->pin;
 	t->mask = parent->mask;
 	task_pass_extra(parent, t);
-	atomic_store_explicit(&t->identity, task_identity(parent), memory_order_relaxed);
-	atomic_store_explicit(&t->family, (uintptr_t)parent, memory_order_relaxed);
+	store_relaxed(&t->identity, task_identity(parent));
+	store_relaxed(&t->family, (uintptr_t)parent);
 	if (s->deadline != WEFT_FOREVER)
-		atomic_store_explicit(&t->cancel, CANCEL_TIMED, memory_order_relaxed);
+		store_relaxed(&t->cancel, CANCEL_TIMED);
 	parent->flags |= TASK_IN_SCOPE;
 	w->task = t;
 }
@@ -83,7 +84,7 @@ static void forget_deadline(struct scope *s)
 	weft__timer_disarm(&s->timer);
 	/* acquire: the last look of the thread that had taken the timer out, released by
 	 * weft__scope_time_out() (cancel.c). */
-	for (unsigned looks = 0; atomic_load_explicit(&s->firing, memory_order_acquire); looks++)
+	for (unsigned looks = 0; load_acquire(&s->firing); looks++)
 		weft__pause(looks);
 }
 
@@ -137,10 +138,10 @@ uint64_t weft__family_number(struct task *t)
 		return task_identity(t);
 	struct scope *s = scope_of_task(t);
 	/* relaxed, both: a number publishes nothing. */
-	uint64_t number = atomic_load_explicit(&s->number, memory_order_relaxed);
+	uint64_t number = load_relaxed(&s->number);
 	if (number == 0) {
 		number = weft__new_identity();
-		atomic_store_explicit(&s->number, number, memory_order_relaxed);
+		store_relaxed(&s->number, number);
 	}
 	return number;
 }
@@ -153,7 +154,7 @@ bool weft__scope_is_late(struct task *t)
 	for (struct task *a = t; a && !(cancel & CANCEL_REACHED); a = family_parent(a)) {
 		/* relaxed: the thread that keeps it removes the mark under the lock, where we look
 		 * again. */
-		cancel = atomic_load_explicit(&a->cancel, memory_order_relaxed);
+		cancel = load_relaxed(&a->cancel);
 		if (cancel & CANCEL_TIMED && scope_of_task(a)->deadline <= now)
 			return true;
 	}
@@ -167,18 +168,17 @@ bool weft__scope_keep(struct worker *w, struct task *a)
 
 	if (late) {
 		/* relaxed: under the lock. */
-		s->timed_out = !(atomic_load_explicit(&a->cancel, memory_order_relaxed) &
-				 CANCEL_REQUESTED) &&
+		s->timed_out = !(load_relaxed(&a->cancel) & CANCEL_REQUESTED) &&
 			       !weft__family_requested_above(a);
 		/* Nothing is listed below it, so there is no waiter to wake. release: timed_out,
 		 * for the acquire in canceller_looks() (wait.h). */
-		atomic_fetch_or_explicit(&a->cancel, CANCEL_REQUESTED, memory_order_release);
+		fetch_or_release(&a->cancel, CANCEL_REQUESTED);
 	} else {
 		weft__timer_arm(&w->scopes, &s->timer, s->deadline);
 		w->timer_armed = true;
 	}
 	/* relaxed: the unlock publishes it. */
-	atomic_fetch_and_explicit(&a->cancel, ~CANCEL_TIMED, memory_order_relaxed);
+	fetch_and_relaxed(&a->cancel, ~CANCEL_TIMED);
 	return late;
 }
 
@@ -191,7 +191,7 @@ static struct scope *take_late(struct timers *scopes, int64_t now)
 		timer ? (struct scope *)((char *)timer - offsetof(struct scope, timer)) : NULL;
 	/* relaxed: the lock publishes it. */
 	if (s)
-		atomic_store_explicit(&s->firing, true, memory_order_relaxed);
+		store_relaxed(&s->firing, true);
 	weft__unlock(&scopes->lock);
 	return s;
 }
@@ -199,7 +199,7 @@ static struct scope *take_late(struct timers *scopes, int64_t now)
 void weft__scopes_expire_of(struct worker *w, struct timers *scopes, int64_t now)
 {
 	/* acquire: pairs with publish_earliest() (timer.c). A hint: the lock decides. */
-	while (atomic_load_explicit(&scopes->earliest, memory_order_acquire) <= now) {
+	while (load_acquire(&scopes->earliest) <= now) {
 		struct scope *s = take_late(scopes, now);
 		if (!s)
 			break;
@@ -212,7 +212,7 @@ void weft__scopes_expire(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 	/* acquire: pairs with the release that published the record. */
-	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	unsigned count = load_acquire(&rt->record_count);
 	int64_t now = weft__clock_now();
 
 	for (unsigned i = 0; i < count; i++)
@@ -235,8 +235,7 @@ void weft__thread_scope_begin(struct scope *s, int64_t deadline)
 	task_init(t, NULL, NULL, NULL, JOIN_NOBODY, TASK_SCOPE | (outer ? TASK_FORK : 0));
 	/* relaxed: as in scope_init(). */
 	if (outer)
-		atomic_store_explicit(&t->family, (uintptr_t)&outer->fork.task,
-				      memory_order_relaxed);
+		store_relaxed(&t->family, (uintptr_t)&outer->fork.task);
 	scopes->innermost = s;
 }
 

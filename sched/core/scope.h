@@ -73,6 +73,7 @@
 
 #include "family.h"
 #include "identity.h"
+#include "src/base/atomic.h"
 
 #include <weft/scope.h>
 
@@ -134,9 +135,8 @@ static inline struct task *task_outside_scopes(struct task *t)
 static inline uint64_t family_number(struct task *t)
 {
 	/* relaxed, both: a number publishes nothing. */
-	return t->flags & TASK_SCOPE
-		       ? atomic_load_explicit(&scope_of_task(t)->number, memory_order_relaxed)
-		       : atomic_load_explicit(&t->identity, memory_order_relaxed);
+	return t->flags & TASK_SCOPE ? load_relaxed(&scope_of_task(t)->number)
+				     : load_relaxed(&t->identity);
 }
 
 /* The same, but gives t a number if it has none. By t. */

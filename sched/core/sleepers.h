@@ -14,6 +14,7 @@
 #define WEFT_CORE_SLEEPERS_H
 
 #include "runtime.h"
+#include "src/base/atomic.h"
 
 /*
  * What w adds to `idle` while it sleeps. A retiring worker adds nothing, since only nudges and its
@@ -30,22 +31,21 @@ static inline void push_sleeper_locked(struct worker *w)
 
 	w->sleep_next = rt->sleepers;
 	rt->sleepers = w;
-	atomic_store_explicit(&w->awake, 0, memory_order_relaxed);
+	store_relaxed(&w->awake, 0);
 	/* relaxed: weft__nudge() reads it after its fence; our own fence follows. */
-	atomic_store_explicit(&w->asleep, 1, memory_order_relaxed);
+	store_relaxed(&w->asleep, 1);
 	/* DUE can be cleared here: w looks for what is due once it is on the list (due.c). */
 	uint64_t change = as_sleeper(w) - (w->searching ? SEARCHER : 0);
 	uint64_t cleared = w->retires ? 0 : DUE;
-	uint64_t idle = atomic_load_explicit(&rt->idle, memory_order_relaxed);
+	uint64_t idle = load_relaxed(&rt->idle);
 	/* seq_cst, here and below: the races do not need it, as the fences decide them. It keeps
 	 * the code as simple to read as the models. */
-	while (!atomic_compare_exchange_weak_explicit(&rt->idle, &idle, (idle & ~cleared) + change,
-						      memory_order_seq_cst, memory_order_relaxed))
+	while (!cas_weak_seq_cst(&rt->idle, &idle, (idle & ~cleared) + change))
 		;
 	/* Only after DUE was cleared: otherwise the timekeeper would rely on DUE once more.
 	 * release: that DUE is cleared, for the acquire in leave_to_busy() (park.c). */
 	if (idle & cleared)
-		atomic_store_explicit(&rt->post_left, true, memory_order_release);
+		store_release(&rt->post_left, true);
 	rt->awake_count--;
 	w->searching = false;
 }
@@ -58,16 +58,16 @@ static inline void take_sleeper_locked(struct weft_runtime *rt, struct worker *w
 	while (*link != w)
 		link = &(*link)->sleep_next;
 	*link = w->sleep_next;
-	atomic_store_explicit(&w->asleep, 0, memory_order_relaxed);
+	store_relaxed(&w->asleep, 0);
 	if (rt->keeper == w) {
 		rt->keeper = NULL;
 		/* relaxed: the change of idle below publishes it; see weft__search_stop(). */
-		atomic_store_explicit(&rt->keeper_deadline, WEFT_FOREVER, memory_order_relaxed);
+		store_relaxed(&rt->keeper_deadline, WEFT_FOREVER);
 		/* release: that there is no keeper, for the acquire in leave_to_busy() (park.c). A
 		 * worker that looks for us must find the post free. */
-		atomic_store_explicit(&rt->post_left, true, memory_order_release);
+		store_release(&rt->post_left, true);
 	}
-	atomic_fetch_add_explicit(&rt->idle, as - as_sleeper(w), memory_order_seq_cst);
+	fetch_add_seq_cst(&rt->idle, as - as_sleeper(w));
 	rt->awake_count++;
 }
 

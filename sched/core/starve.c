@@ -23,6 +23,7 @@
  * the tail. So a task of uncommon size never blocks the others for ever.
  */
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/stack/stack.h"
 
@@ -38,7 +39,7 @@
 static void give_back(struct weft_runtime *rt)
 {
 	/* relaxed: a hint. A request for memory decides. */
-	if (!atomic_exchange_explicit(&rt->starving, 1, memory_order_relaxed))
+	if (!exchange_relaxed(&rt->starving, 1))
 		weft__wake_all(rt);
 }
 
@@ -53,11 +54,11 @@ int weft__note_shortage(struct weft_runtime *rt)
 static void note_plenty(struct weft_runtime *rt)
 {
 	/* relaxed, all: hints. The lock decides. */
-	if (!atomic_load_explicit(&rt->starving, memory_order_relaxed))
+	if (!load_relaxed(&rt->starving))
 		return;
 	weft__lock(&rt->starved_lock);
-	if (rt->common.coro && atomic_load_explicit(&rt->starved_count, memory_order_relaxed) == 0)
-		atomic_store_explicit(&rt->starving, 0, memory_order_relaxed);
+	if (rt->common.coro && load_relaxed(&rt->starved_count) == 0)
+		store_relaxed(&rt->starving, 0);
 	weft__unlock(&rt->starved_lock);
 }
 
@@ -67,7 +68,7 @@ void weft__note_stack(struct worker *w, bool got)
 
 	/* A waiting task may need a larger stack than the one we got. A worker that could not start
 	 * it keeps napping. */
-	if (!got || atomic_load_explicit(&rt->starved_count, memory_order_relaxed) == 0)
+	if (!got || load_relaxed(&rt->starved_count) == 0)
 		w->starving = !got;
 	if (got)
 		note_plenty(rt);
@@ -119,8 +120,7 @@ void weft__note_stack_wait(struct worker *w)
 
 	counter_add(&w->counters.stack_waits, 1);
 	/* relaxed: the exchange ensures that only one caller sees false. */
-	if (!atomic_load_explicit(&rt->stack_wait_told, memory_order_relaxed) &&
-	    !atomic_exchange_explicit(&rt->stack_wait_told, true, memory_order_relaxed))
+	if (!load_relaxed(&rt->stack_wait_told) && !exchange_relaxed(&rt->stack_wait_told, true))
 		explain_wait(rt);
 }
 
@@ -132,7 +132,7 @@ void weft__starved_put(struct worker *w, struct task *t)
 	weft__lock(&rt->starved_lock);
 	append_locked(rt, t);
 	/* relaxed: the lock orders it for sleepers, or a heavy fence in park.c. */
-	atomic_fetch_add_explicit(&rt->starved_count, 1, memory_order_relaxed);
+	fetch_add_relaxed(&rt->starved_count, 1);
 	weft__unlock(&rt->starved_lock);
 	/* After the count: note_plenty(), which clears the flag, looks at the count. */
 	give_back(rt);
@@ -172,7 +172,7 @@ static void settle_borrowed(struct weft_runtime *rt, struct task *t, bool can_st
 	if (!can_start)
 		append_locked(rt, t);
 	else
-		atomic_fetch_sub_explicit(&rt->starved_count, 1, memory_order_relaxed);
+		fetch_sub_relaxed(&rt->starved_count, 1);
 	weft__unlock(&rt->starved_lock);
 }
 
@@ -182,7 +182,7 @@ struct task *weft__starved_take(struct worker *w)
 	struct task *found = NULL;
 
 	/* relaxed: a hint. */
-	unsigned count = atomic_load_explicit(&rt->starved_count, memory_order_relaxed);
+	unsigned count = load_relaxed(&rt->starved_count);
 	if (count == 0)
 		return NULL;
 	/* Under the lock no memory is mapped, and nobody is woken. */
@@ -202,7 +202,7 @@ struct task *weft__starved_take(struct worker *w)
 
 __attribute__((noinline)) bool weft__refuses_tasks(struct weft_runtime *rt, struct worker *w)
 {
-	if (atomic_load_explicit(&rt->starved_count, memory_order_relaxed) > 0)
+	if (load_relaxed(&rt->starved_count) > 0)
 		return true;
 	if (w && w->idle_coros)
 		return false;

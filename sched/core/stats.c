@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Statistics: adding up the counters of the workers. */
 #include "runtime.h"
+#include "src/base/atomic.h"
 
 #include <weft/stats.h>
 
@@ -10,7 +11,7 @@
 static void add(struct weft_stats *sum, struct counters *c)
 {
 	/* relaxed, all: statistics. */
-#define ADD(field) sum->field += atomic_load_explicit(&c->field, memory_order_relaxed)
+#define ADD(field) sum->field += load_relaxed(&c->field)
 	ADD(spawned);
 	ADD(completed);
 	ADD(forked);
@@ -53,10 +54,10 @@ int weft_runtime_stats_sized(weft_runtime *rt, struct weft_stats *ret_stats, siz
 		return -EPERM;
 	visit_begin(rt);
 	/* acquire: pairs with the release that published the record. */
-	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	unsigned count = load_acquire(&rt->record_count);
 	for (unsigned i = 0; i < count; i++)
 		add(&sum, &rt->records[i]->counters);
-	sum.spawned += atomic_load_explicit(&rt->injected_spawned, memory_order_relaxed);
+	sum.spawned += load_relaxed(&rt->injected_spawned);
 	visit_end(rt);
 	sum.live = sum.spawned > sum.completed ? sum.spawned - sum.completed : 0;
 	copy_out(ret_stats, stats_size, &sum);
@@ -73,8 +74,7 @@ int weft_worker_stats_sized(weft_runtime *rt, unsigned worker, struct weft_stats
 		return -EPERM;
 	visit_begin(rt);
 	/* acquire: pairs with the release that published the record. */
-	bool valid =
-		ret_stats && worker < atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	bool valid = ret_stats && worker < load_acquire(&rt->record_count);
 	if (valid)
 		add(&sum, &rt->records[worker]->counters);
 	visit_end(rt);

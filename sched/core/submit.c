@@ -3,6 +3,7 @@
  * (runtime.h). */
 #include "process.h"
 #include "spawn.h"
+#include "src/base/atomic.h"
 
 #include <weft/runtime.h>
 
@@ -40,7 +41,7 @@ static int submit(struct weft_runtime *rt, const struct weft_task_options *opt, 
 		member_put(t, member);
 	san_release(t);
 	/* relaxed: the queue publishes it before the task can end. */
-	atomic_fetch_add_explicit(&rt->injected_spawned, 1, memory_order_relaxed);
+	fetch_add_relaxed(&rt->injected_spawned, 1);
 	if (ret_task)
 		*ret_task = task_handle(t);
 	weft__inject_from_outside(rt, t);

@@ -23,13 +23,13 @@
 #define WEFT_CORE_TASK_H
 
 #include "sched/queue/urcu.h"
+#include "src/base/atomic.h"
 #include "src/coro.h"
 
 #include <weft/fork.h>
 #include <weft/task.h>
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -196,8 +196,7 @@ static inline __attribute__((always_inline)) void task_prefetch(const void *t, u
 static inline void member_put(struct task *t, const struct membership *member)
 {
 	/* relaxed, here and below: no canceller knows the task yet. */
-	atomic_store_explicit(&t->family, (uintptr_t)member->group | FAMILY_ROOT,
-			      memory_order_relaxed);
+	store_relaxed(&t->family, (uintptr_t)member->group | FAMILY_ROOT);
 	t->member_fn = member->fn;
 }
 
@@ -205,12 +204,12 @@ static inline void member_put(struct task *t, const struct membership *member)
  * function. */
 static inline struct membership member_begin(struct task *t)
 {
-	uintptr_t group = atomic_load_explicit(&t->family, memory_order_relaxed) & ~FAMILY_ROOT;
+	uintptr_t group = load_relaxed(&t->family) & ~FAMILY_ROOT;
 	struct membership member = {(void *)group, t->member_fn};
 
 	t->fn = member.fn;
-	atomic_store_explicit(&t->family, FAMILY_ROOT, memory_order_relaxed);
-	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
+	store_relaxed(&t->family, FAMILY_ROOT);
+	store_relaxed(&t->waiting, NULL);
 	return member;
 }
 
@@ -221,7 +220,7 @@ static inline struct membership member_begin(struct task *t)
 static inline struct task_cold *task_cold(const struct task *t)
 {
 	/* relaxed: a cold part was there when the task was published. */
-	uintptr_t extra = atomic_load_explicit(&t->extra, memory_order_relaxed);
+	uintptr_t extra = load_relaxed(&t->extra);
 
 	return extra & EXTRA_END ? NULL : (struct task_cold *)extra;
 }
@@ -230,7 +229,7 @@ static inline struct task_cold *task_cold(const struct task *t)
 static inline void task_set_cold(struct task *t, struct task_cold *cold)
 {
 	/* relaxed: published with the task. */
-	atomic_store_explicit(&t->extra, (uintptr_t)cold, memory_order_relaxed);
+	store_relaxed(&t->extra, (uintptr_t)cold);
 }
 
 /* What t keeps for its end, or NULL. By t. */
@@ -239,7 +238,7 @@ static inline struct task_end *task_end(const struct task *t)
 	if (!(t->flags & TASK_ENDS))
 		return NULL;
 	/* relaxed: our own. */
-	uintptr_t extra = atomic_load_explicit(&t->extra, memory_order_relaxed);
+	uintptr_t extra = load_relaxed(&t->extra);
 	return extra & EXTRA_END ? (struct task_end *)(extra - EXTRA_END)
 				 : ((struct task_cold *)extra)->end;
 }
@@ -253,8 +252,7 @@ static inline void task_set_end(struct task *t, struct task_end *end)
 	if (cold)
 		cold->end = end;
 	else
-		atomic_store_explicit(&t->extra, end ? (uintptr_t)end | EXTRA_END : 0,
-				      memory_order_relaxed);
+		store_relaxed(&t->extra, end ? (uintptr_t)end | EXTRA_END : 0);
 	t->flags = (uint16_t)((t->flags & ~TASK_ENDS) | (end ? TASK_ENDS : 0));
 }
 
@@ -262,8 +260,7 @@ static inline void task_set_end(struct task *t, struct task_end *end)
 static inline void task_pass_extra(struct task *from, struct task *to)
 {
 	/* relaxed, both: our own. */
-	atomic_store_explicit(&to->extra, atomic_load_explicit(&from->extra, memory_order_relaxed),
-			      memory_order_relaxed);
+	store_relaxed(&to->extra, load_relaxed(&from->extra));
 	to->flags = (uint16_t)((to->flags & ~TASK_ENDS) | (from->flags & TASK_ENDS));
 }
 
@@ -301,7 +298,7 @@ static inline void task_run_end(struct task *t)
 static inline struct reserve *task_reserve(const struct task *t)
 {
 	/* relaxed: it came with the task, through a queue. */
-	uintptr_t extra = atomic_load_explicit(&t->extra, memory_order_relaxed);
+	uintptr_t extra = load_relaxed(&t->extra);
 
 	return extra ? ((struct task_cold *)extra)->reserve : NULL;
 }
@@ -338,10 +335,10 @@ static inline void task_init(struct task *t, struct weft_runtime *rt, weft_fn *f
 	memset(&t->coro, 0, sizeof *t - offsetof(struct task, coro));
 	/* relaxed, all: as above. */
 	if (join != JOIN_NOBODY)
-		atomic_store_explicit(&t->join, join, memory_order_relaxed);
+		store_relaxed(&t->join, join);
 	if (!(flags & TASK_FORK)) {
-		atomic_store_explicit(&t->cancel, CANCEL_REACHED, memory_order_relaxed);
-		atomic_store_explicit(&t->family, FAMILY_ROOT, memory_order_relaxed);
+		store_relaxed(&t->cancel, CANCEL_REACHED);
+		store_relaxed(&t->family, FAMILY_ROOT);
 	}
 }
 
@@ -367,7 +364,7 @@ task_init_fork(struct task *t, struct weft_runtime *rt, weft_fn *fn, void *arg, 
 {
 	if (sizeof(void *) != 8) {
 		task_init(t, rt, fn, arg, JOIN_NOBODY, TASK_FORK);
-		atomic_store_explicit(&t->family, (uintptr_t)parent, memory_order_relaxed);
+		store_relaxed(&t->family, (uintptr_t)parent);
 		return;
 	}
 	const union {

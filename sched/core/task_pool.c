@@ -3,6 +3,7 @@
 #include "task_pool.h"
 
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 #include "src/base/never_inline.h"
 #include "src/base/sanitizer.h"
 #include "src/stack/stack.h"
@@ -187,8 +188,7 @@ static void free_slab(struct task_pool *pool, struct task_slab *slab)
 void weft__task_pool_trim(struct task_pool *pool)
 {
 	/* acquire: as in weft__task_pool_refill(). */
-	struct task *lists[2] = {
-		pool->local, atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire)};
+	struct task *lists[2] = {pool->local, exchange_acquire(&pool->returned, NULL)};
 
 	san_ignore_begin();
 	count_free(pool, lists);
@@ -235,24 +235,22 @@ size_t weft__task_pool_used(struct task_pool *pool)
 	for (struct task_slab *slab = pool->slabs; slab; slab = slab->next)
 		blocks += SLAB_BLOCKS;
 	/* acquire: as in weft__task_pool_refill(). The caller is ordered after all frees anyway. */
-	return blocks - list_length(pool->local) -
-	       list_length(atomic_load_explicit(&pool->returned, memory_order_acquire));
+	return blocks - list_length(pool->local) - list_length(load_acquire(&pool->returned));
 }
 
 bool weft__task_pool_refill(struct task_pool *pool)
 {
 	/* acquire: sees the links, and the last use of each block, which the thread that freed it
 	 * released. */
-	pool->local = atomic_exchange_explicit(&pool->returned, NULL, memory_order_acquire);
+	pool->local = exchange_acquire(&pool->returned, NULL);
 	return pool->local || add_slab(pool);
 }
 
 void weft__task_pool_return(struct task_pool *pool, struct task *t)
 {
-	struct task *head = atomic_load_explicit(&pool->returned, memory_order_relaxed);
+	struct task *head = load_relaxed(&pool->returned);
 	do {
 		t->value = head;
 		/* release: pairs with the exchange in weft__task_pool_refill(). */
-	} while (!atomic_compare_exchange_weak_explicit(
-		&pool->returned, &head, t, memory_order_release, memory_order_relaxed));
+	} while (!cas_weak_release(&pool->returned, &head, t));
 }

@@ -19,6 +19,7 @@
 #ifndef WEFT_CORE_TASK_POOL_H
 #define WEFT_CORE_TASK_POOL_H
 
+#include "src/base/atomic.h"
 #include "src/base/sanitizer.h"
 #include "task.h"
 
@@ -94,13 +95,13 @@ static inline void weft__task_pool_free(struct task_pool *mine, struct task *t)
 	/* A thread that detaches a task after its end is not ordered after that end. */
 	san_ignore_begin();
 	/* relaxed: its end has run, so this is a cold part, and it is ours. */
-	if (__builtin_expect(atomic_load_explicit(&t->extra, memory_order_relaxed) != 0, 0)) {
+	if (__builtin_expect(load_relaxed(&t->extra) != 0, 0)) {
 		free(task_cold(t));
 		task_set_cold(t, NULL);
 	}
 	san_ignore_end();
 	/* relaxed: it only serves to detect misuse. */
-	atomic_store_explicit(&t->join, JOIN_FREED, memory_order_relaxed);
+	store_relaxed(&t->join, JOIN_FREED);
 	san_forget(t, sizeof *t);
 	if (pool == mine) {
 		t->value = pool->local;

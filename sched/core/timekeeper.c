@@ -53,6 +53,7 @@
 #include "timekeeper.h"
 
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fence.h"
 #include "src/base/futex.h"
@@ -79,20 +80,19 @@ void weft__timekeeper_init(struct weft_runtime *rt)
 static bool lower_until(struct timekeeper *tk, int64_t deadline)
 {
 	/* relaxed, all: this is a plan. The fences of both sides order it. */
-	int64_t until = atomic_load_explicit(&tk->until, memory_order_relaxed);
+	int64_t until = load_relaxed(&tk->until);
 
 	do {
 		if (deadline >= until)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(
-		&tk->until, &until, deadline, memory_order_relaxed, memory_order_relaxed));
+	} while (!cas_weak_relaxed(&tk->until, &until, deadline));
 	return true;
 }
 
 static void tell(struct timekeeper *tk)
 {
 	/* release: `until` or `state`, for the acquire in timekeeper_main(). */
-	atomic_fetch_add_explicit(&tk->told, 1, memory_order_release);
+	fetch_add_release(&tk->told, 1);
 	weft__futex_wake(&tk->told, 1);
 }
 
@@ -102,7 +102,7 @@ static void call_worker(struct weft_runtime *rt)
 	weft__fence_full();
 	while (!weft__set_due(rt)) {
 		/* The sleeper may be about to get up for something else that it has found. */
-		atomic_store_explicit(&rt->post_left, true, memory_order_relaxed);
+		store_relaxed(&rt->post_left, true);
 		/* store-load race with leave_to_busy(): post_left, then the searchers */
 		weft__fence_full();
 		if (weft__wake_searcher(rt))
@@ -114,11 +114,11 @@ static void time_has_come(struct weft_runtime *rt)
 {
 	struct timekeeper *tk = &rt->timekeeper;
 
-	atomic_store_explicit(&tk->until, WEFT_FOREVER, memory_order_relaxed);
+	store_relaxed(&tk->until, WEFT_FOREVER);
 	/* store-load race with weft__announce_timer(): until, then the deadlines */
 	weft__fence_heavy();
 	int64_t earliest = weft__earliest_timer(rt);
-	if (earliest >= atomic_load_explicit(&rt->keeper_deadline, memory_order_relaxed))
+	if (earliest >= load_relaxed(&rt->keeper_deadline))
 		return;
 	if (earliest > weft__clock_now())
 		lower_until(tk, earliest);
@@ -141,11 +141,11 @@ static void *timekeeper_main(void *arg)
 	for (;;) {
 		/* acquire: pairs with tell(). Nothing is missed: the kernel sleeps only while
 		 * `told` is unchanged. */
-		uint32_t told = atomic_load_explicit(&tk->told, memory_order_acquire);
+		uint32_t told = load_acquire(&tk->told);
 
-		if (atomic_load_explicit(&tk->state, memory_order_relaxed) == TIMEKEEPER_ENDS)
+		if (load_relaxed(&tk->state) == TIMEKEEPER_ENDS)
 			return NULL;
-		int64_t until = atomic_load_explicit(&tk->until, memory_order_relaxed);
+		int64_t until = load_relaxed(&tk->until);
 		if (until < rests)
 			until = rests;
 		if (until > weft__clock_now()) {
@@ -163,15 +163,13 @@ static void start(struct weft_runtime *rt, uint32_t before)
 	struct timekeeper *tk = &rt->timekeeper;
 
 	/* relaxed, both: the first one starts it. The thread's start publishes the rest. */
-	if (!atomic_compare_exchange_strong_explicit(&tk->state, &before, TIMEKEEPER_RUNS,
-						     memory_order_relaxed, memory_order_relaxed) ||
+	if (!cas_relaxed(&tk->state, &before, TIMEKEEPER_RUNS) ||
 	    weft__thread_start(&tk->thread, timekeeper_main, rt) == 0)
 		return;
-	atomic_store_explicit(&tk->until, INT64_MIN, memory_order_relaxed);
-	atomic_store_explicit(&tk->retry_at, weft__clock_now() + WEFT__TIMEKEEPER_RETRY_NS,
-			      memory_order_relaxed);
+	store_relaxed(&tk->until, INT64_MIN);
+	store_relaxed(&tk->retry_at, weft__clock_now() + WEFT__TIMEKEEPER_RETRY_NS);
 	/* relaxed: a reader that sees an old .retry_at tries once too often. */
-	atomic_store_explicit(&tk->state, TIMEKEEPER_REFUSED, memory_order_relaxed);
+	store_relaxed(&tk->state, TIMEKEEPER_REFUSED);
 }
 
 /* Makes a leader start the thread, if its state is `before`. */
@@ -191,8 +189,8 @@ static __attribute__((noinline)) void try_again(struct worker *w)
 	struct timekeeper *tk = &w->rt->timekeeper;
 
 	/* relaxed, both: see start(). */
-	if (atomic_load_explicit(&tk->state, memory_order_relaxed) == TIMEKEEPER_REFUSED &&
-	    weft__clock_now() >= atomic_load_explicit(&tk->retry_at, memory_order_relaxed))
+	if (load_relaxed(&tk->state) == TIMEKEEPER_REFUSED &&
+	    weft__clock_now() >= load_relaxed(&tk->retry_at))
 		have_it_started(w, TIMEKEEPER_REFUSED);
 }
 
@@ -201,12 +199,12 @@ void weft__timekeeper_engage(struct worker *w, int64_t deadline)
 	struct timekeeper *tk = &w->rt->timekeeper;
 
 	/* relaxed, both: see lower_until(). */
-	int64_t until = atomic_load_explicit(&tk->until, memory_order_relaxed);
+	int64_t until = load_relaxed(&tk->until);
 	if (until == INT64_MIN)
 		try_again(w);
 	if (deadline >= until)
 		return;
-	if (atomic_load_explicit(&tk->state, memory_order_relaxed) == TIMEKEEPER_NONE) {
+	if (load_relaxed(&tk->state) == TIMEKEEPER_NONE) {
 		have_it_started(w, TIMEKEEPER_NONE);
 		if (w->task)
 			return;
@@ -220,9 +218,9 @@ void weft__timekeeper_end(struct weft_runtime *rt)
 	struct timekeeper *tk = &rt->timekeeper;
 
 	/* relaxed, both: the workers have ended before. */
-	if (atomic_load_explicit(&tk->state, memory_order_relaxed) != TIMEKEEPER_RUNS)
+	if (load_relaxed(&tk->state) != TIMEKEEPER_RUNS)
 		return;
-	atomic_store_explicit(&tk->state, TIMEKEEPER_ENDS, memory_order_relaxed);
+	store_relaxed(&tk->state, TIMEKEEPER_ENDS);
 	tell(tk);
 	pthread_join(tk->thread, NULL);
 }

@@ -6,8 +6,9 @@
 #ifndef WEFT_CORE_TIMEKEEPER_H
 #define WEFT_CORE_TIMEKEEPER_H
 
+#include "src/base/atomic.h"
+
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -51,7 +52,7 @@ struct timekeeper {
 static inline bool timekeeper_is_there(const struct timekeeper *tk)
 {
 	/* relaxed: what it is about to look at, another worker may look at as well. */
-	return atomic_load_explicit(&tk->until, memory_order_relaxed) != INT64_MIN;
+	return load_relaxed(&tk->until) != INT64_MIN;
 }
 
 void weft__timekeeper_init(struct weft_runtime *rt);

@@ -39,6 +39,7 @@
  *  - Treaps and skip lists. They are bounded in expectation only.
  */
 #include "timer.h"
+#include "src/base/atomic.h"
 
 #include <weft/base.h>
 
@@ -65,8 +66,7 @@ static void publish_earliest(struct timers *timers)
 	const struct timer *first = timers->ends[TIMER_EARLIER];
 
 	/* release: pairs with the acquire of weft__expire(). Only a hint: the lock decides. */
-	atomic_store_explicit(&timers->earliest, first ? first->deadline : WEFT_FOREVER,
-			      memory_order_release);
+	store_release(&timers->earliest, first ? first->deadline : WEFT_FOREVER);
 }
 
 /* Puts `by`, which may be NULL, in the place of t below t's parent. */

@@ -8,6 +8,7 @@
  * caller's own worker keeps is dropped here.
  */
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/orphan.h"
 
 #include <stddef.h>
@@ -24,7 +25,7 @@ void weft__trim_worker(struct worker *w)
 {
 	/* relaxed: the thread that wakes w through the list of sleepers has changed it before, and
 	 * w takes the list's lock after that. */
-	unsigned trims = atomic_load_explicit(&weft__trims, memory_order_relaxed);
+	unsigned trims = load_relaxed(&weft__trims);
 
 	if (w->trims == trims)
 		return;
@@ -49,7 +50,7 @@ int weft_trim(void)
 	}
 	weft__stack_trim();
 	/* relaxed: see weft__trim_worker(). */
-	atomic_fetch_add_explicit(&weft__trims, 1, memory_order_relaxed);
+	fetch_add_relaxed(&weft__trims, 1);
 	if (!weft__is_orphan()) /* an orphan's workers do not exist */
 		weft__depots_each(wake_workers);
 	return 0;

@@ -4,6 +4,7 @@
 
 #include "runtime.h"
 #include "scope.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/futex.h"
 #include "src/base/orphan.h"
@@ -21,14 +22,14 @@
 void weft__wait_abandon(struct waiter *waiter)
 {
 	if (waiter->task)
-		atomic_store_explicit(&waiter->task->park, PARK_RUNNING, memory_order_relaxed);
+		store_relaxed(&waiter->task->park, PARK_RUNNING);
 }
 
 bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret)
 {
 	*ret = weft__wakeup_of(waiter);
 	/* Store-load race with weft__wait_take(), relaxed after the heavy fence: see wait.h. */
-	if (waiter->lone && atomic_load_explicit(&waiter->given, memory_order_relaxed))
+	if (waiter->lone && load_relaxed(&waiter->given))
 		return false;
 	return wait_claim_contended(waiter, WAIT_CANCELLED);
 }
@@ -57,7 +58,7 @@ void weft__wait_wake(struct wakeup wakeup)
 {
 	if (!wakeup.task) {
 		/* release: pairs with the acquire load in await_signal(). */
-		atomic_store_explicit(wakeup.signal, 1, memory_order_release);
+		store_release(wakeup.signal, 1);
 		weft__futex_wake(wakeup.signal, 1);
 		return;
 	}
@@ -70,7 +71,7 @@ static inline bool slot_is_next(struct worker *w)
 {
 	uint32_t pick = weft__next_pick(w);
 
-	if (weft__pick_is_special(w, pick) || atomic_load_explicit(&w->slot, memory_order_relaxed))
+	if (weft__pick_is_special(w, pick) || load_relaxed(&w->slot))
 		return false;
 	return pick % WEFT__ORDERED_PICK != 0 ||
 	       (weft__nothing_ready(w) && weft__deque_empty(&w->deque));
@@ -103,9 +104,9 @@ struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup)
 static bool cancel_watch(struct task *t, struct waiter *waiter)
 {
 	/* release: the waiter's fields, for the canceller's acquire load. */
-	atomic_store_explicit(&t->waiting, waiter, memory_order_release);
+	store_release(&t->waiting, waiter);
 	weft__fence_light();
-	uint32_t cancel = atomic_load_explicit(&t->cancel, memory_order_relaxed);
+	uint32_t cancel = load_relaxed(&t->cancel);
 	return (cancel & (CANCEL_REQUESTED | CANCEL_REACHED)) == CANCEL_REACHED;
 }
 
@@ -123,7 +124,7 @@ __attribute__((noinline, cold)) void weft__await_canceller(struct task *t)
  */
 static void cancel_unwatch(struct task *t)
 {
-	atomic_store_explicit(&t->waiting, NULL, memory_order_relaxed);
+	store_relaxed(&t->waiting, NULL);
 	weft__fence_light();
 	if (__builtin_expect(canceller_looks(t), 0))
 		weft__await_canceller(t);
@@ -149,10 +150,9 @@ static inline bool must_end(struct worker *w, struct task *t, struct waiter *wai
 		return false;
 	/* The waiter is visible already; family.h says why. relaxed: our own bit, and a request,
 	 * which publishes nothing. */
-	if (!(atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REACHED))
+	if (!(load_relaxed(&t->cancel) & CANCEL_REACHED))
 		weft__family_enter(w, t);
-	return atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED &&
-	       cancel_itself(waiter);
+	return load_relaxed(&t->cancel) & CANCEL_REQUESTED && cancel_itself(waiter);
 }
 
 /*
@@ -162,7 +162,7 @@ static inline bool must_end(struct worker *w, struct task *t, struct waiter *wai
  */
 static __attribute__((noinline)) struct worker *end_unsuspended(struct worker *w, struct task *t)
 {
-	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+	store_relaxed(&t->park, PARK_RUNNING);
 	/* A scope's deadline, which weft__family_enter() has armed. */
 	if (w->timer_armed)
 		weft__announce_timer(w);
@@ -173,7 +173,7 @@ static inline void suspend_until_woken(struct worker *w, struct task *t)
 {
 	counter_add(&w->counters.parks, 1);
 	weft__suspend(w, LEAVE_PARK, weft__pick_local(w, STACK_AT_HAND));
-	atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+	store_relaxed(&t->park, PARK_RUNNING);
 }
 
 /* Arms the waiter's timer. If the deadline has passed, the task claims itself instead. Returns
@@ -230,7 +230,7 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 			weft__chaos_picked(w, next);
 		counter_add(&w->counters.parks, 1);
 		w = weft__suspend_to_start(w, LEAVE_PARK, next);
-		atomic_store_explicit(&t->park, PARK_RUNNING, memory_order_relaxed);
+		store_relaxed(&t->park, PARK_RUNNING);
 	}
 	if (watched)
 		cancel_unwatch(t);
@@ -247,7 +247,7 @@ static void await_signal(struct waiter *waiter, int64_t deadline, struct scope *
 	/* No wake-up is lost: the futex call sleeps only while signal is 0, and the waker stores 1
 	 * before it wakes. */
 	/* acquire: what the waker did before weft__wait_wake(). */
-	while (!atomic_load_explicit(&waiter->signal, memory_order_acquire)) {
+	while (!load_acquire(&waiter->signal)) {
 		bool scopes = late && late->deadline <= deadline;
 		int64_t until = scopes ? late->deadline : deadline;
 		if (until == WEFT_FOREVER)
@@ -302,7 +302,7 @@ unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now, bool
 	unsigned total = 0;
 
 	/* acquire: pairs with publish_earliest(). A hint: the lock decides. */
-	while (atomic_load_explicit(&timers->earliest, memory_order_acquire) <= now) {
+	while (load_acquire(&timers->earliest) <= now) {
 		struct wakeup wakeups[EXPIRE_BATCH];
 		unsigned count = 0;
 

@@ -66,6 +66,7 @@
 #ifndef WEFT_CORE_WAIT_H
 #define WEFT_CORE_WAIT_H
 
+#include "src/base/atomic.h"
 #include "src/base/fence.h"
 #include "task.h"
 #include "timer.h"
@@ -96,17 +97,17 @@ static inline void wait_begin_by(struct task *t, struct waiter *waiter, bool lon
 {
 	waiter->task = t;
 	/* relaxed, all: a lock or a release makes the waiter visible later. */
-	atomic_store_explicit(&waiter->outcome, WAIT_PENDING, memory_order_relaxed);
-	atomic_store_explicit(&waiter->given, false, memory_order_relaxed);
+	store_relaxed(&waiter->outcome, WAIT_PENDING);
+	store_relaxed(&waiter->given, false);
 	if (!t) {
 		/* The thread may be in a scope, whose deadline the futex waits for. */
 		lone = false;
-		atomic_store_explicit(&waiter->signal, 0, memory_order_relaxed);
+		store_relaxed(&waiter->signal, 0);
 	} else {
 		/* relaxed: it only saves a later fence; see cancel_watch(). */
-		if (atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED)
+		if (load_relaxed(&t->cancel) & CANCEL_REQUESTED)
 			lone = false;
-		atomic_store_explicit(&t->park, PARK_SUSPENDING, memory_order_relaxed);
+		store_relaxed(&t->park, PARK_SUSPENDING);
 	}
 	waiter->lone = lone;
 }
@@ -133,8 +134,7 @@ static inline bool wait_claim_contended(struct waiter *waiter, enum wait_outcome
 
 	/* relaxed: it decides a race and publishes nothing. weft__wait_wake() publishes what the
 	 * wake does. */
-	return atomic_compare_exchange_strong_explicit(&waiter->outcome, &pending, outcome,
-						       memory_order_relaxed, memory_order_relaxed);
+	return cas_relaxed(&waiter->outcome, &pending, outcome);
 }
 
 /* What to wake for a claimed waiter. Its frame lives until its wake. */
@@ -156,12 +156,11 @@ static inline bool weft__wait_take(struct waiter *waiter)
 		return wait_claim_contended(waiter, WAIT_WOKEN);
 	/* Store-load race with weft__wait_claim_cancelled(): see above. relaxed, all: the lock or
 	 * the canceller's fence orders them. */
-	atomic_store_explicit(&waiter->given, true, memory_order_relaxed);
+	store_relaxed(&waiter->given, true);
 	weft__fence_light();
-	if (__builtin_expect(
-		    atomic_load_explicit(&t->cancel, memory_order_relaxed) & CANCEL_REQUESTED, 0))
+	if (__builtin_expect(load_relaxed(&t->cancel) & CANCEL_REQUESTED, 0))
 		return wait_claim_contended(waiter, WAIT_WOKEN);
-	atomic_store_explicit(&waiter->outcome, WAIT_WOKEN, memory_order_relaxed);
+	store_relaxed(&waiter->outcome, WAIT_WOKEN);
 	return true;
 }
 
@@ -182,7 +181,7 @@ bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret);
 static inline bool weft__parked(struct task *t)
 {
 	/* acquire: the saved context, released by park_leaving() (execute.c) with PARKED. */
-	return atomic_load_explicit(&t->park, memory_order_acquire) == PARK_PARKED;
+	return load_acquire(&t->park) == PARK_PARKED;
 }
 
 /* Wakes a claimed waiter. The caller holds no lock of it. Any thread. Does not wait. */
@@ -232,7 +231,7 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 static inline bool canceller_looks(struct task *t)
 {
 	/* acquire: pairs with the release that ends the canceller's look, in claim() (cancel.c). */
-	return atomic_load_explicit(&t->cancel, memory_order_acquire) & CANCEL_BUSY;
+	return load_acquire(&t->cancel) & CANCEL_BUSY;
 }
 
 /* Waits until no canceller works on t. The caller runs t. */
@@ -245,7 +244,7 @@ bool weft__caller_cancelled(void);
 static inline enum wait_outcome wait_outcome(const struct waiter *waiter)
 {
 	/* relaxed: the wake has published it, or the task has claimed itself. */
-	return atomic_load_explicit(&waiter->outcome, memory_order_relaxed);
+	return load_relaxed(&waiter->outcome);
 }
 
 /* The outcome as the return value of a waiting call. */

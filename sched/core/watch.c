@@ -33,6 +33,7 @@
 #include "watch.h"
 
 #include "runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fence.h"
 
@@ -49,15 +50,15 @@ static struct task *raid(struct worker *owner)
 {
 	struct task *t = NULL;
 
-	atomic_store_explicit(&owner->raided, true, memory_order_relaxed);
+	store_relaxed(&owner->raided, true);
 	weft__fence_heavy();
 	/* acquire: that the owner has emptied the slot. */
-	if (!atomic_load_explicit(&owner->taking, memory_order_acquire))
+	if (!load_acquire(&owner->taking))
 		/* acq_rel: the task, released by weft__ready(); and against the owner's
 		 * exchange. */
-		t = atomic_exchange_explicit(&owner->slot, NULL, memory_order_acq_rel);
+		t = exchange_acq_rel(&owner->slot, NULL);
 	/* release: the state in which we leave the slot, for the owner. */
-	atomic_store_explicit(&owner->raided, false, memory_order_release);
+	store_release(&owner->raided, false);
 	return t;
 }
 
@@ -66,8 +67,8 @@ static struct task *raid(struct worker *owner)
 static bool look_at(struct worker *w, struct worker *owner, int64_t now, struct watch *watch,
 		    struct task **ret_task)
 {
-	uint32_t picks = atomic_load_explicit(&owner->picks, memory_order_relaxed);
-	bool slot = atomic_load_explicit(&owner->slot, memory_order_relaxed);
+	uint32_t picks = load_relaxed(&owner->picks);
+	bool slot = load_relaxed(&owner->slot);
 	bool deque = !weft__deque_empty(&owner->deque);
 
 	if (!slot && !deque) {
@@ -100,7 +101,7 @@ struct task *weft__watch(struct worker *w, struct watch *watch)
 	uint32_t start = weft__random_below(&w->random, table->count);
 	for (unsigned i = 0; i < table->count && !t; i++) {
 		struct worker *owner = table->workers[(start + i) % table->count];
-		all_picks += atomic_load_explicit(&owner->picks, memory_order_relaxed);
+		all_picks += load_relaxed(&owner->picks);
 		if (owner != w && look_at(w, owner, now, watch, &t))
 			watch->filled = true;
 	}
@@ -126,21 +127,20 @@ struct task *weft__watch_between(struct worker *w, int64_t now)
 	if (w->watches)
 		return weft__watch(w, &watch);
 	/* acquire: the last watcher's raids. */
-	if (!atomic_compare_exchange_strong_explicit(&rt->watching, &unwatched, 1,
-						     memory_order_acquire, memory_order_relaxed))
+	if (!cas_acquire(&rt->watching, &unwatched, 1))
 		return NULL;
 	struct task *t = weft__watch(w, &watch);
 	/* release: our raids, for the next watcher. No fence is needed: a slot that has woken
 	 * nobody meanwhile relied on our search, and we look at the slots when we stop
 	 * searching. */
-	atomic_store_explicit(&rt->watching, 0, memory_order_release);
+	store_release(&rt->watching, 0);
 	return t;
 }
 
 void weft__watch_stop(struct weft_runtime *rt)
 {
 	/* release: our raids, for the next watcher. */
-	atomic_store_explicit(&rt->watching, 0, memory_order_release);
+	store_release(&rt->watching, 0);
 	/* store-load race with weft__announce_slot(): watching, then the slots */
 	weft__fence_heavy();
 }

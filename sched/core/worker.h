@@ -13,6 +13,7 @@
 #include "sched/queue/deque.h"
 #include "sched/queue/ring.h"
 #include "sched/queue/urcu.h"
+#include "src/base/atomic.h"
 #include "src/base/random.h"
 #include "task.h"
 #include "task_pool.h"
@@ -152,8 +153,8 @@ struct worker {
 static inline int64_t worker_earliest(struct worker *w)
 {
 	/* relaxed: a hint, or the caller's fence orders it. */
-	int64_t wait = atomic_load_explicit(&w->timers.earliest, memory_order_relaxed);
-	int64_t scope = atomic_load_explicit(&w->scopes.earliest, memory_order_relaxed);
+	int64_t wait = load_relaxed(&w->timers.earliest);
+	int64_t scope = load_relaxed(&w->scopes.earliest);
 
 	return wait < scope ? wait : scope;
 }

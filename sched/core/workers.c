@@ -29,6 +29,7 @@
 
 #include "overflow.h"
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/pause.h"
@@ -61,7 +62,7 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 			     .patience = WEFT__PATIENCE,
 			     .served_at = UINT32_MAX};
 	/* relaxed: w keeps nothing yet. */
-	w->trims = atomic_load_explicit(&weft__trims, memory_order_relaxed);
+	w->trims = load_relaxed(&weft__trims);
 	weft__random_seed(&w->random, rt->config.chaos.seed + id);
 	unsigned capacity = rt->config.chaos.on ? weft__chaos_capacity(w) : QUEUE_CAPACITY;
 	if (weft__deque_init(&w->deque, capacity) < 0)
@@ -213,10 +214,10 @@ static int record_locked(struct weft_runtime *rt, unsigned id)
 	if (!w)
 		return -ENOMEM;
 	/* It has no thread, so others must not send it anything. relaxed: not visible yet. */
-	atomic_store_explicit(&w->retiring, true, memory_order_relaxed);
+	store_relaxed(&w->retiring, true);
 	rt->records[id] = w;
 	/* release: the record, for readers that go through all records. */
-	atomic_store_explicit(&rt->record_count, id + 1, memory_order_release);
+	store_release(&rt->record_count, id + 1);
 	return 0;
 }
 
@@ -247,7 +248,7 @@ static int start_locked(struct weft_runtime *rt, unsigned id)
 		}
 	}
 	w->state = WORKER_RUNNING;
-	atomic_store_explicit(&w->retiring, false, memory_order_relaxed);
+	store_relaxed(&w->retiring, false);
 	weft__nudge(w);
 	return 0;
 }
@@ -257,7 +258,7 @@ static void retire_locked(struct weft_runtime *rt, unsigned id)
 	struct worker *w = rt->records[id];
 
 	w->state = WORKER_RETIRING;
-	atomic_store_explicit(&w->retiring, true, memory_order_relaxed);
+	store_relaxed(&w->retiring, true);
 	weft__nudge(w);
 }
 
@@ -316,13 +317,13 @@ int weft__workers_set(struct weft_runtime *rt, unsigned n)
 	weft__lock(&rt->admin);
 	if (rt->over)
 		goto out; /* the caller is a visitor, and the runtime has ended meanwhile */
-	unsigned now = atomic_load_explicit(&rt->target, memory_order_relaxed);
+	unsigned now = load_relaxed(&rt->target);
 	if (n > now)
 		rc = grow_locked(rt, now, n);
 	for (unsigned id = now; id-- > n;)
 		retire_locked(rt, id);
 	if (rc == 0)
-		atomic_store_explicit(&rt->target, n, memory_order_relaxed);
+		store_relaxed(&rt->target, n);
 out:
 	weft__unlock(&rt->admin);
 	return rc;
@@ -376,7 +377,7 @@ static void report_handles(struct weft_runtime *rt, unsigned count)
 	for (unsigned id = 0; id < count; id++)
 		used += weft__task_pool_used(&rt->records[id]->tasks);
 	/* Nobody has to join or detach the task of weft_run(): the program got no handle to it. */
-	if (rt->first && atomic_load_explicit(&rt->first->join, memory_order_relaxed) == JOIN_DONE)
+	if (rt->first && load_relaxed(&rt->first->join) == JOIN_DONE)
 		used--;
 	if (used > 0)
 		weft__warn("stats: %zu handles were neither joined nor detached", used);
@@ -389,7 +390,7 @@ void weft__workers_join(struct weft_runtime *rt)
 	weft__unlock(&rt->admin);
 	/* relaxed: each thread that added a worker held the lock before us, and none adds one
 	 * after. */
-	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_relaxed);
+	unsigned count = load_relaxed(&rt->record_count);
 	for (unsigned id = 0; id < count; id++) {
 		struct worker *w = rt->records[id];
 		weft__lock(&rt->admin);
@@ -401,8 +402,7 @@ void weft__workers_join(struct weft_runtime *rt)
 	weft__timekeeper_end(rt);
 	/* After the threads have ended, as they have seen every visitor that a task's end let go.
 	 * acquire: pairs with visit_end(). */
-	for (unsigned looks = 0; atomic_load_explicit(&rt->visitors, memory_order_acquire) > 0;
-	     looks++)
+	for (unsigned looks = 0; load_acquire(&rt->visitors) > 0; looks++)
 		weft__pause(looks);
 	if (rt->config.stats)
 		report_handles(rt, count);
@@ -420,18 +420,16 @@ void weft__workers_join(struct weft_runtime *rt)
 bool weft__all_ended(struct weft_runtime *rt)
 {
 	/* acquire: pairs with the release that published the record. */
-	unsigned count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
+	unsigned count = load_acquire(&rt->record_count);
 	uint64_t ended = 0;
 
 	for (unsigned i = 0; i < count; i++)
-		ended += atomic_load_explicit(&rt->records[i]->counters.completed,
-					      memory_order_acquire);
+		ended += load_acquire(&rt->records[i]->counters.completed);
 	/* Read again: a worker may have been added meanwhile. It may have counted spawns of tasks
 	 * whose ends were counted above. */
-	count = atomic_load_explicit(&rt->record_count, memory_order_acquire);
-	uint64_t spawned = atomic_load_explicit(&rt->injected_spawned, memory_order_relaxed);
+	count = load_acquire(&rt->record_count);
+	uint64_t spawned = load_relaxed(&rt->injected_spawned);
 	for (unsigned i = 0; i < count; i++)
-		spawned += atomic_load_explicit(&rt->records[i]->counters.spawned,
-						memory_order_relaxed);
+		spawned += load_relaxed(&rt->records[i]->counters.spawned);
 	return ended == spawned;
 }

@@ -5,6 +5,7 @@
 #include "sched/queue/deque.h"
 #include "src/base/alloc.h"
 
+#include "src/base/atomic.h"
 #include "src/base/pages.h"
 
 #include <errno.h>
@@ -55,7 +56,7 @@ int weft__deque_init(struct weft__deque *d, size_t capacity)
 void weft__deque_fini(struct weft__deque *d)
 {
 	/* relaxed: the caller is ordered after all other uses */
-	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_relaxed);
+	struct weft__deque_buffer *buffer = load_relaxed(&d->buffer);
 
 	while (buffer) {
 		struct weft__deque_buffer *older = buffer->older;
@@ -78,17 +79,15 @@ static bool grow(struct weft__deque *d, int64_t top, int64_t bottom)
 	 * bottom), like any stale slot. relaxed: the owner wrote what it reads here. The store of
 	 * buffer publishes what it writes. */
 	for (int64_t i = top; i < bottom; i++)
-		atomic_store_explicit(
-			&buffer->slots[i & buffer->mask],
-			atomic_load_explicit(&d->slots[i & d->mask], memory_order_relaxed),
-			memory_order_relaxed);
+		store_relaxed(&buffer->slots[i & buffer->mask],
+			      load_relaxed(&d->slots[i & d->mask]));
 
 	/* relaxed: only the owner writes it */
-	buffer->older = atomic_load_explicit(&d->buffer, memory_order_relaxed);
+	buffer->older = load_relaxed(&d->buffer);
 	/* release: publishes mask and slots to the load of buffer in read_elements(). A thief that
 	 * still finds the older buffer finds the same element there, because nobody writes to that
 	 * buffer any more. */
-	atomic_store_explicit(&d->buffer, buffer, memory_order_release);
+	store_release(&d->buffer, buffer);
 
 	d->full = top + capacity;
 	d->mask = buffer->mask;
@@ -99,11 +98,11 @@ static bool grow(struct weft__deque *d, int64_t top, int64_t bottom)
 bool weft__deque_push_full(struct weft__deque *d, void *element)
 {
 	/* relaxed: only the owner writes it */
-	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+	int64_t bottom = load_relaxed(&d->bottom);
 	/* acquire: pairs with the CAS in weft__deque_steal(). A thief's read of a slot comes before
 	 * our reuse of the slot. Otherwise the thief could see the new element in it although its
 	 * CAS takes the old one. */
-	int64_t top = weft__deque_top_of(atomic_load_explicit(&d->front, memory_order_acquire));
+	int64_t top = weft__deque_top_of(load_acquire(&d->front));
 
 	d->full = top + d->mask + 1;
 	if (bottom == d->full && !grow(d, top, bottom))
@@ -133,8 +132,7 @@ void *weft__deque_take_claimed(struct weft__deque *d, int64_t bottom, int64_t fr
 		 * numbers from this CAS. The fences make them see bottom lowered. */
 		int64_t next =
 			bottom == top ? make_front(top + 1, 0) : make_front(top, bottom - top);
-		if (!atomic_compare_exchange_strong_explicit(
-			    &d->front, &front, next, memory_order_relaxed, memory_order_relaxed))
+		if (!cas_relaxed(&d->front, &front, next))
 			continue;
 		if (bottom > top)
 			return element;
@@ -142,7 +140,7 @@ void *weft__deque_take_claimed(struct weft__deque *d, int64_t bottom, int64_t fr
 	}
 	/* The deque is empty now either way: top and bottom meet at the index above. release: see
 	 * weft__deque_lower(). */
-	atomic_store_explicit(&d->bottom, bottom + 1, memory_order_release);
+	store_release(&d->bottom, bottom + 1);
 	return element;
 }
 
@@ -153,14 +151,13 @@ static int64_t read_elements(struct weft__deque *d, int64_t top, int64_t bottom,
 {
 	int64_t count = bottom - top < most ? bottom - top : most;
 	/* acquire: pairs with grow(); sees mask and slots. */
-	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_acquire);
+	struct weft__deque_buffer *buffer = load_acquire(&d->buffer);
 
 	/* relaxed: bottom or buffer published them. We read before the CAS, because after it the
 	 * owner may reuse the slots. If the CAS succeeds, the values are right: the owner reuses a
 	 * slot only after it has seen top beyond that slot. */
 	for (int64_t i = 0; i < count; i++)
-		ret_elements[i] = atomic_load_explicit(&buffer->slots[(top + i) & buffer->mask],
-						       memory_order_relaxed);
+		ret_elements[i] = load_relaxed(&buffer->slots[(top + i) & buffer->mask]);
 	return count > 0 ? count : 0;
 }
 
@@ -168,18 +165,17 @@ unsigned weft__deque_steal(struct weft__deque *d, void **ret_elements, unsigned 
 {
 	/* acquire: the hint is read after it. So a deque that looks empty was empty at that
 	 * moment. */
-	int64_t front = atomic_load_explicit(&d->front, memory_order_acquire);
+	int64_t front = load_acquire(&d->front);
 	int64_t top = weft__deque_top_of(front);
 	/* relaxed: a hint, which spares the owner our fence */
-	int64_t size = atomic_load_explicit(&d->bottom, memory_order_relaxed) - top;
+	int64_t size = load_relaxed(&d->bottom) - top;
 
 	if (size <= 0)
 		return 0;
 	if (weft__deque_limit_of(front) == top) {
 		int64_t claim = make_front(top, size < max ? size : max);
 		/* relaxed: publishes nothing. The fence makes the owner see it. */
-		if (!atomic_compare_exchange_strong_explicit(
-			    &d->front, &front, claim, memory_order_relaxed, memory_order_relaxed))
+		if (!cas_relaxed(&d->front, &front, claim))
 			return 0;
 		front = claim;
 	}
@@ -191,7 +187,7 @@ unsigned weft__deque_steal(struct weft__deque *d, void **ret_elements, unsigned 
 
 	/* acquire: pairs with the owner's stores of bottom. It sees the slots, their elements'
 	 * content, and a buffer that has them. */
-	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_acquire);
+	int64_t bottom = load_acquire(&d->bottom);
 
 	do {
 		int64_t claimed = weft__deque_limit_of(front) - top;
@@ -200,16 +196,12 @@ unsigned weft__deque_steal(struct weft__deque *d, void **ret_elements, unsigned 
 		if (count == 0) {
 			/* The claim covers nothing. We cut it, so the owner is soon rid of it.
 			 * relaxed: as above. */
-			atomic_compare_exchange_strong_explicit(
-				&d->front, &front, make_front(top, 1), memory_order_relaxed,
-				memory_order_relaxed);
+			cas_relaxed(&d->front, &front, make_front(top, 1));
 			return 0;
 		}
 		/* release: keeps the reads of the slots before it. Pairs with the owner's acquire
 		 * in weft__deque_push_full(). relaxed on failure: nothing was taken. */
-		if (atomic_compare_exchange_strong_explicit(
-			    &d->front, &front, make_front(top + count, 0), memory_order_release,
-			    memory_order_relaxed))
+		if (cas_release(&d->front, &front, make_front(top + count, 0)))
 			return (unsigned)count;
 		/* If another side cut the claim, the elements below the cut are left. */
 	} while (weft__deque_top_of(front) == top);
@@ -219,17 +211,16 @@ unsigned weft__deque_steal(struct weft__deque *d, void **ret_elements, unsigned 
 void *weft__deque_pop_oldest(struct weft__deque *d)
 {
 	/* relaxed: only the owner writes it */
-	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+	int64_t bottom = load_relaxed(&d->bottom);
 	/* relaxed: the elements came from this thread, and the CAS decides */
-	int64_t front = atomic_load_explicit(&d->front, memory_order_relaxed);
+	int64_t front = load_relaxed(&d->front);
 	int64_t top = weft__deque_top_of(front);
 
 	if (top >= bottom)
 		return NULL;
-	void *element = atomic_load_explicit(&d->slots[top & d->mask], memory_order_relaxed);
+	void *element = load_relaxed(&d->slots[top & d->mask]);
 	/* relaxed: as in weft__deque_take_claimed(). A thief finds that top has moved. */
-	if (!atomic_compare_exchange_strong_explicit(&d->front, &front, make_front(top + 1, 0),
-						     memory_order_relaxed, memory_order_relaxed))
+	if (!cas_relaxed(&d->front, &front, make_front(top + 1, 0)))
 		return NULL;
 	return element;
 }
@@ -237,13 +228,13 @@ void *weft__deque_pop_oldest(struct weft__deque *d)
 void weft__deque_shrink(struct weft__deque *d)
 {
 	/* relaxed: only the owner writes it */
-	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+	int64_t bottom = load_relaxed(&d->bottom);
 
 	if (d->mask < SHRINK_SLOTS || bottom - d->shrunk < SHRINK_SLOTS || weft__deque_size(d) > 0)
 		return;
 	d->shrunk = bottom;
 	/* relaxed: only the owner writes it */
-	struct weft__deque_buffer *buffer = atomic_load_explicit(&d->buffer, memory_order_relaxed);
+	struct weft__deque_buffer *buffer = load_relaxed(&d->buffer);
 	for (; buffer; buffer = buffer->older)
 		weft__pages_discard(buffer->slots,
 				    ((size_t)buffer->mask + 1) * sizeof(buffer->slots[0]));

@@ -80,11 +80,11 @@
 #ifndef WEFT_SCHED_QUEUE_DEQUE_H
 #define WEFT_SCHED_QUEUE_DEQUE_H
 
+#include "src/base/atomic.h"
 #include "src/base/cacheline.h"
 #include "src/base/fence.h"
 
 #include <stdalign.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -161,10 +161,10 @@ void *weft__deque_take_claimed(struct weft__deque *d, int64_t bottom, int64_t fr
 static inline void weft__deque_put(struct weft__deque *d, int64_t bottom, void *element)
 {
 	/* relaxed: the next line publishes it. */
-	atomic_store_explicit(&d->slots[bottom & d->mask], element, memory_order_relaxed);
+	store_relaxed(&d->slots[bottom & d->mask], element);
 	/* release: publishes the slot, its element's content and the buffer to the second load of
 	 * bottom in weft__deque_steal(). */
-	atomic_store_explicit(&d->bottom, bottom + 1, memory_order_release);
+	store_release(&d->bottom, bottom + 1);
 }
 
 /*
@@ -178,7 +178,7 @@ static inline void weft__deque_put(struct weft__deque *d, int64_t bottom, void *
 static inline bool weft__deque_push(struct weft__deque *d, void *element)
 {
 	/* relaxed: only the owner writes it */
-	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed);
+	int64_t bottom = load_relaxed(&d->bottom);
 
 	if (__builtin_expect(bottom == d->full, 0))
 		return weft__deque_push_full(d, element);
@@ -197,7 +197,7 @@ static inline int64_t weft__deque_lower(struct weft__deque *d, int64_t bottom, b
 {
 	/* release: as in push, because a thief may read its bottom from here. Earlier stores
 	 * published the elements below it, and an acquire of this store must bring them along. */
-	atomic_store_explicit(&d->bottom, bottom, memory_order_release);
+	store_release(&d->bottom, bottom);
 
 	/* Store-load race with weft__deque_steal(). We lower bottom, then read front. A thief
 	 * claims in front, then reads bottom. Either we see that the thief is at this element, or
@@ -205,21 +205,21 @@ static inline int64_t weft__deque_lower(struct weft__deque *d, int64_t bottom, b
 	weft__fence_light_if(fence_is_free);
 
 	/* relaxed: the fence decides which side wins, and the element came from this thread */
-	return atomic_load_explicit(&d->front, memory_order_relaxed);
+	return load_relaxed(&d->front);
 }
 
 /* Takes the newest element, or returns NULL if there is none. Owner only. */
 static inline void *weft__deque_pop(struct weft__deque *d)
 {
 	/* relaxed: only the owner writes it. */
-	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed) - 1;
+	int64_t bottom = load_relaxed(&d->bottom) - 1;
 
 	/* relaxed: top only grows, so a deque that looks empty to its owner is empty */
-	if (bottom < weft__deque_top_of(atomic_load_explicit(&d->front, memory_order_relaxed)))
+	if (bottom < weft__deque_top_of(load_relaxed(&d->front)))
 		return NULL;
 
 	/* relaxed: the owner wrote it */
-	void *element = atomic_load_explicit(&d->slots[bottom & d->mask], memory_order_relaxed);
+	void *element = load_relaxed(&d->slots[bottom & d->mask]);
 	int64_t front = weft__deque_lower(d, bottom, false);
 
 	if (__builtin_expect(weft__deque_is_unclaimed(front, bottom), 1))
@@ -238,11 +238,11 @@ static inline __attribute__((always_inline)) bool
 weft__deque_pop_if_by(struct weft__deque *d, void *element, bool fence_is_free)
 {
 	/* relaxed: only the owner writes both. */
-	int64_t bottom = atomic_load_explicit(&d->bottom, memory_order_relaxed) - 1;
+	int64_t bottom = load_relaxed(&d->bottom) - 1;
 
 	/* The slot may hold an element that is no longer there, or NULL if it was never written.
 	 * top tells whether the element was stolen: it is above the index then. */
-	if (atomic_load_explicit(&d->slots[bottom & d->mask], memory_order_relaxed) != element)
+	if (load_relaxed(&d->slots[bottom & d->mask]) != element)
 		return false;
 
 	int64_t front = weft__deque_lower(d, bottom, fence_is_free);
@@ -280,10 +280,9 @@ static inline size_t weft__deque_size(struct weft__deque *d)
 {
 	/* acquire: bottom is read after top. If bottom is then not above top, there was nothing to
 	 * take at that moment, because top has not gone back since. */
-	int64_t front = atomic_load_explicit(&d->front, memory_order_acquire);
+	int64_t front = load_acquire(&d->front);
 	/* relaxed: a hint */
-	int64_t size =
-		atomic_load_explicit(&d->bottom, memory_order_relaxed) - weft__deque_top_of(front);
+	int64_t size = load_relaxed(&d->bottom) - weft__deque_top_of(front);
 
 	return size > 0 ? (size_t)size : 0;
 }

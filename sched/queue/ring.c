@@ -5,6 +5,7 @@
 #include "sched/queue/ring.h"
 
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 #include "src/base/never_inline.h"
 #include "src/base/pages.h"
 #include "src/base/pause.h"
@@ -65,7 +66,7 @@ int weft__ring_init(struct weft__ring *r, unsigned capacity, unsigned most)
 void weft__ring_fini(struct weft__ring *r)
 {
 	/* relaxed: the caller is ordered after all other uses */
-	struct weft__ring_buffer *buffer = atomic_load_explicit(&r->buffer, memory_order_relaxed);
+	struct weft__ring_buffer *buffer = load_relaxed(&r->buffer);
 
 	while (buffer) {
 		struct weft__ring_buffer *older = buffer->older;
@@ -79,11 +80,8 @@ static void copy_slot(struct weft__ring_slot *to, struct weft__ring_slot *from)
 {
 	/* relaxed, all: the owner wrote what it reads here. The store of buffer publishes what it
 	 * writes. */
-	atomic_store_explicit(&to->element,
-			      atomic_load_explicit(&from->element, memory_order_relaxed),
-			      memory_order_relaxed);
-	atomic_store_explicit(&to->hint, atomic_load_explicit(&from->hint, memory_order_relaxed),
-			      memory_order_relaxed);
+	store_relaxed(&to->element, load_relaxed(&from->element));
+	store_relaxed(&to->hint, load_relaxed(&from->hint));
 }
 
 /* Moves to a buffer of twice the size, which then holds the elements in [head, tail). */
@@ -101,11 +99,11 @@ static bool grow(struct weft__ring *r, uint64_t head, uint64_t tail)
 		copy_slot(&buffer->slots[i & buffer->mask], &r->slots[i & r->mask]);
 
 	/* relaxed: only the owner writes it */
-	buffer->older = atomic_load_explicit(&r->buffer, memory_order_relaxed);
+	buffer->older = load_relaxed(&r->buffer);
 	/* release: publishes mask and slots to the load of buffer in weft__ring_steal(). A thief
 	 * that still finds the older buffer finds the same element there, because nobody writes to
 	 * that buffer any more. */
-	atomic_store_explicit(&r->buffer, buffer, memory_order_release);
+	store_release(&r->buffer, buffer);
 
 	r->full = head + capacity;
 	r->mask = buffer->mask;
@@ -116,11 +114,11 @@ static bool grow(struct weft__ring *r, uint64_t head, uint64_t tail)
 bool weft__ring_push_full(struct weft__ring *r, void *element, uintptr_t hint)
 {
 	/* relaxed, both: only the owner writes them */
-	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
-	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_relaxed) >> 1;
+	uint64_t tail = load_relaxed(&r->tail);
+	uint64_t mine = load_relaxed(&r->mine) >> 1;
 	/* acquire: pairs with the CAS in weft__ring_steal(). Thieves read a slot before we reuse
 	 * it. */
-	uint64_t head = weft__ring_index(atomic_load_explicit(&r->head, memory_order_acquire));
+	uint64_t head = weft__ring_index(load_acquire(&r->head));
 
 	if (head < mine)
 		head = mine;
@@ -135,9 +133,9 @@ void *weft__ring_pop_shared(struct weft__ring *r)
 {
 	/* relaxed, all: the owner wrote tail, mine and the slots itself. Only the value of head
 	 * matters. */
-	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
-	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_relaxed) >> 1;
-	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+	uint64_t tail = load_relaxed(&r->tail);
+	uint64_t mine = load_relaxed(&r->mine) >> 1;
+	uint64_t head = load_relaxed(&r->head);
 	void *element = NULL;
 	uint64_t index;
 
@@ -146,9 +144,7 @@ void *weft__ring_pop_shared(struct weft__ring *r)
 		if ((head & WEFT__RING_STATE) == WEFT__RING_ASKED) {
 			/* release: publishes tail to the load in weft__ring_steal(). If this fails,
 			 * a thief has done the same. */
-			if (atomic_compare_exchange_strong_explicit(
-				    &r->head, &head, make_head(mine, WEFT__RING_SHARED),
-				    memory_order_release, memory_order_relaxed))
+			if (cas_release(&r->head, &head, make_head(mine, WEFT__RING_SHARED)))
 				head = make_head(mine, WEFT__RING_SHARED);
 			continue;
 		}
@@ -157,29 +153,24 @@ void *weft__ring_pop_shared(struct weft__ring *r)
 		if (index == tail)
 			break;
 		/* relaxed: the owner wrote it */
-		element = atomic_load_explicit(&r->slots[index & r->mask].element,
-					       memory_order_relaxed);
+		element = load_relaxed(&r->slots[index & r->mask].element);
 		/* release: publishes tail to the load in weft__ring_steal(). A failure means that a
 		 * thief took something. It reloads head. */
-		if (atomic_compare_exchange_weak_explicit(
-			    &r->head, &head, make_head(index + 1, WEFT__RING_SHARED),
-			    memory_order_release, memory_order_relaxed)) {
+		if (cas_weak_release(&r->head, &head, make_head(index + 1, WEFT__RING_SHARED))) {
 			index++;
 			break;
 		}
 		element = NULL;
 	}
 	/* release: publishes tail to a thread that reads it after mine */
-	atomic_store_explicit(&r->mine, index << 1, memory_order_release);
+	store_release(&r->mine, index << 1);
 
 	if (element && ++r->calm >= CALM) {
 		r->calm = 0;
 		head = make_head(index, WEFT__RING_SHARED);
 		/* release: publishes mine to a thief, which sees by head that mine counts. If this
 		 * fails, a thief has just taken something. */
-		atomic_compare_exchange_strong_explicit(&r->head, &head,
-							make_head(index, WEFT__RING_OWNED),
-							memory_order_release, memory_order_relaxed);
+		cas_release(&r->head, &head, make_head(index, WEFT__RING_OWNED));
 	}
 	return element;
 }
@@ -192,9 +183,7 @@ static bool share(struct weft__ring *r, uint64_t head)
 
 	/* relaxed, both: publishes nothing. The fence makes the owner see it. If this fails, the
 	 * caller looks again. */
-	if (head != asked &&
-	    !atomic_compare_exchange_strong_explicit(&r->head, &head, asked, memory_order_relaxed,
-						     memory_order_relaxed))
+	if (head != asked && !cas_relaxed(&r->head, &head, asked))
 		return true;
 
 	/* Store-load race with weft__ring_pop(). It stores that it is taking, then reads the state.
@@ -203,24 +192,22 @@ static bool share(struct weft__ring *r, uint64_t head)
 	weft__fence_heavy();
 
 	/* acquire: tail is read after it, and so is not below it */
-	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_acquire);
+	uint64_t mine = load_acquire(&r->mine);
 	/* The current pop is over at once, unless its thread has been preempted. No other fence is
 	 * needed. After the fence above, the owner takes everything by CAS, so the next value of
 	 * mine is final. */
 	for (unsigned looks = 0; mine & 1; looks++) {
 		/* relaxed: only its value matters, and the caller looks again */
-		if (atomic_load_explicit(&r->head, memory_order_relaxed) != asked)
+		if (load_relaxed(&r->head) != asked)
 			return true;
 		if (looks == LOOKS)
 			return false;
 		weft__pause(looks);
-		mine = atomic_load_explicit(&r->mine, memory_order_acquire);
+		mine = load_acquire(&r->mine);
 	}
 	/* release: passes on what we acquired with mine. relaxed on failure: another side has done
 	 * it. */
-	atomic_compare_exchange_strong_explicit(&r->head, &asked,
-						make_head(mine >> 1, WEFT__RING_SHARED),
-						memory_order_release, memory_order_relaxed);
+	cas_release(&r->head, &asked, make_head(mine >> 1, WEFT__RING_SHARED));
 	return true;
 }
 
@@ -228,7 +215,7 @@ unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints
 {
 	for (;;) {
 		/* acquire: tail is read after head, and so is not below it */
-		uint64_t head = atomic_load_explicit(&r->head, memory_order_acquire);
+		uint64_t head = load_acquire(&r->head);
 		if ((head & WEFT__RING_STATE) != WEFT__RING_SHARED) {
 			if (max == 0 || weft__ring_empty(r) || !share(r, head))
 				return 0;
@@ -237,7 +224,7 @@ unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints
 		uint64_t index = weft__ring_index(head);
 		/* acquire: pairs with weft__ring_put(). It sees the slots, their elements' content,
 		 * and a buffer that has them. */
-		uint64_t size = atomic_load_explicit(&r->tail, memory_order_acquire) - index;
+		uint64_t size = load_acquire(&r->tail) - index;
 		uint64_t n = size - size / 2;
 
 		if (n > max)
@@ -245,26 +232,22 @@ unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints
 		if (n == 0)
 			return 0;
 		/* acquire: pairs with grow(). It sees mask and slots. */
-		struct weft__ring_buffer *buffer =
-			atomic_load_explicit(&r->buffer, memory_order_acquire);
+		struct weft__ring_buffer *buffer = load_acquire(&r->buffer);
 
 		/* relaxed: tail or buffer published them. Why before the CAS: see the top of
 		 * ring.h. */
 		for (uint64_t i = 0; i < n; i++) {
 			struct weft__ring_slot *slot = &buffer->slots[(index + i) & buffer->mask];
 
-			out[i] = atomic_load_explicit(&slot->element, memory_order_relaxed);
+			out[i] = load_relaxed(&slot->element);
 			if (ret_hints)
-				ret_hints[i] =
-					atomic_load_explicit(&slot->hint, memory_order_relaxed);
+				ret_hints[i] = load_relaxed(&slot->hint);
 		}
 
 		/* release: keeps the reads of the slots before it. Pairs with the owner's acquire
 		 * in weft__ring_push_full(), which goes on to overwrite them. relaxed on failure:
 		 * head is read again. */
-		if (atomic_compare_exchange_strong_explicit(
-			    &r->head, &head, make_head(index + n, WEFT__RING_SHARED),
-			    memory_order_release, memory_order_relaxed))
+		if (cas_release(&r->head, &head, make_head(index + n, WEFT__RING_SHARED)))
 			return (unsigned)n;
 	}
 }
@@ -272,13 +255,13 @@ unsigned weft__ring_steal(struct weft__ring *r, void **out, uintptr_t *ret_hints
 void weft__ring_shrink(struct weft__ring *r)
 {
 	/* relaxed: only the owner writes it */
-	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+	uint64_t tail = load_relaxed(&r->tail);
 
 	if (r->mask < SHRINK_SLOTS || tail - r->shrunk < SHRINK_SLOTS || weft__ring_size(r) > 0)
 		return;
 	r->shrunk = tail;
 	/* relaxed: only the owner writes it */
-	struct weft__ring_buffer *buffer = atomic_load_explicit(&r->buffer, memory_order_relaxed);
+	struct weft__ring_buffer *buffer = load_relaxed(&r->buffer);
 	for (; buffer; buffer = buffer->older)
 		weft__pages_discard(buffer->slots,
 				    ((size_t)buffer->mask + 1) * sizeof(buffer->slots[0]));

@@ -79,11 +79,11 @@
 #ifndef WEFT_SCHED_QUEUE_RING_H
 #define WEFT_SCHED_QUEUE_RING_H
 
+#include "src/base/atomic.h"
 #include "src/base/cacheline.h"
 #include "src/base/fence.h"
 
 #include <stdalign.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -159,11 +159,11 @@ static inline void weft__ring_put(struct weft__ring *r, uint64_t tail, void *ele
 	struct weft__ring_slot *slot = &r->slots[tail & r->mask];
 
 	/* relaxed, both: the next line publishes them */
-	atomic_store_explicit(&slot->element, element, memory_order_relaxed);
-	atomic_store_explicit(&slot->hint, hint, memory_order_relaxed);
+	store_relaxed(&slot->element, element);
+	store_relaxed(&slot->hint, hint);
 	/* release: publishes the slot, its element's content and the buffer to the load of tail in
 	 * weft__ring_steal(). */
-	atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
+	store_release(&r->tail, tail + 1);
 }
 
 /*
@@ -177,7 +177,7 @@ static inline void weft__ring_put(struct weft__ring *r, uint64_t tail, void *ele
 static inline bool weft__ring_push(struct weft__ring *r, void *element, uintptr_t hint)
 {
 	/* relaxed: only the owner writes it */
-	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+	uint64_t tail = load_relaxed(&r->tail);
 
 	if (__builtin_expect(tail == r->full, 0))
 		return weft__ring_push_full(r, element, hint);
@@ -190,8 +190,8 @@ static inline bool weft__ring_push(struct weft__ring *r, void *element, uintptr_
 static inline void *weft__ring_pop(struct weft__ring *r)
 {
 	/* relaxed, both: only the owner writes them */
-	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_relaxed);
-	uint64_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+	uint64_t mine = load_relaxed(&r->mine);
+	uint64_t tail = load_relaxed(&r->tail);
 
 	/* The head is never below mine. */
 	if (mine == tail << 1)
@@ -199,21 +199,20 @@ static inline void *weft__ring_pop(struct weft__ring *r)
 
 	/* Store-load race with share() in ring.c. We store that we are taking, then read the state.
 	 * A thief asks in the state, then reads mine. relaxed: the fences order. */
-	atomic_store_explicit(&r->mine, mine | 1, memory_order_relaxed);
+	store_relaxed(&r->mine, mine | 1);
 	weft__fence_light();
 	/* relaxed: we made it OWNED ourselves, and published nothing with it. */
-	uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+	uint64_t head = load_relaxed(&r->head);
 	if (__builtin_expect((head & WEFT__RING_STATE) == WEFT__RING_OWNED, 1)) {
 		/* relaxed: the owner wrote it */
-		void *element = atomic_load_explicit(&r->slots[(mine >> 1) & r->mask].element,
-						     memory_order_relaxed);
+		void *element = load_relaxed(&r->slots[(mine >> 1) & r->mask].element);
 		/* release: publishes tail to a thread that reads it after mine. tail is then not
 		 * below mine. */
-		atomic_store_explicit(&r->mine, mine + 2, memory_order_release);
+		store_release(&r->mine, mine + 2);
 		return element;
 	}
 	/* release: as above */
-	atomic_store_explicit(&r->mine, mine, memory_order_release);
+	store_release(&r->mine, mine);
 	return weft__ring_pop_shared(r);
 }
 
@@ -224,13 +223,13 @@ static inline void *weft__ring_pop(struct weft__ring *r)
 static inline void *weft__ring_ahead(struct weft__ring *r, unsigned distance, uintptr_t *ret_hint)
 {
 	/* relaxed, all: only the owner writes them */
-	uint64_t index = (atomic_load_explicit(&r->mine, memory_order_relaxed) >> 1) + distance;
+	uint64_t index = (load_relaxed(&r->mine) >> 1) + distance;
 
-	if (index >= atomic_load_explicit(&r->tail, memory_order_relaxed))
+	if (index >= load_relaxed(&r->tail))
 		return NULL;
 	struct weft__ring_slot *slot = &r->slots[index & r->mask];
-	*ret_hint = atomic_load_explicit(&slot->hint, memory_order_relaxed);
-	return atomic_load_explicit(&slot->element, memory_order_relaxed);
+	*ret_hint = load_relaxed(&slot->hint);
+	return load_relaxed(&slot->element);
 }
 
 /*
@@ -250,11 +249,10 @@ static inline unsigned weft__ring_size(struct weft__ring *r)
 	/* acquire, both: tail is read after them, and so is not below them. All three only grow.
 	 * The head is at one of the two, or behind both. If tail is where they are, the ring was
 	 * empty when tail was read. */
-	uint64_t head = weft__ring_index(atomic_load_explicit(&r->head, memory_order_acquire));
-	uint64_t mine = atomic_load_explicit(&r->mine, memory_order_acquire) >> 1;
+	uint64_t head = weft__ring_index(load_acquire(&r->head));
+	uint64_t mine = load_acquire(&r->mine) >> 1;
 	/* relaxed: a hint */
-	uint64_t size =
-		atomic_load_explicit(&r->tail, memory_order_relaxed) - (head > mine ? head : mine);
+	uint64_t size = load_relaxed(&r->tail) - (head > mine ? head : mine);
 
 	return size > UINT32_MAX ? UINT32_MAX : (unsigned)size;
 }

@@ -4,6 +4,7 @@
  */
 #include "sched/queue/urcu.h"
 
+#include "src/base/atomic.h"
 #include "src/base/fence.h"
 #include "src/base/sanitizer.h"
 
@@ -104,7 +105,7 @@ unsigned weft__wfcq_take(struct weft__wfcq *q, struct weft__wfcq_node **out, uns
 		 * finds the note sees everything that we could have seen, including our
 		 * announcement of sleep.
 		 */
-		if (atomic_fetch_add_explicit(&q->consumers, 1, memory_order_acq_rel) != 0) {
+		if (fetch_add_acq_rel(&q->consumers, 1) != 0) {
 			blocked = true;
 			break;
 		}
@@ -118,7 +119,7 @@ unsigned weft__wfcq_take(struct weft__wfcq *q, struct weft__wfcq_node **out, uns
 		 * hid its node may have linked it since. It may have found no sleeper, because the
 		 * consumer that we turned away had not announced itself yet.
 		 */
-		look_again = atomic_exchange_explicit(&q->consumers, 0, memory_order_acq_rel) > 1;
+		look_again = exchange_acq_rel(&q->consumers, 0) > 1;
 	}
 
 #if !defined(WEFT__FENCE_TSAN)

@@ -51,10 +51,10 @@
 #ifndef WEFT_SCHED_QUEUE_URCU_H
 #define WEFT_SCHED_QUEUE_URCU_H
 
+#include "src/base/atomic.h"
 #include "src/base/cacheline.h"
 
 #include <stdalign.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -127,14 +127,14 @@ static inline void *weft__rcu_load(_Atomic(void *) *pointer)
 {
 	/* acquire: pairs with weft__rcu_store(); sees what it published. A dependency would be
 	 * enough, but C has none that works. */
-	return atomic_load_explicit(pointer, memory_order_acquire);
+	return load_acquire(pointer);
 }
 
 /* Publishes the object that value points to. A caller excludes other callers that store. */
 static inline void weft__rcu_store(_Atomic(void *) *pointer, void *value)
 {
 	/* release: pairs with weft__rcu_load() */
-	atomic_store_explicit(pointer, value, memory_order_release);
+	store_release(pointer, value);
 }
 
 #endif

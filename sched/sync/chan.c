@@ -20,6 +20,7 @@
 #include "chan_parts.h"
 
 #include "sched/core/patience.h"
+#include "src/base/atomic.h"
 
 static inline size_t slot_after(const weft_chan *ch, size_t slot)
 {
@@ -367,7 +368,7 @@ void weft_chan_close(weft_chan *ch)
 		return;
 	sync_lock(&ch->lock);
 	if (!chan_closed(ch)) {
-		atomic_store_explicit(&ch->closed, true, memory_order_relaxed);
+		store_relaxed(&ch->closed, true);
 		ch->plain = 0;
 		san_release(&ch->closed);
 		while ((node = claim_first(&ch->receivers, -EPIPE)) ||
@@ -389,9 +390,7 @@ void weft_chan_close(weft_chan *ch)
 size_t weft_chan_len(const weft_chan *ch)
 {
 	/* relaxed: the count of one moment. */
-	return !ch       ? 0
-	       : ch->big ? atomic_load_explicit(&ch->order.slots->ready, memory_order_relaxed)
-			 : chan_count(ch);
+	return !ch ? 0 : ch->big ? load_relaxed(&ch->order.slots->ready) : chan_count(ch);
 }
 
 size_t weft_chan_cap(const weft_chan *ch)

@@ -23,6 +23,7 @@
 
 #include "chan_edges.h"
 #include "sched/core/wait.h"
+#include "src/base/atomic.h"
 #include "sync_lock.h"
 
 #include <weft/chan.h>
@@ -137,11 +138,10 @@ static inline bool chan_big_looks_blocked(const weft_chan *ch, enum weft_op op)
 	const struct chan_queue *partners = op == WEFT_SEND ? &ch->receivers : &ch->senders;
 
 	/* acquire, all three: as in chan_looks_ready(). */
-	if (op == WEFT_SEND
-		    ? atomic_load_explicit(&ch->count, memory_order_acquire) != ch->capacity
-		    : atomic_load_explicit(&ch->order.slots->ready, memory_order_acquire) != 0)
+	if (op == WEFT_SEND ? load_acquire(&ch->count) != ch->capacity
+			    : load_acquire(&ch->order.slots->ready) != 0)
 		return false;
-	return !atomic_load_explicit(&partners->first, memory_order_acquire);
+	return !load_acquire(&partners->first);
 }
 
 /*
@@ -170,13 +170,12 @@ static inline bool chan_looks_ready(const weft_chan *ch, enum weft_op op)
 	 * before the value read here. Pairs with chan_set_count(), add_ready() and
 	 * queue_set_first(). */
 	if (ch->capacity == 0)
-		blocked = !atomic_load_explicit(&partners->first, memory_order_acquire);
+		blocked = !load_acquire(&partners->first);
 	else if (__builtin_expect(!ch->big, 1))
-		blocked = atomic_load_explicit(&ch->count, memory_order_acquire) ==
-			  (op == WEFT_SEND ? ch->capacity : 0);
+		blocked = load_acquire(&ch->count) == (op == WEFT_SEND ? ch->capacity : 0);
 	else
 		blocked = chan_big_looks_blocked(ch, op);
-	return !blocked || atomic_load_explicit(&ch->closed, memory_order_relaxed);
+	return !blocked || load_relaxed(&ch->closed);
 }
 
 /* Returns whether the arguments are valid for the operation. */

@@ -31,6 +31,7 @@
  * Without a buffer that is the only way, and nothing in this file is needed.
  */
 #include "chan_parts.h"
+#include "src/base/atomic.h"
 
 #include <stdalign.h>
 
@@ -60,7 +61,7 @@ void weft__chan_big_init(weft_chan *ch)
 		(struct chan_big *)(ch->slots + after_slots(ch->elem_size * ch->capacity));
 
 	/* relaxed: the caller publishes the channel. */
-	atomic_store_explicit(&big->ready, 0, memory_order_relaxed);
+	store_relaxed(&big->ready, 0);
 	big->ready_first = CHAN_NO_SLOT;
 	big->free_first = 0;
 	for (size_t slot = 0; slot < ch->capacity; slot++)
@@ -83,8 +84,7 @@ static inline void add_ready(weft_chan *ch, size_t n)
 	_Atomic size_t *ready = &ch->order.slots->ready;
 
 	/* release: as in chan_set_count(). */
-	atomic_store_explicit(ready, atomic_load_explicit(ready, memory_order_relaxed) + n,
-			      memory_order_release);
+	store_release(ready, load_relaxed(ready) + n);
 }
 
 static void free_slot_locked(weft_chan *ch, size_t slot)

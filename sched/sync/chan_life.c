@@ -9,6 +9,7 @@
 #include "sched/core/patience.h"
 #include "self.h"
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 
 #include <stdalign.h>
 #include <stdlib.h>
@@ -35,7 +36,7 @@ static int init(weft_chan *ch, size_t elem_size, size_t capacity, bool lent)
 	if (ch->big)
 		weft__chan_big_init(ch);
 	/* relaxed: the caller publishes the channel. */
-	atomic_store_explicit(&ch->references, 1, memory_order_relaxed);
+	store_relaxed(&ch->references, 1);
 	ch->edges = slot_edges_new(capacity);
 	return SAN_EDGES && !ch->edges ? -ENOMEM : 0;
 }
@@ -104,7 +105,7 @@ void weft_chan_destroy(weft_chan *ch)
 	if (!ch)
 		return;
 	/* relaxed: the caller's reference is the only one, or this is a mistake. */
-	if (atomic_load_explicit(&ch->references, memory_order_relaxed) != 1)
+	if (load_relaxed(&ch->references) != 1)
 		weft__sync_misuse("weft_chan_destroy", "channel", ch, "has other references");
 	destroy(ch, "weft_chan_destroy");
 }
@@ -113,7 +114,7 @@ void weft_chan_ref(weft_chan *ch)
 {
 	/* relaxed: the caller has a reference, and hands the new one on by other means. */
 	if (ch)
-		atomic_fetch_add_explicit(&ch->references, 1, memory_order_relaxed);
+		fetch_add_relaxed(&ch->references, 1);
 }
 
 bool weft_chan_unref(weft_chan *ch)
@@ -123,7 +124,7 @@ bool weft_chan_unref(weft_chan *ch)
 	san_release(&ch->references);
 	/* acq_rel: whatever was done by callers that gave up their references comes before the last
 	 * one frees the memory. */
-	if (atomic_fetch_sub_explicit(&ch->references, 1, memory_order_acq_rel) != 1)
+	if (fetch_sub_acq_rel(&ch->references, 1) != 1)
 		return false;
 	san_acquire(&ch->references);
 	san_forget(&ch->references, sizeof(ch->references));

@@ -5,6 +5,7 @@
 #define WEFT_SYNC_CHAN_PARTS_H
 
 #include "chan.h"
+#include "src/base/atomic.h"
 
 #include <errno.h>
 #include <string.h>
@@ -59,14 +60,14 @@ static inline __attribute__((always_inline)) bool copy_usual(void *to, const voi
 /* relaxed, here and below: only stored under the lock. */
 static inline struct chan_node *queue_first(struct chan_queue *queue)
 {
-	return atomic_load_explicit(&queue->first, memory_order_relaxed);
+	return load_relaxed(&queue->first);
 }
 
 static inline void queue_set_first(struct chan_queue *queue, struct chan_node *node)
 {
 	/* release: publishes an earlier close to the look without the lock in
 	 * chan_looks_ready(). */
-	atomic_store_explicit(&queue->first, node, memory_order_release);
+	store_release(&queue->first, node);
 }
 
 static inline void queue_remove(struct chan_queue *queue, struct chan_node *node)
@@ -157,18 +158,18 @@ static inline struct chan_node *claim_first(struct chan_queue *queue, int status
 
 static inline size_t chan_count(const weft_chan *ch)
 {
-	return atomic_load_explicit(&ch->count, memory_order_relaxed);
+	return load_relaxed(&ch->count);
 }
 
 static inline void chan_set_count(weft_chan *ch, size_t count)
 {
 	/* release: as in queue_set_first(). */
-	atomic_store_explicit(&ch->count, count, memory_order_release);
+	store_release(&ch->count, count);
 }
 
 static inline bool chan_closed(const weft_chan *ch)
 {
-	return atomic_load_explicit(&ch->closed, memory_order_relaxed);
+	return load_relaxed(&ch->closed);
 }
 
 static inline char *slot_at(weft_chan *ch, size_t slot)

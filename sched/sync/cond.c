@@ -38,6 +38,7 @@
 #include "mutex.h"
 
 #include "sched/core/runtime.h"
+#include "src/base/atomic.h"
 
 struct cond {
 	struct sync_queue queue;
@@ -54,8 +55,8 @@ void weft_cond_init(weft_cond *cond)
 
 	sync_queue_init(&c->queue);
 	/* relaxed, both: the caller publishes the object. */
-	atomic_store_explicit(&c->mutex, NULL, memory_order_relaxed);
-	atomic_store_explicit(&c->fresh, NULL, memory_order_relaxed);
+	store_relaxed(&c->mutex, NULL);
+	store_relaxed(&c->fresh, NULL);
 }
 
 /* Returns whether nobody waits. Without the lock this is a hint, but it sees each waiter that
@@ -64,20 +65,20 @@ static inline bool nobody_waits(struct cond *c)
 {
 	/* acquire: the queue, with a waiter that has moved there from `fresh`. Pairs with
 	 * empty_fresh_locked(). */
-	return !atomic_load_explicit(&c->fresh, memory_order_acquire) && !sync_first(&c->queue);
+	return !load_acquire(&c->fresh) && !sync_first(&c->queue);
 }
 
 static inline struct sync_node *fresh_locked(struct cond *c)
 {
 	/* acquire: the node, released by enter(). */
-	return atomic_load_explicit(&c->fresh, memory_order_acquire);
+	return load_acquire(&c->fresh);
 }
 
 static inline void empty_fresh_locked(struct cond *c)
 {
 	/* release: the queue, which may hold a waiter that moved there from `fresh`, for
 	 * nobody_waits(). */
-	atomic_store_explicit(&c->fresh, NULL, memory_order_release);
+	store_release(&c->fresh, NULL);
 }
 
 /* Moves the fresh waiter to the queue. The mutex's holder calls this, too. */
@@ -109,20 +110,18 @@ static inline struct sync_node *take_locked(struct cond *c)
 static inline void enter(struct cond *c, struct mutex *m, struct sync_node *node, const char *call)
 {
 	/* relaxed, both: invariants 1 and 4. */
-	if (__builtin_expect(atomic_load_explicit(&c->mutex, memory_order_relaxed) == m &&
-				     !atomic_load_explicit(&c->fresh, memory_order_relaxed),
-			     1)) {
+	if (__builtin_expect(load_relaxed(&c->mutex) == m && !load_relaxed(&c->fresh), 1)) {
 		node->queued = false;
 		/* release: the node, for fresh_locked(). */
-		atomic_store_explicit(&c->fresh, node, memory_order_release);
+		store_release(&c->fresh, node);
 		return;
 	}
 	sync_lock(&c->queue.lock);
 	file_locked(c);
 	/* relaxed, both: under the lock. */
-	if (sync_first(&c->queue) && atomic_load_explicit(&c->mutex, memory_order_relaxed) != m)
+	if (sync_first(&c->queue) && load_relaxed(&c->mutex) != m)
 		weft__sync_misuse(call, "condition", c, "is waited for with another mutex");
-	atomic_store_explicit(&c->mutex, m, memory_order_relaxed);
+	store_relaxed(&c->mutex, m);
 	sync_push_locked(&c->queue, node);
 	sync_unlock(&c->queue.lock);
 }
@@ -153,7 +152,7 @@ static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const c
 	struct mutex_node node;
 
 	/* relaxed: only the caller itself stores its identity there. */
-	uint64_t holder = mutex_holder(atomic_load_explicit(&m->word, memory_order_relaxed));
+	uint64_t holder = mutex_holder(load_relaxed(&m->word));
 	if (holder != self)
 		weft__sync_not_owner(call, "mutex", m, "is not held by the caller", holder);
 	mutex_node_init(&node, self);
@@ -228,8 +227,7 @@ void weft_cond_signal(weft_cond *cond)
 		return;
 	sync_lock(&c->queue.lock);
 	struct sync_node *node = take_locked(c);
-	struct mutex *m =
-		atomic_load_explicit(&c->mutex, memory_order_relaxed); /* under the lock */
+	struct mutex *m = load_relaxed(&c->mutex); /* under the lock */
 	sync_unlock(&c->queue.lock);
 	if (node) {
 		node->next = NULL;
@@ -259,8 +257,7 @@ void weft_cond_broadcast(weft_cond *cond)
 		return;
 	sync_lock(&c->queue.lock);
 	struct sync_node *list = take_all_locked(c);
-	struct mutex *m =
-		atomic_load_explicit(&c->mutex, memory_order_relaxed); /* under the lock */
+	struct mutex *m = load_relaxed(&c->mutex); /* under the lock */
 	sync_unlock(&c->queue.lock);
 	if (list)
 		wake(m, list);

@@ -7,6 +7,7 @@
 #include "queue.h"
 #include "sched/core/patience.h"
 #include "self.h"
+#include "src/base/atomic.h"
 
 #include <weft/sync.h>
 
@@ -26,7 +27,7 @@ static void init(weft_event *event, bool resets_itself)
 
 	san_forget(e, sizeof(*e));
 	/* relaxed: the caller publishes the object. */
-	atomic_store_explicit(&e->set, 0, memory_order_relaxed);
+	store_relaxed(&e->set, 0);
 	sync_queue_init(&e->queue);
 	e->resets_itself = resets_itself;
 }
@@ -60,7 +61,7 @@ void weft_event_set(weft_event *event)
 		struct sync_node *node = sync_take_locked(&e->queue);
 		/* release: as below. */
 		if (!node)
-			atomic_store_explicit(&e->set, 1, memory_order_release);
+			store_release(&e->set, 1);
 		sync_unlock(&e->queue.lock);
 		if (node)
 			weft__wait_wake(weft__wakeup_of(&node->waiter));
@@ -68,7 +69,7 @@ void weft_event_set(weft_event *event)
 	}
 	/* release: what was done before, for the acquire in weft_event_wait_until(). This set may
 	 * hide an earlier one from a waiter. The lock orders the earlier set before this one. */
-	atomic_store_explicit(&e->set, 1, memory_order_release);
+	store_release(&e->set, 1);
 	struct sync_node *list = sync_take_all_locked(&e->queue);
 	sync_unlock(&e->queue.lock);
 	sync_wake_all(list);
@@ -80,7 +81,7 @@ void weft_event_reset(weft_event *event)
 
 	sync_lock(&e->queue.lock);
 	/* relaxed: publishes nothing. */
-	atomic_store_explicit(&e->set, 0, memory_order_relaxed);
+	store_relaxed(&e->set, 0);
 	sync_unlock(&e->queue.lock);
 }
 
@@ -92,9 +93,9 @@ static int wait_for_set(struct event *e, int64_t deadline)
 	sync_lock(&e->queue.lock);
 	/* relaxed, both: the lock orders. No wake is lost: a set either comes before this critical
 	 * section, or finds us in the queue. */
-	bool set = atomic_load_explicit(&e->set, memory_order_relaxed);
+	bool set = load_relaxed(&e->set);
 	if (set && e->resets_itself)
-		atomic_store_explicit(&e->set, 0, memory_order_relaxed);
+		store_relaxed(&e->set, 0);
 	if (set || deadline <= 0) {
 		sync_unlock(&e->queue.lock);
 		weft__wait_abandon(&node.waiter);
@@ -113,7 +114,7 @@ int weft_event_wait_until(weft_event *event, int64_t deadline)
 	struct event *e = (struct event *)event;
 
 	/* acquire: what was done before the set. */
-	bool set = atomic_load_explicit(&e->set, memory_order_acquire);
+	bool set = load_acquire(&e->set);
 	bool takes = set && e->resets_itself;
 	if (set && !takes) {
 		sync_settle(&e->queue);

@@ -2,6 +2,7 @@
 /* The results of a group's members, in the order in which the members ended: see group.h. */
 #include "group.h"
 #include "sched/core/runtime.h"
+#include "src/base/atomic.h"
 
 #include <errno.h>
 
@@ -26,7 +27,7 @@ struct sync_node *weft__group_keep_locked(struct group *g, struct task *t, void 
 	}
 	/* The task is the caller's own, and nobody has a handle of it. relaxed: the group's lock
 	 * publishes this. */
-	atomic_store_explicit(&t->join, JOIN_NOBODY, memory_order_relaxed);
+	store_relaxed(&t->join, JOIN_NOBODY);
 	/* The link is free: this task waits for nothing any longer, so no queue holds it. */
 	t->next_result = NULL;
 	*g->result_tail = t;

@@ -5,6 +5,7 @@
  */
 #include "queue.h"
 #include "self.h"
+#include "src/base/atomic.h"
 
 #include <weft/sync.h>
 
@@ -23,7 +24,7 @@ void weft_latch_init(weft_latch *latch, unsigned n)
 
 	san_forget(l, sizeof(*l));
 	/* relaxed: the caller publishes the object. */
-	atomic_store_explicit(&l->left, n, memory_order_relaxed);
+	store_relaxed(&l->left, n);
 	sync_queue_init(&l->queue);
 }
 
@@ -41,8 +42,7 @@ static bool open_locked(struct latch *l, uint64_t n)
 {
 	/* acq_rel: this count and all before it, for the acquire in weft_latch_wait_until() and for
 	 * the waiters that are woken. */
-	return atomic_compare_exchange_strong_explicit(&l->left, &n, 0, memory_order_acq_rel,
-						       memory_order_relaxed);
+	return cas_acq_rel(&l->left, &n, 0);
 }
 
 void weft_latch_count_down(weft_latch *latch, unsigned n)
@@ -52,16 +52,14 @@ void weft_latch_count_down(weft_latch *latch, unsigned n)
 	if (n == 0)
 		return;
 	san_release(l);
-	uint64_t left = atomic_load_explicit(&l->left, memory_order_relaxed);
+	uint64_t left = load_relaxed(&l->left);
 	for (;;) {
 		if (n > left)
 			weft__sync_misuse("weft_latch_count_down", "latch", l,
 					  "would count below 0");
 		if (n < left) {
 			/* release: what was done before. Later counts carry it on. */
-			if (atomic_compare_exchange_weak_explicit(&l->left, &left, left - n,
-								  memory_order_release,
-								  memory_order_relaxed))
+			if (cas_weak_release(&l->left, &left, left - n))
 				return;
 			continue;
 		}
@@ -74,7 +72,7 @@ void weft_latch_count_down(weft_latch *latch, unsigned n)
 		sync_wake_all(list);
 		if (opened)
 			return;
-		left = atomic_load_explicit(&l->left, memory_order_relaxed);
+		left = load_relaxed(&l->left);
 	}
 }
 
@@ -86,7 +84,7 @@ static int wait_until_open(struct latch *l, int64_t deadline)
 	sync_lock(&l->queue.lock);
 	/* relaxed: it becomes 0 only under the lock. No wake is lost: the latch either opens before
 	 * this critical section, or finds us in the queue. */
-	if (atomic_load_explicit(&l->left, memory_order_relaxed) == 0) {
+	if (load_relaxed(&l->left) == 0) {
 		sync_unlock(&l->queue.lock);
 		weft__wait_abandon(&node.waiter);
 		return 0;
@@ -104,7 +102,7 @@ int weft_latch_wait_until(weft_latch *latch, int64_t deadline)
 	struct latch *l = (struct latch *)latch;
 
 	/* acquire: what was done before each count. */
-	if (atomic_load_explicit(&l->left, memory_order_acquire) == 0) {
+	if (load_acquire(&l->left) == 0) {
 		sync_settle(&l->queue);
 	} else {
 		int rc = deadline <= 0 ? -ETIMEDOUT : wait_until_open(l, deadline);

@@ -20,6 +20,7 @@
 #include "sched/core/task.h"
 #include "sched/core/worker.h"
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 #include "src/base/process_locks.h"
 
 #include <weft/local.h>
@@ -79,8 +80,7 @@ static inline bool is_key(weft_local key)
 
 	/* relaxed: the caller got the key from its creator, and that was ordered. */
 	return slot < WEFT_LOCAL_MAX && (key >> SLOT_BITS) % 2 == 1 &&
-	       key == key_of(slot,
-			     atomic_load_explicit(&slots[slot].generation, memory_order_relaxed));
+	       key == key_of(slot, load_relaxed(&slots[slot].generation));
 }
 
 /* The place of the key's slot, or the free place where it would be. */
@@ -110,7 +110,7 @@ static destructor_fn *destructor_of(weft_local key)
 
 	/* acquire: the generation below is read after this. If this is the destructor of a later
 	 * key in the slot, we see in the generation that our key was deleted. */
-	destructor_fn *fn = atomic_load_explicit(&slot->destructor, memory_order_acquire);
+	destructor_fn *fn = load_acquire(&slot->destructor);
 	return is_key(key) ? fn : NULL;
 }
 
@@ -187,13 +187,12 @@ int weft_local_create(void (*destructor)(void *value), weft_local *ret_key)
 		return -EINVAL;
 	weft__lock_process(WEFT__LOCK_LOCAL_KEYS);
 	for (size_t i = 0; i < WEFT_LOCAL_MAX && rc < 0; i++) {
-		uint64_t generation =
-			atomic_load_explicit(&slots[i].generation, memory_order_relaxed);
+		uint64_t generation = load_relaxed(&slots[i].generation);
 		if (generation % 2 == 1)
 			continue;
 		/* release, both: see destructor_of(). */
-		atomic_store_explicit(&slots[i].destructor, destructor, memory_order_release);
-		atomic_store_explicit(&slots[i].generation, generation + 1, memory_order_release);
+		store_release(&slots[i].destructor, destructor);
+		store_release(&slots[i].generation, generation + 1);
 		*ret_key = key_of(i, generation + 1);
 		rc = 0;
 	}
@@ -210,7 +209,7 @@ int weft_local_delete(weft_local key)
 		struct slot *slot = &slots[SLOT_OF(key)];
 		uint64_t generation = key >> SLOT_BITS;
 		/* release: see destructor_of(). */
-		atomic_store_explicit(&slot->generation, generation + 1, memory_order_release);
+		store_release(&slot->generation, generation + 1);
 		rc = 0;
 	}
 	weft__unlock_process(WEFT__LOCK_LOCAL_KEYS);

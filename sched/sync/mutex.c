@@ -4,6 +4,7 @@
 
 #include "sched/core/patience.h"
 #include "sched/core/runtime.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/cpu_relax.h"
 
@@ -26,13 +27,12 @@ static bool holder_runs(struct mutex *m, const struct worker *w, uint64_t word)
 {
 	if (word & IDENTITY_THREAD || !w)
 		return true;
-	uint64_t at = atomic_load_explicit(&m->held_at, memory_order_relaxed);
+	uint64_t at = load_relaxed(&m->held_at);
 	uint32_t id = (uint32_t)(at >> 32) - 1;
 	/* acquire: pairs with the release that published the record. */
-	if (id == w->id || id >= atomic_load_explicit(&w->rt->record_count, memory_order_acquire))
+	if (id == w->id || id >= load_acquire(&w->rt->record_count))
 		return false;
-	return atomic_load_explicit(&w->rt->records[id]->picks, memory_order_relaxed) ==
-	       (uint32_t)at;
+	return load_relaxed(&w->rt->records[id]->picks) == (uint32_t)at;
 }
 
 /* Spins for a moment. Returns true if the caller has the mutex. */
@@ -40,12 +40,10 @@ static bool spin(struct mutex *m, const struct worker *w, uint64_t self)
 {
 	for (unsigned i = 0; i < SPINS; i++) {
 		/* relaxed: a hint; the compare-and-swap decides. */
-		uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+		uint64_t word = load_relaxed(&m->word);
 		if (mutex_holder(word) == 0) {
 			/* acquire: as in mutex_lock_fast(). */
-			if (atomic_compare_exchange_weak_explicit(&m->word, &word, word | self,
-								  memory_order_acquire,
-								  memory_order_relaxed))
+			if (cas_weak_acquire(&m->word, &word, word | self))
 				return true;
 		} else if (!holder_runs(m, w, word)) {
 			return false;
@@ -63,15 +61,14 @@ static bool spin(struct mutex *m, const struct worker *w, uint64_t self)
  */
 static bool take_or_queue_locked(struct mutex *m, uint64_t self, uint64_t no_longer)
 {
-	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed), next;
+	uint64_t word = load_relaxed(&m->word), next;
 	bool taken;
 
 	do {
 		taken = mutex_holder(word) == 0;
 		next = taken ? word | self : (word | MUTEX_QUEUED) & ~no_longer;
 		/* acquire: as in mutex_lock_fast(). */
-	} while (!atomic_compare_exchange_weak_explicit(&m->word, &word, next, memory_order_acquire,
-							memory_order_relaxed));
+	} while (!cas_weak_acquire(&m->word, &word, next));
 	return taken;
 }
 
@@ -82,7 +79,7 @@ static void drop_flags_locked(struct mutex *m, uint64_t no_longer)
 		no_longer |= MUTEX_QUEUED;
 	/* relaxed: publishes nothing. */
 	if (no_longer)
-		atomic_fetch_and_explicit(&m->word, ~no_longer, memory_order_relaxed);
+		fetch_and_relaxed(&m->word, ~no_longer);
 }
 
 int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uint64_t self, int64_t deadline,
@@ -91,7 +88,7 @@ int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uint64_t self, int6
 	struct mutex_node node;
 
 	/* relaxed: only the caller itself stores its identity there. */
-	if (mutex_holder(atomic_load_explicit(&m->word, memory_order_relaxed)) == self)
+	if (mutex_holder(load_relaxed(&m->word)) == self)
 		weft__sync_misuse(call, "mutex", m, "is held by the caller already");
 	if (!chaos_at(w, CHAOS_LOCK) && spin(m, w, self)) {
 		mutex_note_holder(m, w);
@@ -158,7 +155,7 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret_wake)
 {
 	/* relaxed: invariant 3. */
-	bool awake = atomic_load_explicit(&m->word, memory_order_relaxed) & MUTEX_WOKEN;
+	bool awake = load_relaxed(&m->word) & MUTEX_WOKEN;
 	struct mutex_node *node;
 
 	while ((node = (struct mutex_node *)sync_first(&m->queue))) {
@@ -182,17 +179,17 @@ static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret
 	if (overdue) {
 		sync_remove_locked(&m->queue, &node->n);
 		node->granted = true;
-		atomic_store_explicit(&m->held_at, 0, memory_order_relaxed);
+		store_relaxed(&m->held_at, 0);
 		next = node->self | (sync_first(&m->queue) ? MUTEX_QUEUED : 0);
 	}
 	/* release: as in mutex_unlock_fast(). */
-	atomic_store_explicit(&m->word, next, memory_order_release);
+	store_release(&m->word, next);
 	return true;
 }
 
 void weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call)
 {
-	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+	uint64_t word = load_relaxed(&m->word);
 
 	if (mutex_holder(word) != self)
 		weft__sync_not_owner(call, "mutex", m, "is not held by the caller",
@@ -210,13 +207,11 @@ void weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call)
 				weft__wait_wake(wakeup);
 			if (done)
 				return;
-			word = atomic_load_explicit(&m->word, memory_order_relaxed);
+			word = load_relaxed(&m->word);
 		}
 		/* release: as in mutex_unlock_fast(). */
 		if (!(word & MUTEX_QUEUED) || word & MUTEX_WOKEN) {
-			if (atomic_compare_exchange_weak_explicit(
-				    &m->word, &word, word & MUTEX_FLAGS, memory_order_release,
-				    memory_order_relaxed))
+			if (cas_weak_release(&m->word, &word, word & MUTEX_FLAGS))
 				return;
 		}
 	}
@@ -236,15 +231,14 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 		node->since = now;
 		sync_push_locked(&m->queue, &node->n);
 	}
-	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed), next;
+	uint64_t word = load_relaxed(&m->word), next;
 	do {
 		/* Nobody holds the mutex, so nobody will unlock it. Nobody was in the queue either,
 		 * or one would be on its way (invariant 2). So we wake the first. */
 		wake = word == 0;
 		next = word | MUTEX_QUEUED | (wake ? MUTEX_WOKEN : 0);
 		/* relaxed: the lock orders the queue. */
-	} while (!atomic_compare_exchange_weak_explicit(&m->word, &word, next, memory_order_relaxed,
-							memory_order_relaxed));
+	} while (!cas_weak_relaxed(&m->word, &word, next));
 	if (wake) {
 		struct mutex_node *first = (struct mutex_node *)sync_first(&m->queue);
 		first->state = MUTEX_AWAKE;
@@ -283,7 +277,7 @@ static inline __attribute__((always_inline)) int lock_until(struct mutex *m, int
 
 	if (__builtin_expect(!w || !w->task || w->patience <= 0, 0))
 		return lock_by_anyone(m, deadline, call);
-	uint64_t self = atomic_load_explicit(&w->task->identity, memory_order_relaxed);
+	uint64_t self = load_relaxed(&w->task->identity);
 	if (__builtin_expect(self == 0 || !mutex_lock_fast(m, self), 0))
 		return lock_by_anyone(m, deadline, call);
 	mutex_note_holder(m, w);
@@ -298,15 +292,15 @@ void weft_mutex_init(weft_mutex *mutex)
 	struct mutex *m = (struct mutex *)mutex;
 
 	san_forget(m, sizeof(*m));
-	atomic_store_explicit(&m->word, 0, memory_order_relaxed);
-	atomic_store_explicit(&m->held_at, 0, memory_order_relaxed);
+	store_relaxed(&m->word, 0);
+	store_relaxed(&m->held_at, 0);
 	sync_queue_init(&m->queue);
 }
 
 void weft_mutex_fini(weft_mutex *mutex)
 {
 	struct mutex *m = (struct mutex *)mutex;
-	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+	uint64_t word = load_relaxed(&m->word);
 
 	if (word & MUTEX_QUEUED)
 		weft__sync_misuse("weft_mutex_fini", "mutex", m, "is waited for");
@@ -333,8 +327,7 @@ int weft_mutex_try_lock(weft_mutex *mutex)
 
 	/* acquire: as in mutex_lock_fast(). A free mutex may have flags. If there is a holder, the
 	 * loop ends. */
-	while (!atomic_compare_exchange_weak_explicit(&m->word, &word, word | self,
-						      memory_order_acquire, memory_order_relaxed)) {
+	while (!cas_weak_acquire(&m->word, &word, word | self)) {
 		if (mutex_holder(word) != 0)
 			return -EBUSY;
 	}

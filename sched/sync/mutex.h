@@ -37,6 +37,7 @@
 
 #include "queue.h"
 #include "self.h"
+#include "src/base/atomic.h"
 
 #include <weft/sync.h>
 
@@ -99,37 +100,29 @@ static inline void mutex_note_holder(struct mutex *m, struct worker *w)
 {
 	/* relaxed, both: hints */
 	if (w)
-		atomic_store_explicit(&m->held_at,
-				      w->mark |
-					      atomic_load_explicit(&w->picks, memory_order_relaxed),
-				      memory_order_relaxed);
+		store_relaxed(&m->held_at, w->mark | load_relaxed(&w->picks));
 }
 
 /* Takes the mutex if it is free, even if others wait for it. */
 static inline bool mutex_lock_fast(struct mutex *m, uint64_t self)
 {
 	/* relaxed: the compare-and-swap decides. Looking first saves a failing compare-and-swap. */
-	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+	uint64_t word = load_relaxed(&m->word);
 
 	/* acquire: what the last holder did, released by its unlock. */
-	return __builtin_expect(mutex_holder(word) == 0 &&
-					atomic_compare_exchange_strong_explicit(
-						&m->word, &word, word | self, memory_order_acquire,
-						memory_order_relaxed),
-				1);
+	return __builtin_expect(
+		mutex_holder(word) == 0 && cas_acquire(&m->word, &word, word | self), 1);
 }
 
 /* Frees the mutex if the caller holds it and need not wake anybody. */
 static inline bool mutex_unlock_fast(struct mutex *m, uint64_t self)
 {
-	uint64_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+	uint64_t word = load_relaxed(&m->word);
 
 	/* release: what the holder did, for the acquire of the next lock. */
 	return __builtin_expect((word == self || (word == (self | MUTEX_FLAGS) &&
 						  ++m->queue.spare % MUTEX_LOOK_EVERY != 0)) &&
-					atomic_compare_exchange_strong_explicit(
-						&m->word, &word, word & MUTEX_FLAGS,
-						memory_order_release, memory_order_relaxed),
+					cas_release(&m->word, &word, word & MUTEX_FLAGS),
 				1);
 }
 

@@ -13,6 +13,7 @@
  */
 #include "queue.h"
 #include "self.h"
+#include "src/base/atomic.h"
 
 #include <weft/sync.h>
 #include <weft/task.h>
@@ -36,7 +37,7 @@ void weft_once_init(weft_once *once)
 
 	san_forget(o, sizeof(*o));
 	/* relaxed: the caller publishes the object. */
-	atomic_store_explicit(&o->word, NEW, memory_order_relaxed);
+	store_relaxed(&o->word, NEW);
 	sync_queue_init(&o->queue);
 }
 
@@ -44,7 +45,7 @@ void weft_once_fini(weft_once *once)
 {
 	struct once *o = (struct once *)once;
 
-	if (atomic_load_explicit(&o->word, memory_order_relaxed) & RUNNING)
+	if (load_relaxed(&o->word) & RUNNING)
 		weft__sync_misuse("weft_once_fini", "once", o, "is being called");
 	san_forget(o, sizeof(*o));
 }
@@ -55,7 +56,7 @@ static void finish(struct once *o)
 	san_release(o);
 	sync_lock(&o->queue.lock);
 	/* release: what fn did, for the acquires below. */
-	atomic_store_explicit(&o->word, DONE, memory_order_release);
+	store_release(&o->word, DONE);
 	struct sync_node *list = sync_take_all_locked(&o->queue);
 	sync_unlock(&o->queue.lock);
 	sync_wake_all(list);
@@ -68,7 +69,7 @@ static void give_up(struct once *o)
 	san_release(o);
 	sync_lock(&o->queue.lock);
 	/* release: as in finish(). */
-	atomic_store_explicit(&o->word, NEW, memory_order_release);
+	store_release(&o->word, NEW);
 	struct sync_node *node = sync_take_locked(&o->queue);
 	sync_unlock(&o->queue.lock);
 	if (node)
@@ -86,7 +87,7 @@ static void wait_while_running(struct once *o)
 	 * before this critical section, or finds us in the queue. If the runner wakes one waiter of
 	 * several, that waiter has two ways on. It runs the function and wakes the next waiter, or
 	 * it finds another runner and waits again. */
-	if (!(atomic_load_explicit(&o->word, memory_order_relaxed) & RUNNING)) {
+	if (!(load_relaxed(&o->word) & RUNNING)) {
 		sync_unlock(&o->queue.lock);
 		weft__wait_abandon(&node.waiter);
 		return;
@@ -105,9 +106,7 @@ static bool become_runner(struct once *o, uint64_t word, bool has_function, cons
 	while (word != DONE) {
 		if (word == NEW) {
 			/* acquire: what the runners that failed did. On failure: what fn did. */
-			if (atomic_compare_exchange_strong_explicit(&o->word, &word, self | RUNNING,
-								    memory_order_acquire,
-								    memory_order_acquire)) {
+			if (cas_acquire_else_acquire(&o->word, &word, self | RUNNING)) {
 				san_acquire(o);
 				return true;
 			}
@@ -118,7 +117,7 @@ static bool become_runner(struct once *o, uint64_t word, bool has_function, cons
 					  "is called by the function that runs for it");
 		wait_while_running(o);
 		/* acquire: what fn did. */
-		word = atomic_load_explicit(&o->word, memory_order_acquire);
+		word = load_acquire(&o->word);
 	}
 	return false;
 }
@@ -127,7 +126,7 @@ void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg)
 {
 	struct once *o = (struct once *)once;
 	/* acquire: what fn did. */
-	uint64_t word = atomic_load_explicit(&o->word, memory_order_acquire);
+	uint64_t word = load_acquire(&o->word);
 
 	if (__builtin_expect(word != DONE, 0) && become_runner(o, word, fn, "weft_once_call")) {
 		/* The function is done for good, so a cancellation must not cut it short. */
@@ -145,7 +144,7 @@ int weft_once_try(weft_once *once, int (*fn)(void *arg), void *arg)
 {
 	struct once *o = (struct once *)once;
 	/* acquire: what fn did. */
-	uint64_t word = atomic_load_explicit(&o->word, memory_order_acquire);
+	uint64_t word = load_acquire(&o->word);
 
 	if (__builtin_expect(word != DONE, 0) && become_runner(o, word, fn, "weft_once_try")) {
 		int rc = fn(arg);

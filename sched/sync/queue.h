@@ -18,6 +18,7 @@
 #define WEFT_SYNC_QUEUE_H
 
 #include "sched/core/wait.h"
+#include "src/base/atomic.h"
 #include "sync_lock.h"
 
 struct sync_node {
@@ -39,21 +40,21 @@ struct sync_queue {
 static inline void sync_queue_init(struct sync_queue *q)
 {
 	/* relaxed, both: the caller publishes the object. */
-	atomic_store_explicit(&q->lock.held, 0, memory_order_relaxed);
+	store_relaxed(&q->lock.held, 0);
 	q->spare = 0;
-	atomic_store_explicit(&q->head, NULL, memory_order_relaxed);
+	store_relaxed(&q->head, NULL);
 }
 
 /* relaxed, here and below: the lock orders. A reader without the lock says why relaxed is
  * enough. */
 static inline struct sync_node *sync_first(struct sync_queue *q)
 {
-	return atomic_load_explicit(&q->head, memory_order_relaxed);
+	return load_relaxed(&q->head);
 }
 
 static inline void sync_set_first_locked(struct sync_queue *q, struct sync_node *node)
 {
-	atomic_store_explicit(&q->head, node, memory_order_relaxed);
+	store_relaxed(&q->head, node);
 }
 
 static inline void sync_push_locked(struct sync_queue *q, struct sync_node *node)
@@ -171,7 +172,7 @@ static inline void sync_settle(struct sync_queue *q)
 {
 	/* acquire: the holder's last touches come before what the caller does to the memory. Pairs
 	 * with sync_unlock(). */
-	if (atomic_load_explicit(&q->lock.held, memory_order_acquire) != 0) {
+	if (load_acquire(&q->lock.held) != 0) {
 		sync_lock(&q->lock);
 		sync_unlock(&q->lock);
 	}

@@ -30,6 +30,7 @@
 #include "queue.h"
 #include "sched/core/patience.h"
 #include "self.h"
+#include "src/base/atomic.h"
 
 #include <weft/sync.h>
 
@@ -70,24 +71,22 @@ static inline void edges_enter(struct rwlock *rw, bool write)
 /* relaxed, both: only compared with the caller's own identity. */
 static inline bool writes(struct rwlock *rw, uint64_t self)
 {
-	return atomic_load_explicit(&rw->writer, memory_order_relaxed) == self;
+	return load_relaxed(&rw->writer) == self;
 }
 
 static inline void set_writer(struct rwlock *rw, uint64_t writer)
 {
-	atomic_store_explicit(&rw->writer, writer, memory_order_relaxed);
+	store_relaxed(&rw->writer, writer);
 }
 
 /* Enters if it can do so without waiting. */
 static inline bool enter(struct rwlock *rw, bool write, uint64_t self)
 {
-	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+	uint64_t word = load_relaxed(&rw->word);
 
 	while (write ? word == 0 : !(word & (WRITER | QUEUED))) {
 		/* acquire: what earlier holders did, released when they left. */
-		if (atomic_compare_exchange_weak_explicit(
-			    &rw->word, &word, write ? WRITER : word + READER, memory_order_acquire,
-			    memory_order_relaxed)) {
+		if (cas_weak_acquire(&rw->word, &word, write ? WRITER : word + READER)) {
 			if (write)
 				set_writer(rw, self);
 			return true;
@@ -100,14 +99,12 @@ static inline bool enter(struct rwlock *rw, bool write, uint64_t self)
 static bool enter_or_queue_locked(struct rwlock *rw, bool write, uint64_t self)
 {
 	while (!enter(rw, write, self)) {
-		uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+		uint64_t word = load_relaxed(&rw->word);
 		if (word & QUEUED)
 			return false;
 		/* relaxed: publishes nothing. */
 		if ((write ? word != 0 : word & WRITER) &&
-		    atomic_compare_exchange_strong_explicit(&rw->word, &word, word | QUEUED,
-							    memory_order_relaxed,
-							    memory_order_relaxed))
+		    cas_relaxed(&rw->word, &word, word | QUEUED))
 			return false;
 	}
 	return true;
@@ -149,15 +146,15 @@ static struct sync_node *after_leaving_locked(struct rwlock *rw)
 	struct sync_node *list = NULL;
 
 	/* relaxed: by invariant 2 the lock is held, and stays held by the same kind. */
-	if (!(atomic_load_explicit(&rw->word, memory_order_relaxed) & WRITER)) {
+	if (!(load_relaxed(&rw->word) & WRITER)) {
 		uint64_t let_in = let_in_locked(rw, 1, &list) - READER; /* beside those that read */
 		/* acquire: what writers did. It goes on, through their wake, to the callers that
 		 * are let in: this caller has not held the lock. An addition, not a store: what the
 		 * readers release must reach the next writer. */
-		atomic_fetch_add_explicit(&rw->word, let_in & ~QUEUED, memory_order_acquire);
+		fetch_add_acquire(&rw->word, let_in & ~QUEUED);
 	}
 	if (!sync_first(&rw->queue))
-		atomic_fetch_and_explicit(&rw->word, ~QUEUED, memory_order_relaxed);
+		fetch_and_relaxed(&rw->word, ~QUEUED);
 	return list;
 }
 
@@ -243,7 +240,7 @@ static void let_upgrade_in_locked(struct rwlock *rw, struct sync_node **ret_list
 		word = let_in_locked(rw, 1, ret_list);
 	}
 	/* release: what the readers did, for the acquire in enter(). */
-	atomic_store_explicit(&rw->word, word, memory_order_release);
+	store_release(&rw->word, word);
 }
 
 /*
@@ -254,7 +251,7 @@ static void let_upgrade_in_locked(struct rwlock *rw, struct sync_node **ret_list
 static bool leave_locked(struct rwlock *rw, uint64_t held, struct sync_node **ret_list)
 {
 	/* acquire: what earlier readers released, which must reach the next holder. */
-	uint64_t word = atomic_load_explicit(&rw->word, memory_order_acquire);
+	uint64_t word = load_acquire(&rw->word);
 
 	*ret_list = NULL;
 	if (word != last_word(word, held))
@@ -266,14 +263,14 @@ static bool leave_locked(struct rwlock *rw, uint64_t held, struct sync_node **re
 	word = let_in_locked(rw, 0, ret_list);
 	bool left = *ret_list != NULL;
 	/* release: what the holders did, for the acquire in enter(). */
-	atomic_store_explicit(&rw->word, left ? word : held, memory_order_release);
+	store_release(&rw->word, left ? word : held);
 	return left;
 }
 
 static _Noreturn __attribute__((cold)) void not_owner(struct rwlock *rw, uint64_t word,
 						      const char *call, const char *what)
 {
-	uint64_t writer = atomic_load_explicit(&rw->writer, memory_order_relaxed);
+	uint64_t writer = load_relaxed(&rw->writer);
 
 	if (word & WRITER && writer == 0) /* the writer has just come, or is about to go */
 		weft__sync_misuse(call, "read-write lock", rw, what);
@@ -282,7 +279,7 @@ static _Noreturn __attribute__((cold)) void not_owner(struct rwlock *rw, uint64_
 
 static void leave(struct rwlock *rw, uint64_t held, const char *call)
 {
-	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+	uint64_t word = load_relaxed(&rw->word);
 
 	for (;;) {
 		if (word < held || (held == READER && word & WRITER))
@@ -290,9 +287,7 @@ static void leave(struct rwlock *rw, uint64_t held, const char *call)
 		if (word != last_word(word, held)) {
 			/* release: what the holder did, for the acquire in enter(). Readers that
 			 * leave later carry it on. */
-			if (atomic_compare_exchange_weak_explicit(&rw->word, &word, word - held,
-								  memory_order_release,
-								  memory_order_relaxed))
+			if (cas_weak_release(&rw->word, &word, word - held))
 				return;
 			continue;
 		}
@@ -303,7 +298,7 @@ static void leave(struct rwlock *rw, uint64_t held, const char *call)
 		sync_wake_all(list);
 		if (left)
 			return;
-		word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+		word = load_relaxed(&rw->word);
 	}
 }
 
@@ -313,7 +308,7 @@ void weft_rwlock_init(weft_rwlock *rwlock)
 
 	san_forget(rw, sizeof(*rw));
 	/* relaxed: the caller publishes the object. */
-	atomic_store_explicit(&rw->word, 0, memory_order_relaxed);
+	store_relaxed(&rw->word, 0);
 	set_writer(rw, 0);
 	sync_queue_init(&rw->queue);
 }
@@ -321,7 +316,7 @@ void weft_rwlock_init(weft_rwlock *rwlock)
 void weft_rwlock_fini(weft_rwlock *rwlock)
 {
 	struct rwlock *rw = (struct rwlock *)rwlock;
-	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+	uint64_t word = load_relaxed(&rw->word);
 
 	if (word & QUEUED)
 		weft__sync_misuse("weft_rwlock_fini", "read-write lock", rw, "is waited for");
@@ -380,17 +375,16 @@ void weft_rwlock_downgrade(weft_rwlock *rwlock)
 	uint64_t word = WRITER;
 
 	if (!writes(rw, identity_on(weft__worker())))
-		not_owner(rw, atomic_load_explicit(&rw->word, memory_order_relaxed),
-			  "weft_rwlock_downgrade", "is not held for writing by the caller");
+		not_owner(rw, load_relaxed(&rw->word), "weft_rwlock_downgrade",
+			  "is not held for writing by the caller");
 	san_release(&rw->word);
 	set_writer(rw, 0);
 	/* release, here and below: what the writer did, for the acquire in enter(). */
-	if (atomic_compare_exchange_strong_explicit(&rw->word, &word, READER, memory_order_release,
-						    memory_order_relaxed))
+	if (cas_release(&rw->word, &word, READER))
 		return;
 	struct sync_node *list;
 	sync_lock(&rw->queue.lock);
-	atomic_store_explicit(&rw->word, let_in_locked(rw, 1, &list), memory_order_release);
+	store_release(&rw->word, let_in_locked(rw, 1, &list));
 	sync_unlock(&rw->queue.lock);
 	sync_wake_all(list);
 }
@@ -418,7 +412,7 @@ static void push_first_locked(struct sync_queue *q, struct sync_node *node)
  */
 static int upgrade_or_queue_locked(struct rwlock *rw, uint64_t self, bool waits)
 {
-	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed), next;
+	uint64_t word = load_relaxed(&rw->word), next;
 	bool alone;
 
 	do {
@@ -429,8 +423,7 @@ static int upgrade_or_queue_locked(struct rwlock *rw, uint64_t self, bool waits)
 			return -ETIMEDOUT;
 		next = alone ? WRITER | (word & QUEUED) : word | QUEUED | UPGRADE;
 		/* acquire: what earlier readers did, released when they left. */
-	} while (!atomic_compare_exchange_weak_explicit(
-		&rw->word, &word, next, memory_order_acquire, memory_order_relaxed));
+	} while (!cas_weak_acquire(&rw->word, &word, next));
 	if (!alone)
 		return -EINPROGRESS;
 	set_writer(rw, self);
@@ -445,14 +438,14 @@ static struct sync_node *after_upgrade_locked(struct rwlock *rw, struct sync_nod
 		return NULL;
 	sync_remove_locked(&rw->queue, node);
 	/* relaxed: publishes nothing. */
-	atomic_fetch_and_explicit(&rw->word, ~UPGRADE, memory_order_relaxed);
+	fetch_and_relaxed(&rw->word, ~UPGRADE);
 	return after_leaving_locked(rw);
 }
 
 static int upgrade_until(struct rwlock *rw, int64_t deadline, const char *call)
 {
 	struct rwlock_node node = {.self = identity_on(weft__worker()), .write = true};
-	uint64_t word = atomic_load_explicit(&rw->word, memory_order_relaxed);
+	uint64_t word = load_relaxed(&rw->word);
 
 	if (word & WRITER || word < READER)
 		weft__sync_misuse(call, "read-write lock", rw, "is not held for reading");

@@ -41,6 +41,7 @@
 #include "chan_parts.h"
 #include "sched/core/patience.h"
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/sized.h"
 #include "timer_chan.h"
@@ -68,7 +69,7 @@ static __attribute__((noinline)) uint32_t random_below(uint32_t n)
 
 	if (w)
 		return weft__random_below(&w->random, n);
-	weft__random_seed(&once, atomic_fetch_add_explicit(&seeds, 1, memory_order_relaxed));
+	weft__random_seed(&once, fetch_add_relaxed(&seeds, 1));
 	return weft__random_below(&once, n);
 }
 

@@ -33,6 +33,7 @@
 #include "sched/core/patience.h"
 #include "self.h"
 
+#include "src/base/atomic.h"
 #include "src/base/pause.h"
 
 #include <weft/sync.h>
@@ -65,8 +66,8 @@ void weft_sem_init(weft_sem *sem, unsigned count)
 	struct sem *s = (struct sem *)sem;
 
 	san_forget(s, sizeof(*s));
-	atomic_store_explicit(&s->word, count, memory_order_relaxed);
-	atomic_store_explicit(&s->calls, 0, memory_order_relaxed);
+	store_relaxed(&s->word, count);
+	store_relaxed(&s->calls, 0);
 	sync_queue_init(&s->queue);
 }
 
@@ -88,12 +89,11 @@ static inline bool has(uint64_t word, unsigned n)
 /* Takes n, which is at least 1, if that is possible. */
 static inline bool take(struct sem *s, unsigned n)
 {
-	uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
+	uint64_t word = load_relaxed(&s->word);
 
 	while (has(word, n)) {
 		/* acquire: what was done before the release that gave the counts. */
-		if (atomic_compare_exchange_weak_explicit(
-			    &s->word, &word, word - n, memory_order_acquire, memory_order_relaxed))
+		if (cas_weak_acquire(&s->word, &word, word - n))
 			return true;
 	}
 	return false;
@@ -103,13 +103,13 @@ static inline bool take(struct sem *s, unsigned n)
 static inline uint64_t await_unlocked(struct sem *s)
 {
 	/* acquire: the last holder's look at our node, for leave_queue(). Pairs with unlock(). */
-	uint64_t word = atomic_load_explicit(&s->word, memory_order_acquire);
+	uint64_t word = load_acquire(&s->word);
 
 	for (unsigned looks = 0; __builtin_expect(word & LOCKED, 0); looks++) {
 		weft__pause(looks);
 		if (__builtin_expect(sync_waits_long(looks), 0))
 			weft__holder_check((uint32_t)(word >> 32 << WEFT__HOLDER_SHIFT) | 1);
-		word = atomic_load_explicit(&s->word, memory_order_acquire);
+		word = load_acquire(&s->word);
 	}
 	return word;
 }
@@ -120,15 +120,14 @@ static inline bool lock_from(struct sem *s, uint64_t word)
 
 	/* acquire: what the last holder wrote, and what came before the counts. Pairs with
 	 * unlock(). */
-	return atomic_compare_exchange_strong_explicit(&s->word, &word, word | LOCKED | mark,
-						       memory_order_acquire, memory_order_relaxed);
+	return cas_acquire(&s->word, &word, word | LOCKED | mark);
 }
 
 static inline void unlock_to(struct sem *s, uint64_t word)
 {
 	/* release: the critical section, and what was done before the counts. For the acquires of
 	 * take() and lock_from(). */
-	atomic_store_explicit(&s->word, word, memory_order_release);
+	store_release(&s->word, word);
 }
 
 static inline void unlock(struct sem *s, uint64_t count)
@@ -223,9 +222,9 @@ static __attribute__((noinline)) int wait_for_many(struct sem *s, unsigned n, in
 static inline void count_call(struct sem *s)
 {
 	/* relaxed, both: they only decide how often the caller looks at other tasks. */
-	uint32_t call = atomic_load_explicit(&s->calls, memory_order_relaxed) + 1;
+	uint32_t call = load_relaxed(&s->calls) + 1;
 
-	atomic_store_explicit(&s->calls, call, memory_order_relaxed);
+	store_relaxed(&s->calls, call);
 	if (__builtin_expect(call % WEFT__PATIENCE == 0, 0))
 		weft__fast_path_in_object();
 }
@@ -234,7 +233,7 @@ static inline __attribute__((always_inline)) int acquire_until(struct sem *s, un
 							       int64_t deadline)
 {
 	/* relaxed: a hint. */
-	if (has(atomic_load_explicit(&s->word, memory_order_relaxed), n)) {
+	if (has(load_relaxed(&s->word), n)) {
 		/* Other calls do not look at tasks. If they were counted, the calls that look could
 		 * fall into step with the count. */
 		if (deadline > 0)
@@ -291,7 +290,7 @@ unsigned weft_sem_value(const weft_sem *sem)
 	const struct sem *s = (const struct sem *)sem;
 
 	/* relaxed: the value may be another one at once, and publishes nothing. */
-	return (unsigned)count_of(atomic_load_explicit(&s->word, memory_order_relaxed));
+	return (unsigned)count_of(load_relaxed(&s->word));
 }
 
 static _Noreturn __attribute__((cold)) void count_misuse(struct sem *s)
@@ -341,8 +340,7 @@ static __attribute__((noinline)) void release(struct sem *s, unsigned n)
 		if (word + n > UINT32_MAX)
 			count_misuse(s);
 		/* release: what was done before, for the acquire in take(). */
-		if (atomic_compare_exchange_weak_explicit(
-			    &s->word, &word, word + n, memory_order_release, memory_order_relaxed))
+		if (cas_weak_release(&s->word, &word, word + n))
 			return;
 	}
 }
@@ -353,7 +351,7 @@ void weft_sem_release(weft_sem *sem, unsigned n)
 	struct sem *s = (struct sem *)sem;
 
 	/* relaxed: lock_from() orders what must be ordered. */
-	uint64_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
+	uint64_t word = load_relaxed(&s->word);
 	if (n == 1 && word == QUEUED && lock_from(s, word)) {
 		san_release(s);
 		release_one_locked(s);

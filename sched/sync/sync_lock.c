@@ -14,6 +14,7 @@
 #include "sync_lock.h"
 
 #include "chan.h"
+#include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/base/pause.h"
 
@@ -22,7 +23,7 @@ void weft__sync_lock_slow(struct sync_lock *lock)
 	for (unsigned looks = 0;; looks += looks == 0 ? WEFT__PAUSES_GROW : 1) {
 		weft__pause(looks);
 		/* relaxed: only a hint that trying is worth a write to the line. */
-		uint32_t held = atomic_load_explicit(&lock->held, memory_order_relaxed);
+		uint32_t held = load_relaxed(&lock->held);
 		if (!held && sync_trylock(lock))
 			return;
 		if (__builtin_expect(held == SYNC_LOCK_DEAD, 0))

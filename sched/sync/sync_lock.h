@@ -12,9 +12,9 @@
 #ifndef WEFT_SYNC_SYNC_LOCK_H
 #define WEFT_SYNC_SYNC_LOCK_H
 
+#include "src/base/atomic.h"
 #include "src/base/holder.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,9 +41,7 @@ static inline bool sync_trylock(struct sync_lock *lock)
 	uint32_t expected = 0;
 
 	/* acquire: what the last holder wrote; pairs with the release in sync_unlock(). */
-	return atomic_compare_exchange_strong_explicit(&lock->held, &expected,
-						       weft__holder_mark() | SYNC_LOCK_HELD,
-						       memory_order_acquire, memory_order_relaxed);
+	return cas_acquire(&lock->held, &expected, weft__holder_mark() | SYNC_LOCK_HELD);
 }
 
 static inline void sync_lock(struct sync_lock *lock)
@@ -55,7 +53,7 @@ static inline void sync_lock(struct sync_lock *lock)
 static inline void sync_unlock(struct sync_lock *lock)
 {
 	/* release: publishes the critical section. */
-	atomic_store_explicit(&lock->held, 0, memory_order_release);
+	store_release(&lock->held, 0);
 }
 
 /* Marks the lock of an object that is about to be freed, in place of an unlock. A later user of the
@@ -63,7 +61,7 @@ static inline void sync_unlock(struct sync_lock *lock)
 static inline void sync_lock_bury(struct sync_lock *lock)
 {
 	/* relaxed: it publishes nothing. */
-	atomic_store_explicit(&lock->held, SYNC_LOCK_DEAD, memory_order_relaxed);
+	store_relaxed(&lock->held, SYNC_LOCK_DEAD);
 }
 
 #endif

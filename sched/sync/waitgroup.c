@@ -6,6 +6,7 @@
  */
 #include "queue.h"
 #include "self.h"
+#include "src/base/atomic.h"
 
 #include <weft/sync.h>
 
@@ -23,7 +24,7 @@ void weft_waitgroup_init(weft_waitgroup *wg)
 
 	san_forget(g, sizeof(*g));
 	/* relaxed: the caller publishes the object. */
-	atomic_store_explicit(&g->count, 0, memory_order_relaxed);
+	store_relaxed(&g->count, 0);
 	sync_queue_init(&g->queue);
 }
 
@@ -39,15 +40,14 @@ void weft_waitgroup_fini(weft_waitgroup *wg)
 void weft_waitgroup_add(weft_waitgroup *wg, unsigned n)
 {
 	struct waitgroup *g = (struct waitgroup *)wg;
-	uint64_t count = atomic_load_explicit(&g->count, memory_order_relaxed);
+	uint64_t count = load_relaxed(&g->count);
 
 	do {
 		if (count + n > UINT32_MAX)
 			weft__sync_misuse("weft_waitgroup_add", "wait group", g,
 					  "would count beyond 4294967295");
 		/* relaxed: publishes nothing. It carries on what earlier dones published. */
-	} while (!atomic_compare_exchange_weak_explicit(
-		&g->count, &count, count + n, memory_order_relaxed, memory_order_relaxed));
+	} while (!cas_weak_relaxed(&g->count, &count, count + n));
 }
 
 /* Makes the count 0, unless others have added meanwhile. The caller holds the lock. */
@@ -57,8 +57,7 @@ static bool empty_locked(struct waitgroup *g)
 
 	/* acq_rel: this done and all before it, for the acquire in weft_waitgroup_wait_until() and
 	 * for the waiters that are woken. */
-	return atomic_compare_exchange_strong_explicit(&g->count, &one, 0, memory_order_acq_rel,
-						       memory_order_relaxed);
+	return cas_acq_rel(&g->count, &one, 0);
 }
 
 void weft_waitgroup_done(weft_waitgroup *wg)
@@ -66,16 +65,14 @@ void weft_waitgroup_done(weft_waitgroup *wg)
 	struct waitgroup *g = (struct waitgroup *)wg;
 
 	san_release(g);
-	uint64_t count = atomic_load_explicit(&g->count, memory_order_relaxed);
+	uint64_t count = load_relaxed(&g->count);
 	for (;;) {
 		if (count == 0)
 			weft__sync_misuse("weft_waitgroup_done", "wait group", g,
 					  "would count below 0");
 		if (count > 1) {
 			/* release: what was done before. Later dones carry it on. */
-			if (atomic_compare_exchange_weak_explicit(&g->count, &count, count - 1,
-								  memory_order_release,
-								  memory_order_relaxed))
+			if (cas_weak_release(&g->count, &count, count - 1))
 				return;
 			continue;
 		}
@@ -88,7 +85,7 @@ void weft_waitgroup_done(weft_waitgroup *wg)
 		sync_wake_all(list);
 		if (empty)
 			return;
-		count = atomic_load_explicit(&g->count, memory_order_relaxed);
+		count = load_relaxed(&g->count);
 	}
 }
 
@@ -100,7 +97,7 @@ static int wait_until_empty(struct waitgroup *g, int64_t deadline)
 	sync_lock(&g->queue.lock);
 	/* relaxed: it becomes 0 only under the lock. No wake is lost: the last done either comes
 	 * before this critical section, or finds us in the queue. */
-	if (atomic_load_explicit(&g->count, memory_order_relaxed) == 0) {
+	if (load_relaxed(&g->count) == 0) {
 		sync_unlock(&g->queue.lock);
 		weft__wait_abandon(&node.waiter);
 		return 0;
@@ -118,7 +115,7 @@ int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline)
 	struct waitgroup *g = (struct waitgroup *)wg;
 
 	/* acquire: what was done before each done. */
-	if (atomic_load_explicit(&g->count, memory_order_acquire) == 0) {
+	if (load_acquire(&g->count) == 0) {
 		sync_settle(&g->queue);
 	} else {
 		int rc = deadline <= 0 ? -ETIMEDOUT : wait_until_empty(g, deadline);

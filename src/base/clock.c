@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/base/clock.h"
+#include "atomic.h"
 
 #include "src/base/never_inline.h"
 #include "src/base/sanitizer.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <time.h>
 
 /* Far from 0, which stands for deadlines that mean "do not wait". Also less than any machine's
@@ -27,7 +27,7 @@ static int64_t virtual_now;
 
 static bool is_virtual(void)
 {
-	uintptr_t who = atomic_load_explicit(&owner, memory_order_relaxed);
+	uintptr_t who = load_relaxed(&owner);
 
 	return __builtin_expect(who != NOBODY, 0) && who == (uintptr_t)pthread_self();
 }
@@ -58,26 +58,25 @@ bool weft__clock_claim(void)
 	uintptr_t nobody = NOBODY;
 
 	/* acquire: sees the last owner's use of virtual_now. Pairs with weft__clock_release(). */
-	return atomic_compare_exchange_strong_explicit(&owner, &nobody, CLAIMED,
-						       memory_order_acquire, memory_order_relaxed);
+	return cas_acquire(&owner, &nobody, CLAIMED);
 }
 
 void weft__clock_release(void)
 {
 	/* release: publishes virtual_now to the next owner. Pairs with the acquire in
 	 * weft__clock_claim(). */
-	atomic_store_explicit(&owner, NOBODY, memory_order_release);
+	store_release(&owner, NOBODY);
 }
 
 void weft__clock_begin_virtual(void)
 {
 	virtual_now = VIRTUAL_BEGIN;
-	atomic_store_explicit(&owner, (uintptr_t)pthread_self(), memory_order_relaxed);
+	store_relaxed(&owner, (uintptr_t)pthread_self());
 }
 
 void weft__clock_end_virtual(void)
 {
-	atomic_store_explicit(&owner, CLAIMED, memory_order_relaxed);
+	store_relaxed(&owner, CLAIMED);
 }
 
 void weft__clock_pass(int64_t ns)

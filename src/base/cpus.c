@@ -35,13 +35,13 @@
  */
 #include "cpus.h"
 
+#include "atomic.h"
 #include "digits.h"
 #include "src/base/alloc.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -454,11 +454,11 @@ unsigned weft__cpus_usable_roughly(unsigned affinity)
 {
 	/* relaxed, both: a number by itself. If two threads find it unknown, both look. */
 	static _Atomic unsigned quota;
-	unsigned cpus = atomic_load_explicit(&quota, memory_order_relaxed);
+	unsigned cpus = load_relaxed(&quota);
 
 	if (cpus == 0) {
 		cpus = weft__cpus_usable_within(WEFT__CPUS_MAX, NULL, NULL, 0);
-		atomic_store_explicit(&quota, cpus, memory_order_relaxed);
+		store_relaxed(&quota, cpus);
 	}
 	return affinity > 0 && affinity < cpus ? affinity : cpus;
 }

@@ -3,6 +3,7 @@
  * The mode of the asymmetric fences and their heavy side. See fence.h.
  */
 #include "src/base/fence.h"
+#include "atomic.h"
 
 #include "src/base/alloc.h"
 #include "src/base/fatal.h"
@@ -46,20 +47,18 @@ void weft__fence_init(void)
 {
 	int unknown = WEFT__FENCE_UNKNOWN;
 
-	if (atomic_load_explicit(&weft__fence_mode, memory_order_relaxed) != unknown)
+	if (load_relaxed(&weft__fence_mode) != unknown)
 		return;
 
 	/* relaxed: only the mode is published. If several threads come here at once, the first one
 	 * decides. If its mode is the asymmetric one, that thread has registered the process. */
-	atomic_compare_exchange_strong_explicit(&weft__fence_mode, &unknown, choose_mode(),
-						memory_order_relaxed, memory_order_relaxed);
+	cas_relaxed(&weft__fence_mode, &unknown, choose_mode());
 }
 
 void weft__fence_heavy(void)
 {
 	/* relaxed: see weft__fence_mode */
-	if (atomic_load_explicit(&weft__fence_mode, memory_order_relaxed) !=
-	    WEFT__FENCE_ASYMMETRIC) {
+	if (load_relaxed(&weft__fence_mode) != WEFT__FENCE_ASYMMETRIC) {
 		weft__fence_full();
 		return;
 	}

@@ -34,7 +34,8 @@
 #ifndef WEFT_SRC_BASE_FENCE_H
 #define WEFT_SRC_BASE_FENCE_H
 
-#include <stdatomic.h>
+#include "atomic.h"
+
 #include <stdbool.h>
 
 #if defined(__SANITIZE_THREAD__)
@@ -82,7 +83,7 @@ static inline void weft__fence_full(void)
 	/* On a variable of its own, so ThreadSanitizer sees no edge. */
 	_Atomic int dummy = 0;
 
-	atomic_fetch_add_explicit(&dummy, 1, memory_order_seq_cst);
+	fetch_add_seq_cst(&dummy, 1);
 #endif
 }
 
@@ -93,8 +94,7 @@ static inline bool weft__fence_light_is_free(void)
 	return false;
 #else
 	/* relaxed: see weft__fence_mode */
-	return atomic_load_explicit(&weft__fence_mode, memory_order_relaxed) ==
-	       WEFT__FENCE_ASYMMETRIC;
+	return load_relaxed(&weft__fence_mode) == WEFT__FENCE_ASYMMETRIC;
 #endif
 }
 

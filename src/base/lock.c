@@ -2,6 +2,7 @@
 /* The slow paths of lock.h. */
 #include "lock.h"
 
+#include "atomic.h"
 #include "orphan.h"
 #include "src/tls.h"
 
@@ -32,8 +33,7 @@ WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 
 	for (int i = 0; i < SPINS; i++) {
 		/* relaxed: only a hint that an attempt is worth a write to the line */
-		if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
-		    weft__trylock(lock))
+		if (load_relaxed(&lock->word) == 0 && weft__trylock(lock))
 			return;
 		pause_cpu();
 	}
@@ -46,21 +46,17 @@ WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 	 * the bit again for the others.
 	 */
 	uint32_t mine = weft__holder_mark() | WEFT__LOCK_HELD | WEFT__LOCK_SLEEPERS;
-	uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+	uint32_t word = load_relaxed(&lock->word);
 	for (;;) {
 		if (word == 0) {
 			/* acquire: as in weft__trylock(). */
-			if (atomic_compare_exchange_weak_explicit(&lock->word, &word, mine,
-								  memory_order_acquire,
-								  memory_order_relaxed))
+			if (cas_weak_acquire(&lock->word, &word, mine))
 				break;
 			continue;
 		}
 		/* relaxed: it only asks for a wake-up */
 		if (!(word & WEFT__LOCK_SLEEPERS) &&
-		    !atomic_compare_exchange_weak_explicit(
-			    &lock->word, &word, word | WEFT__LOCK_SLEEPERS, memory_order_relaxed,
-			    memory_order_relaxed))
+		    !cas_weak_relaxed(&lock->word, &word, word | WEFT__LOCK_SLEEPERS))
 			continue;
 		word |= WEFT__LOCK_SLEEPERS;
 		weft__orphan_check();
@@ -68,7 +64,7 @@ WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 			    0) != 0 &&
 		    errno == ETIMEDOUT)
 			weft__holder_check(word);
-		word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+		word = load_relaxed(&lock->word);
 	}
 	errno = saved;
 }

@@ -15,9 +15,9 @@
 #ifndef WEFT_SRC_BASE_LOCK_H
 #define WEFT_SRC_BASE_LOCK_H
 
+#include "atomic.h"
 #include "holder.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,9 +44,7 @@ static inline bool weft__trylock(struct weft__lock *lock)
 
 	/* acquire: sees what the last holder wrote; pairs with the release in weft__unlock().
 	 * Relaxed on failure: nothing protected is read. */
-	return atomic_compare_exchange_strong_explicit(&lock->word, &expected,
-						       weft__holder_mark() | WEFT__LOCK_HELD,
-						       memory_order_acquire, memory_order_relaxed);
+	return cas_acquire(&lock->word, &expected, weft__holder_mark() | WEFT__LOCK_HELD);
 }
 
 static inline void weft__lock(struct weft__lock *lock)
@@ -59,9 +57,7 @@ static inline void weft__unlock(struct weft__lock *lock)
 {
 	/* release: publishes the critical section; pairs with the acquires in weft__trylock() and
 	 * weft__lock_slow(). */
-	if (__builtin_expect(atomic_exchange_explicit(&lock->word, 0, memory_order_release) &
-				     WEFT__LOCK_SLEEPERS,
-			     0))
+	if (__builtin_expect(exchange_release(&lock->word, 0) & WEFT__LOCK_SLEEPERS, 0))
 		weft__lock_wake(lock);
 }
 

@@ -13,7 +13,8 @@
 #ifndef WEFT_SRC_BASE_ORPHAN_H
 #define WEFT_SRC_BASE_ORPHAN_H
 
-#include <stdatomic.h>
+#include "atomic.h"
+
 #include <stdbool.h>
 
 /* Relaxed everywhere. It is written only in the child of a fork, while that process has one
@@ -22,7 +23,7 @@ extern _Atomic bool weft__orphaned __attribute__((visibility("hidden")));
 
 static inline bool weft__is_orphan(void)
 {
-	return atomic_load_explicit(&weft__orphaned, memory_order_relaxed);
+	return load_relaxed(&weft__orphaned);
 }
 
 /* Prints the line about orphans and aborts. */

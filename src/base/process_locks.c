@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "process_locks.h"
 
+#include "atomic.h"
 #include "sanitizer.h"
 #include "src/stack/depot.h"
 #include "src/stack/stack.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 
 struct weft__padded_lock weft__process_locks[WEFT__PROCESS_LOCKS];
@@ -49,13 +49,13 @@ int weft__process_locks_watch(void)
 	static _Atomic bool watching;
 
 	/* relaxed: only one caller may see false, and the exchange alone ensures that */
-	if (atomic_exchange_explicit(&watching, true, memory_order_relaxed))
+	if (exchange_relaxed(&watching, true))
 		return 0;
 	san_ignore_begin();
 	int rc = -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 	san_ignore_end();
 	if (rc < 0)
-		atomic_store_explicit(&watching, false, memory_order_relaxed);
+		store_relaxed(&watching, false);
 	return rc;
 }
 

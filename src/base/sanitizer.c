@@ -22,10 +22,10 @@
 
 #include "sanitizer.h"
 
+#include "atomic.h"
 #include "fatal.h"
 #include "src/coro.h"
 
-#include <stdatomic.h>
 #include <stdint.h>
 
 #if WEFT__TSAN
@@ -62,7 +62,7 @@ NOT_INSTRUMENTED void weft__san_fiber_enter(void *fiber)
 
 static void count_live(void)
 {
-	if (atomic_fetch_add_explicit(&live, 1, memory_order_relaxed) >= LIVE_MAX)
+	if (fetch_add_relaxed(&live, 1) >= LIVE_MAX)
 		weft__fatal("ThreadSanitizer's runtime holds no more than about %d live tasks and "
 			    "coroutines: run a smaller case under it",
 			    LIVE_MAX);
@@ -71,20 +71,20 @@ static void count_live(void)
 #ifdef WEFT_TSAN_USER
 
 static void *neutral;
-static atomic_flag neutral_busy = ATOMIC_FLAG_INIT;
+static atomic_bool neutral_busy;
 
 void weft__san_neutral_lock(void)
 {
 	/* acquire: pairs with weft__san_neutral_unlock(). The tool does not see it, because the
 	 * library is not instrumented. */
-	while (atomic_flag_test_and_set_explicit(&neutral_busy, memory_order_acquire))
+	while (exchange_acquire(&neutral_busy, true))
 		;
 }
 
 void weft__san_neutral_unlock(void)
 {
 	/* release: pairs with the acquire in weft__san_neutral_lock(). */
-	atomic_flag_clear_explicit(&neutral_busy, memory_order_release);
+	store_release(&neutral_busy, false);
 }
 
 static void *neutral_locked(void)
@@ -175,7 +175,7 @@ NOT_INSTRUMENTED void *weft__san_fiber_new(void)
 void weft__san_fiber_free(void *fiber)
 {
 	__tsan_destroy_fiber(fiber);
-	atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+	fetch_sub_relaxed(&live, 1);
 }
 
 #endif

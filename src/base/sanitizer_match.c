@@ -18,9 +18,8 @@
  */
 #include "sanitizer.h"
 
+#include "atomic.h"
 #include "fatal.h"
-
-#include <stdatomic.h>
 
 #if !WEFT__TSAN && !WEFT__ASAN
 
@@ -132,7 +131,6 @@ void weft__san_check_program(void)
 	static _Atomic bool looked;
 
 	/* relaxed: only one caller may see false, and the exchange alone ensures that */
-	if (!atomic_load_explicit(&looked, memory_order_relaxed) &&
-	    !atomic_exchange_explicit(&looked, true, memory_order_relaxed))
+	if (!load_relaxed(&looked) && !exchange_relaxed(&looked, true))
 		look();
 }

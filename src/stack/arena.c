@@ -34,13 +34,13 @@
 #include "arena.h"
 
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/base/sanitizer.h"
 #include "stack.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -119,20 +119,20 @@ static enum stack_guard_mechanism probe(void)
 
 enum stack_guard_mechanism weft__stack_guard_mechanism(void)
 {
-	int mechanism = atomic_load_explicit(&mechanism_in_use, memory_order_relaxed);
+	int mechanism = load_relaxed(&mechanism_in_use);
 
 	if (mechanism == STACK_GUARD_UNKNOWN) {
 		mechanism = probe();
 		if (mechanism == STACK_GUARD_UNKNOWN)
 			return STACK_GUARD_MPROTECT; /* only for this call: the shortage may pass */
-		atomic_store_explicit(&mechanism_in_use, mechanism, memory_order_relaxed);
+		store_relaxed(&mechanism_in_use, mechanism);
 	}
 	return (enum stack_guard_mechanism)mechanism;
 }
 
 void weft__stack_guard_force(enum stack_guard_mechanism mechanism)
 {
-	atomic_store_explicit(&mechanism_in_use, (int)mechanism, memory_order_relaxed);
+	store_relaxed(&mechanism_in_use, (int)mechanism);
 }
 
 /* The value of vm.max_map_count. */
@@ -140,7 +140,7 @@ static size_t mapping_limit(void)
 {
 	/* relaxed: every thread reads the same value from the file */
 	static _Atomic size_t limit;
-	size_t known = atomic_load_explicit(&limit, memory_order_relaxed);
+	size_t known = load_relaxed(&limit);
 	char text[32] = "";
 
 	if (known > 0)
@@ -154,7 +154,7 @@ static size_t mapping_limit(void)
 	known = strtoul(text, NULL, 10);
 	if (known == 0)
 		known = MAPPINGS_DEFAULT; /* in a sandbox without /proc */
-	atomic_store_explicit(&limit, known, memory_order_relaxed);
+	store_relaxed(&limit, known);
 	return known;
 }
 
@@ -163,23 +163,22 @@ static bool guard_mappings_take(void)
 {
 	size_t limit = mapping_limit();
 	/* relaxed, here and below: a counter that publishes nothing */
-	size_t taken =
-		atomic_fetch_add_explicit(&guard_mappings, MAPPINGS_A_GUARD, memory_order_relaxed);
+	size_t taken = fetch_add_relaxed(&guard_mappings, MAPPINGS_A_GUARD);
 
 	if (taken + MAPPINGS_A_GUARD <= limit - limit / 4)
 		return true;
-	atomic_fetch_sub_explicit(&guard_mappings, MAPPINGS_A_GUARD, memory_order_relaxed);
+	fetch_sub_relaxed(&guard_mappings, MAPPINGS_A_GUARD);
 	return false;
 }
 
 static void guard_mappings_give_back(size_t guards)
 {
-	atomic_fetch_sub_explicit(&guard_mappings, guards * MAPPINGS_A_GUARD, memory_order_relaxed);
+	fetch_sub_relaxed(&guard_mappings, guards * MAPPINGS_A_GUARD);
 }
 
 void weft__stack_guard_insist(bool always)
 {
-	atomic_store_explicit(&guards_insisted, always, memory_order_relaxed);
+	store_relaxed(&guards_insisted, always);
 }
 
 static void explain_lack_of_guards(void)
@@ -187,13 +186,13 @@ static void explain_lack_of_guards(void)
 	static _Atomic bool explained;
 
 	/* relaxed: only one caller may see false, and the exchange alone ensures that */
-	if (atomic_exchange_explicit(&explained, true, memory_order_relaxed))
+	if (exchange_relaxed(&explained, true))
 		return;
 	weft__warn("%zu stacks have a guard, each guard is %d memory mappings here, and "
 		   "vm.max_map_count is %zu: further stacks have no guard, and their overflow is "
 		   "not noticed; raise vm.max_map_count",
-		   atomic_load_explicit(&guard_mappings, memory_order_relaxed) / MAPPINGS_A_GUARD,
-		   MAPPINGS_A_GUARD, mapping_limit());
+		   load_relaxed(&guard_mappings) / MAPPINGS_A_GUARD, MAPPINGS_A_GUARD,
+		   mapping_limit());
 }
 
 static void explain_mapping_limit(void)
@@ -201,7 +200,7 @@ static void explain_mapping_limit(void)
 	static _Atomic bool explained;
 
 	/* relaxed: as above */
-	if (atomic_exchange_explicit(&explained, true, memory_order_relaxed))
+	if (exchange_relaxed(&explained, true))
 		return;
 	weft__warn("cannot guard another stack: each guard is a mapping here; raise "
 		   "vm.max_map_count or "
@@ -217,7 +216,7 @@ static bool guard_one(struct arena *arena, char *base, enum stack_guard_mechanis
 	    madvise(base, arena->guard_bytes, MADV_GUARD_INSTALL) == 0)
 		return true;
 	if (!guard_mappings_take()) {
-		bool refuses = atomic_load_explicit(&guards_insisted, memory_order_relaxed);
+		bool refuses = load_relaxed(&guards_insisted);
 
 		if (refuses)
 			explain_mapping_limit();

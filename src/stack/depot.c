@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "depot.h"
 
+#include "src/base/atomic.h"
 #include "src/base/process_locks.h"
 
 #include <weft/base.h>
@@ -40,13 +41,13 @@ static void free_chains(struct coro *chains[], size_t count)
  * heavy fence (park.c). */
 static void set_due_locked(struct depot *d, int64_t due)
 {
-	atomic_store_explicit(&d->due, due, memory_order_relaxed);
+	store_relaxed(&d->due, due);
 }
 
 /* Under the lock, or without it as a hint. */
 static bool is_noted(struct depot *d)
 {
-	return atomic_load_explicit(&d->noted, memory_order_relaxed);
+	return load_relaxed(&d->noted);
 }
 
 static struct coro *pop_locked(struct depot *d)
@@ -147,8 +148,8 @@ bool weft__depot_note(struct depot *d)
 		return false;
 	weft__lock(&d->lock);
 	if (!is_noted(d)) {
-		atomic_store_explicit(&d->noted, true, memory_order_relaxed);
-		begins = atomic_load_explicit(&d->due, memory_order_relaxed) == WEFT_FOREVER;
+		store_relaxed(&d->noted, true);
+		begins = load_relaxed(&d->due) == WEFT_FOREVER;
 		if (begins)
 			set_due_locked(d, 0);
 	}
@@ -164,7 +165,7 @@ bool weft__depot_put(struct depot *d, struct coro *chain)
 	chain->chain = d->chains;
 	d->chains = chain;
 	d->count++;
-	bool begins = atomic_load_explicit(&d->due, memory_order_relaxed) == WEFT_FOREVER;
+	bool begins = load_relaxed(&d->due) == WEFT_FOREVER;
 	if (begins)
 		set_due_locked(d, 0);
 	weft__unlock(&d->lock);
@@ -173,7 +174,7 @@ bool weft__depot_put(struct depot *d, struct coro *chain)
 
 struct coro *weft__depot_take(struct depot *d)
 {
-	if (atomic_load_explicit(&d->due, memory_order_relaxed) == WEFT_FOREVER)
+	if (load_relaxed(&d->due) == WEFT_FOREVER)
 		return NULL;
 	weft__lock(&d->lock);
 	struct coro *chain = pop_locked(d);
@@ -195,7 +196,7 @@ static void end_window_locked(struct depot *d)
 	 * needed. */
 	d->discards = d->surplus > 0 || d->note_aged;
 	d->note_aged = is_noted(d);
-	atomic_store_explicit(&d->noted, false, memory_order_relaxed);
+	store_relaxed(&d->noted, false);
 }
 
 /* Returns whether the next burst may have begun. Its stacks must not be freed before it and made
@@ -208,14 +209,13 @@ static bool demand_locked(const struct depot *d)
 /* relaxed, all: hints, and the lock decides. */
 static bool is_due(struct depot *d, int64_t now, const void *who)
 {
-	return atomic_load_explicit(&d->due, memory_order_relaxed) <= now ||
-	       atomic_load_explicit(&d->tender, memory_order_relaxed) == who;
+	return load_relaxed(&d->due) <= now || load_relaxed(&d->tender) == who;
 }
 
 /* Ends the tender's work. The depot is next due after a window, if it has something. */
 static void rest_locked(struct depot *d, int64_t now)
 {
-	atomic_store_explicit(&d->tender, NULL, memory_order_relaxed);
+	store_relaxed(&d->tender, NULL);
 	bool something = d->count > 0 || is_noted(d) || d->note_aged;
 	set_due_locked(d, something ? now + DEPOT_WINDOW_NS : WEFT_FOREVER);
 }
@@ -227,7 +227,7 @@ static bool discard_some(struct depot *d, int64_t now, const void *who)
 	if (weft__stack_discard_some())
 		return true;
 	weft__lock(&d->lock);
-	if (atomic_load_explicit(&d->tender, memory_order_relaxed) == who) {
+	if (load_relaxed(&d->tender) == who) {
 		d->discards = false;
 		rest_locked(d, now);
 	}
@@ -256,7 +256,7 @@ bool weft__depot_tend(struct depot *d, int64_t now, const void *who)
 		more = d->surplus > 0;
 		discards = d->discards;
 		if (discards) {
-			atomic_store_explicit(&d->tender, who, memory_order_relaxed);
+			store_relaxed(&d->tender, who);
 			set_due_locked(d, now + DEPOT_WINDOW_NS);
 		} else {
 			rest_locked(d, now);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "spare.h"
 
+#include "src/base/atomic.h"
 #include "src/base/sanitizer.h"
 
 #include <pthread.h>
@@ -67,7 +68,7 @@ void weft__spares_look(struct weft__thread *th)
 	if (spares_are_current(th))
 		return;
 	free_all(th);
-	th->spare_epoch = atomic_load_explicit(&weft__spare_epoch, memory_order_relaxed);
+	th->spare_epoch = load_relaxed(&weft__spare_epoch);
 }
 
 bool weft__spare_put_slow(struct weft__thread *th, struct coro *co, uintptr_t kind)
@@ -96,6 +97,5 @@ void weft__spares_drop(void)
 	struct weft__thread *th = weft__thread();
 
 	free_all(th);
-	th->spare_epoch =
-		atomic_fetch_add_explicit(&weft__spare_epoch, 1, memory_order_relaxed) + 1;
+	th->spare_epoch = fetch_add_relaxed(&weft__spare_epoch, 1) + 1;
 }

@@ -26,9 +26,9 @@
 #ifndef WEFT_SRC_STACK_SPARE_H
 #define WEFT_SRC_STACK_SPARE_H
 
+#include "src/base/atomic.h"
 #include "src/coro.h"
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -48,7 +48,7 @@ extern _Atomic unsigned weft__spare_epoch __attribute__((visibility("hidden")));
 
 static inline bool spares_are_current(const struct weft__thread *th)
 {
-	return th->spare_epoch == atomic_load_explicit(&weft__spare_epoch, memory_order_relaxed);
+	return th->spare_epoch == load_relaxed(&weft__spare_epoch);
 }
 
 /* Returns a spare of that kind, or NULL. Its header and stack still hold the content of its last

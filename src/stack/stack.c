@@ -27,13 +27,13 @@
 
 #include "arena.h"
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 #include "src/base/process_locks.h"
 #include "src/base/sanitizer.h"
 #include "stack_pool.h"
 
 #include <errno.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #define KEEP_SLOTS  1024
@@ -89,15 +89,13 @@ static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 	struct pool *pool;
 
 	/* acquire: sees the pool's fields and next. Pairs with the release below. */
-	pool = bucket_find(atomic_load_explicit(bucket, memory_order_acquire), slot_bytes,
-			   guard_bytes);
+	pool = bucket_find(load_acquire(bucket), slot_bytes, guard_bytes);
 	if (pool)
 		return pool;
 
 	weft__lock_process(WEFT__LOCK_STACK_POOLS);
 	/* relaxed: the bucket changes only under this lock */
-	pool = bucket_find(atomic_load_explicit(bucket, memory_order_relaxed), slot_bytes,
-			   guard_bytes);
+	pool = bucket_find(load_relaxed(bucket), slot_bytes, guard_bytes);
 	if (!pool) {
 		pool = pool_new_locked();
 		if (pool) {
@@ -105,9 +103,9 @@ static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
 			pool->guard_bytes = guard_bytes;
 			pool->keep = at_most(KEEP_BYTES / (slot_bytes - guard_bytes), KEEP_SLOTS);
 			pool->hot = at_most(HOT_BYTES / (slot_bytes - guard_bytes), HOT_SLOTS);
-			pool->next = atomic_load_explicit(bucket, memory_order_relaxed);
+			pool->next = load_relaxed(bucket);
 			/* release: publishes the pool's fields. Pairs with the acquire above. */
-			atomic_store_explicit(bucket, pool, memory_order_release);
+			store_release(bucket, pool);
 		}
 	}
 	weft__unlock_process(WEFT__LOCK_STACK_POOLS);
@@ -315,8 +313,7 @@ void weft__stack_counts(struct stack_counts *ret)
 	*ret = (struct stack_counts){0};
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
 		/* acquire: as in pool_get() */
-		struct pool *pool =
-			atomic_load_explicit(&weft__stack_pools[i], memory_order_acquire);
+		struct pool *pool = load_acquire(&weft__stack_pools[i]);
 
 		for (; pool; pool = pool->next) {
 			weft__lock(&pool->lock);
@@ -334,8 +331,7 @@ void weft__stack_pools_lock_each(void)
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
 		/* relaxed, here and below: buckets change only under the lock that the caller
 		 * holds */
-		struct pool *pool =
-			atomic_load_explicit(&weft__stack_pools[i], memory_order_relaxed);
+		struct pool *pool = load_relaxed(&weft__stack_pools[i]);
 
 		for (; pool; pool = pool->next)
 			weft__lock(&pool->lock);
@@ -345,8 +341,7 @@ void weft__stack_pools_lock_each(void)
 void weft__stack_pools_unlock_each(bool in_child)
 {
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
-		struct pool *pool =
-			atomic_load_explicit(&weft__stack_pools[i], memory_order_relaxed);
+		struct pool *pool = load_relaxed(&weft__stack_pools[i]);
 
 		for (; pool; pool = pool->next) {
 			if (in_child)

@@ -3,11 +3,11 @@
  * default. */
 #include "stack_env.h"
 
+#include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "stack.h"
 
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,7 +78,7 @@ int weft__stack_env_once(size_t *ret_size, bool *ret_guard)
 	/* The size, shifted by one, and the guard. 0 means not read yet. relaxed: the word is the
 	 * only data, and two threads that read the environment at the same time find the same. */
 	static _Atomic size_t known;
-	size_t word = atomic_load_explicit(&known, memory_order_relaxed);
+	size_t word = load_relaxed(&known);
 
 	if (__builtin_expect(!word, 0)) {
 		size_t size;
@@ -88,7 +88,7 @@ int weft__stack_env_once(size_t *ret_size, bool *ret_guard)
 		if (err < 0)
 			return err;
 		word = size << 1 | guard;
-		atomic_store_explicit(&known, word, memory_order_relaxed);
+		store_relaxed(&known, word);
 	}
 	*ret_size = word >> 1;
 	*ret_guard = word & 1;

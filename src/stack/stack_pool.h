@@ -7,9 +7,9 @@
 #define WEFT_SRC_STACK_STACK_POOL_H
 
 #include "arena.h"
+#include "src/base/atomic.h"
 #include "src/base/lock.h"
 
-#include <stdatomic.h>
 #include <unistd.h>
 
 #define WEFT__STACK_BUCKETS 64
@@ -131,11 +131,11 @@ static inline size_t page_size(void)
 {
 	/* relaxed: every thread gets the same answer */
 	static _Atomic size_t known;
-	size_t size = atomic_load_explicit(&known, memory_order_relaxed);
+	size_t size = load_relaxed(&known);
 
 	if (__builtin_expect(size == 0, 0)) {
 		size = (size_t)sysconf(_SC_PAGESIZE);
-		atomic_store_explicit(&known, size, memory_order_relaxed);
+		store_relaxed(&known, size);
 	}
 	return size;
 }

@@ -33,6 +33,7 @@
 #include "depot.h"
 #include "spare.h"
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 #include "src/base/process_locks.h"
 #include "src/base/sanitizer.h"
 #include "stack.h"
@@ -115,8 +116,7 @@ static bool discard_batch(bool all)
 {
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
 		/* acquire: as in pool_get() (stack.c) */
-		struct pool *pool =
-			atomic_load_explicit(&weft__stack_pools[i], memory_order_acquire);
+		struct pool *pool = load_acquire(&weft__stack_pools[i]);
 
 		for (; pool; pool = pool->next) {
 			if (weft__pool_discard_batch(pool, all ? 0 : pool->hot))
@@ -149,8 +149,7 @@ void weft__stack_trim(void)
 
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
 		/* acquire: as in pool_get() (stack.c) */
-		struct pool *pool =
-			atomic_load_explicit(&weft__stack_pools[i], memory_order_acquire);
+		struct pool *pool = load_acquire(&weft__stack_pools[i]);
 
 		for (; pool; pool = pool->next) {
 			struct arena *arena, *next;
