@@ -4,7 +4,7 @@
 Checks docs/memory-model.md against the sources. memory_model.py ROOT prints what is wrong and exits with 1 if anything is.
 
 Of the document, whose tables are known by their heads:
-  - Each function that it names with a file (`park.c rouse()`, or `rouse()` behind another one of the same file in a cell) is
+  - Each function that it names with a file (`rouse.c rouse()`, or `rouse()` behind another one of the same file in a cell) is
     in that file of src/ or sched/. A file is named by its last part if that is enough.
   - In a table of pairs each function of the column "release" has such an ordering, and each of "acquire" one of that kind;
     what another library orders is marked (liburcu). Of the functions of each side of a race, one at least has a
