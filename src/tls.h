@@ -7,7 +7,7 @@
 #ifndef WEFT_SRC_TLS_H
 #define WEFT_SRC_TLS_H
 
-#include "src/base/never_inline.h"
+#include "src/base/compiler.h"
 
 #include <stdbool.h>
 #include <stdint.h>

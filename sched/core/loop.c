@@ -22,7 +22,7 @@
  * depend on what was stolen.
  */
 #include "runtime.h"
-#include "src/base/cacheline.h"
+#include "src/base/compiler.h"
 #include "src/stack/stack.h"
 #include "src/stack/stack_env.h"
 #include "unwind.h"

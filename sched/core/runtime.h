@@ -11,7 +11,7 @@
 #include "hooks.h"
 #include "reserve.h"
 #include "src/base/atomic.h"
-#include "src/base/cacheline.h"
+#include "src/base/compiler.h"
 #include "src/base/fence.h"
 #include "src/base/thread.h"
 #include "src/stack/depot.h"

@@ -4,7 +4,7 @@
 
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
-#include "src/base/never_inline.h"
+#include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 #include "src/stack/stack.h"
 

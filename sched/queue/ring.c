@@ -6,7 +6,7 @@
 
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
-#include "src/base/never_inline.h"
+#include "src/base/compiler.h"
 #include "src/base/pages.h"
 #include "src/base/pause.h"
 

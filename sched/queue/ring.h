@@ -80,7 +80,7 @@
 #define WEFT_SCHED_QUEUE_RING_H
 
 #include "src/base/atomic.h"
-#include "src/base/cacheline.h"
+#include "src/base/compiler.h"
 #include "src/base/fence.h"
 
 #include <stdalign.h>

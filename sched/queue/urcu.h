@@ -52,7 +52,7 @@
 #define WEFT_SCHED_QUEUE_URCU_H
 
 #include "src/base/atomic.h"
-#include "src/base/cacheline.h"
+#include "src/base/compiler.h"
 
 #include <stdalign.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "alloc.h"
 
-#include "never_inline.h"
+#include "compiler.h"
 
 #include <errno.h>
 #include <stdlib.h>

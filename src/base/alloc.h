@@ -9,7 +9,7 @@
  *  1. Code that allocates calls these functions.
  *  2. Code that makes a system call which may fail saves errno before it and restores it after.
  *
- * Both use the functions below, which look up errno's address anew each time (never_inline.h). A
+ * Both use the functions below, which look up errno's address anew each time (compiler.h). A
  * task may continue on another thread after any call that switches.
  */
 #ifndef WEFT_SRC_BASE_ALLOC_H

@@ -2,7 +2,7 @@
 #include "src/base/clock.h"
 #include "atomic.h"
 
-#include "src/base/never_inline.h"
+#include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 
 #include <pthread.h>

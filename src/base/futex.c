@@ -15,7 +15,7 @@
 #include "src/base/futex.h"
 
 #include "src/base/clock.h"
-#include "src/base/never_inline.h"
+#include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 
 #include <weft/base.h>

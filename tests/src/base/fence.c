@@ -7,7 +7,7 @@
 
 #include "../../scale.h"
 #include "../child.h"
-#include "src/base/cacheline.h"
+#include "src/base/compiler.h"
 #include "src/base/random.h"
 
 #include <errno.h>
