@@ -131,7 +131,7 @@ def grown(include, compiler, directory):
     shutil.copytree(include, copy)
     for what in ('options grow', 'a runtime\'s options grow', 'counters are added', 'cases grow'):
         plant(copy, *ADDITIONS[what])
-    text = '#include "%s"\n' % os.path.join(HERE, '..', '..', 'sched', 'edge', 'inline.c')
+    text = '#include "%s"\n' % os.path.join(HERE, '..', '..', 'sched', 'inline.c')
     for function in interface.functions(include).values():
         if function.name.endswith('_sized'):
             size = [p.name for i, p in enumerate(function.parameters) if interface.is_size(function.parameters, i)]
