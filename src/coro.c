@@ -379,8 +379,8 @@ int weft_coro_create(weft_fn *fn, size_t stack_size, weft_coro **ret_coro)
 __attribute__((noinline, cold)) static void refuse_enter(struct weft_coro *co, int state)
 {
 	if (!co)
-		weft__fatal("weft_coro_enter(NULL)");
-	weft__fatal("weft_coro_enter(%p): the coroutine %s", (void *)co,
+		weft__fatal("weft_coro_enter: the coroutine is NULL");
+	weft__fatal("weft_coro_enter: coroutine %p %s", (void *)co,
 		    state == STATE_RUNNING ? "is running"
 		    : state == STATE_DONE  ? "has ended"
 					   : "has been destroyed");
@@ -418,7 +418,8 @@ WEFT__REREAD void *weft_coro_yield(void *out)
 	struct weft_coro *co = (struct weft_coro *)th->current;
 
 	if (__builtin_expect(!co || !co->coro.caller, 0))
-		weft__fatal("weft_coro_yield(): not inside of a coroutine that was entered");
+		weft__fatal(
+			"weft_coro_yield: the caller is not inside a coroutine that was entered");
 #ifdef WEFT_TSAN_USER
 	void *in = leave(th, co, out, STATE_SUSPENDED);
 
@@ -444,7 +445,7 @@ bool weft_coro_inside(void)
 bool weft_coro_done(const weft_coro *co)
 {
 	if (!co)
-		weft__fatal("weft_coro_done(NULL)");
+		weft__fatal("weft_coro_done: the coroutine is NULL");
 	san_reads(co, 8, SAN_CALL);
 	return load_relaxed(&co->state) == STATE_DONE;
 }
@@ -455,7 +456,7 @@ void weft_coro_destroy(weft_coro *co)
 		return;
 	int state = load_relaxed(&co->state);
 	if (__builtin_expect(state == STATE_RUNNING || state == STATE_GONE, 0))
-		weft__fatal("weft_coro_destroy(%p): the coroutine %s", (void *)co,
+		weft__fatal("weft_coro_destroy: coroutine %p %s", (void *)co,
 			    state == STATE_RUNNING ? "is running" : "has been destroyed");
 	store_relaxed(&co->state, STATE_GONE);
 	struct weft__thread *th = thread();

@@ -257,7 +257,7 @@ void weft_cancel_mask(void)
 		return;
 	}
 	if (w->task->mask == UINT16_MAX)
-		mask_misuse(w->task, "weft_cancel_mask", "nests regions too deep");
+		mask_misuse(w->task, "weft_cancel_mask", "nests masked regions too deep");
 	w->task->mask++;
 }
 

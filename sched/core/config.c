@@ -27,11 +27,11 @@ _Static_assert(WEFT__WORKERS_MAX == WEFT__CPUS_MAX, "the default number of worke
 _Static_assert(WEFT__CONFIG_WHY_SIZE == WEFT__CPUS_WHY_SIZE, "the reason fits");
 
 #define ACCEPTS_WORKERS "a number from 1 to 1024"
-#define ACCEPTS_STACK   "bytes, with K or M (or k, m) as suffix, from 16K to 1024M"
+#define ACCEPTS_STACK   "bytes from 16K to 1024M, with K or M (or k, m) as suffix"
 #define ACCEPTS_FLAG    "0 or 1"
 #define ACCEPTS_CHAOS   "SEED, SEED,hop or SEED,virtual, where SEED is a number below 2^64"
 
-#define WHY_ONE_WORKER "the virtual time of WEFT_CHAOS is one worker's"
+#define WHY_ONE_WORKER "WEFT_CHAOS=SEED,virtual allows one worker only"
 
 /* A message shows at most this many bytes of a bad value. */
 #define SHOWN_MAX 64

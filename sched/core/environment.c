@@ -111,11 +111,11 @@ static void check_one(const char *assignment)
 		return;
 	const char *nearest = weft__environment_nearest(name);
 	if (nearest)
-		weft__warn("%s is no variable of Weft's and has no effect: is %s meant?", name,
+		weft__warn("%s is not a variable of Weft and has no effect: did you mean %s?", name,
 			   nearest);
 	else
-		weft__warn("%s is no variable of Weft's and has no effect: weft-environment(7) "
-			   "lists them",
+		weft__warn("%s is not a variable of Weft and has no effect: weft-environment(7) "
+			   "lists the variables",
 			   name);
 }
 

@@ -269,7 +269,7 @@ static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task
 {
 	/* The .rt of a fork does not change until the fork is joined. */
 	if (w && !taken && t->rt != w->rt)
-		weft__fatal("weft_fork_join: %p is no fork, or is joined already", (void *)t);
+		weft__fatal("weft_fork_join: %p is not a fork, or was joined already", (void *)t);
 	if (w)
 		check_scope(w, t);
 	if (taken) {

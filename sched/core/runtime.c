@@ -107,7 +107,9 @@ static int runtime_new(const struct weft_runtime_options *opt, bool borrowed, we
 	if (rc < 0)
 		goto err_init;
 	if (rt->config.chaos.virtual_time && !weft__clock_claim()) {
-		weft__warn("WEFT_CHAOS=%" PRIu64 ",virtual: another runtime has the virtual time",
+		weft__warn("WEFT_CHAOS=%" PRIu64
+			   ",virtual: another runtime has virtual time, and only "
+			   "one of a process can have it",
 			   rt->config.chaos.seed);
 		rc = -EINVAL;
 		goto err_clock;

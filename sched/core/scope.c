@@ -19,7 +19,7 @@ __attribute__((cold)) _Noreturn void weft__scope_misuse(const char *call, const 
 
 	if (w)
 		weft__describe_task(w->task, caller);
-	weft__fatal("%s: the scope %p %s (%s)", call, scope, what, caller);
+	weft__fatal("%s: scope %p %s (%s)", call, scope, what, caller);
 }
 
 void weft__end_in_scope(struct task *t)
@@ -27,7 +27,7 @@ void weft__end_in_scope(struct task *t)
 	char task[WEFT__TASK_TEXT];
 
 	weft__describe_task(t, task);
-	weft__fatal("weft_scope_begin: %s returns in a scope that has not ended", task);
+	weft__fatal("weft_scope_begin: %s returns, but a scope that it began has not ended", task);
 }
 
 /* Initializes s. outer: the scope around it, of the same task or thread, or NULL. If an outer
@@ -96,8 +96,8 @@ static _Noreturn __attribute__((cold)) void misuse_at_end(struct task *innermost
 	for (struct task *t = innermost; t && t->flags & TASK_SCOPE; t = family_parent(t))
 		if (scope_of_task(t) == s)
 			weft__scope_misuse("weft_scope_end", s,
-					   "has an inner one that has not ended");
-	weft__scope_misuse("weft_scope_end", s, "is none of the caller's, or has ended");
+					   "has an inner scope that has not ended");
+	weft__scope_misuse("weft_scope_end", s, "was not begun by the caller, or has ended");
 }
 
 int weft_scope_end(weft_scope *scope)
@@ -287,6 +287,6 @@ void weft__thread_scope_check(void)
 
 	if (scopes->innermost)
 		weft__scope_misuse("weft_scope_begin", scopes->innermost,
-				   "has not ended, but the function in which it was begun has");
+				   "has not ended, but the function that began it has returned");
 	scopes->mask = 0;
 }

@@ -27,11 +27,15 @@ _Unwind_Reason_Code weft__exception_personality(int version, _Unwind_Action acti
 	/* The C library ends a thread like this. But the thread is a worker, and the stack is not
 	 * its own. */
 	if (actions & _UA_FORCE_UNWIND)
-		weft__fatal("pthread_exit() or pthread_cancel() in %s, function %p", task, fn);
+		weft__fatal("pthread_exit() or pthread_cancel() in %s, function %p: only a return "
+			    "may end it",
+			    task, fn);
 	if (t)
-		weft__warn("an exception leaves %s, function %p: std::terminate()", task, fn);
+		weft__warn("an exception leaves %s, function %p, which calls std::terminate(): "
+			   "catch it there",
+			   task, fn);
 	else
-		weft__warn("an exception leaves a hook, or a part of a parallel loop: "
-			   "std::terminate()");
+		weft__warn("an exception leaves a hook, or a part of a parallel loop, which calls "
+			   "std::terminate(): catch it there");
 	return _URC_FATAL_PHASE1_ERROR;
 }

@@ -380,7 +380,7 @@ static void report_handles(struct weft_runtime *rt, unsigned count)
 	if (rt->first && load_relaxed(&rt->first->join) == JOIN_DONE)
 		used--;
 	if (used > 0)
-		weft__warn("stats: %zu handles were neither joined nor detached", used);
+		weft__warn("stats: %zu handles of tasks were neither joined nor detached", used);
 }
 
 void weft__workers_join(struct weft_runtime *rt)

@@ -34,7 +34,7 @@ void weft_barrier_init(weft_barrier *barrier, unsigned n)
 	struct barrier *b = (struct barrier *)barrier;
 
 	if (n == 0)
-		weft__sync_misuse("weft_barrier_init", "barrier", b, "is for nobody");
+		weft__sync_misuse("weft_barrier_init", "barrier", b, "has a count of 0");
 	san_forget(b, sizeof(*b));
 	b->n = n;
 	b->round = 0;
@@ -47,7 +47,7 @@ void weft_barrier_fini(weft_barrier *barrier)
 	struct barrier *b = (struct barrier *)barrier;
 
 	if (sync_first(&b->queue))
-		weft__sync_misuse("weft_barrier_fini", "barrier", b, "is waited for");
+		weft__sync_misuse("weft_barrier_fini", "barrier", b, "still has waiters");
 	san_forget(b, sizeof(*b));
 }
 
@@ -106,7 +106,7 @@ static int wait_until(struct barrier *b, int64_t deadline, const char *call)
 	int rc;
 
 	if (b->n == 0)
-		weft__sync_misuse(call, "barrier", b, "is for nobody");
+		weft__sync_misuse(call, "barrier", b, "has a count of 0");
 	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
 	sync_lock(&b->queue.lock);
 	void *edge = edge_of_round_locked(b);

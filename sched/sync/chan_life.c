@@ -88,7 +88,7 @@ static void destroy(weft_chan *ch, const char *call)
 {
 	sync_lock(&ch->lock);
 	if (queue_first(&ch->senders) || queue_first(&ch->receivers))
-		weft__sync_misuse(call, "channel", ch, "is waited in");
+		weft__sync_misuse(call, "channel", ch, "still has waiters");
 	sync_lock_bury(&ch->lock);
 	slot_edges_free(ch->edges, ch->capacity);
 	if (ch->lent) {

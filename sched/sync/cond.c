@@ -120,7 +120,7 @@ static inline void enter(struct cond *c, struct mutex *m, struct sync_node *node
 	file_locked(c);
 	/* relaxed, both: under the lock. */
 	if (sync_first(&c->queue) && load_relaxed(&c->mutex) != m)
-		weft__sync_misuse(call, "condition", c, "is waited for with another mutex");
+		weft__sync_misuse(call, "condition", c, "has waiters with another mutex");
 	store_relaxed(&c->mutex, m);
 	sync_push_locked(&c->queue, node);
 	sync_unlock(&c->queue.lock);
@@ -143,7 +143,7 @@ void weft_cond_fini(weft_cond *cond)
 	struct cond *c = (struct cond *)cond;
 
 	if (!nobody_waits(c))
-		weft__sync_misuse("weft_cond_fini", "condition", c, "is waited for");
+		weft__sync_misuse("weft_cond_fini", "condition", c, "still has waiters");
 }
 
 static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const char *call)

@@ -47,7 +47,7 @@ void weft_event_fini(weft_event *event)
 	struct event *e = (struct event *)event;
 
 	if (sync_first(&e->queue))
-		weft__sync_misuse("weft_event_fini", "event", e, "is waited for");
+		weft__sync_misuse("weft_event_fini", "event", e, "still has waiters");
 	san_forget(e, sizeof(*e));
 }
 

@@ -159,7 +159,7 @@ void weft_group_fini(weft_group *group)
 		weft__group_leave_family_locked(g);
 	group_unlock(g);
 	if (running > 0)
-		weft__sync_misuse("weft_group_fini", "group", g, "has tasks running");
+		weft__sync_misuse("weft_group_fini", "group", g, "still has running tasks");
 	weft__branch_await(&g->branch);
 	if (g->results)
 		weft__group_drop_results(g);

@@ -33,7 +33,7 @@ void weft_latch_fini(weft_latch *latch)
 	struct latch *l = (struct latch *)latch;
 
 	if (sync_first(&l->queue))
-		weft__sync_misuse("weft_latch_fini", "latch", l, "is waited for");
+		weft__sync_misuse("weft_latch_fini", "latch", l, "still has waiters");
 	san_forget(l, sizeof(*l));
 }
 

@@ -303,7 +303,7 @@ void weft_mutex_fini(weft_mutex *mutex)
 	uint64_t word = load_relaxed(&m->word);
 
 	if (word & MUTEX_QUEUED)
-		weft__sync_misuse("weft_mutex_fini", "mutex", m, "is waited for");
+		weft__sync_misuse("weft_mutex_fini", "mutex", m, "still has waiters");
 	if (word)
 		weft__sync_misuse("weft_mutex_fini", "mutex", m, "is held");
 	san_forget(m, sizeof(*m));

@@ -102,7 +102,7 @@ static bool become_runner(struct once *o, uint64_t word, bool has_function, cons
 	uint64_t self = identity_on(weft__worker());
 
 	if (!has_function)
-		weft__sync_misuse(call, "once", o, "is called without a function");
+		weft__sync_misuse(call, "once", o, "is called with NULL as its function");
 	while (word != DONE) {
 		if (word == NEW) {
 			/* acquire: what the runners that failed did. On failure: what fn did. */

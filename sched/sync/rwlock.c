@@ -319,7 +319,7 @@ void weft_rwlock_fini(weft_rwlock *rwlock)
 	uint64_t word = load_relaxed(&rw->word);
 
 	if (word & QUEUED)
-		weft__sync_misuse("weft_rwlock_fini", "read-write lock", rw, "is waited for");
+		weft__sync_misuse("weft_rwlock_fini", "read-write lock", rw, "still has waiters");
 	if (word)
 		weft__sync_misuse("weft_rwlock_fini", "read-write lock", rw, "is held");
 	san_forget(rw, sizeof(*rw));

@@ -76,7 +76,7 @@ void weft_sem_fini(weft_sem *sem)
 	struct sem *s = (struct sem *)sem;
 
 	if (sync_first(&s->queue))
-		weft__sync_misuse("weft_sem_fini", "semaphore", s, "is waited for");
+		weft__sync_misuse("weft_sem_fini", "semaphore", s, "still has waiters");
 	san_forget(s, sizeof(*s));
 }
 

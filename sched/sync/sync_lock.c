@@ -27,7 +27,7 @@ void weft__sync_lock_slow(struct sync_lock *lock)
 		if (!held && sync_trylock(lock))
 			return;
 		if (__builtin_expect(held == SYNC_LOCK_DEAD, 0))
-			weft__fatal("channel %p is used, which was destroyed",
+			weft__fatal("channel %p is used after it was destroyed",
 				    (void *)((char *)lock - offsetof(struct weft_chan, lock)));
 		if (__builtin_expect(sync_waits_long(looks), 0))
 			weft__holder_check(held);

@@ -117,7 +117,7 @@ void weft_timer_fini(weft_timer *timer)
 	weft_chan *ch = (weft_chan *)timer;
 
 	if (queue_first(&ch->receivers))
-		weft__sync_misuse("weft_timer_fini", "timer", timer, "is waited for");
+		weft__sync_misuse("weft_timer_fini", "timer", timer, "still has waiters");
 	san_forget(timer, sizeof *timer);
 }
 

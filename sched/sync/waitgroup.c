@@ -33,7 +33,7 @@ void weft_waitgroup_fini(weft_waitgroup *wg)
 	struct waitgroup *g = (struct waitgroup *)wg;
 
 	if (sync_first(&g->queue))
-		weft__sync_misuse("weft_waitgroup_fini", "wait group", g, "is waited for");
+		weft__sync_misuse("weft_waitgroup_fini", "wait group", g, "still has waiters");
 	san_forget(g, sizeof(*g));
 }
 

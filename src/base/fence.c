@@ -82,6 +82,7 @@ void weft__fence_insist(long rc, long (*call)(int command))
 	/* Membarrier has been forbidden since the process was registered. There is no correct way
 	 * to continue, because the light sides have no fence. */
 	if (rc != 0)
-		weft__fatal("membarrier() worked at start and fails now (a seccomp filter?): %s",
+		weft__fatal("membarrier() worked at start and fails now: %s; a seccomp filter must "
+			    "allow it",
 			    strerror((int)-rc));
 }

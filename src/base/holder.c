@@ -31,6 +31,7 @@ __attribute__((noinline)) void weft__holder_check(uint32_t word)
 	if (word == 0 || above == 0 ||
 	    above > (room_above((uintptr_t)__builtin_frame_address(0)) >> 10) + 1)
 		return;
-	weft__fatal("a signal handler calls Weft, and waits for a lock that the interrupted code "
-		    "holds: no Weft call may be made there");
+	weft__fatal("a signal handler called Weft, and waits for a lock that the interrupted code "
+		    "holds: call nothing of Weft there, and wait for signals with sigwait() in a "
+		    "thread instead");
 }

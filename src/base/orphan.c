@@ -9,8 +9,7 @@ _Atomic bool weft__orphaned;
 
 _Noreturn void weft__orphan_refuse(void)
 {
-	weft__fatal("process %ld was forked while a Weft runtime was alive, whose threads it does "
-		    "not have: only "
-		    "_exit(), exit() and exec() work in it",
+	weft__fatal("process %ld was forked while a Weft runtime was alive: it has none of the "
+		    "runtime's threads, so it may only call _exit(), exit() or exec()",
 		    (long)getpid());
 }

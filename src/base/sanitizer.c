@@ -192,7 +192,8 @@ void weft__san_leader_bounds(struct coro_sanitizer *san)
 	size_t size;
 
 	if (pthread_getattr_np(pthread_self(), &attr) != 0)
-		weft__fatal("AddressSanitizer: a thread's stack is not known");
+		weft__fatal("AddressSanitizer needs the bounds of each thread's stack, and "
+			    "pthread_getattr_np() failed");
 	pthread_attr_getstack(&attr, &low, &size);
 	pthread_attr_destroy(&attr);
 	san->fake_stack = NULL;

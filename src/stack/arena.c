@@ -188,11 +188,12 @@ static void explain_lack_of_guards(void)
 	/* relaxed: only one caller may see false, and the exchange alone ensures that */
 	if (exchange_relaxed(&explained, true))
 		return;
-	weft__warn("%zu stacks have a guard, each guard is %d memory mappings here, and "
-		   "vm.max_map_count is %zu: further stacks have no guard, and their overflow is "
-		   "not noticed; raise vm.max_map_count",
-		   load_relaxed(&guard_mappings) / MAPPINGS_A_GUARD, MAPPINGS_A_GUARD,
-		   mapping_limit());
+	weft__warn(
+		"%zu stacks have a guard, each guard takes %d memory mappings, and "
+		"vm.max_map_count is %zu: further stacks have no guard, so their overflow is not "
+		"noticed; raise vm.max_map_count (sysctl)",
+		load_relaxed(&guard_mappings) / MAPPINGS_A_GUARD, MAPPINGS_A_GUARD,
+		mapping_limit());
 }
 
 static void explain_mapping_limit(void)
@@ -202,9 +203,8 @@ static void explain_mapping_limit(void)
 	/* relaxed: as above */
 	if (exchange_relaxed(&explained, true))
 		return;
-	weft__warn("cannot guard another stack: each guard is a mapping here; raise "
-		   "vm.max_map_count or "
-		   "set WEFT_GUARD=off");
+	weft__warn("cannot guard another stack: the process has too many memory mappings; raise "
+		   "vm.max_map_count (sysctl), or set WEFT_GUARD=off");
 }
 
 /* Makes one guard, or none if guards have used their share of the mappings. A locked mapping

@@ -57,14 +57,14 @@ int weft__stack_env(size_t *ret_size, bool *ret_guard)
 	if (text && (weft__parse_size(text, &size) < 0 || size < WEFT__STACK_MIN ||
 		     size > WEFT__STACK_MAX)) {
 		weft__warn(
-			"WEFT_STACK_SIZE=\"%.100s\" is not accepted: bytes, with K or M (or k, m) "
-			"as suffix, from 16K to 1024M",
+			"WEFT_STACK_SIZE=\"%.100s\": expected bytes from 16K to 1024M, with K or "
+			"M (or k, m) as suffix",
 			text);
 		return -EINVAL;
 	}
 	text = getenv("WEFT_GUARD");
 	if (text && weft__parse_guard(text, &guard, &always) < 0) {
-		weft__warn("WEFT_GUARD=\"%.100s\" is not accepted: " WEFT__GUARD_VALUES, text);
+		weft__warn("WEFT_GUARD=\"%.100s\": expected " WEFT__GUARD_VALUES, text);
 		return -EINVAL;
 	}
 	weft__stack_guard_insist(always);

@@ -39,7 +39,7 @@ static void do_enter_itself(void *arg)
 static void test_entering_a_running_coroutine_aborts(void **state)
 {
 	(void)state;
-	assert_aborts(do_enter_itself, "weft_coro_enter(0x", "is running");
+	assert_aborts(do_enter_itself, "weft_coro_enter: coroutine 0x", "is running");
 }
 
 static void *enter_outer(void *in)
@@ -65,7 +65,7 @@ static void do_enter_outer(void *arg)
 static void test_entering_a_coroutine_that_has_entered_us_aborts(void **state)
 {
 	(void)state;
-	assert_aborts(do_enter_outer, "weft_coro_enter(0x", "is running");
+	assert_aborts(do_enter_outer, "weft_coro_enter: coroutine 0x", "is running");
 }
 
 static void *nothing(void *in)
@@ -83,7 +83,7 @@ static void do_enter_ended(void *arg)
 static void test_entering_an_ended_coroutine_aborts(void **state)
 {
 	(void)state;
-	assert_aborts(do_enter_ended, "weft_coro_enter(0x", "has ended");
+	assert_aborts(do_enter_ended, "weft_coro_enter: coroutine 0x", "has ended");
 }
 
 static void do_destroy_twice(void *arg)
@@ -104,8 +104,8 @@ static void do_enter_destroyed(void *arg)
 static void test_using_a_destroyed_coroutine_aborts(void **state)
 {
 	(void)state;
-	assert_aborts(do_destroy_twice, "weft_coro_destroy(0x", "has been destroyed");
-	assert_aborts(do_enter_destroyed, "weft_coro_enter(0x", "has been destroyed");
+	assert_aborts(do_destroy_twice, "weft_coro_destroy: coroutine 0x", "has been destroyed");
+	assert_aborts(do_enter_destroyed, "weft_coro_enter: coroutine 0x", "has been destroyed");
 }
 
 static void do_enter_null(void *arg)
@@ -140,15 +140,15 @@ static void do_yield_at_boundary(void *arg)
 static void test_entering_null_aborts(void **state)
 {
 	(void)state;
-	assert_aborts(do_enter_null, "weft_coro_enter(", "NULL");
+	assert_aborts(do_enter_null, "weft_coro_enter: ", "NULL");
 }
 
 static void test_yielding_outside_aborts(void **state)
 {
 	(void)state;
-	assert_aborts(do_yield_outside, "weft_coro_yield(", "not inside");
-	assert_aborts(do_yield_after, "weft_coro_yield(", "not inside");
-	assert_aborts(do_yield_at_boundary, "weft_coro_yield(", "not inside");
+	assert_aborts(do_yield_outside, "weft_coro_yield: ", "not inside");
+	assert_aborts(do_yield_after, "weft_coro_yield: ", "not inside");
+	assert_aborts(do_yield_at_boundary, "weft_coro_yield: ", "not inside");
 }
 
 static void *destroy_itself(void *in)
@@ -166,7 +166,7 @@ static void do_destroy_itself(void *arg)
 static void test_destroying_a_running_coroutine_aborts(void **state)
 {
 	(void)state;
-	assert_aborts(do_destroy_itself, "weft_coro_destroy(0x", "is running");
+	assert_aborts(do_destroy_itself, "weft_coro_destroy: coroutine 0x", "is running");
 }
 
 static void do_create_with(void *arg)

@@ -350,19 +350,18 @@ static void test_config_virtual_time_is_one_workers(void **state)
 	setenv("WEFT_CHAOS", "3,virtual", 1);
 	assert_int_equal(load(&config, NULL), 0);
 	assert_int_equal(config.workers, 1);
-	assert_string_equal(config.workers_why, "the virtual time of WEFT_CHAOS is one worker's");
+	assert_string_equal(config.workers_why, "WEFT_CHAOS=SEED,virtual allows one worker only");
 	assert_int_equal(config.spin_us, 0);
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 1}), 0);
 	assert_string_equal(config.workers_why, "");
 
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 2}), -EINVAL);
-	assert_string_equal(said,
-			    "weft: weft_runtime_options.workers=2: expected 1: the virtual time of "
-			    "WEFT_CHAOS is one worker's\n");
+	assert_string_equal(said, "weft: weft_runtime_options.workers=2: expected 1: "
+				  "WEFT_CHAOS=SEED,virtual allows one worker only\n");
 	setenv("WEFT_WORKERS", "4", 1);
 	assert_int_equal(load(&config, NULL), -EINVAL);
-	assert_string_equal(said, "weft: WEFT_WORKERS=4: expected 1: the virtual time of "
-				  "WEFT_CHAOS is one worker's\n");
+	assert_string_equal(said, "weft: WEFT_WORKERS=4: expected 1: "
+				  "WEFT_CHAOS=SEED,virtual allows one worker only\n");
 	/* A value that code overrides is not at fault here: it parses. */
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 1}), 0);
 	setenv("WEFT_WORKERS", "1", 1);

@@ -62,12 +62,12 @@ static void assert_says(const char *assignment, const char *line)
 static void test_unknown_variables_are_named_once(void **state)
 {
 	(void)state;
-	assert_says("WEFT_STAT=1", "weft: WEFT_STAT is no variable of Weft's and has no effect: "
-				   "is WEFT_STATS meant?\n");
-	assert_says("WEFT_THREADS=2", "is WEFT_WORKERS meant?\n");
-	assert_says("WEFT_BANANA=", "WEFT_BANANA is no variable of Weft's and has no effect: "
-				    "weft-environment(7) lists them\n");
-	assert_says("WEFT_A\nB=1", "WEFT_A?B is no variable");
+	assert_says("WEFT_STAT=1", "weft: WEFT_STAT is not a variable of Weft and has no effect: "
+				   "did you mean WEFT_STATS?\n");
+	assert_says("WEFT_THREADS=2", "did you mean WEFT_WORKERS?\n");
+	assert_says("WEFT_BANANA=", "WEFT_BANANA is not a variable of Weft and has no effect: "
+				    "weft-environment(7) lists the variables\n");
+	assert_says("WEFT_A\nB=1", "WEFT_A?B is not a variable");
 	assert_says("WEFT_WORKERS=2", NULL);
 	assert_says("WEFT_TEST_ANYTHING=2", NULL);
 	assert_says("WEFTY=2", NULL);

@@ -254,7 +254,7 @@ static void test_fork_lives(void **state)
 	act_on = &act_on;
 	assert_aborts_in_a_task(join_fork_twice, "weft_fork_join: 0x", "joined already");
 	act_on = NULL;
-	assert_aborts_in_a_task(join_what_is_no_fork, "weft_fork_join: 0x", "is no fork");
+	assert_aborts_in_a_task(join_what_is_no_fork, "weft_fork_join: 0x", "is not a fork");
 	/* AddressSanitizer reports the dead frame first. ThreadSanitizer's own calls overwrite
 	 * it. */
 	if (!CHILD_ASAN && !CHILD_TSAN)

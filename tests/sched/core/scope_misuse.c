@@ -169,18 +169,18 @@ static void test_misuse_aborts_with_a_line(void **state)
 {
 	(void)state;
 	assert_aborts(end_twice_in_child, "weft_scope_end", "or has ended");
-	assert_aborts(end_nothing_in_child, "weft_scope_end", "none of the caller's");
-	assert_aborts(end_out_of_order_in_child, "weft_scope_end", "inner one");
-	assert_aborts(end_by_another_in_child, "weft_scope_end", "none of the caller's");
-	assert_aborts(end_by_a_fork_in_child, "weft_scope_end", "none of the caller's");
+	assert_aborts(end_nothing_in_child, "weft_scope_end", "not begun by the caller");
+	assert_aborts(end_out_of_order_in_child, "weft_scope_end", "inner scope");
+	assert_aborts(end_by_another_in_child, "weft_scope_end", "not begun by the caller");
+	assert_aborts(end_by_a_fork_in_child, "weft_scope_end", "not begun by the caller");
 	assert_aborts(never_end_in_child, "weft_scope_begin", "has not ended");
 	assert_aborts(fork_never_ends_in_child, "weft_scope_begin", "has not ended");
 	assert_aborts(member_never_ends_in_child, "weft_scope_begin", "has not ended");
 	assert_aborts(join_outside_in_child, "weft_fork_join", "scope that has ended");
 	assert_aborts(begin_null_in_child, "weft_scope_begin", "is NULL");
-	assert_aborts(end_null_in_child, "weft_scope_end", "none of the caller's");
-	assert_aborts(end_on_a_thread, "weft_scope_end", "none of the caller's");
-	assert_aborts(end_out_of_order_on_a_thread, "weft_scope_end", "inner one");
+	assert_aborts(end_null_in_child, "weft_scope_end", "not begun by the caller");
+	assert_aborts(end_on_a_thread, "weft_scope_end", "not begun by the caller");
+	assert_aborts(end_out_of_order_on_a_thread, "weft_scope_end", "inner scope");
 	assert_aborts(blocking_never_ends_in_child, "weft_scope_begin", "has not ended");
 }
 

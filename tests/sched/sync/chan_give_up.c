@@ -241,7 +241,7 @@ static void test_destroy_with_waiters(void **state)
 {
 	(void)state;
 	assert_aborts(destroy_with_a_waiter, "weft_chan_destroy: channel 0x",
-		      "is waited in (task ");
+		      "still has waiters (task ");
 }
 
 int main(void)

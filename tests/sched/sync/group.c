@@ -451,7 +451,7 @@ static void run_fini(void *arg)
 static void test_fini_while_running(void **state)
 {
 	(void)state;
-	assert_aborts(run_fini, "weft_group_fini: group 0x", "has tasks running (task ");
+	assert_aborts(run_fini, "weft_group_fini: group 0x", "still has running tasks (task ");
 }
 
 int main(void)

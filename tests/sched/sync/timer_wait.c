@@ -358,7 +358,7 @@ static void misuse_fini(void *unused)
 static void test_ending_a_timer_that_is_waited_for_aborts(void **state)
 {
 	(void)state;
-	assert_aborts(misuse_fini, "weft_timer_fini", "is waited for");
+	assert_aborts(misuse_fini, "weft_timer_fini", "still has waiters");
 }
 
 int main(void)

@@ -140,7 +140,7 @@ static void test_bad_environment_is_explained_in_one_line(void **state)
 		child_run(&child, read_environment, (void *)&bad[i]);
 		assert_true(child_exited_with(&child, 0));
 		assert_int_equal(child_lines(&child), 1);
-		snprintf(start, sizeof(start), "weft: %s=\"%s\" ",
+		snprintf(start, sizeof(start), "weft: %s=\"%s\": expected ",
 			 about_size ? "WEFT_STACK_SIZE" : "WEFT_GUARD",
 			 about_size ? bad[i].size : bad[i].guard);
 		assert_non_null(strstr(child.said, start));
@@ -159,11 +159,11 @@ static void test_bad_environment_cannot_break_the_line(void **state)
 	child_run(&child, read_environment, (void *)&size);
 	assert_true(child_exited_with(&child, 0));
 	assert_int_equal(child_lines(&child), 1);
-	assert_non_null(strstr(child.said, "weft: WEFT_STACK_SIZE=\"16K?weft: x?[2J\" "));
+	assert_non_null(strstr(child.said, "weft: WEFT_STACK_SIZE=\"16K?weft: x?[2J\": "));
 	child_run(&child, read_environment, (void *)&guard);
 	assert_true(child_exited_with(&child, 0));
 	assert_int_equal(child_lines(&child), 1);
-	assert_non_null(strstr(child.said, "weft: WEFT_GUARD=\"on?\" "));
+	assert_non_null(strstr(child.said, "weft: WEFT_GUARD=\"on?\": "));
 }
 
 int main(void)
