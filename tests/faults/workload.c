@@ -83,9 +83,11 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } workloads[] = {
-	{"tasks", workload_tasks},     {"forks", workload_forks}, {"stacks", workload_stacks},
-	{"runtime", workload_runtime}, {"sync", workload_sync},   {"chan", workload_chan},
-	{"start", workload_start},
+	{"tasks", workload_tasks},     {"forks", workload_forks},
+	{"stacks", workload_stacks},   {"runtime", workload_runtime},
+	{"sync", workload_sync},       {"chan", workload_chan},
+	{"start", workload_start},     {"blocking", workload_blocking},
+	{"outside", workload_outside},
 };
 
 static void *give_back(void *arg)

@@ -57,5 +57,7 @@ void workload_runtime(void);
 void workload_sync(void);
 void workload_chan(void);
 void workload_start(void);
+void workload_blocking(void);
+void workload_outside(void);
 
 #endif

@@ -19,13 +19,14 @@ struct shared {
 	weft_rwlock rwlock;
 	weft_sem sem;
 	weft_barrier barrier;
-	weft_once once;
+	weft_once once, tried;
 	weft_latch latch;
-	weft_event event;
+	weft_event event, token;
+	weft_waitgroup waitgroup;
 	weft_local key;
 	unsigned turn;    /* under mutex */
 	unsigned written; /* under rwlock */
-	unsigned once_ran;
+	unsigned once_ran, once_failed;
 	_Atomic unsigned destroyed;
 };
 
@@ -35,6 +36,15 @@ static void count_once(void *arg)
 
 	weft_sleep(SHORTLY);
 	s->once_ran++;
+}
+
+/* Fails the first time, whoever calls it. */
+static int fail_first(void *arg)
+{
+	struct shared *s = arg;
+
+	weft_sleep(SHORTLY);
+	return s->once_failed++ == 0 ? -EIO : 0;
 }
 
 static void count_destroyed(void *value)
@@ -63,15 +73,25 @@ static void take_turns(struct shared *s)
 		weft_rwlock_unlock(&s->rwlock);
 		weft_rwlock_rdlock(&s->rwlock);
 		MUST(s->written > 0);
+		int rc = i % 2 ? weft_rwlock_upgrade(&s->rwlock)
+			       : weft_rwlock_upgrade_until(&s->rwlock, weft_after(SHORTLY));
+		MUST(rc == 0 || rc == -EDEADLK || (rc == -ETIMEDOUT && i % 2 == 0));
 		weft_rwlock_unlock(&s->rwlock);
 
-		MUST(weft_sem_acquire(&s->sem) == 0);
+		MUST((i % 2 ? weft_sem_acquire_n(&s->sem, 2) : weft_sem_acquire(&s->sem)) == 0);
 		weft_yield();
-		weft_sem_release(&s->sem, 1);
+		weft_sem_release(&s->sem, 1 + i % 2);
+		MUST(weft_event_wait(&s->token) == 0); /* passed round */
+		weft_event_set(&s->token);
 		MUST(weft_barrier_wait(&s->barrier) >= 0);
 	}
 	weft_once_call(&s->once, count_once, s);
 	MUST(s->once_ran == 1);
+	int rc = weft_once_try(&s->tried, fail_first, s);
+	MUST(rc == 0 || (rc == -EIO && weft_once_try(&s->tried, fail_first, s) == 0));
+	MUST(s->once_failed == 2);
+	weft_waitgroup_done(&s->waitgroup);
+	MUST(weft_waitgroup_wait(&s->waitgroup) == 0);
 	weft_latch_count_down(&s->latch, 1);
 	MUST(weft_latch_wait(&s->latch) == 0);
 	MUST(weft_event_wait(&s->event) == 0);
@@ -165,6 +185,50 @@ static void cut_short(void)
 	MUST(!weft_cancelled());
 }
 
+/* What ends a wait other than that for which it waits: a deadline, a scope that is cancelled, and a
+ * barrier that breaks. */
+static void *break_barrier(void *arg)
+{
+	weft_barrier_break(arg);
+	return NULL;
+}
+
+static void *cancel_scope(void *arg)
+{
+	weft_scope_cancel(arg);
+	return NULL;
+}
+
+static void end_otherwise(void)
+{
+	weft_barrier barrier = WEFT_BARRIER_INIT(2);
+	weft_task *task;
+	weft_timer timer;
+	weft_scope s;
+	weft_group g;
+
+	MUST(weft_barrier_wait_until(&barrier, weft_after(SHORTLY)) == -ETIMEDOUT);
+	CALL_FOR(task, MAY_LACK_MEMORY, weft_spawn(break_barrier, &barrier, &task));
+	MUST(weft_barrier_wait(&barrier) == -EPIPE);
+	MUST(weft_join(task, NULL) == 0);
+
+	weft_timer_init(&timer);
+	weft_timer_reset(&timer, weft_after(SHORTLY), 0);
+	MUST(weft_timer_wait(&timer, NULL) == 0);
+	MUST(weft_timer_wait_until(&timer, NULL, weft_after(SHORTLY)) == -ETIMEDOUT);
+	weft_scope_begin(&s, WEFT_FOREVER);
+	CALL_FOR(task, MAY_LACK_MEMORY, weft_spawn(cancel_scope, &s, &task));
+	MUST(weft_timer_wait(&timer, NULL) == -ECANCELED);
+	MUST(weft_scope_end(&s) == -ECANCELED);
+	MUST(weft_join(task, NULL) == 0);
+	weft_timer_fini(&timer);
+
+	weft_group_init(&g);
+	CALL(MAY_LACK_MEMORY, weft_group_spawn(&g, sleep_until_cancelled, NULL));
+	MUST(weft_group_wait_or_cancel_until(&g, weft_after(SHORTLY)) == -ETIMEDOUT);
+	weft_group_fini(&g);
+}
+
 static void *sync_main(void *arg)
 {
 	struct shared *s = arg;
@@ -182,6 +246,7 @@ static void *sync_main(void *arg)
 	weft_group_fini(&failing);
 	pass_results();
 	cut_short();
+	end_otherwise();
 	MUST(weft_latch_wait(&s->latch) == 0);
 	weft_event_set(&s->event);
 	MUST(weft_group_wait(&crew) == 0);
@@ -200,8 +265,13 @@ void workload_sync(void)
 	weft_sem_init(&s.sem, 2);
 	weft_barrier_init(&s.barrier, CREW + 1);
 	weft_once_init(&s.once);
+	weft_once_init(&s.tried);
 	weft_latch_init(&s.latch, CREW + 1);
 	weft_event_init(&s.event);
+	weft_event_init_auto(&s.token);
+	weft_event_set(&s.token);
+	weft_waitgroup_init(&s.waitgroup);
+	weft_waitgroup_add(&s.waitgroup, CREW + 1);
 	MUST(weft_local_create(count_destroyed, &s.key) == 0);
 
 	if (!MUST(pthread_create(&thread, NULL, crew_thread, &s) == 0))
@@ -212,8 +282,11 @@ void workload_sync(void)
 	MUST(s.written == (CREW + 1) * ROUNDS);
 	MUST(atomic_load_explicit(&s.destroyed, memory_order_relaxed) == CREW);
 	MUST(weft_local_delete(s.key) == 0);
+	weft_waitgroup_fini(&s.waitgroup);
+	weft_event_fini(&s.token);
 	weft_event_fini(&s.event);
 	weft_latch_fini(&s.latch);
+	weft_once_fini(&s.tried);
 	weft_once_fini(&s.once);
 	weft_barrier_fini(&s.barrier);
 	weft_sem_fini(&s.sem);
@@ -230,7 +303,7 @@ void workload_sync(void)
 
 struct pipes {
 	weft_chan *chan[CASES];
-	weft_chan *results;
+	weft_chan *results; /* each user has a reference */
 	_Atomic unsigned sent;
 };
 
@@ -270,8 +343,8 @@ static void *consume(void *arg)
 		int taken = -1;
 		for (unsigned tries = 0;; tries++) {
 			errno_mark();
-			taken = weft_select_sized(&cases[0].known, sizeof cases[0], CASES + 1,
-						  WEFT_FOREVER);
+			taken = (open % 2 ? weft_select_sized : weft_select_ordered_sized)(
+				&cases[0].known, sizeof cases[0], CASES + 1, WEFT_FOREVER);
 			if (!refused_at(taken < 0 ? taken : 0, MAY_LACK_MEMORY, tries,
 					"weft_select", __FILE__, __LINE__))
 				break;
@@ -288,6 +361,7 @@ static void *consume(void *arg)
 	}
 	weft_timer_fini(&tick);
 	MUST(weft_chan_send(p->results, &sum) == 0);
+	weft_chan_unref(p->results);
 	return NULL;
 }
 
@@ -318,18 +392,24 @@ static void *chan_main(void *arg)
 
 void workload_chan(void)
 {
+	size_t size = weft_chan_memory_size(sizeof(unsigned), 0);
 	struct pipes p = {.results = NULL};
+	void *memory = malloc(size); /* not Weft's, so it does not fail */
 	pthread_t thread;
 
 	for (unsigned i = 0; i < CASES; i++)
 		CALL_FOR(p.chan[i], MAY_LACK_MEMORY,
 			 weft_chan_create(sizeof(unsigned), i % 3, &p.chan[i]));
-	CALL_FOR(p.results, MAY_LACK_MEMORY, weft_chan_create(sizeof(unsigned), 0, &p.results));
+	if (!MUST(weft_chan_create_in(memory, size, sizeof(unsigned), 0, &p.results) == 0))
+		exit(1);
+	for (int i = 0; i < 3; i++)
+		weft_chan_ref(p.results);
 	if (!MUST(pthread_create(&thread, NULL, consume, &p) == 0))
 		exit(1);
 	CALL(MAY_LACK_MEMORY | MAY_LACK_THREADS, weft_run(chan_main, &p, NULL));
 	pthread_join(thread, NULL);
-	weft_chan_destroy(p.results);
+	MUST(weft_chan_unref(p.results));
+	free(memory);
 	for (unsigned i = 0; i < CASES; i++)
 		weft_chan_destroy(p.chan[i]);
 }

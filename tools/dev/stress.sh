@@ -82,13 +82,15 @@ long_form() {
 # workers are not those of the short form. The seed decides which workload is first. The workload that runs when the time
 # is up is the last.
 stress_faults() {
-    local until=$((SECONDS + $1)) i=$2 workloads=(tasks forks stacks runtime sync chan start) workers=(1 2 4 8) count=0
+    local until=$((SECONDS + $1)) i=$2 workers=(1 2 4 8) count=0
+    local workloads=(tasks forks stacks runtime sync chan start blocking outside)
 
-    while [ $count = 0 ] || { [ $SECONDS -lt $until ] && [ $count -lt 28 ]; }; do
+    # Nine workloads with four numbers of workers.
+    while [ $count = 0 ] || { [ $SECONDS -lt $until ] && [ $count -lt 36 ]; }; do
         long_form tests/faults/run.py --preload build/gcc/tests/faults/libweft-faults.so \
             --program build/gcc/tests/faults/faults-workload --long --workers "${workers[i % 4]}" \
-            "${workloads[i % 7]}"
-        i=$(((i + 1) % 28))
+            "${workloads[i % 9]}"
+        i=$(((i + 1) % 36))
         count=$((count + 1))
     done
 }
