@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "inside.h"
+#include "sched/core/tls.h"
 
 #include "sched/core/runtime.h"
 #include "src/base/clock.h"

@@ -24,6 +24,8 @@
  * Threads that end are joined by the next thread that ends. The runtime's end joins the last one.
  */
 #include "blocking.h"
+#include "sched/core/cancel.h"
+#include "sched/core/tls.h"
 
 #include "sched/core/runtime.h"
 #include "sched/core/scope.h"

@@ -21,13 +21,20 @@
  * Rejected: the end of a task waits for BUSY. Every task would then have to look at BUSY, even a
  * fork that runs as a call.
  */
+#include "cancel.h"
+
+#include "chaos.h"
+#include "due.h"
 #include "family.h"
+#include "identity.h"
 #include "runtime.h"
 #include "scope.h"
 #include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/base/fence.h"
 #include "src/base/pause.h"
+#include "timekeeper.h"
+#include "tls.h"
 #include "wait.h"
 
 #include <weft/task.h>

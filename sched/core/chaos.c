@@ -3,6 +3,7 @@
 #include "chaos.h"
 
 #include "identity.h"
+#include "ready.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"

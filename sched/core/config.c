@@ -16,6 +16,7 @@
 #include "src/base/fatal.h"
 #include "src/stack/stack.h"
 #include "src/stack/stack_env.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -51,6 +51,11 @@
  * While a ring overflows, the injection queue is that ring's tail (ready.c). Its tasks are not due.
  * So a worker whose ring overflows does not set DUE for the tasks that it leaves there.
  */
+#include "due.h"
+
+#include "execute.h"
+#include "pick.h"
+#include "rouse.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"

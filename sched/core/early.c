@@ -48,9 +48,12 @@
  */
 #include "early.h"
 
+#include "ready.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/fence.h"
+#include "tls.h"
+#include "visit.h"
 #include "wait.h"
 
 /* Makes the parked tasks of the list runnable. The caller is a worker of rt or a visitor. */

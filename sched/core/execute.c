@@ -24,13 +24,23 @@
  * The switch returns the worker that resumed, so hot code has the right worker in a register. The
  * worker from before the switch belongs to another thread and must not be used.
  */
+#include "execute.h"
+
+#include "early.h"
 #include "family.h"
 #include "identity.h"
+#include "pick.h"
+#include "ready.h"
+#include "reserve.h"
+#include "rouse.h"
 #include "runtime.h"
+#include "scope.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
+#include "starve.h"
+#include "tls.h"
 #include "unwind.h"
 #include "wait.h"
 

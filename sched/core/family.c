@@ -2,6 +2,7 @@
 /* Families of forks, and how a cancellation reaches them: see family.h. */
 #include "family.h"
 
+#include "rouse.h"
 #include "runtime.h"
 #include "scope.h"
 #include "src/base/atomic.h"

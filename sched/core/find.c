@@ -17,13 +17,23 @@
  * once it sleeps.
  */
 #include "find.h"
+
+#include "chaos.h"
+#include "due.h"
+#include "park.h"
 #include "pick.h"
+#include "ready.h"
+#include "rouse.h"
 #include "scope.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/cpu_relax.h"
+#include "starve.h"
+#include "steal.h"
+#include "timekeeper.h"
 #include "wait.h"
 #include "watch.h"
+#include "workers.h"
 
 #define FAIR_SOURCES    4
 #define INJECTION_BATCH WEFT__INJECTION_BATCH

@@ -34,12 +34,18 @@
  * Rejected: all of a stack must be left. Then nothing runs inline, unless stacks have twice the
  * addresses, and so more page tables.
  */
+#include "fork.h"
+
+#include "due.h"
 #include "family.h"
 #include "patience.h"
+#include "ready.h"
 #include "runtime.h"
+#include "scope.h"
 #include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
+#include "tls.h"
 #include "unwind.h"
 #include "wait.h"
 

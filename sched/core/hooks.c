@@ -4,7 +4,9 @@
 
 #include "runtime.h"
 #include "src/base/sanitizer.h"
+#include "tls.h"
 #include "unwind.h"
+#include "workers.h"
 
 __attribute__((cold, noinline)) void weft__call_hook(struct worker *w, weft_worker_fn *fn)
 {

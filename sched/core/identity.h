@@ -36,8 +36,8 @@ uint64_t weft__identify(struct task *t);
 /* Returns an identity that nobody has. */
 uint64_t weft__new_identity(void);
 
-/* Returns the calling thread's identity. A task must not call it for itself. */
-uint64_t weft__thread_identity(void);
+/* Makes an identity for a thread that has none yet. Only weft__thread_identity() calls it. */
+uint64_t weft__new_thread_identity(void);
 
 static inline uint64_t task_identity(struct task *t)
 {

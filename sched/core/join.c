@@ -36,13 +36,21 @@
  * another task was woken. So the joiner switches to it without a detour over queues. Nobody else
  * knows the task, so the joiner registers by a store.
  */
+#include "join.h"
+
+#include "cancel.h"
+#include "chaos.h"
+#include "due.h"
 #include "identity.h"
+#include "pick.h"
 #include "runtime.h"
 #include "scope.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/pause.h"
+#include "tls.h"
+#include "visit.h"
 #include "wait.h"
 
 #include <weft/task.h>

@@ -36,6 +36,7 @@
 #include "src/base/sanitizer.h"
 #include "src/stack/arena.h"
 #include "src/tls.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -61,12 +61,22 @@
  *
  * rouse.c says which worker is woken for what, and why a task may be handed to a sleeper.
  */
+#include "park.h"
+
+#include "chaos.h"
+#include "due.h"
+#include "execute.h"
+#include "rouse.h"
 #include "sleepers.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fence.h"
 #include "src/base/futex.h"
+#include "starve.h"
+#include "timekeeper.h"
+#include "trim.h"
 #include "watch.h"
+#include "workers.h"
 
 #include <errno.h>
 

@@ -25,9 +25,12 @@
  */
 #include "patience.h"
 
+#include "due.h"
+#include "pick.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
+#include "tls.h"
 
 #define LOOKS        8
 #define INLINE_JOINS 512

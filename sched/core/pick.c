@@ -33,8 +33,11 @@
  * from the injection queue, the pick ends without a result. The leader then makes it anew.
  */
 #include "pick.h"
+
+#include "chaos.h"
+#include "due.h"
+#include "rouse.h"
 #include "src/base/atomic.h"
-#include "wait.h"
 
 #define LEADER_EVERY    WEFT__LEADER_EVERY
 #define RING_EVERY      16

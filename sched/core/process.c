@@ -18,9 +18,10 @@
  */
 #include "process.h"
 
+#include "family.h"
 #include "overflow.h"
-#include "scope.h"
 #include "src/base/atomic.h"
+#include "src/base/orphan.h"
 #include "src/base/process_locks.h"
 #include "tls.h"
 #include "worker.h"

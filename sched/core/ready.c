@@ -18,9 +18,15 @@
  * task. So a pair of tasks that talk to each other stays on one worker and switches directly. If
  * the slot's owner does not suspend soon, a watcher empties the slot (watch.c).
  */
+#include "ready.h"
+
+#include "chaos.h"
+#include "due.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/fence.h"
+#include "tls.h"
+#include "visit.h"
 
 static void to_inbox(struct worker *target, struct task *t)
 {

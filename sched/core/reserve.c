@@ -2,6 +2,8 @@
 /* Reserves of coroutines (reserve.h). */
 #include "reserve.h"
 
+#include "execute.h"
+#include "rouse.h"
 #include "runtime.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"

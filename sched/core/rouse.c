@@ -29,11 +29,18 @@
  *
  * Next slots, and the only task of a deque, wake nobody while a worker watches them (watch.c).
  */
+#include "rouse.h"
+
+#include "chaos.h"
+#include "execute.h"
+#include "park.h"
 #include "sleepers.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fence.h"
 #include "src/base/futex.h"
+#include "timekeeper.h"
+#include "tls.h"
 
 static void rouse(struct worker *w)
 {
@@ -117,7 +124,7 @@ bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
 	if (w) {
 		take_sleeper_locked(rt, w, 0);
 		w->given = true;
-		/* release: the task, for the acquire in from_hand() (find.h). */
+		/* release: the task, for the acquire in from_hand() (rouse.h). */
 		store_release(&w->handed, t);
 	}
 	weft__unlock(&rt->idle_lock);

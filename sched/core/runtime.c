@@ -5,14 +5,21 @@
 #include "environment.h"
 #include "overflow.h"
 #include "process.h"
-#include "spawn.h"
+#include "ready.h"
+#include "rouse.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/fence.h"
 #include "src/base/futex.h"
+#include "src/base/orphan.h"
 #include "src/base/sized.h"
+#include "submit.h"
+#include "task_pool.h"
+#include "tls.h"
+#include "visit.h"
+#include "workers.h"
 
 #include <weft/stats.h>
 

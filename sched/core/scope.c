@@ -2,12 +2,15 @@
 /* Scopes (scope.h): those of tasks, and at the end those of plain threads. */
 #include "scope.h"
 
+#include "cancel.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
 #include "src/base/pause.h"
+#include "timer.h"
+#include "tls.h"
 
 #include <errno.h>
 

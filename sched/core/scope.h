@@ -74,6 +74,7 @@
 #include "family.h"
 #include "identity.h"
 #include "src/base/atomic.h"
+#include "tls.h"
 
 #include <weft/scope.h>
 
@@ -153,13 +154,22 @@ bool weft__scope_is_late(struct task *t);
  */
 bool weft__scope_keep(struct worker *w, struct task *a);
 
-/* Cancels a scope whose deadline has passed, and that is `firing`. */
-void weft__scope_time_out(struct scope *s);
-
 /* Cancels the scopes of all workers whose deadlines have passed. By w. Does not suspend. */
 void weft__scopes_expire(struct worker *w);
 
 /* The same for the scopes whose deadlines one worker has armed. */
 void weft__scopes_expire_of(struct worker *w, struct timers *scopes, int64_t now);
+
+/* t's function has returned inside an open scope. Aborts. */
+_Noreturn void weft__end_in_scope(struct task *t);
+
+/* Runs in the task, after its function. The caller may be on another worker afterwards. */
+static inline void task_run_end(struct task *t)
+{
+	if (__builtin_expect(t->flags & TASK_IN_SCOPE, 0))
+		weft__end_in_scope(t);
+	if (__builtin_expect(t->flags & TASK_ENDS, 0))
+		task_end(t)->run(t);
+}
 
 #endif

@@ -71,12 +71,4 @@ static inline void take_sleeper_locked(struct weft_runtime *rt, struct worker *w
 	rt->awake_count++;
 }
 
-/* Wakes the worker that went to sleep last. With `searchers_do` it wakes nobody if a worker
- * searches already. Returns false if no worker sleeps, and none searches that would do. */
-bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch);
-
-/* Wakes a worker, which becomes the keeper. If that worker gets something else to do, the last
- * searcher looks for deadlines. */
-bool weft__wake_to_keep(struct weft_runtime *rt);
-
 #endif

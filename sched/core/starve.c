@@ -22,6 +22,11 @@
  * The queue holds tasks of all sizes, and some are pinned. A task that cannot be started goes to
  * the tail. So a task of uncommon size never blocks the others for ever.
  */
+#include "starve.h"
+
+#include "execute.h"
+#include "reserve.h"
+#include "rouse.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/fatal.h"

@@ -2,6 +2,7 @@
 /* Statistics: adding up the counters of the workers. */
 #include "runtime.h"
 #include "src/base/atomic.h"
+#include "visit.h"
 
 #include <weft/stats.h>
 

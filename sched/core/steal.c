@@ -18,7 +18,14 @@
  * Meanwhile the victim runs these tasks itself, or there are more of them and the next loot lasts
  * longer. No task is left behind: the thief does not sleep before it has looked again (find.c).
  */
-#include "find.h"
+#include "steal.h"
+
+#include "counters.h"
+#include "execute.h"
+#include "pick.h"
+#include "ready.h"
+#include "rouse.h"
+#include "runtime.h"
 #include "src/base/clock.h"
 
 #define RING_BATCH      128

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Submitting: a task from a thread that is not a worker of the runtime. Such a thread is a visitor
- * (runtime.h). */
-#include "process.h"
+ * (visit.h). */
+#include "submit.h"
+
+#include "ready.h"
 #include "spawn.h"
 #include "src/base/atomic.h"
+#include "src/base/orphan.h"
+#include "starve.h"
+#include "task_pool.h"
+#include "tls.h"
+#include "visit.h"
 
 #include <weft/runtime.h>
 

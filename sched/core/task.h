@@ -264,9 +264,6 @@ static inline void task_pass_extra(struct task *from, struct task *to)
 	to->flags = (uint16_t)((to->flags & ~TASK_ENDS) | (from->flags & TASK_ENDS));
 }
 
-/* scope.c: t's function has returned inside an open scope. Aborts. */
-_Noreturn void weft__end_in_scope(struct task *t);
-
 static_assert(offsetof(struct task, flags) == offsetof(struct task, home) + 2 &&
 		      offsetof(struct task, home) % 4 == 0,
 	      "the two are one word");
@@ -282,15 +279,6 @@ static inline bool task_is_plain_fork(const struct task *t)
 	memcpy(&word, &t->home, sizeof word);
 	memcpy(&plain_word, plain, sizeof plain_word);
 	return word == plain_word;
-}
-
-/* Runs in the task, after its function. The caller may be on another worker afterwards. */
-static inline void task_run_end(struct task *t)
-{
-	if (__builtin_expect(t->flags & TASK_IN_SCOPE, 0))
-		weft__end_in_scope(t);
-	if (__builtin_expect(t->flags & TASK_ENDS, 0))
-		task_end(t)->run(t);
 }
 
 /* The reserve of the stack size that the task asked for; NULL: the common size. For a task that has

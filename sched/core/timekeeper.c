@@ -52,6 +52,9 @@
  */
 #include "timekeeper.h"
 
+#include "due.h"
+#include "park.h"
+#include "rouse.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"

@@ -17,6 +17,7 @@
  */
 #include "tls.h"
 
+#include "fork.h"
 #include "identity.h"
 
 #include "src/tls.h"

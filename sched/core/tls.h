@@ -4,9 +4,8 @@
 #ifndef WEFT_CORE_TLS_H
 #define WEFT_CORE_TLS_H
 
-#include <weft/fork.h>
-
 #include <stdbool.h>
+#include <stdint.h>
 
 struct scope;
 struct weft_runtime;
@@ -25,8 +24,8 @@ struct worker *weft__worker(void);
  */
 void weft__worker_set(struct worker *w, bool plain);
 
-/* Makes an identity for a thread that has none yet. Only identity.h calls it. */
-uint64_t weft__new_thread_identity(void);
+/* Returns the calling thread's identity. A task must not call it for itself. */
+uint64_t weft__thread_identity(void);
 
 /* The runtime for which the calling thread runs a blocking call, or NULL. */
 struct weft_runtime *weft__served_runtime(void);
@@ -42,13 +41,5 @@ struct thread_scopes {
 /* The calling thread's scopes. The pointer is for the calling function only, which must not
  * switch. */
 struct thread_scopes *weft__thread_scopes(void);
-
-/* fork.c: weft_fork() and weft_fork_join() for the thread whose worker is w. */
-void weft__fork(weft_forked *storage, weft_fn *fn, void *arg, struct worker *w);
-void *weft__fork_join(weft_forked *storage, struct worker *w);
-
-/* The same if w is plain (weft__worker_set()). */
-void weft__fork_plainly(weft_forked *storage, weft_fn *fn, void *arg, struct worker *w);
-void *weft__fork_join_plainly(weft_forked *storage, struct worker *w);
 
 #endif

@@ -7,9 +7,15 @@
  * `weft__trims` has changed since it last did so. A busy worker does so at its next sleep. What the
  * caller's own worker keeps is dropped here.
  */
+#include "trim.h"
+
+#include "execute.h"
+#include "rouse.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/orphan.h"
+#include "task_pool.h"
+#include "tls.h"
 
 #include <stddef.h>
 

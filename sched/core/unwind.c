@@ -6,6 +6,7 @@
 #include "identity.h"
 #include "overflow.h"
 #include "src/base/fatal.h"
+#include "tls.h"
 #include "worker.h"
 
 #include <stdint.h>

@@ -2,6 +2,14 @@
 /* The wait protocol (wait.h): waking, waiting, and deadlines that have passed. */
 #include "wait.h"
 
+#include "cancel.h"
+#include "chaos.h"
+#include "early.h"
+#include "execute.h"
+#include "family.h"
+#include "pick.h"
+#include "ready.h"
+#include "rouse.h"
 #include "runtime.h"
 #include "scope.h"
 #include "src/base/atomic.h"
@@ -9,6 +17,7 @@
 #include "src/base/futex.h"
 #include "src/base/orphan.h"
 #include "src/base/pause.h"
+#include "tls.h"
 
 #include <errno.h>
 

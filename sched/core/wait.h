@@ -70,6 +70,7 @@
 #include "src/base/fence.h"
 #include "task.h"
 #include "timer.h"
+#include "tls.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -191,20 +192,6 @@ void weft__wait_wake(struct wakeup wakeup);
  * returns it and saves the detour over the next slot. Otherwise returns NULL. */
 struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup);
 
-struct branch;
-
-/*
- * Cancels n tasks that are not forks, at most WEFT__CANCEL_SOME, with one fence for all. Returns
- * the waiters that it has claimed, linked by .next. The caller must wake them, and they live until
- * then. Adds the branches that it holds to the list `pinned`, for weft__reach_branches(). Only one
- * thread at a time may cancel several of these tasks.
- */
-#define WEFT__CANCEL_SOME 32
-struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n, struct branch **pinned);
-
-/* Wakes the waiters of that list. */
-void weft__wake_cancelled(struct waiter *claimed);
-
 /*
  * Waits until one of these happens:
  *
@@ -236,9 +223,6 @@ static inline bool canceller_looks(struct task *t)
 
 /* Waits until no canceller works on t. The caller runs t. */
 void weft__await_canceller(struct task *t);
-
-/* Whether a cancellation would end the caller's waits. The caller is a task or any thread. */
-bool weft__caller_cancelled(void);
 
 /* How a wait has ended. */
 static inline enum wait_outcome wait_outcome(const struct waiter *waiter)

@@ -8,7 +8,7 @@
 #ifndef WEFT_CORE_WORKER_H
 #define WEFT_CORE_WORKER_H
 
-#include "chaos.h"
+#include "chaos_state.h"
 #include "counters.h"
 #include "sched/queue/deque.h"
 #include "sched/queue/ring.h"
@@ -18,7 +18,6 @@
 #include "task.h"
 #include "task_pool.h"
 #include "timer.h"
-#include "tls.h"
 
 #include <pthread.h>
 
@@ -146,17 +145,7 @@ struct worker {
 	_Atomic bool retiring; /* state is RETIRING; for the owner */
 	pthread_t thread;
 
-	struct chaos chaos; /* has its own access rules (chaos.h) */
+	struct chaos chaos; /* has its own access rules (chaos_state.h) */
 };
-
-/* The earliest of the deadlines that w has armed. */
-static inline int64_t worker_earliest(struct worker *w)
-{
-	/* relaxed: a hint, or the caller's fence orders it. */
-	int64_t wait = load_relaxed(&w->timers.earliest);
-	int64_t scope = load_relaxed(&w->scopes.earliest);
-
-	return wait < scope ? wait : scope;
-}
 
 #endif

@@ -24,8 +24,19 @@
  * that starts or ends. These threads may block, while the caller of weft_runtime_set_workers() may
  * be a task.
  */
+#include "workers.h"
+
+#include "chaos.h"
+#include "execute.h"
+#include "find.h"
+#include "park.h"
 #include "patience.h"
+#include "ready.h"
+#include "rouse.h"
 #include "runtime.h"
+#include "timekeeper.h"
+#include "tls.h"
+#include "trim.h"
 
 #include "overflow.h"
 #include "src/base/alloc.h"
@@ -33,6 +44,8 @@
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/pause.h"
+#include "task_pool.h"
+#include "timer.h"
 
 #include <errno.h>
 #include <sched.h>

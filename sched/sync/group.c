@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Groups: the members, cancelling, and waiting for the end. group.h describes the design. */
 #include "group.h"
+#include "sched/core/cancel.h"
 
 #include "sched/core/scope.h"
 #include "self.h"

@@ -48,6 +48,7 @@
 
 #include "queue.h"
 #include "sched/core/family.h"
+#include "sched/core/tls.h"
 
 #include <weft/group.h>
 

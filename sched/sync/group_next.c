@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The results of a group's members, in the order in which the members ended: see group.h. */
 #include "group.h"
+#include "sched/core/join.h"
 #include "sched/core/runtime.h"
 #include "src/base/atomic.h"
 

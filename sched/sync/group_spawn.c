@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Spawning into a group, from tasks and from other threads, and the limit: see group.h. */
 #include "group.h"
-#include "sched/core/process.h"
 #include "sched/core/scope.h"
 #include "sched/core/spawn.h"
+#include "sched/core/submit.h"
+#include "src/base/orphan.h"
 
 #include <weft/runtime.h>
 

@@ -18,6 +18,7 @@
  * Rejected: an array with a place for each slot. One value under the thousandth key costs 16 KiB.
  */
 #include "sched/core/task.h"
+#include "sched/core/tls.h"
 #include "sched/core/worker.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Locking and unlocking a mutex. mutex.h describes the design. */
 #include "mutex.h"
+#include "sched/core/chaos.h"
 
 #include "sched/core/patience.h"
 #include "sched/core/runtime.h"

@@ -40,6 +40,7 @@
  */
 #include "chan_parts.h"
 #include "sched/core/patience.h"
+#include "sched/core/tls.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"

@@ -9,8 +9,5 @@
 #error "This is no part of the library."
 #endif
 
-#include "sched/core/tls.c"
-#include "sched/core/execute.c"
-#include "sched/core/fork.c"
-#include "src/coro.c"
 #include "src/tls.c"
+#include "src/coro.c"

@@ -12,14 +12,14 @@
  *    weft__sleep();
  *  - sched/core/watch.c: weft__watch(), weft__watch_between(), weft__watch_stop();
  *  - sched/core/find.c: weft__find(), look_around(), search(), or_handed();
- *  - sched/core/find.h: from_hand();
+ *  - sched/core/rouse.h: from_hand();
  *  - sched/core/pick.c: weft__from_injection();
  *  - sched/core/steal.c: weft__steal();
  *  - sched/core/ready.c: weft__ready(), weft__ready_tail(), weft__inject(),
  *    weft__inject_from_outside(), to_inbox();
  *  - sched/core/workers.c: weft__all_ended();
  *  - sched/core/runtime.c: weft_runtime_destroy(), weft__stop();
- *  - sched/core/runtime.h: weft__start_later_unpinned(), whose look at idle is that of
+ *  - sched/core/ready.h: weft__start_later_unpinned(), whose look at idle is that of
  *    weft__announce(), taken before the call.
  *
  * The actors:

@@ -6,6 +6,7 @@
 #include "../../src/stack/depot_peek.h"
 #include "crowd.h"
 #include "sched/core/runtime.h"
+#include "sched/core/tls.h"
 
 #include "src/base/sanitizer.h"
 

@@ -4,6 +4,7 @@
  * the same. So the results do not depend on the machine.
  */
 #include "harness.h"
+#include "sched/core/tls.h"
 
 #include "sched/core/runtime.h"
 

@@ -7,8 +7,10 @@
  * many picks that they never will. Each of its picks is counted except those that serve. So is each
  * turn of the busy tasks.
  */
+#include "sched/core/due.h"
 #include "harness.h"
 #include "parker.h"
+#include "sched/core/pick.h"
 #include "sched/core/runtime.h"
 
 #include <dirent.h>

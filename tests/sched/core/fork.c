@@ -2,6 +2,7 @@
 /* Fork and join: inline, stolen, out of order, nested, very deep, and outside of a runtime. */
 #include "harness.h"
 #include "sched/core/runtime.h"
+#include "sched/core/tls.h"
 
 #include <pthread.h>
 

@@ -4,6 +4,7 @@
  * entered. With WEFT_CHAOS=1,hop a resume is on another worker, or is counted as one that is not.
  */
 #include "harness.h"
+#include "sched/core/tls.h"
 
 #include "sched/core/runtime.h"
 

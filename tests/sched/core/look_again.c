@@ -16,7 +16,10 @@
  * nobody. A worker that naps because it lacks a stack is caught in the system call of its nap.
  */
 #include "harness.h"
+#include "sched/core/due.h"
+#include "sched/core/ready.h"
 #include "sched/core/runtime.h"
+#include "sched/core/tls.h"
 #include "src/base/fence.h"
 
 #include <dlfcn.h>

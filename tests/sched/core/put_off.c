@@ -7,6 +7,7 @@
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
+#include "sched/core/tls.h"
 
 #define TASKS 300
 

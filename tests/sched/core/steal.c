@@ -12,6 +12,7 @@
  */
 #include "harness.h"
 #include "sched/core/runtime.h"
+#include "sched/core/tls.h"
 
 #include <limits.h>
 
