@@ -295,7 +295,7 @@ static unsigned affinity_of_threads(void)
 	struct worker *w = weft__worker();
 
 	/* A worker's thread may be bound to one CPU, so its own mask is of no use: see
-	 * runtime_new(). */
+	 * weft__runtime_new(). */
 	if (w && w->rt->traits.has_cpus)
 		return (unsigned)CPU_COUNT(&w->rt->traits.cpus);
 	return weft__cpus_affinity();

@@ -2,7 +2,7 @@
 /* Identities of tasks and threads: see identity.h. */
 #include "identity.h"
 
-#include "overflow.h"
+#include "run.h"
 #include "src/base/atomic.h"
 
 #include <dlfcn.h>

@@ -31,6 +31,7 @@
 #include "overflow.h"
 
 #include "identity.h"
+#include "run.h"
 #include "runtime.h"
 #include "src/base/alloc.h"
 #include "src/base/sanitizer.h"

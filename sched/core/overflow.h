@@ -3,8 +3,6 @@
 #ifndef WEFT_CORE_OVERFLOW_H
 #define WEFT_CORE_OVERFLOW_H
 
-#include "task.h"
-
 /* The first installs the handler of SIGSEGV, the second removes it. The caller's lock makes these
  * calls take turns. */
 void weft__overflow_watch(void);
@@ -17,9 +15,5 @@ void weft__overflow_unwatch(void);
  */
 void *weft__overflow_thread_begin(void);
 void weft__overflow_thread_end(void *stack);
-
-/* The function that the program wants the task to run. It is in runtime.c, whose tasks begin with a
- * function of the runtime. */
-weft_fn *weft__task_function(const struct task *t);
 
 #endif

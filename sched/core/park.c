@@ -73,10 +73,10 @@
 #include "src/base/fence.h"
 #include "src/base/futex.h"
 #include "starve.h"
+#include "stop.h"
 #include "timekeeper.h"
 #include "trim.h"
 #include "watch.h"
-#include "workers.h"
 
 #include <errno.h>
 
@@ -292,17 +292,6 @@ static int64_t keep_time(struct worker *w)
 	return deadline;
 }
 
-/*
- * Ends a runtime that is closing once nothing is live in it. Every worker that ceases to be active
- * calls it after its heavy fence. So the last one sees all ends.
- */
-static void stop_if_over(struct weft_runtime *rt)
-{
-	/* acquire: pairs with the release in run() and weft_runtime_destroy(). */
-	if (load_acquire(&rt->closing) && weft__all_ended(rt))
-		weft__stop(rt);
-}
-
 void weft__sign_off(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
@@ -310,7 +299,7 @@ void weft__sign_off(struct worker *w)
 	w->timer_armed = false;
 	/* store-load race with weft_runtime_destroy() and with a worker that becomes the keeper */
 	weft__fence_heavy();
-	stop_if_over(rt);
+	weft__stop_if_over(rt);
 	if (deadline_unkept(rt) && !weft__wake_to_keep(rt))
 		weft__timekeeper_engage(w, weft__earliest_timer(rt));
 }
@@ -320,7 +309,7 @@ static bool must_get_up(struct worker *w, unsigned seen)
 {
 	struct weft_runtime *rt = w->rt;
 
-	stop_if_over(rt);
+	weft__stop_if_over(rt);
 	if (load_relaxed(&rt->stopped) || w->retires != load_relaxed(&w->retiring))
 		return true;
 	if (w->retires)

@@ -135,7 +135,4 @@ static inline struct worker_table *worker_table(struct weft_runtime *rt)
 	return weft__rcu_load(&rt->table);
 }
 
-/* Lets all workers end. No task is live, and none will be. */
-void weft__stop(struct weft_runtime *rt);
-
 #endif

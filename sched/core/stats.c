@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Statistics: adding up the counters of the workers. */
+/* Statistics: adding up the counters of the workers, and printing the sums. */
+#include "stats.h"
+
 #include "runtime.h"
 #include "src/base/atomic.h"
+#include "src/base/fatal.h"
 #include "visit.h"
 
 #include <weft/stats.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 static void add(struct weft_stats *sum, struct counters *c)
@@ -83,4 +87,44 @@ int weft_worker_stats_sized(weft_runtime *rt, unsigned worker, struct weft_stats
 		return -EINVAL;
 	copy_out(ret_stats, stats_size, &sum);
 	return 0;
+}
+
+/* Prints a line that allows comparing two schedules. The schedules of the workers are summed up, in
+ * no order. */
+static void print_chaos(struct weft_runtime *rt)
+{
+	/* acquire: pairs with the release that published the record. */
+	unsigned count = load_acquire(&rt->record_count);
+	uint64_t picks = 0, schedule = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		picks += load_relaxed(&rt->records[i]->chaos.picks);
+		schedule += rt->records[i]->chaos.schedule;
+	}
+	weft__warn("chaos: seed %" PRIu64 ", %" PRIu64 " picks, schedule %016" PRIx64,
+		   rt->config.chaos.seed, picks, schedule);
+}
+
+void weft__stats_print(struct weft_runtime *rt)
+{
+	struct weft_stats s;
+
+	if (weft_runtime_stats(rt, &s) < 0)
+		return;
+	weft__warn("stats: spawned %llu completed %llu forked %llu inlined %llu steals %llu stolen "
+		   "%llu "
+		   "hops %llu switches %llu parks %llu wakes %llu yields %llu injected %llu sleeps "
+		   "%llu "
+		   "nudges %llu timers %llu stack_waits %llu blocking_waits %llu",
+		   (unsigned long long)s.spawned, (unsigned long long)s.completed,
+		   (unsigned long long)s.forked, (unsigned long long)s.inlined,
+		   (unsigned long long)s.steals, (unsigned long long)s.stolen,
+		   (unsigned long long)s.hops, (unsigned long long)s.switches,
+		   (unsigned long long)s.parks, (unsigned long long)s.wakes,
+		   (unsigned long long)s.yields, (unsigned long long)s.injected,
+		   (unsigned long long)s.sleeps, (unsigned long long)s.nudges,
+		   (unsigned long long)s.timers, (unsigned long long)s.stack_waits,
+		   (unsigned long long)s.blocking_waits);
+	if (rt->config.chaos.on)
+		print_chaos(rt);
 }

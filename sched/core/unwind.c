@@ -4,7 +4,7 @@
 #include "unwind.h"
 
 #include "identity.h"
-#include "overflow.h"
+#include "run.h"
 #include "src/base/fatal.h"
 #include "tls.h"
 #include "worker.h"

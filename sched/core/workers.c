@@ -29,23 +29,22 @@
 #include "chaos.h"
 #include "execute.h"
 #include "find.h"
+#include "overflow.h"
 #include "park.h"
 #include "patience.h"
 #include "ready.h"
 #include "rouse.h"
 #include "runtime.h"
-#include "timekeeper.h"
-#include "tls.h"
-#include "trim.h"
-
-#include "overflow.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/pause.h"
 #include "task_pool.h"
+#include "timekeeper.h"
 #include "timer.h"
+#include "tls.h"
+#include "trim.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -423,26 +422,4 @@ void weft__workers_join(struct weft_runtime *rt)
 		worker_free(rt->records[id]);
 	free_tables(rt->retired_tables);
 	free(worker_table(rt));
-}
-
-/*
- * Ends are counted before starts. Both numbers only grow. A thread that sees a task's end also sees
- * the spawn of that task, and of the tasks that it had spawned (end_task() releases). So if the two
- * sums are equal, nothing was live between the two counts.
- */
-bool weft__all_ended(struct weft_runtime *rt)
-{
-	/* acquire: pairs with the release that published the record. */
-	unsigned count = load_acquire(&rt->record_count);
-	uint64_t ended = 0;
-
-	for (unsigned i = 0; i < count; i++)
-		ended += load_acquire(&rt->records[i]->counters.completed);
-	/* Read again: a worker may have been added meanwhile. It may have counted spawns of tasks
-	 * whose ends were counted above. */
-	count = load_acquire(&rt->record_count);
-	uint64_t spawned = load_relaxed(&rt->injected_spawned);
-	for (unsigned i = 0; i < count; i++)
-		spawned += load_relaxed(&rt->records[i]->counters.spawned);
-	return ended == spawned;
 }

@@ -27,7 +27,4 @@ bool weft__worker_leave(struct worker *w);
 /* Waits until all threads have ended and all visitors have left. Then frees the records. */
 void weft__workers_join(struct weft_runtime *rt);
 
-/* Whether no task is live. */
-bool weft__all_ended(struct weft_runtime *rt);
-
 #endif

@@ -8,8 +8,7 @@
  *  - sched/core/rouse.c: rouse(), weft__wake_one(), weft__announce(), weft__hand_to_sleeper(),
  *    weft__announce_slot(), weft__nudge(), weft__wake_all();
  *  - sched/core/park.c: weft__search_start(), look_at_workers(), weft__search_stop(),
- *    weft__sleep_announce(), await_rouse(), weft__get_up(), stop_if_over(), must_get_up(),
- *    weft__sleep();
+ *    weft__sleep_announce(), await_rouse(), weft__get_up(), must_get_up(), weft__sleep();
  *  - sched/core/watch.c: weft__watch(), weft__watch_between(), weft__watch_stop();
  *  - sched/core/find.c: weft__find(), look_around(), search(), or_handed();
  *  - sched/core/rouse.h: from_hand();
@@ -17,8 +16,8 @@
  *  - sched/core/steal.c: weft__steal();
  *  - sched/core/ready.c: weft__ready(), weft__ready_tail(), weft__inject(),
  *    weft__inject_from_outside(), to_inbox();
- *  - sched/core/workers.c: weft__all_ended();
- *  - sched/core/runtime.c: weft_runtime_destroy(), weft__stop();
+ *  - sched/core/stop.c: weft__all_ended(), weft__stop(), weft__stop_if_over();
+ *  - sched/core/lifetime.c: weft_runtime_destroy();
  *  - sched/core/ready.h: weft__start_later_unpinned(), whose look at idle is that of
  *    weft__announce(), taken before the call.
  *
