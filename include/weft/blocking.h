@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls that block their thread: reading files, fsync(), getaddrinfo(), a library that waits in its
- * own way. Such a call in a task would keep its worker from running other tasks. weft_blocking()
- * lets a thread of a separate pool make the call.
+ * Calls that block their thread: reading a file or a socket, fsync(), getaddrinfo(), a library that
+ * waits in its own way. Such a call in a task would keep its worker from running other tasks.
+ * weft_blocking() lets a thread of a separate pool make the call.
  */
 #ifndef WEFT_BLOCKING_H
 #define WEFT_BLOCKING_H
@@ -20,14 +20,15 @@ WEFT_BEGIN_DECLS
  * @ret_result  receives what fn returned; may be NULL.
  *
  * From a task (which may suspend and hop), or any other thread, which runs fn itself. Everything
- * before the call happens before fn starts, and everything in fn before the return. No cancellation
- * point.
+ * before the call happens before fn starts, and everything in fn before the return. Not a
+ * cancellation point.
  *
- * fn is no task: in it weft_self() is NULL, weft_spawn() returns -EPERM, and Weft's waits block the
- * thread. weft_runtime_self() is the runtime of the calling task, and weft_submit() to it works.
- * errno, thread-local variables, the rounding mode and the signal mask are those of the thread. So
- * fn must return the errno that the caller needs, and leave the others as it found them. If there
- * is no such thread and none can be started, fn runs on the caller's worker, as part of the task.
+ * fn is not a task: in it weft_self() is NULL, weft_spawn() returns -EPERM, and Weft's waits block
+ * the thread. weft_runtime_self() is the runtime of the calling task, and weft_submit() to it
+ * works. errno, thread-local variables, the rounding mode and the signal mask are those of the
+ * thread. So fn must return the errno that the caller needs, and leave the others as it found them.
+ * If there is no such thread and none can be started, fn runs on the caller's worker, as part of
+ * the task.
  *
  * Returns 0, or -EINVAL if fn is NULL.
  */
@@ -35,7 +36,7 @@ WEFT_API int weft_blocking(weft_fn *fn, void *arg, void **ret_result);
 
 /*
  * As weft_blocking(), but a call that still waits its turn gives up at the deadline, or when the
- * calling task is cancelled. Once fn has started neither ends it: the call returns when fn has.
+ * calling task is cancelled. Once fn has started, the call returns when fn has returned.
  *
  * A cancellation point. A plain thread runs fn itself unless the deadline has passed.
  *

@@ -53,9 +53,9 @@ WEFT_API size_t weft_chan_memory_size(size_t elem_size, size_t capacity);
 /*
  * As weft_chan_create(), but the channel lies in the caller's memory. Nothing is allocated.
  *
- * @memory  at least weft_chan_memory_size() bytes, aligned as malloc() does it. They are the channel's
- *          until it is destroyed, by weft_chan_destroy() or the last weft_chan_unref(), which do
- *          not free them. A call on the channel that is over no longer touches them.
+ * @memory  at least weft_chan_memory_size() bytes, aligned as malloc() does it. They are the
+ *          channel's until it is destroyed, by weft_chan_destroy() or the last weft_chan_unref(),
+ *          which do not free them. A call on the channel that is over no longer touches them.
  *
  * Returns 0, or:
  *   -EINVAL  memory or ret_chan is NULL, or memory is too small or not aligned
@@ -187,8 +187,8 @@ WEFT_API WEFT_MUST_CHECK int weft_select_ordered_sized(struct weft_case *cases, 
  * Returns the index of the case taken, or, if nothing was sent or taken:
  *   -ETIMEDOUT  no case could go on before the deadline
  *   -ECANCELED  the task was cancelled while it waited
- *   -EINVAL     an op is unknown, a send's elem is NULL (and elem_size is not 0), cases is NULL (and
- *               n is not 0), or n is more than INT_MAX
+ *   -EINVAL     an op is unknown, a send's elem is NULL (and elem_size is not 0), cases is NULL
+ *               (and n is not 0), or n is more than INT_MAX
  *   -ENOMEM     no memory to wait for more than 16 cases
  */
 WEFT_INLINE WEFT_MUST_CHECK int weft_select(struct weft_case *cases, size_t n, int64_t deadline)

@@ -2,9 +2,9 @@
 /*
  * Fork and join: parallel recursion at the price of a function call. The caller provides the
  * storage of a fork, usually on its own stack, so a fork cannot fail. The task that forked it must
- * join it, before the storage's life and the task end. If no worker has stolen the fork by then, it
- * runs as a call on the parent's stack. So joins in the reverse order of the forks are fast.
- * Outside of a runtime a fork runs at once, serially.
+ * join it before this task ends, and while the storage exists. If no worker has stolen the fork by
+ * then, it runs as a call on the parent's stack. So joins in the reverse order of the forks are
+ * fast. Outside of a runtime a fork runs at once, serially.
  *
  * Stack. A fork runs on its parent's stack only if at least three quarters of the runtime's stack
  * size are left there when it is joined. Otherwise, or if it was stolen, it has a stack of its own.
@@ -34,7 +34,8 @@ typedef struct weft_forked {
 } __attribute__((aligned(16))) weft_forked;
 
 /*
- * Lets fn(arg) run at the latest in weft_fork_join(storage), perhaps sooner on another worker.
+ * Makes fn(arg) a fork. It runs in weft_fork_join(storage) at the latest; another worker may run it
+ * sooner.
  *
  * @storage  borrowed until it is joined; uninitialised is fine.
  *
@@ -44,7 +45,7 @@ WEFT_API void weft_fork(weft_forked *storage, weft_fn *fn, void *arg);
 
 /*
  * Waits until the fork has ended and returns its result. May run it right here, on the caller's
- * stack. May suspend and hop. No cancellation point.
+ * stack. May suspend and hop. Not a cancellation point.
  *
  * Misuse. A second join aborts with one line. So does the join of memory that holds no fork, where
  * Weft can see that. If a fork is never joined, the end of the task that forked it aborts, unless
@@ -54,11 +55,11 @@ WEFT_API void weft_fork(weft_forked *storage, weft_fn *fn, void *arg);
 WEFT_API void *weft_fork_join(weft_forked *storage);
 
 /*
- * Calls body(lo, hi, arg) for disjoint ranges that together are [begin, end), in parallel. Returns
- * when all calls have returned.
+ * Splits [begin, end) into disjoint ranges, and calls body(lo, hi, arg) for each of them, in
+ * parallel. Returns when all calls have returned.
  *
- * Each range runs in a fork, however the range was split: the body is cancelled if the caller is,
- * and begins without task-local values.
+ * Each range runs in a fork, however it was split off: the body is cancelled if the caller is, and
+ * begins without task-local values.
  *
  * @grain  a range of at most this many indices is not split; 0: chosen from the size and the worker
  * count.

@@ -49,9 +49,9 @@ WEFT_API void weft_group_init(weft_group *g);
 WEFT_API void weft_group_fini(weft_group *g);
 
 /*
- * Limits how many tasks of the group run at a time. 0, the value at first, is no limit. A spawn
- * beyond the limit waits until a task of the group has ended, first come, first served. A task
- * counts from its spawn on, whether it has started or not.
+ * Limits how many tasks of the group run at a time. 0 means no limit, and is the initial value. A
+ * spawn beyond the limit waits until a task of the group has ended, first come, first served. A
+ * task counts from its spawn on, whether it has started or not.
  *
  * A limit below the number of running tasks ends none of them. A higher limit lets spawns that wait
  * go on.
@@ -103,8 +103,8 @@ weft_group_spawn_with(weft_group *g, const struct weft_task_options *opt, weft_f
  * As weft_group_spawn(), but from any thread or task. fn becomes a task of any runtime.
  *
  * @rt  NULL: the caller's own, see weft_runtime_self(). As for weft_submit(), something must keep
- *      it alive until fn starts, also while the call waits because of the limit. Such a wait blocks
- *      a thread.
+ *      it alive until fn starts, also while the call waits because of the limit. A plain thread
+ *      that waits blocks.
  *
  * This does not change the task that the group belongs to (weft_group_init()).
  *

@@ -6,19 +6,19 @@
  *
  * Lifetimes. A runtime lives from its creation until weft_run() or weft_runtime_destroy() returns.
  * A handle lives until it is joined or detached, and no longer than its runtime, whose end frees
- * the handles that are left. A thread that is no worker of the runtime may call weft_cancel(),
- * weft_submit(), weft_join() and the like only while something keeps the runtime alive: a task of
- * it that has not ended, or the fact that weft_runtime_destroy() is yet to be called. That must
- * hold until the call takes effect:
+ * the handles that are left. A thread that is not a worker of the runtime may call weft_cancel(),
+ * weft_submit(), weft_join() and the like only while something keeps the runtime alive. That is a
+ * task of it that has not ended, or the fact that weft_runtime_destroy() has not been called yet.
+ * It must hold until the call takes effect:
  *
  *   weft_cancel()   the task learns of the request
  *   weft_submit()   the new task starts
  *   any other call  it begins
  *
  * The task may end because of that very effect. A call that has begun in time ends safely, as the
- * task or the end of the runtime waits for it. A thread that cannot know all this must be waited
- * for: let a task wait until the thread is done with its handles. To wake a task by a semaphore, a
- * channel or the like a thread needs to know nothing of its runtime.
+ * task or the end of the runtime waits for it. If a thread cannot know all this, let a task wait
+ * until that thread no longer uses its handles. To wake a task by a semaphore, a channel or the
+ * like a thread needs to know nothing of its runtime.
  *
  * fork(). Suppose that a child is forked while its parent has a runtime (from its creation until
  * weft_run() or weft_runtime_destroy() has returned). None of the worker threads exists in that
@@ -27,16 +27,16 @@
  *
  *   (a) weft_run(), weft_runtime_create(), weft_runtime_destroy(), weft_submit(), weft_spawn() and
  *       weft_runtime_set_workers() return -EPERM.
- *   (b) The forking thread is no worker any more, even if it was in a task: weft_self() is NULL.
+ *   (b) The forking thread is not a worker any more, even if it was in a task: weft_self() is NULL.
  *   (c) A wait without a deadline aborts with one line. So does the return of the task that forked.
  *
  * A child that is forked at any other time may have runtimes of its own. Coroutines without a
  * runtime (weft/coro.h) work in every child. An object of yours that another thread was using at
  * the fork is in an unknown state in the child, as a pthread mutex is.
  *
- * Threads. All threads of a runtime get the same CPU mask, signal mask, scheduling class and nice
- * value, also those that are started later. They are those of the thread that creates the runtime.
- * If a task creates it, they are those of the task's runtime. A thread that your task creates by
+ * Threads. All threads of a runtime, also those that are started later, get the CPU mask, the
+ * signal mask, the scheduling class and the nice value of the thread that creates the runtime. If a
+ * task creates it, they get those of the task's runtime. A thread that your task creates by
  * pthread_create() inherits from the worker instead, which WEFT_PIN=cores binds to one CPU. Create
  * such a thread in weft_blocking(), or set its mask.
  *
@@ -99,7 +99,7 @@ struct weft_runtime_options {
  *
  * @ret_result  receives fn's result; may be NULL.
  *
- * From a plain thread. That thread must not be registered with liburcu-memb by itself.
+ * From a plain thread that has not registered itself with liburcu-memb.
  *
  * Returns 0, or:
  *   -EINVAL           fn is NULL, or a WEFT_ variable holds a bad value (one line on stderr says
@@ -153,7 +153,7 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_runtime_create(const struct weft_runtime_op
  * Handles that were not joined or detached are freed with it. Nobody may submit to it or join its
  * tasks once this has been called.
  *
- * From a plain thread, or from a task of another runtime (whose worker it blocks).
+ * From a plain thread, or from a task of another runtime. Such a task blocks its worker.
  *
  * Returns 0 (also for NULL), or:
  *   -EDEADLK  called from one of its own tasks, or from a blocking call of one
@@ -186,7 +186,8 @@ WEFT_API WEFT_MUST_CHECK int weft_submit_with_sized(weft_runtime *rt,
 						    weft_task **ret_task);
 
 /* As weft_submit(), with options (task.h; borrowed for the call; NULL is the same as {0}). -EINVAL
- * also: stack_size is out of range; or pinned is set, and the caller is no task of the runtime. */
+ * also: stack_size is out of range; or pinned is set, and the caller is not a task of the
+ * runtime. */
 WEFT_INLINE WEFT_MUST_CHECK int weft_submit_with(weft_runtime *rt,
 						 const struct weft_task_options *opt, weft_fn *fn,
 						 void *arg, weft_task **ret_task)
@@ -210,14 +211,14 @@ WEFT_API weft_runtime *weft_runtime_self(void);
  * weft_runtime_self(); 0 if there is none. From any thread or task. */
 WEFT_API unsigned weft_runtime_workers(const weft_runtime *rt);
 
-/* Returns the number of the worker that runs the caller, from 0; -1 on a thread that is no worker.
- * It may change whenever the task suspends. */
+/* Returns the number of the worker that runs the caller, from 0; -1 on a thread that is not a
+ * worker. It may change whenever the task suspends. */
 WEFT_API int weft_worker_id(void);
 
 /*
  * Changes the number of workers while tasks run. Returns at once. If there are to be fewer, the
- * workers with the highest numbers go, never 0. A worker that goes hands over its tasks, and lives
- * until the last task that is pinned to it has ended.
+ * workers with the highest numbers are removed, never worker 0. A worker that is removed hands over
+ * its tasks. It lives until the last task that is pinned to it has ended.
  *
  * @rt  NULL: the caller's runtime, see weft_runtime_self().
  * @n   1 to 1024.
@@ -241,10 +242,10 @@ WEFT_API WEFT_MUST_CHECK int weft_runtime_set_workers(weft_runtime *rt, unsigned
  * has memory. The control blocks of tasks, about 100 bytes each, are kept until this call or the
  * runtime's end.
  *
- * The call wakes sleeping workers. They may still be at work for a moment after the return, and one
- * that then looks for tasks once more takes a stack for that. Workers that run tasks follow when
- * they next have nothing to do. Each other thread that uses weft_coro follows at its next
- * weft_coro_create() or weft_coro_destroy().
+ * The call wakes sleeping workers. They may still be freeing memory for a moment after the return.
+ * A worker that then looks for tasks once more takes a stack for that. Workers that run tasks free
+ * their memory when they next have nothing to do. Other threads that use weft_coro do so at their
+ * next weft_coro_create() or weft_coro_destroy().
  *
  * From any thread or task; not from a signal handler. Does not suspend.
  *

@@ -10,7 +10,7 @@
  *
  * A scope is cancelled when its deadline passes, or by hand. Inside it, each cancellation point
  * then returns -ECANCELED, and weft_cancelled() is true, as in a task that weft_cancel() has
- * cancelled. After the scope has ended the task is as it was before. Masked regions work as ever.
+ * cancelled. After the scope has ended the task is as it was before. Masked regions work as usual.
  *
  * Scopes nest. A cancellation of an outer scope, or of the task, cancels the inner ones too.
  *
@@ -57,8 +57,8 @@ WEFT_API void weft_scope_begin(weft_scope *s, int64_t deadline);
  * Cancels the scope, as weft_cancel() cancels a task. NULL is ignored.
  *
  * From any thread or task, inside the scope or not; does not suspend. The scope must live until the
- * call has returned, or until its task learns of the request. The task does not learn of it before
- * the call is done with the scope.
+ * call has returned, or until its task learns of the request. From then on the call no longer uses
+ * the scope.
  */
 WEFT_API void weft_scope_cancel(weft_scope *s);
 

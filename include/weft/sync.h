@@ -13,7 +13,7 @@
  *
  * The objects lie in the caller's memory. A static initialiser or an init makes one. A fini ends
  * it, after which the memory may be used for anything; it may be left out. Ending an object that is
- * held or waited for is misuse. An object must not be moved or copied while it is in use. You may
+ * held or has waiters is misuse. An object must not be moved or copied while it is in use. You may
  * free an object once your last call on it has returned, even if the thread that woke you is still
  * inside its own call: it no longer touches the object.
  *
@@ -29,7 +29,7 @@
  * a latch, an event and a wait group are cancellation points. A wait that is cancelled has taken
  * nothing. It lets other tasks have their turn before it returns, even if it has not waited; the
  * wait for a condition does so before it locks the mutex again. The calls of mutexes, read-write
- * locks and once are no cancellation points.
+ * locks and once are not cancellation points.
  *
  * The _until forms give up at an absolute deadline on CLOCK_MONOTONIC (weft_after(); WEFT_FOREVER;
  * 0: do not wait). A call that need not wait succeeds, whatever its deadline. A task whose deadline
@@ -112,7 +112,7 @@ WEFT_API void weft_mutex_fini(weft_mutex *mutex);
 /*
  * Locks the mutex, waiting for it.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). No cancellation point.
+ * From a task (which may suspend and hop) or any thread (which blocks). Not a cancellation point.
  * Everything before an unlock happens before the return of each later lock.
  *
  * Misuse: the caller holds it already.
@@ -143,9 +143,9 @@ WEFT_API void weft_mutex_unlock(weft_mutex *mutex);
 /* --- condition --- */
 
 /*
- * A condition variable: its waits, under a mutex, end when others have changed the data that the
- * mutex protects. As with pthreads, a wait may return without a signal, and other tasks may change
- * the data between the signal and the return. So a wait stands in a loop:
+ * A condition variable. A caller waits until others have changed data that a mutex protects. As
+ * with pthreads, a wait may return without a signal, and other tasks may change the data between
+ * the signal and the return. So a wait stands in a loop:
  *
  *   weft_mutex_lock(&mutex);
  *   while (!ready)
@@ -198,8 +198,8 @@ WEFT_API void weft_cond_broadcast(weft_cond *cond);
 
 /*
  * Held by any number of readers or by one writer. First come, first served: a reader that comes
- * while a writer waits queues behind the writer, so neither kind starves. So a reader must not lock
- * it for reading once more: with a writer between the two, both would wait for ever.
+ * while a writer waits queues behind the writer, so neither kind starves. But a reader must not
+ * lock it for reading a second time: with a writer between the two, both would wait for ever.
  */
 WEFT_API void weft_rwlock_init(weft_rwlock *rwlock);
 WEFT_API void weft_rwlock_fini(weft_rwlock *rwlock);
@@ -207,7 +207,7 @@ WEFT_API void weft_rwlock_fini(weft_rwlock *rwlock);
 /*
  * Locks for reading or for writing, waiting for it.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). No cancellation points.
+ * From a task (which may suspend and hop) or any thread (which blocks). Not cancellation points.
  * Everything before the unlock of a writer happens before the return of each later lock; of a
  * reader, before that of each later writer.
  *
@@ -241,7 +241,7 @@ WEFT_API WEFT_MUST_CHECK int weft_rwlock_try_wrlock(weft_rwlock *rwlock);
 WEFT_API void weft_rwlock_unlock(weft_rwlock *rwlock);
 
 /*
- * Turns the caller's hold for writing into one for reading; no writer comes in between, other
+ * Turns the caller's hold for writing into one for reading. No writer comes in between; other
  * readers may. Does not suspend.
  *
  * Misuse: the caller does not hold it for writing.
@@ -252,7 +252,7 @@ WEFT_API void weft_rwlock_downgrade(weft_rwlock *rwlock);
  * Turns the caller's hold for reading into one for writing. It waits until the other readers have
  * unlocked, ahead of everybody else in line. Nobody writes in between.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). No cancellation point.
+ * From a task (which may suspend and hop) or any thread (which blocks). Not a cancellation point.
  *
  * Returns 0 (the caller holds it for writing), or:
  *   -EDEADLK  the caller still holds it for reading: another reader waits for an upgrade, and each
@@ -310,7 +310,8 @@ WEFT_API unsigned weft_sem_value(const weft_sem *sem);
 WEFT_API WEFT_MUST_CHECK int weft_sem_try_acquire(weft_sem *sem);
 
 /*
- * Adds n to the count, and serves those who wait first. From any thread or task. Does not suspend.
+ * Adds n to the count, and serves callers that wait first. From any thread or task. Does not
+ * suspend.
  *
  * Misuse: the count would exceed 4294967295.
  */
@@ -358,8 +359,8 @@ WEFT_API void weft_once_fini(weft_once *once);
  * returned.
  *
  * From a task (which may suspend and hop) or any thread (which blocks); fn may suspend as well. It
- * is no cancellation point. fn runs in a region of weft_cancel_mask(), because nobody would finish
- * its work if it were cancelled. Everything that fn did happens before each return.
+ * is not a cancellation point. fn runs in a region of weft_cancel_mask(), because nobody would
+ * finish its work if it were cancelled. Everything that fn did happens before each return.
  *
  * Misuse: fn is NULL; called from the fn that runs for the same object.
  */
@@ -368,10 +369,10 @@ WEFT_API void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg);
 /*
  * As weft_once_call(), for a function that may fail: the object is done when fn(arg) has returned
  * 0. Other callers wait while it runs. If it fails, its own call returns the failure, and the next
- * caller in line, or else the next to come, runs its own function. Both calls may be used on one
- * object.
+ * caller runs its own function: the first one that waits, or else the next one that comes. Both
+ * calls may be used on one object.
  *
- * fn may be cancelled: it runs in no masked region. The wait for another caller's fn is no
+ * fn may be cancelled, as it is not in a masked region. The wait for another caller's fn is not a
  * cancellation point.
  *
  * Returns 0 if the object is done, by this call or by another one. Otherwise it returns the value
@@ -383,14 +384,14 @@ WEFT_API WEFT_MUST_CHECK int weft_once_try(weft_once *once, int (*fn)(void *arg)
 
 /* --- latch --- */
 
-/* Opens for good when it has been counted down n times; 0: at once. */
+/* Opens for good when it has been counted down n times. With n 0 it is open from the start. */
 WEFT_API void weft_latch_init(weft_latch *latch, unsigned n);
 WEFT_API void weft_latch_fini(weft_latch *latch);
 
 /*
  * Counts down by n. From any thread or task. Does not suspend.
  *
- * Misuse: less than n is left.
+ * Misuse: n is more than is left.
  */
 WEFT_API void weft_latch_count_down(weft_latch *latch, unsigned n);
 
@@ -412,8 +413,9 @@ WEFT_API WEFT_MUST_CHECK int weft_latch_wait_until(weft_latch *latch, int64_t de
 /*
  * A flag to wait for. It begins unset.
  *
- * An event of weft_event_init_auto() or WEFT_EVENT_INIT_AUTO resets itself: each set ends one wait,
- * the longest one, or else the next to come. Several sets without a wait between them count as one.
+ * An event of weft_event_init_auto() or WEFT_EVENT_INIT_AUTO resets itself: each set ends one wait.
+ * That is the longest one or, if there is none, the next one that begins. Several sets without a
+ * wait between them count as one.
  */
 WEFT_API void weft_event_init(weft_event *event);
 WEFT_API void weft_event_init_auto(weft_event *event);
@@ -423,7 +425,7 @@ WEFT_API void weft_event_fini(weft_event *event);
  * task. Does not suspend. */
 WEFT_API void weft_event_set(weft_event *event);
 
-/* Unsets the event. Waits that a set has ended stay so. From any thread or task. Does not
+/* Unsets the event. Waits that a set has ended are not affected. From any thread or task. Does not
  * suspend. */
 WEFT_API void weft_event_reset(weft_event *event);
 

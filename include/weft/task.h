@@ -12,9 +12,10 @@
  * a task's turn comes, the task waits for one: it starts when another task has ended or memory is
  * free again. While tasks wait for stacks, and while no stack is left, weft_spawn(), weft_submit()
  * and weft_group_spawn() return -ENOMEM. A task with a stack size of its own is accepted only if
- * there is a stack of that size. So an accepted task never waits for a stack that nobody has. But
- * tasks that wait for each other, and are more than there are stacks for, wait for ever. When a
- * runtime's tasks wait for stacks for the first time one line on stderr says so.
+ * there is a stack of that size. So when an accepted task waits for a stack, another task has one
+ * that it can get. But if tasks wait for each other, and there are not enough stacks for all of
+ * them, they wait for ever. When a runtime's tasks wait for stacks for the first time, one line on
+ * stderr says so.
  */
 #ifndef WEFT_TASK_H
 #define WEFT_TASK_H
@@ -62,8 +63,8 @@ WEFT_INLINE WEFT_MUST_CHECK int weft_spawn_with(const struct weft_task_options *
  * Waits until the task has ended, and frees its handle. Everything the task did happens before the
  * return.
  *
- * @task        a handle, consumed on success and only then. One caller may join it. A second join
- *              aborts, unless another task has the memory by then.
+ * @task        a handle. Only a join that succeeds consumes it. One caller may join it. A second
+ *              join aborts, unless another task has the memory by then.
  * @ret_result  receives the result of its function; may be NULL.
  *
  * From a task (which may suspend and hop) or any thread (which blocks).
@@ -91,7 +92,7 @@ WEFT_API int weft_detach(weft_task *task);
  * Puts the caller at the end of its worker's queue of runnable tasks that have run before. Each of
  * them has its turn first. A task that has not started yet, or that waits in another worker's
  * queue, has its turn after a bounded number of yields. So a loop over weft_yield() starves nobody.
- * On a plain thread it is sched_yield(). No cancellation point.
+ * On a plain thread it is sched_yield(). Not a cancellation point.
  */
 WEFT_API void weft_yield(void);
 
@@ -119,16 +120,20 @@ WEFT_API const char *weft_task_name(const weft_task *task);
  * on every cancellation point in it that would wait returns -ECANCELED, outside of masked regions.
  * It lets other tasks have their turn first, as weft_yield() does.
  *
- * The task's forks and groups, and theirs, are cancelled with it. They learn of it at once,
- * wherever the task itself is: in a mutex, in a blocking call, in a masked region.
+ * The task's forks and groups are cancelled with it, and so are the forks and groups of these. They
+ * learn of it at once, wherever the task itself is: in a mutex, in a blocking call, in a masked
+ * region.
  *
- * Cancellation points are the waits of sleep, join, semaphore, condition, barrier, latch, event,
- * wait group, channel, select and timer. So are the waits for a group, for a place in it, and for a
- * result of it, and the wait of weft_blocking_until() for its turn.
+ * These waits are cancellation points:
+ *   - a sleep, and the join of a task;
+ *   - the send, the receive and the select of channels;
+ *   - the wait for a semaphore, condition, barrier, latch, event, timer or wait group;
+ *   - the wait for a group, for a place in it, and for a result of it;
+ *   - the wait of weft_blocking_until() for a thread.
  *
  * @task  a handle, or the caller's own task. The handle must be valid until the task learns of the
- *        request. The task may then end, and be joined, at once: it does not learn of the request
- *        before this call is done with the handle.
+ *        request. From then on the task may end, and be joined: this call no longer uses the
+ *        handle.
  *
  * From any thread or task. Does not suspend.
  *
@@ -141,7 +146,7 @@ WEFT_API int weft_cancel(weft_task *task);
  * in masked regions too. false outside of a task, except in a scope. */
 WEFT_API bool weft_cancelled(void);
 
-/* Begin and end a masked region, in which the calling task's waits are no cancellation points.
+/* Begin and end a masked region, in which the calling task's waits are not cancellation points.
  * Regions nest. On a plain thread they matter in a scope only (scope.h). */
 WEFT_API void weft_cancel_mask(void);
 WEFT_API void weft_cancel_unmask(void);

@@ -41,20 +41,21 @@ struct weft_timer {
 /* Makes a timer that is stopped. Does not suspend. */
 WEFT_API void weft_timer_init(weft_timer *timer);
 
-/* Ends it, armed or not. May be left out. Does not suspend. Misuse: it is waited for. */
+/* Ends it, armed or not. May be left out. Does not suspend. Misuse: it has waiters. */
 WEFT_API void weft_timer_fini(weft_timer *timer);
 
 /*
  * Arms the timer anew, whatever it was before.
  *
- * @expiry  the deadline at which it expires; at once, if that is 0 or has passed. WEFT_FOREVER: never.
+ * @expiry  the deadline at which it expires; at once, if that is 0 or has passed. WEFT_FOREVER:
+ *          never.
  * @period  not positive: it expires once. Positive: it is a ticker, and expires again after every
  *          `period` ns. A tick that is taken late does not delay later ones.
  *
  * From any thread or task, also while others wait for the timer: they go on waiting, for the new
- * expiry. Does not suspend. After the return nobody takes an expiry of before, though a call that
- * took one before the reset may return later. Everything before the reset happens before the return
- * of each call that takes an expiry of it.
+ * expiry. Does not suspend. After the return nobody takes an expiry of the time before, though a
+ * call that took one before the reset may return later. Everything before the reset happens before
+ * the return of each call that takes an expiry of it.
  *
  * Returns whether the timer was armed, or had an expiry that nobody had taken. false: it was
  * stopped, or its only expiry was taken.
@@ -68,11 +69,11 @@ WEFT_API bool weft_timer_stop(weft_timer *timer);
 /*
  * Waits until the timer expires, and takes the expiry.
  *
- * @ret_ticks  receives how often it has expired since it was last taken: 1 if it is no ticker. May
- *             be NULL.
+ * @ret_ticks  receives how often it has expired since it was last taken: 1 if it is not a ticker.
+ *             May be NULL.
  *
- * From a task (which may suspend and hop) or any thread (which blocks). A cancellation point. A
- * timer that is stopped is waited for until somebody resets it.
+ * From a task (which may suspend and hop) or any thread (which blocks). A cancellation point. If
+ * the timer is stopped, the call waits until somebody resets it and it expires.
  *
  * Returns 0, or:
  *   -EINVAL     timer is NULL
