@@ -15,6 +15,7 @@
 #ifndef WEFT_SRC_CONTEXT_H
 #define WEFT_SRC_CONTEXT_H
 
+#include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 
 #if defined(WEFT_CONTEXT_ASM)
@@ -88,12 +89,13 @@ void weft__context_make_again(struct context *ctx, void *stack_low, void *stack_
  * `from`, possibly on another thread. `from` need not be initialised. No thread may continue `from`
  * before this switch is complete, that is, before code running in `to` permits it.
  */
-void *weft__context_switch(struct context *from, struct context *to, void *value);
+WEFT__MAY_HOP void *weft__context_switch(struct context *from, struct context *to, void *value);
 
 /* Like weft__context_switch(), for a caller that suspends all its contexts in the same place. The
  * CPU then predicts the returns. */
 #if defined(WEFT_CONTEXT_ASM)
-void *weft__context_switch_alike(struct context *from, struct context *to, void *value);
+WEFT__MAY_HOP void *weft__context_switch_alike(struct context *from, struct context *to,
+					       void *value);
 #else
 #define weft__context_switch_alike weft__context_switch
 #endif
@@ -109,15 +111,16 @@ void *weft__context_switch_alike(struct context *from, struct context *to, void 
  */
 #if defined(WEFT_CONTEXT_ASM) && defined(__x86_64__) && !WEFT__ASAN && !WEFT__TSAN
 #define WEFT__CONTEXT_LEAVES 1
-void *weft__context_enter(struct context *from, void *top, void *value, void (*entry)(void *value));
-void *weft__context_leave(struct context *to, void *value);
+WEFT__MAY_HOP void *weft__context_enter(struct context *from, void *top, void *value,
+					void (*entry)(void *value));
+WEFT__MAY_HOP void *weft__context_leave(struct context *to, void *value);
 #else
 #define WEFT__CONTEXT_LEAVES 0
 #endif
 
 #if defined(WEFT_CONTEXT_ASM)
 /* The same code, for a value that is an int. Converting the result would prevent a tail jump. */
-int weft__context_switch_int(struct context *from, struct context *to, void *value);
+WEFT__MAY_HOP int weft__context_switch_int(struct context *from, struct context *to, void *value);
 #endif
 
 #endif

@@ -61,7 +61,7 @@ void weft__context_make_again(struct context *ctx, void *stack_low, void *stack_
 #endif
 
 /* makecontext() passes ints, so the context's address arrives in two halves. */
-static void trampoline(unsigned high, unsigned low)
+static WEFT__MAY_HOP void trampoline(unsigned high, unsigned low)
 {
 	struct context *ctx = (struct context *)(uintptr_t)((uint64_t)high << 32 | low);
 

@@ -134,7 +134,7 @@ static inline void save_default_environment(struct coro *co)
 
 /* The whole switch. In a plain build the callers do nothing after it, which makes the call a
  * jump. */
-static inline __attribute__((always_inline)) void *
+static inline WEFT__MAY_HOP __attribute__((always_inline)) void *
 switch_to(struct weft__thread *th, struct coro *from, struct coro *to, void *value,
 	  void *(*context_switch)(struct context *from, struct context *to, void *value))
 {
@@ -314,8 +314,8 @@ void weft__coro_free_lazily(struct coro *co)
 }
 
 /* Leaves the generator `co` for its enterer, with `out`. */
-static inline __attribute__((always_inline)) void *leave(struct weft__thread *th,
-							 struct weft_coro *co, void *out, int state)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) void *
+leave(struct weft__thread *th, struct weft_coro *co, void *out, int state)
 {
 	struct coro *caller = co->coro.caller;
 
@@ -328,7 +328,7 @@ static inline __attribute__((always_inline)) void *leave(struct weft__thread *th
 }
 
 /* A generator's bottom frame. */
-static void generator_main(void *in)
+static WEFT__MAY_HOP void generator_main(void *in)
 {
 	/* weft_coro_enter() made the first switch to this coroutine, so current is a generator. */
 	struct weft_coro *co = (struct weft_coro *)weft__thread()->current;
@@ -386,7 +386,7 @@ __attribute__((noinline, cold)) static void refuse_enter(struct weft_coro *co, i
 					   : "has been destroyed");
 }
 
-WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
+WEFT__MAY_HOP WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
 {
 	struct weft__thread *th = thread();
 	struct coro *from = th->current;
@@ -412,7 +412,7 @@ WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **ret_out)
 #endif
 }
 
-WEFT__REREAD void *weft_coro_yield(void *out)
+WEFT__MAY_HOP WEFT__REREAD void *weft_coro_yield(void *out)
 {
 	struct weft__thread *th = weft__thread();
 	struct weft_coro *co = (struct weft_coro *)th->current;

@@ -9,6 +9,7 @@
 
 #include "context.h"
 #include "fpwords.h"
+#include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 #include "src/stack/stack.h"
 #include "tls.h"
@@ -110,19 +111,19 @@ void weft__coro_free_lazily(struct coro *co);
  * No thread may resume the suspended coroutine before its context is saved. Only code that runs on
  * this thread after the switch may permit it: `to`, or a coroutine that follows `to`.
  */
-void *weft__coro_switch(struct coro *to, void *value);
+WEFT__MAY_HOP void *weft__coro_switch(struct coro *to, void *value);
 
 /* The same for a caller that already has this thread's weft__thread(). The caller must not use that
  * pointer afterwards. */
-void *weft__coro_switch_on(struct weft__thread *th, struct coro *to, void *value);
+WEFT__MAY_HOP void *weft__coro_switch_on(struct weft__thread *th, struct coro *to, void *value);
 
 /*
  * Like weft__coro_switch_on(), but for a coroutine that is new or was left by weft__coro_leave().
  * It runs main(value), with errno 0 and the default floating-point environment. main must be the
  * function that the coroutine was made with.
  */
-void *weft__coro_start(struct weft__thread *th, struct coro *co, void *value,
-		       weft__coro_main *main);
+WEFT__MAY_HOP void *weft__coro_start(struct weft__thread *th, struct coro *co, void *value,
+				     weft__coro_main *main);
 
 /*
  * Leaves the current coroutine, which has reached the end of its main, and continues `to`.
@@ -131,7 +132,7 @@ void *weft__coro_start(struct weft__thread *th, struct coro *co, void *value,
  * WEFT__CONTEXT_LEAVES it returns when the coroutine is started again. It then returns the value of
  * that start, and main must begin anew.
  */
-void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value);
+WEFT__MAY_HOP void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value);
 
 /* Whether the C++ runtime's state says that an exception is being handled or is in flight. */
 static inline bool eh_in_flight(const struct eh_globals *eh)

@@ -124,7 +124,8 @@ static struct job *take_job_locked(struct pool *pool)
 	return job;
 }
 
-static void carry_out(struct job *job)
+/* Stays: the pool's thread runs no task, so the job's function cannot hop. */
+static WEFT__STAYS void carry_out(struct job *job)
 {
 	san_acquire(&job->edge);
 	job->result = job->fn(job->arg);
@@ -311,7 +312,7 @@ static struct pool *pool_of(struct weft_runtime *rt)
 
 /* Called when a thread could not be started. If there is no thread at all, carries out the jobs in
  * the queue. Returns whether `job` was done. */
-static bool carry_out_here(struct pool *pool, struct job *job)
+static WEFT__MAY_HOP bool carry_out_here(struct pool *pool, struct job *job)
 {
 	struct job *other;
 
@@ -345,8 +346,8 @@ static __attribute__((noinline, cold)) void note_full(struct pool *pool, bool te
 			   pool->max);
 }
 
-static int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, int64_t deadline,
-		       bool cancellable, void **ret_result)
+static WEFT__MAY_HOP int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, int64_t deadline,
+				     bool cancellable, void **ret_result)
 {
 	struct job job = {.fn = fn, .arg = arg};
 	enum wait_outcome outcome = WAIT_WOKEN;
@@ -387,8 +388,8 @@ static int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, int64_t deadli
 	return wait_errno(outcome);
 }
 
-static int call(struct worker *w, weft_fn *fn, void *arg, int64_t deadline, bool cancellable,
-		void **ret_result)
+static WEFT__MAY_HOP int call(struct worker *w, weft_fn *fn, void *arg, int64_t deadline,
+			      bool cancellable, void **ret_result)
 {
 	struct pool *pool = w ? pool_of(w->rt) : NULL;
 
@@ -400,12 +401,12 @@ static int call(struct worker *w, weft_fn *fn, void *arg, int64_t deadline, bool
 	return 0;
 }
 
-int weft_blocking(weft_fn *fn, void *arg, void **ret_result)
+WEFT__MAY_HOP int weft_blocking(weft_fn *fn, void *arg, void **ret_result)
 {
 	return fn ? call(weft__worker(), fn, arg, WEFT_FOREVER, false, ret_result) : -EINVAL;
 }
 
-int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result, int64_t deadline)
+WEFT__MAY_HOP int weft_blocking_until(weft_fn *fn, void *arg, void **ret_result, int64_t deadline)
 {
 	struct worker *w = weft__worker();
 

@@ -228,7 +228,8 @@ static void reject(const char *variable, const char *text, const char *accepts)
 		   strnlen(text, SHOWN_MAX + 1) > SHOWN_MAX ? "..." : "", accepts);
 }
 
-static int apply_environment(struct weft__config *config)
+/* Stays: the pointers are to functions of this file. */
+static WEFT__STAYS int apply_environment(struct weft__config *config)
 {
 	for (size_t i = 0; i < WEFT__SETTING_COUNT; i++) {
 		const struct setting *s = &settings[i];

@@ -8,6 +8,8 @@
 #ifndef WEFT_SCHED_CORE_CONFIG_H
 #define WEFT_SCHED_CORE_CONFIG_H
 
+#include "src/base/compiler.h"
+
 #include <weft/runtime.h>
 
 #define WEFT__WORKERS_MAX      1024
@@ -77,7 +79,8 @@ int weft__config_load(struct weft__config *ret, const struct weft_runtime_option
 /* Returns the name of a setting's variable. */
 const char *weft__config_variable(enum weft__setting setting);
 
-/* Writes every setting, its value and its origin to stderr, one to a line. */
-void weft__config_print(const struct weft__config *config);
+/* Writes every setting, its value and its origin to stderr, one to a line. Stays: its pointers are
+ * to functions of config.c. */
+WEFT__STAYS void weft__config_print(const struct weft__config *config);
 
 #endif

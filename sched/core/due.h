@@ -5,6 +5,7 @@
 
 #include "runtime.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 
 #include <stdbool.h>
 
@@ -29,6 +30,6 @@ void weft__announce_due(struct weft_runtime *rt);
 
 /* Suspends w's task for what is due. Does nothing if the task went on after such a suspension only
  * just before. Returns the worker on which the task goes on. */
-struct worker *weft__let_due_run(struct worker *w);
+WEFT__MAY_HOP WEFT__MUST_USE struct worker *weft__let_due_run(struct worker *w);
 
 #endif

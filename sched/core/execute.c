@@ -338,7 +338,7 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 }
 
 /* Does what only few tasks need after their function. t runs it, and may hop. */
-static __attribute__((noinline)) void finish_flagged(struct task *t)
+static WEFT__MAY_HOP __attribute__((noinline)) void finish_flagged(struct task *t)
 {
 	if (t->flags & TASK_ORPHAN)
 		weft__orphan_check(); /* it has forked the process (process.c) */
@@ -347,7 +347,8 @@ static __attribute__((noinline)) void finish_flagged(struct task *t)
 
 /* Runs the worker's task to its end, on the current stack. Returns the worker on which it ended.
  * *ret_next is the task that this worker is to run next, or NULL. */
-static struct worker *run_task(struct worker *w, struct task **ret_next)
+static WEFT__MAY_HOP WEFT__MUST_USE struct worker *run_task(struct worker *w,
+							    struct task **ret_next)
 {
 	struct task *t = w->task;
 
@@ -469,7 +470,7 @@ void weft__drop_idle_coros(struct worker *w)
 
 /* Runs t, which has not started, on a coroutine that w keeps. Returns once the caller runs again.
  * The result is the worker on which it then runs. */
-static inline struct worker *start(struct worker *w, struct task *t)
+static inline WEFT__MAY_HOP WEFT__MUST_USE struct worker *start(struct worker *w, struct task *t)
 {
 	w = weft__coro_start(w->thread_state, take_idle(w, t), w, weft__task_main);
 	settle(w);
@@ -510,9 +511,9 @@ void weft__execute(struct worker *w, struct task *t)
 	w->task = t;
 	announce_armed(w);
 	if (!t->coro) {
-		start(w, t);
+		w = start(w, t);
 		return;
 	}
-	weft__coro_switch_on(w->thread_state, take_up(w, t), w);
+	w = weft__coro_switch_on(w->thread_state, take_up(w, t), w);
 	settle(w);
 }

@@ -5,6 +5,7 @@
 
 #include "runtime.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -13,13 +14,16 @@
  * Suspends the task that runs on w, and runs `next`, or the leader if `next` is NULL. `leave` says
  * what becomes of the suspended task. Returns the worker that resumed it.
  */
-struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next);
+WEFT__MAY_HOP WEFT__MUST_USE struct worker *weft__suspend(struct worker *w, enum leave leave,
+							  struct task *next);
 
 /* The same for a `next` that has not started. w must keep a coroutine for it. */
-struct worker *weft__suspend_to_start(struct worker *w, enum leave leave, struct task *next);
+WEFT__MAY_HOP WEFT__MUST_USE struct worker *
+weft__suspend_to_start(struct worker *w, enum leave leave, struct task *next);
 
-/* Runs t on w. By w's leader; returns when something switches to the leader again. */
-void weft__execute(struct worker *w, struct task *t);
+/* Runs t on w. By w's leader; returns when something switches to the leader again. Stays: only w's
+ * thread resumes its leader. */
+WEFT__STAYS void weft__execute(struct worker *w, struct task *t);
 
 /* Whether w keeps a coroutine for a task of the common stack size. The first function starts on w's
  * second chain, and returns true. */
@@ -57,6 +61,6 @@ void weft__shed_coros(struct worker *w);
 void weft__cool_coros(struct worker *w);
 
 /* The bottom frame of every task's stack. */
-void weft__task_main(void *value);
+WEFT__MAY_HOP void weft__task_main(void *value);
 
 #endif

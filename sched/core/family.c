@@ -206,8 +206,7 @@ void weft__branch_await(struct branch *b)
 		weft__pause(looks);
 }
 
-/* Not inlined, so that tools/check_tls.py finds by its name that the pointer leads to no switch. */
-__attribute__((noinline)) void weft__reach_branches(struct branch *pinned)
+WEFT__STAYS void weft__reach_branches(struct branch *pinned)
 {
 	while (pinned) {
 		struct branch *b = pinned;

@@ -61,6 +61,7 @@
 #define WEFT_CORE_FAMILY_H
 
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/lock.h"
 #include "task.h"
 
@@ -172,8 +173,9 @@ void weft__branch_leave(struct branch *b);
  * caller must not hold a lock that b->kin.reach() takes. */
 void weft__branch_await(struct branch *b);
 
-/* Reaches the pinned branches, and those that this pins in turn. */
-void weft__reach_branches(struct branch *pinned);
+/* Reaches the pinned branches, and those that this pins in turn. Stays: b->kin.reach() does not
+ * wait. */
+WEFT__STAYS void weft__reach_branches(struct branch *pinned);
 
 /* Take and release the lock of a root's family. */
 void weft__family_lock(struct task *root);

@@ -70,7 +70,8 @@ static inline void restore_exceptions(struct eh_globals *eh, const struct eh_glo
 }
 
 /* Outside of a runtime a fork runs at once, with the environment of a new task. */
-static __attribute__((noinline)) void run_serially(struct task *t, weft_fn *fn, void *arg)
+static WEFT__MAY_HOP __attribute__((noinline)) void run_serially(struct task *t, weft_fn *fn,
+								 void *arg)
 {
 	struct fpwords fpwords;
 
@@ -92,7 +93,7 @@ static __attribute__((noinline)) void run_serially(struct task *t, weft_fn *fn, 
 }
 
 /* plain: w is plain, see weft__worker_set(). */
-static inline __attribute__((always_inline)) void
+static inline WEFT__MAY_HOP __attribute__((always_inline)) void
 fork_on(struct worker *w, bool plain, weft_forked *storage, weft_fn *fn, void *arg)
 {
 	struct task *t = task_of_fork(storage);
@@ -129,8 +130,8 @@ static inline __attribute__((always_inline)) bool has_room(const struct worker *
 
 /* Does what only few inlined forks need. Returns the worker on which the fork ended. The result is
  * in t->value afterwards. */
-static __attribute__((noinline)) struct worker *after_inline(struct task *t, struct task *parent,
-							     void *result)
+static WEFT__MAY_HOP WEFT__MUST_USE __attribute__((noinline)) struct worker *
+after_inline(struct task *t, struct task *parent, void *result)
 {
 	if (t->flags & TASK_ORPHAN)
 		weft__orphan_check(); /* it has forked the process (process.c) */
@@ -161,7 +162,7 @@ static __attribute__((noinline)) struct worker *after_inline(struct task *t, str
  * plain: w is plain, see weft__worker_set(). Nothing is looked at twice. One word tells whether the
  * fork needs after_inline(), and task_is_plain_fork() reads it.
  */
-static inline __attribute__((always_inline)) void *
+static inline WEFT__MAY_HOP __attribute__((always_inline)) void *
 run_inline(struct worker *w, bool plain, struct task *t, const struct fpwords *fpwords)
 {
 	struct task *parent = w->task;
@@ -186,6 +187,8 @@ run_inline(struct worker *w, bool plain, struct task *t, const struct fpwords *f
 	if (__builtin_expect(!task_is_plain_fork(t), 0)) {
 		w = after_inline(t, parent, result);
 		result = t->value;
+	} else {
+		w = unhopped(w); /* .home is still TASK_NO_HOME */
 	}
 	san_release(t);
 	san_task_end(outer);
@@ -201,8 +204,8 @@ run_inline(struct worker *w, bool plain, struct task *t, const struct fpwords *f
 }
 
 /* As run_inline(), for a caller that may have exceptions in flight, which t must not see. */
-static __attribute__((noinline)) void *run_inline_slowly(struct worker *w, struct task *t,
-							 const struct fpwords *fpwords)
+static WEFT__MAY_HOP __attribute__((noinline)) void *
+run_inline_slowly(struct worker *w, struct task *t, const struct fpwords *fpwords)
 {
 	struct eh_globals outer = hide_exceptions(w->eh_globals);
 	void *result = run_inline(w, false, t, fpwords);
@@ -240,7 +243,7 @@ static bool room_in_generator(struct worker *w)
 	return co->caller && left >= inline_room(w);
 }
 
-static void await_end(struct task *t)
+static WEFT__MAY_HOP void await_end(struct task *t)
 {
 	struct waiter waiter;
 	uintptr_t join = JOIN_NOBODY;
@@ -270,8 +273,8 @@ static void check_scope(struct worker *w, struct task *t)
 }
 
 /* Joins a fork that cannot simply be run inline. */
-static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task *t, bool taken,
-						   const struct fpwords *fpwords)
+static WEFT__MAY_HOP __attribute__((noinline)) void *
+join_slowly(struct worker *w, struct task *t, bool taken, const struct fpwords *fpwords)
 {
 	/* The .rt of a fork does not change until the fork is joined. */
 	if (w && !taken && t->rt != w->rt)
@@ -304,8 +307,8 @@ static __attribute__((noinline)) void *join_slowly(struct worker *w, struct task
 }
 
 /* plain: w is plain, see weft__worker_set(). */
-static inline __attribute__((always_inline)) void *join_on(struct worker *w, bool plain,
-							   weft_forked *storage)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) void *
+join_on(struct worker *w, bool plain, weft_forked *storage)
 {
 	struct task *t = task_of_fork(storage);
 	struct fpwords fpwords;

@@ -8,7 +8,7 @@
 #include "unwind.h"
 #include "workers.h"
 
-__attribute__((cold, noinline)) void weft__call_hook(struct worker *w, weft_worker_fn *fn)
+__attribute__((cold)) WEFT__STAYS void weft__call_hook(struct worker *w, weft_worker_fn *fn)
 {
 	/* A thread that runs weft_run() may serve another runtime, because of a blocking call. */
 	struct weft_runtime *served = weft__served_runtime();

@@ -14,6 +14,8 @@
 #ifndef WEFT_CORE_HOOKS_H
 #define WEFT_CORE_HOOKS_H
 
+#include "src/base/compiler.h"
+
 #include <weft/runtime.h>
 
 #include <stddef.h>
@@ -32,7 +34,8 @@ struct hooks {
 	void *arg;
 };
 
-void weft__call_hook(struct worker *w, weft_worker_fn *fn);
+/* Stays: the thread is no worker during the call, so a hook returns on it. */
+WEFT__STAYS void weft__call_hook(struct worker *w, weft_worker_fn *fn);
 
 /* Calls fn, which is a hook of w's runtime. Only w's thread may call it, on its own stack. */
 static inline void call_hook(struct worker *w, weft_worker_fn *fn)

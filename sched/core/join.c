@@ -90,7 +90,7 @@ static _Noreturn __attribute__((cold)) void handle_misuse(struct task *t, const 
 }
 
 /* Waits for the end of t. Returns 0, or the error that says why it gave up. */
-static int wait_for_end(struct task *t, int64_t deadline)
+static WEFT__MAY_HOP int wait_for_end(struct task *t, int64_t deadline)
 {
 	struct waiter waiter;
 	uintptr_t join = JOIN_NOBODY;
@@ -137,7 +137,7 @@ static inline bool take_child(struct worker *w, struct task *t)
 
 /* Waits for t, which belongs to the caller alone and runs first. Returns the worker on which the
  * caller goes on, or NULL if it has given up. */
-static struct worker *run_child(struct worker *w, struct task *t)
+static WEFT__MAY_HOP WEFT__MUST_USE struct worker *run_child(struct worker *w, struct task *t)
 {
 	struct waiter waiter;
 
@@ -152,7 +152,7 @@ static struct worker *run_child(struct worker *w, struct task *t)
 }
 
 /* Joins t, which is not the caller. */
-static int join(struct task *t, int64_t deadline, void **ret_result)
+static WEFT__MAY_HOP int join(struct task *t, int64_t deadline, void **ret_result)
 {
 	/* acquire: sees the result, released by end_task(). */
 	if (load_acquire(&t->join) != JOIN_DONE) {
@@ -185,7 +185,7 @@ void weft__join_ending(struct task *t, void **ret_result)
 		visit_end(rt);
 }
 
-int weft_join(weft_task *task, void **ret_result)
+WEFT__MAY_HOP int weft_join(weft_task *task, void **ret_result)
 {
 	struct task *t = task_of_handle(task);
 	struct worker *w = weft__worker();
@@ -200,7 +200,7 @@ int weft_join(weft_task *task, void **ret_result)
 	return weft_join_until(task, ret_result, WEFT_FOREVER);
 }
 
-int weft_join_until(weft_task *task, void **ret_result, int64_t deadline)
+WEFT__MAY_HOP int weft_join_until(weft_task *task, void **ret_result, int64_t deadline)
 {
 	struct task *t = task_of_handle(task);
 	struct worker *w = weft__worker();

@@ -3,6 +3,8 @@
 #ifndef WEFT_CORE_LIFETIME_H
 #define WEFT_CORE_LIFETIME_H
 
+#include "src/base/compiler.h"
+
 #include <weft/runtime.h>
 
 #include <stdbool.h>
@@ -17,7 +19,8 @@
  */
 int weft__runtime_new(const struct weft_runtime_options *opt, bool borrowed, weft_runtime **ret_rt);
 
-/* Waits for the threads of a runtime that has stopped, and frees it. */
-void weft__runtime_free(struct weft_runtime *rt);
+/* Waits for the threads of a runtime that has stopped, and frees it. Stays: the end of an attachment
+ * blocks the thread, if it waits for something. */
+WEFT__STAYS void weft__runtime_free(struct weft_runtime *rt);
 
 #endif

@@ -80,7 +80,8 @@ static inline size_t acc_room(const struct loop *loop)
 static weft_fn for_range, reduce_range;
 
 /* The body is called once in each fork. */
-static inline __attribute__((always_inline)) void run_range(struct range range, bool reduces)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) void run_range(struct range range,
+									  bool reduces)
 {
 	const struct loop *loop = range.loop;
 
@@ -107,20 +108,20 @@ static inline __attribute__((always_inline)) void run_range(struct range range, 
 		loop->join(range.acc, upper.acc, loop->arg);
 }
 
-static void *for_range(void *arg)
+static WEFT__MAY_HOP void *for_range(void *arg)
 {
 	run_range(*(const struct range *)arg, false);
 	return NULL;
 }
 
-static void *reduce_range(void *arg)
+static WEFT__MAY_HOP void *reduce_range(void *arg)
 {
 	run_range(*(const struct range *)arg, true);
 	return NULL;
 }
 
 /* Makes the whole range a fork too, so that the body finds the same in its task for every range. */
-static void run_whole(weft_fn *fn, struct range *whole)
+static WEFT__MAY_HOP void run_whole(weft_fn *fn, struct range *whole)
 {
 	weft_forked fork;
 
@@ -136,8 +137,8 @@ static size_t default_grain(size_t count)
 	return count / ((workers ? workers : 1) * RANGES_PER_WORKER) + 1;
 }
 
-int weft_for(size_t begin, size_t end, size_t grain, void (*body)(size_t lo, size_t hi, void *arg),
-	     void *arg)
+WEFT__MAY_HOP int weft_for(size_t begin, size_t end, size_t grain,
+			   void (*body)(size_t lo, size_t hi, void *arg), void *arg)
 {
 	if (!body || end < begin)
 		return -EINVAL;
@@ -155,7 +156,7 @@ int weft_for(size_t begin, size_t end, size_t grain, void (*body)(size_t lo, siz
 
 /* Copies the result out of an accumulator on the stack. The caller's memory cannot serve as the
  * accumulator: the bodies may read it, or it may be the identity. */
-static void *reduce_whole(void *arg)
+static WEFT__MAY_HOP void *reduce_whole(void *arg)
 {
 	struct range whole = *(const struct range *)arg;
 	void *ret_acc = whole.acc;
@@ -187,10 +188,10 @@ static bool fits_stack(const struct loop *loop, size_t count)
 	return loop->size <= room && (levels(count, loop->grain) + 1) * acc_room(loop) <= room;
 }
 
-int weft_reduce(size_t begin, size_t end, size_t grain,
-		void (*body)(size_t lo, size_t hi, void *acc, void *arg),
-		void (*join)(void *acc, const void *right, void *arg), void *arg,
-		const void *identity, size_t size, void *ret_acc)
+WEFT__MAY_HOP int weft_reduce(size_t begin, size_t end, size_t grain,
+			      void (*body)(size_t lo, size_t hi, void *acc, void *arg),
+			      void (*join)(void *acc, const void *right, void *arg), void *arg,
+			      const void *identity, size_t size, void *ret_acc)
 {
 	if (!body || !join || !ret_acc || size == 0 || end < begin)
 		return -EINVAL;

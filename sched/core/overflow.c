@@ -300,9 +300,8 @@ static void act_by_default(void)
 	sigaction(SIGSEGV, &action, NULL);
 }
 
-/* It must not use errno: as far as the compiler knows, a function that is called through a pointer
- * might switch. */
-static void pass_on(int sig, siginfo_t *info, void *context, bool overflow)
+/* Stays: it calls another signal handler, which returns on the same thread. */
+static WEFT__STAYS void pass_on(int sig, siginfo_t *info, void *context, bool overflow)
 {
 	bool sent = info->si_code <= 0; /* by kill() or the like, not by an instruction */
 	bool informed = previous.sa_flags & SA_SIGINFO;

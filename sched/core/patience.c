@@ -62,7 +62,7 @@ void weft__fast_path_in_object(void)
 	struct worker *w = weft__worker();
 
 	if (w)
-		weft__out_of_patience(w);
+		w = weft__out_of_patience(w);
 }
 
 void weft__note_inline_joins(struct worker *w)

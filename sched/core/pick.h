@@ -13,6 +13,7 @@
 #include "execute.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/fence.h"
 #include "starve.h"
 
@@ -38,7 +39,7 @@ void weft__put_off(struct worker *w, struct task *t);
 
 /* Lets other tasks run: the task that runs on w goes to the tail of w's queue. Returns the worker
  * on which it goes on. */
-static inline struct worker *give_way(struct worker *w)
+static inline WEFT__MAY_HOP WEFT__MUST_USE struct worker *give_way(struct worker *w)
 {
 	struct task *next = weft__pick_local(w, STACK_GET);
 

@@ -58,7 +58,7 @@ struct main_call {
 	void *result;
 };
 
-static void *run_main(void *arg)
+static WEFT__MAY_HOP void *run_main(void *arg)
 {
 	struct main_call *call = arg;
 

@@ -74,6 +74,7 @@
 #include "family.h"
 #include "identity.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "tls.h"
 
 #include <weft/scope.h>
@@ -164,7 +165,7 @@ void weft__scopes_expire_of(struct worker *w, struct timers *scopes, int64_t now
 _Noreturn void weft__end_in_scope(struct task *t);
 
 /* Runs in the task, after its function. The caller may be on another worker afterwards. */
-static inline void task_run_end(struct task *t)
+static inline WEFT__MAY_HOP void task_run_end(struct task *t)
 {
 	if (__builtin_expect(t->flags & TASK_IN_SCOPE, 0))
 		weft__end_in_scope(t);

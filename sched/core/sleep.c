@@ -21,12 +21,12 @@ int64_t weft_after(int64_t ns)
 	return ns > WEFT_FOREVER - now ? WEFT_FOREVER : now + ns;
 }
 
-int weft_sleep(int64_t ns)
+WEFT__MAY_HOP int weft_sleep(int64_t ns)
 {
 	return ns <= 0 ? 0 : weft_sleep_until(weft_after(ns));
 }
 
-int weft_sleep_until(int64_t deadline)
+WEFT__MAY_HOP int weft_sleep_until(int64_t deadline)
 {
 	struct waiter waiter;
 

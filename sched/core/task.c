@@ -11,7 +11,7 @@
 
 #include <sched.h>
 
-void weft_yield(void)
+WEFT__MAY_HOP void weft_yield(void)
 {
 	struct worker *w = weft__worker();
 
@@ -20,7 +20,7 @@ void weft_yield(void)
 		return;
 	}
 	counter_add(&w->counters.yields, 1);
-	give_way(w);
+	w = give_way(w);
 }
 
 weft_task *weft_self(void)

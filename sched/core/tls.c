@@ -74,7 +74,7 @@ WEFT__REREAD struct thread_scopes *weft__thread_scopes(void)
 	return &this_scopes;
 }
 
-WEFT__REREAD void weft_fork(weft_forked *storage, weft_fn *fn, void *arg)
+WEFT__MAY_HOP WEFT__REREAD void weft_fork(weft_forked *storage, weft_fn *fn, void *arg)
 {
 	WEFT__READ_ANEW();
 	struct worker *w = plain_worker;
@@ -84,7 +84,7 @@ WEFT__REREAD void weft_fork(weft_forked *storage, weft_fn *fn, void *arg)
 		weft__fork(storage, fn, arg, this_worker);
 }
 
-WEFT__REREAD void *weft_fork_join(weft_forked *storage)
+WEFT__MAY_HOP WEFT__REREAD void *weft_fork_join(weft_forked *storage)
 {
 	WEFT__READ_ANEW();
 	struct worker *w = plain_worker;

@@ -4,6 +4,9 @@
 #ifndef WEFT_CORE_TLS_H
 #define WEFT_CORE_TLS_H
 
+#include "src/base/sanitizer.h"
+
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -14,6 +17,16 @@ struct worker;
 /* The calling thread's worker, or NULL. Each call reads it anew. The result is stale after a
  * switch. */
 struct worker *weft__worker(void);
+
+/* Returns w. The caller got w before a call that may hop, and knows that it has not hopped there.
+ * tools/check_hops.py takes the result for a new worker. */
+static inline struct worker *unhopped(struct worker *w)
+{
+#if WEFT__ASAN || WEFT__TSAN
+	assert(w == weft__worker());
+#endif
+	return w;
+}
 
 /*
  * Makes w the calling thread's worker. NULL: the thread has none.

@@ -169,7 +169,8 @@ static inline bool must_end(struct worker *w, struct task *t, struct waiter *wai
  * all the same. Otherwise a loop over such a wait could keep the very tasks from running that it
  * waits for. Returns the worker on which t goes on.
  */
-static __attribute__((noinline)) struct worker *end_unsuspended(struct worker *w, struct task *t)
+static WEFT__MAY_HOP WEFT__MUST_USE __attribute__((noinline)) struct worker *
+end_unsuspended(struct worker *w, struct task *t)
 {
 	store_relaxed(&t->park, PARK_RUNNING);
 	/* A scope's deadline, which weft__family_enter() has armed. */
@@ -178,10 +179,10 @@ static __attribute__((noinline)) struct worker *end_unsuspended(struct worker *w
 	return chaos_at(w, CHAOS_WAIT) ? w : give_way(w);
 }
 
-static inline void suspend_until_woken(struct worker *w, struct task *t)
+static inline WEFT__MAY_HOP void suspend_until_woken(struct worker *w, struct task *t)
 {
 	counter_add(&w->counters.parks, 1);
-	weft__suspend(w, LEAVE_PARK, weft__pick_local(w, STACK_AT_HAND));
+	w = weft__suspend(w, LEAVE_PARK, weft__pick_local(w, STACK_AT_HAND));
 	store_relaxed(&t->park, PARK_RUNNING);
 }
 
@@ -203,8 +204,8 @@ static bool arm(struct worker *w, struct waiter *waiter, int64_t deadline)
  *
  * @watched  the wait is cancellable, and in no masked region.
  */
-static __attribute__((noinline)) enum wait_outcome wait_task(struct waiter *waiter,
-							     int64_t deadline, bool watched)
+static WEFT__MAY_HOP __attribute__((noinline)) enum wait_outcome
+wait_task(struct waiter *waiter, int64_t deadline, bool watched)
 {
 	struct worker *w = weft__worker();
 	struct task *t = waiter->task;
@@ -214,7 +215,7 @@ static __attribute__((noinline)) enum wait_outcome wait_task(struct waiter *wait
 	if (timed)
 		alone = !arm(w, waiter, deadline);
 	if (alone)
-		end_unsuspended(w, t);
+		w = end_unsuspended(w, t);
 	else
 		suspend_until_woken(w, t);
 

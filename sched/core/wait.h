@@ -67,6 +67,7 @@
 #define WEFT_CORE_WAIT_H
 
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/fence.h"
 #include "task.h"
 #include "timer.h"
@@ -202,14 +203,16 @@ struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup);
  * If the deadline or the cancellation ends the wait before it has begun, the task yields once. A
  * task may be on another worker afterwards.
  */
-enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cancellable);
+WEFT__MAY_HOP enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline,
+					   bool cancellable);
 
 /*
  * As weft__wait(waiter, WEFT_FOREVER, true) in a task of w, except that w runs `next` meanwhile.
  * `next` has not started, and w has a stack for it. Returns the worker on which the task goes on.
  * The outcome is wait_outcome().
  */
-struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next);
+WEFT__MAY_HOP WEFT__MUST_USE struct worker *
+weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next);
 
 /*
  * Whether a canceller works on t. A task that knows of its cancellation must not go on before the

@@ -99,7 +99,7 @@ static int leave_round(struct barrier *b, struct barrier_node *node, enum wait_o
 	return node->rc;
 }
 
-static int wait_until(struct barrier *b, int64_t deadline, const char *call)
+static WEFT__MAY_HOP int wait_until(struct barrier *b, int64_t deadline, const char *call)
 {
 	struct barrier_node node = {.ended = false};
 	struct worker *w = NULL; /* of a task that need not wait */
@@ -134,16 +134,16 @@ static int wait_until(struct barrier *b, int64_t deadline, const char *call)
 	if (rc >= 0 || rc == -EPIPE)
 		san_acquire(edge);
 	if (w)
-		fast_path(w);
+		w = fast_path(w);
 	return rc;
 }
 
-int weft_barrier_wait(weft_barrier *barrier)
+WEFT__MAY_HOP int weft_barrier_wait(weft_barrier *barrier)
 {
 	return wait_until((struct barrier *)barrier, WEFT_FOREVER, "weft_barrier_wait");
 }
 
-int weft_barrier_wait_until(weft_barrier *barrier, int64_t deadline)
+WEFT__MAY_HOP int weft_barrier_wait_until(weft_barrier *barrier, int64_t deadline)
 {
 	return wait_until((struct barrier *)barrier, deadline, "weft_barrier_wait_until");
 }

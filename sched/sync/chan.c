@@ -118,8 +118,8 @@ void weft__chan_finish(const struct chan_step *step, enum weft_op op, void *elem
 
 /* Waits in the channel. The caller holds the lock; this function releases it. Not inlined, so that
  * steps that need not wait save no registers for it. */
-static __attribute__((noinline)) int wait_locked(weft_chan *ch, enum weft_op op, void *elem,
-						 int64_t deadline)
+static WEFT__MAY_HOP __attribute__((noinline)) int wait_locked(weft_chan *ch, enum weft_op op,
+							       void *elem, int64_t deadline)
 {
 	struct chan_wait wait;
 	struct chan_node node;
@@ -130,7 +130,8 @@ static __attribute__((noinline)) int wait_locked(weft_chan *ch, enum weft_op op,
 	return outcome == WAIT_WOKEN ? node.status : wait_errno(outcome);
 }
 
-static inline int wait_locked_until(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
+static inline WEFT__MAY_HOP int wait_locked_until(weft_chan *ch, enum weft_op op, void *elem,
+						  int64_t deadline)
 {
 	if (deadline > 0)
 		return wait_locked(ch, op, elem, deadline);
@@ -139,8 +140,8 @@ static inline int wait_locked_until(weft_chan *ch, enum weft_op op, void *elem, 
 }
 
 /* A whole send. The caller holds the lock; this function releases it. */
-static __attribute__((noinline)) int send_locked_until(weft_chan *ch, const void *elem,
-						       int64_t deadline)
+static WEFT__MAY_HOP __attribute__((noinline)) int
+send_locked_until(weft_chan *ch, const void *elem, int64_t deadline)
 {
 	struct chan_step step;
 
@@ -154,8 +155,8 @@ static __attribute__((noinline)) int send_locked_until(weft_chan *ch, const void
 }
 
 /* A whole receive, likewise. */
-static __attribute__((noinline)) int recv_locked_until(weft_chan *ch, void *ret_elem,
-						       int64_t deadline)
+static WEFT__MAY_HOP __attribute__((noinline)) int recv_locked_until(weft_chan *ch, void *ret_elem,
+								     int64_t deadline)
 {
 	struct chan_step step;
 
@@ -180,8 +181,8 @@ static __attribute__((noinline)) int meet(struct chan_node *peer, void *to, cons
 
 /* A step in a channel without a buffer, in which a partner seems to wait. Like send_locked_until()
  * and recv_locked_until() it releases the lock. The usual path saves no registers. */
-static inline __attribute__((always_inline)) int meet_locked(weft_chan *ch, enum weft_op op,
-							     void *elem, int64_t deadline)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+meet_locked(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
 {
 	struct chan_node *peer = claim_first(op == WEFT_SEND ? &ch->receivers : &ch->senders, 0);
 
@@ -198,32 +199,33 @@ static inline __attribute__((always_inline)) int meet_locked(weft_chan *ch, enum
 	return 0;
 }
 
-static __attribute__((noinline)) int send_meeting_locked(weft_chan *ch, const void *elem,
-							 int64_t deadline)
+static WEFT__MAY_HOP __attribute__((noinline)) int
+send_meeting_locked(weft_chan *ch, const void *elem, int64_t deadline)
 {
 	return meet_locked(ch, WEFT_SEND, (void *)elem, deadline);
 }
 
-static __attribute__((noinline)) int recv_meeting_locked(weft_chan *ch, void *ret_elem,
-							 int64_t deadline)
+static WEFT__MAY_HOP __attribute__((noinline)) int
+recv_meeting_locked(weft_chan *ch, void *ret_elem, int64_t deadline)
 {
 	return meet_locked(ch, WEFT_RECV, ret_elem, deadline);
 }
 
-static inline int step_locked_until(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
+static inline WEFT__MAY_HOP int step_locked_until(weft_chan *ch, enum weft_op op, void *elem,
+						  int64_t deadline)
 {
 	return op == WEFT_SEND ? send_locked_until(ch, elem, deadline)
 			       : recv_locked_until(ch, elem, deadline);
 }
 
 /* A step in a channel whose lock somebody else holds. */
-static __attribute__((noinline)) int step_contended(weft_chan *ch, enum weft_op op, void *elem,
-						    int64_t deadline);
+static WEFT__MAY_HOP __attribute__((noinline)) int step_contended(weft_chan *ch, enum weft_op op,
+								  void *elem, int64_t deadline);
 
 /* A step in a channel whose .plain has run out. The caller holds the lock; this function releases
  * it. */
-static __attribute__((noinline, cold)) int step_seldom(weft_chan *ch, enum weft_op op, void *elem,
-						       int64_t deadline)
+static WEFT__MAY_HOP __attribute__((noinline, cold)) int step_seldom(weft_chan *ch, enum weft_op op,
+								     void *elem, int64_t deadline)
 {
 	bool big = ch->big, plain = !big && !chan_closed(ch);
 
@@ -248,7 +250,8 @@ static inline __attribute__((always_inline)) bool is_plain_locked(weft_chan *ch,
 	return __builtin_expect(deadline > 0 ? --ch->plain >= 0 : ch->plain > 0, 1);
 }
 
-static int step_contended(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
+static WEFT__MAY_HOP int step_contended(weft_chan *ch, enum weft_op op, void *elem,
+					int64_t deadline)
 {
 	weft__sync_lock_slow(&ch->lock);
 	return is_plain_locked(ch, deadline) ? step_locked_until(ch, op, elem, deadline)
@@ -259,8 +262,8 @@ static int step_contended(weft_chan *ch, enum weft_op op, void *elem, int64_t de
  * The two steps. The fast path is here: a buffer that is neither full nor empty, and an element of
  * a usual size. It makes no call, so it saves no registers. All other cases leave by a jump.
  */
-static inline __attribute__((always_inline)) int send_until(weft_chan *ch, const void *elem,
-							    int64_t deadline, void *call)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+send_until(weft_chan *ch, const void *elem, int64_t deadline, void *call)
 {
 	if (__builtin_expect(!ch || (!elem && ch->elem_size > 0), 0))
 		return -EINVAL;
@@ -284,8 +287,8 @@ static inline __attribute__((always_inline)) int send_until(weft_chan *ch, const
 	return 0;
 }
 
-static inline __attribute__((always_inline)) int recv_plainly_until(weft_chan *ch, void *ret_elem,
-								    int64_t deadline)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+recv_plainly_until(weft_chan *ch, void *ret_elem, int64_t deadline)
 {
 	if (__builtin_expect(!sync_trylock(&ch->lock), 0))
 		return step_contended(ch, WEFT_RECV, ret_elem, deadline);
@@ -307,8 +310,8 @@ static inline __attribute__((always_inline)) int recv_plainly_until(weft_chan *c
 	return 0;
 }
 
-static inline __attribute__((always_inline)) int recv_until(weft_chan *ch, void *ret_elem,
-							    int64_t deadline, void *call)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+recv_until(weft_chan *ch, void *ret_elem, int64_t deadline, void *call)
 {
 	if (__builtin_expect(!ch, 0))
 		return -EINVAL;
@@ -324,17 +327,17 @@ static inline __attribute__((always_inline)) int recv_until(weft_chan *ch, void 
 #endif
 }
 
-int weft_chan_send(weft_chan *ch, const void *elem)
+WEFT__MAY_HOP int weft_chan_send(weft_chan *ch, const void *elem)
 {
 	return send_until(ch, elem, WEFT_FOREVER, SAN_CALL);
 }
 
-int weft_chan_send_until(weft_chan *ch, const void *elem, int64_t deadline)
+WEFT__MAY_HOP int weft_chan_send_until(weft_chan *ch, const void *elem, int64_t deadline)
 {
 	return send_until(ch, elem, deadline, SAN_CALL);
 }
 
-int weft_chan_try_send(weft_chan *ch, const void *elem)
+WEFT__MAY_HOP int weft_chan_try_send(weft_chan *ch, const void *elem)
 {
 	if (ch && chan_accepts(ch, WEFT_SEND, elem) && !chan_looks_ready(ch, WEFT_SEND))
 		return -EAGAIN;
@@ -342,17 +345,17 @@ int weft_chan_try_send(weft_chan *ch, const void *elem)
 	return rc == -ETIMEDOUT ? -EAGAIN : rc;
 }
 
-int weft_chan_recv(weft_chan *ch, void *ret_elem)
+WEFT__MAY_HOP int weft_chan_recv(weft_chan *ch, void *ret_elem)
 {
 	return recv_until(ch, ret_elem, WEFT_FOREVER, SAN_CALL);
 }
 
-int weft_chan_recv_until(weft_chan *ch, void *ret_elem, int64_t deadline)
+WEFT__MAY_HOP int weft_chan_recv_until(weft_chan *ch, void *ret_elem, int64_t deadline)
 {
 	return recv_until(ch, ret_elem, deadline, SAN_CALL);
 }
 
-int weft_chan_try_recv(weft_chan *ch, void *ret_elem)
+WEFT__MAY_HOP int weft_chan_try_recv(weft_chan *ch, void *ret_elem)
 {
 	if (ch && !chan_looks_ready(ch, WEFT_RECV))
 		return -EAGAIN;

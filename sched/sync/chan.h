@@ -24,6 +24,7 @@
 #include "chan_edges.h"
 #include "sched/core/wait.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "sync_lock.h"
 
 #include <weft/chan.h>
@@ -127,7 +128,7 @@ void weft__chan_finish(const struct chan_step *step, enum weft_op op, void *elem
  * receive; its second half, for a slot that the caller has taken; the number of bytes that the
  * slots take, or false if that overflows; and the first state of the slots. */
 bool weft__chan_big_step_locked(weft_chan *ch, enum weft_op op, struct chan_step *ret);
-int weft__chan_big_do(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline);
+WEFT__MAY_HOP int weft__chan_big_do(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline);
 int weft__chan_big_copy(weft_chan *ch, enum weft_op op, size_t slot, void *elem);
 bool weft__chan_big_size(size_t elem_size, size_t capacity, size_t *ret_size);
 void weft__chan_big_init(weft_chan *ch);

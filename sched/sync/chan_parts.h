@@ -6,6 +6,7 @@
 
 #include "chan.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 
 #include <errno.h>
 #include <string.h>
@@ -121,7 +122,7 @@ static inline void chan_dequeue_locked(weft_chan *ch, enum weft_op op, struct ch
 
 /* Waits in the channel with a node whose .wait and .elem are set. The caller holds the lock; this
  * function releases it. */
-static inline __attribute__((always_inline)) enum wait_outcome
+static inline WEFT__MAY_HOP __attribute__((always_inline)) enum wait_outcome
 chan_wait_locked(weft_chan *ch, enum weft_op op, struct chan_node *node, int64_t deadline)
 {
 	struct waiter *waiter = &node->wait->waiter;

@@ -146,7 +146,8 @@ void weft_cond_fini(weft_cond *cond)
 		weft__sync_misuse("weft_cond_fini", "condition", c, "still has waiters");
 }
 
-static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const char *call)
+static WEFT__MAY_HOP int wait_until(struct cond *c, struct mutex *m, int64_t deadline,
+				    const char *call)
 {
 	uint64_t self = identity_on(weft__worker());
 	struct mutex_node node;
@@ -181,13 +182,13 @@ static int wait_until(struct cond *c, struct mutex *m, int64_t deadline, const c
 	return wait_errno(outcome);
 }
 
-int weft_cond_wait(weft_cond *cond, weft_mutex *mutex)
+WEFT__MAY_HOP int weft_cond_wait(weft_cond *cond, weft_mutex *mutex)
 {
 	return wait_until((struct cond *)cond, (struct mutex *)mutex, WEFT_FOREVER,
 			  "weft_cond_wait");
 }
 
-int weft_cond_wait_until(weft_cond *cond, weft_mutex *mutex, int64_t deadline)
+WEFT__MAY_HOP int weft_cond_wait_until(weft_cond *cond, weft_mutex *mutex, int64_t deadline)
 {
 	return wait_until((struct cond *)cond, (struct mutex *)mutex, deadline,
 			  "weft_cond_wait_until");

@@ -85,7 +85,7 @@ void weft_event_reset(weft_event *event)
 	sync_unlock(&e->queue.lock);
 }
 
-static int wait_for_set(struct event *e, int64_t deadline)
+static WEFT__MAY_HOP int wait_for_set(struct event *e, int64_t deadline)
 {
 	struct sync_node node;
 
@@ -104,12 +104,12 @@ static int wait_for_set(struct event *e, int64_t deadline)
 	return wait_errno(sync_wait_unlock(&e->queue, &node, deadline, true));
 }
 
-int weft_event_wait(weft_event *event)
+WEFT__MAY_HOP int weft_event_wait(weft_event *event)
 {
 	return weft_event_wait_until(event, WEFT_FOREVER);
 }
 
-int weft_event_wait_until(weft_event *event, int64_t deadline)
+WEFT__MAY_HOP int weft_event_wait_until(weft_event *event, int64_t deadline)
 {
 	struct event *e = (struct event *)event;
 
@@ -128,6 +128,6 @@ int weft_event_wait_until(weft_event *event, int64_t deadline)
 	 * time. */
 	struct worker *w = takes && deadline > 0 ? weft__worker() : NULL;
 	if (w)
-		fast_path(w);
+		w = fast_path(w);
 	return 0;
 }

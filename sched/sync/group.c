@@ -168,7 +168,8 @@ void weft_group_fini(weft_group *group)
 }
 
 /* Waits for a moment at which nothing of the group runs. */
-static enum wait_outcome await_end_locked(struct group *g, int64_t deadline, bool cancellable)
+static WEFT__MAY_HOP enum wait_outcome await_end_locked(struct group *g, int64_t deadline,
+							bool cancellable)
 {
 	struct sync_node node;
 
@@ -183,7 +184,7 @@ static enum wait_outcome await_end_locked(struct group *g, int64_t deadline, boo
 }
 
 /* cancels: at the deadline the group is cancelled, and the wait goes on. */
-static int wait_until(weft_group *group, int64_t deadline, bool cancels)
+static WEFT__MAY_HOP int wait_until(weft_group *group, int64_t deadline, bool cancels)
 {
 	struct group *g = (struct group *)group;
 	enum wait_outcome outcome = WAIT_WOKEN;
@@ -227,17 +228,17 @@ static int wait_until(weft_group *group, int64_t deadline, bool cancels)
 	return cancelled ? -ECANCELED : 0;
 }
 
-int weft_group_wait(weft_group *g)
+WEFT__MAY_HOP int weft_group_wait(weft_group *g)
 {
 	return wait_until(g, WEFT_FOREVER, false);
 }
 
-int weft_group_wait_until(weft_group *g, int64_t deadline)
+WEFT__MAY_HOP int weft_group_wait_until(weft_group *g, int64_t deadline)
 {
 	return wait_until(g, deadline, false);
 }
 
-int weft_group_wait_or_cancel_until(weft_group *g, int64_t deadline)
+WEFT__MAY_HOP int weft_group_wait_or_cancel_until(weft_group *g, int64_t deadline)
 {
 	return wait_until(g, deadline, true);
 }

@@ -49,6 +49,7 @@
 #include "queue.h"
 #include "sched/core/family.h"
 #include "sched/core/tls.h"
+#include "src/base/compiler.h"
 
 #include <weft/group.h>
 
@@ -92,8 +93,8 @@ static inline void group_unlock(struct group *g)
 }
 
 /* Like sync_wait_unlock(), for a queue of the group. The caller holds the group's lock. */
-static inline enum wait_outcome group_wait_unlock(struct group *g, struct sync_queue *q,
-						  struct sync_node *node, int64_t deadline)
+static inline WEFT__MAY_HOP enum wait_outcome
+group_wait_unlock(struct group *g, struct sync_queue *q, struct sync_node *node, int64_t deadline)
 {
 	weft__wait_begin(&node->waiter, deadline == WEFT_FOREVER);
 	sync_push_locked(q, node);
@@ -119,7 +120,7 @@ static inline bool group_is_member(const struct group *g)
 }
 
 /* The function that a member of g runs. Its membership.group is g. */
-void *weft__group_member_main(void *arg);
+WEFT__MAY_HOP void *weft__group_member_main(void *arg);
 
 /* Cancels all members, and those that are spawned later. The group must exist until this
  * returns. */

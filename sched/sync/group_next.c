@@ -76,13 +76,13 @@ void weft_group_keep_results(weft_group *group)
 	group_unlock(g);
 }
 
-int weft_group_next(weft_group *g, void **ret_result)
+WEFT__MAY_HOP int weft_group_next(weft_group *g, void **ret_result)
 {
 	return weft_group_next_until(g, ret_result, WEFT_FOREVER);
 }
 
 /* Waits for a result. Releases the lock. */
-static int await_result_unlock(struct group *g, void **ret_result, int64_t deadline)
+static WEFT__MAY_HOP int await_result_unlock(struct group *g, void **ret_result, int64_t deadline)
 {
 	struct receiver r = {.got = false};
 	enum wait_outcome outcome = group_wait_unlock(g, &g->receivers, &r.node, deadline);
@@ -98,7 +98,7 @@ static int await_result_unlock(struct group *g, void **ret_result, int64_t deadl
 	return 0;
 }
 
-int weft_group_next_until(weft_group *group, void **ret_result, int64_t deadline)
+WEFT__MAY_HOP int weft_group_next_until(weft_group *group, void **ret_result, int64_t deadline)
 {
 	struct group *g = (struct group *)group;
 	int rc = 0;

@@ -50,7 +50,8 @@ static __attribute__((noinline)) void forgo(struct group *g)
 }
 
 /* Waits for a place, and releases the lock. Returns 0 if the caller has a place. */
-static __attribute__((noinline)) int await_place_unlock(struct group *g, int64_t deadline)
+static WEFT__MAY_HOP __attribute__((noinline)) int await_place_unlock(struct group *g,
+								      int64_t deadline)
 {
 	struct sync_node node;
 
@@ -63,10 +64,9 @@ static __attribute__((noinline)) int await_place_unlock(struct group *g, int64_t
 
 /* w: the caller's worker, or NULL. rt: the runtime of the caller's task, or another one. opt: may
  * be NULL. */
-static inline __attribute__((always_inline)) int spawn(struct group *g, struct worker *w,
-						       struct weft_runtime *rt,
-						       const struct weft_task_options *opt,
-						       weft_fn *fn, void *arg, int64_t deadline)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+spawn(struct group *g, struct worker *w, struct weft_runtime *rt,
+      const struct weft_task_options *opt, weft_fn *fn, void *arg, int64_t deadline)
 {
 	group_lock(g);
 	if (__builtin_expect(g->running >= g->limit, 0)) {
@@ -102,10 +102,9 @@ static inline __attribute__((always_inline)) int spawn(struct group *g, struct w
 	return rc;
 }
 
-static inline __attribute__((always_inline)) int spawn_here(weft_group *group,
-							    const struct weft_task_options *opt,
-							    weft_fn *fn, void *arg,
-							    int64_t deadline)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+spawn_here(weft_group *group, const struct weft_task_options *opt, weft_fn *fn, void *arg,
+	   int64_t deadline)
 {
 	struct worker *w = weft__worker();
 
@@ -116,25 +115,25 @@ static inline __attribute__((always_inline)) int spawn_here(weft_group *group,
 	return spawn((struct group *)group, w, w->rt, opt, fn, arg, deadline);
 }
 
-int weft_group_spawn(weft_group *g, weft_fn *fn, void *arg)
+WEFT__MAY_HOP int weft_group_spawn(weft_group *g, weft_fn *fn, void *arg)
 {
 	return spawn_here(g, NULL, fn, arg, WEFT_FOREVER);
 }
 
-int weft_group_spawn_until(weft_group *g, weft_fn *fn, void *arg, int64_t deadline)
+WEFT__MAY_HOP int weft_group_spawn_until(weft_group *g, weft_fn *fn, void *arg, int64_t deadline)
 {
 	return spawn_here(g, NULL, fn, arg, deadline);
 }
 
-int weft_group_try_spawn(weft_group *g, weft_fn *fn, void *arg)
+WEFT__MAY_HOP int weft_group_try_spawn(weft_group *g, weft_fn *fn, void *arg)
 {
 	int rc = weft_group_spawn_until(g, fn, arg, 0);
 
 	return rc == -ETIMEDOUT ? -EAGAIN : rc;
 }
 
-int weft_group_spawn_with_sized(weft_group *g, const struct weft_task_options *opt, size_t opt_size,
-				weft_fn *fn, void *arg)
+WEFT__MAY_HOP int weft_group_spawn_with_sized(weft_group *g, const struct weft_task_options *opt,
+					      size_t opt_size, weft_fn *fn, void *arg)
 {
 	struct weft_task_options known;
 	int rc = task_options(&known, opt, opt_size);
@@ -142,8 +141,9 @@ int weft_group_spawn_with_sized(weft_group *g, const struct weft_task_options *o
 	return rc < 0 ? rc : spawn_here(g, &known, fn, arg, WEFT_FOREVER);
 }
 
-static int submit(weft_group *group, weft_runtime *rt, const struct weft_task_options *opt,
-		  weft_fn *fn, void *arg, int64_t deadline)
+static WEFT__MAY_HOP int submit(weft_group *group, weft_runtime *rt,
+				const struct weft_task_options *opt, weft_fn *fn, void *arg,
+				int64_t deadline)
 {
 	if (!group || !fn)
 		return -EINVAL;
@@ -154,20 +154,20 @@ static int submit(weft_group *group, weft_runtime *rt, const struct weft_task_op
 	return spawn((struct group *)group, weft__worker(), rt, opt, fn, arg, deadline);
 }
 
-int weft_group_submit(weft_group *g, weft_runtime *rt, weft_fn *fn, void *arg)
+WEFT__MAY_HOP int weft_group_submit(weft_group *g, weft_runtime *rt, weft_fn *fn, void *arg)
 {
 	return submit(g, rt, NULL, fn, arg, WEFT_FOREVER);
 }
 
-int weft_group_submit_until(weft_group *g, weft_runtime *rt, weft_fn *fn, void *arg,
-			    int64_t deadline)
+WEFT__MAY_HOP int weft_group_submit_until(weft_group *g, weft_runtime *rt, weft_fn *fn, void *arg,
+					  int64_t deadline)
 {
 	return submit(g, rt, NULL, fn, arg, deadline);
 }
 
-int weft_group_submit_with_sized(weft_group *g, weft_runtime *rt,
-				 const struct weft_task_options *opt, size_t opt_size, weft_fn *fn,
-				 void *arg)
+WEFT__MAY_HOP int weft_group_submit_with_sized(weft_group *g, weft_runtime *rt,
+					       const struct weft_task_options *opt, size_t opt_size,
+					       weft_fn *fn, void *arg)
 {
 	struct weft_task_options known;
 	int rc = task_options(&known, opt, opt_size);

@@ -76,7 +76,7 @@ void weft_latch_count_down(weft_latch *latch, unsigned n)
 	}
 }
 
-static int wait_until_open(struct latch *l, int64_t deadline)
+static WEFT__MAY_HOP int wait_until_open(struct latch *l, int64_t deadline)
 {
 	struct sync_node node;
 
@@ -92,12 +92,12 @@ static int wait_until_open(struct latch *l, int64_t deadline)
 	return wait_errno(sync_wait_unlock(&l->queue, &node, deadline, true));
 }
 
-int weft_latch_wait(weft_latch *latch)
+WEFT__MAY_HOP int weft_latch_wait(weft_latch *latch)
 {
 	return weft_latch_wait_until(latch, WEFT_FOREVER);
 }
 
-int weft_latch_wait_until(weft_latch *latch, int64_t deadline)
+WEFT__MAY_HOP int weft_latch_wait_until(weft_latch *latch, int64_t deadline)
 {
 	struct latch *l = (struct latch *)latch;
 

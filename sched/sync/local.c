@@ -115,7 +115,7 @@ static destructor_fn *destructor_of(weft_local key)
 	return is_key(key) ? fn : NULL;
 }
 
-static void run_destructors(struct task *t)
+static WEFT__MAY_HOP void run_destructors(struct task *t)
 {
 	uint16_t mask = t->mask;
 	bool again = true;

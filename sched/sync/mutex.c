@@ -251,8 +251,8 @@ void weft__mutex_adopt(struct mutex *m, struct sync_node *list)
 }
 
 /* lock_until() for all other cases: any caller, and a mutex that may be held. */
-static __attribute__((noinline)) int lock_by_anyone(struct mutex *m, int64_t deadline,
-						    const char *call)
+static WEFT__MAY_HOP __attribute__((noinline)) int lock_by_anyone(struct mutex *m, int64_t deadline,
+								  const char *call)
 {
 	struct worker *w = weft__worker();
 
@@ -271,8 +271,8 @@ static __attribute__((noinline)) int lock_by_anyone(struct mutex *m, int64_t dea
 }
 
 /* The fast path is here: a task with an identity and with patience takes a free mutex. */
-static inline __attribute__((always_inline)) int lock_until(struct mutex *m, int64_t deadline,
-							    const char *call)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+lock_until(struct mutex *m, int64_t deadline, const char *call)
 {
 	struct worker *w = weft__worker();
 
@@ -310,12 +310,12 @@ void weft_mutex_fini(weft_mutex *mutex)
 	san_forget(m, sizeof(*m));
 }
 
-void weft_mutex_lock(weft_mutex *mutex)
+WEFT__MAY_HOP void weft_mutex_lock(weft_mutex *mutex)
 {
 	lock_until((struct mutex *)mutex, WEFT_FOREVER, "weft_mutex_lock");
 }
 
-int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline)
+WEFT__MAY_HOP int weft_mutex_lock_until(weft_mutex *mutex, int64_t deadline)
 {
 	return lock_until((struct mutex *)mutex, deadline, "weft_mutex_lock_until");
 }

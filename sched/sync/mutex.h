@@ -38,6 +38,7 @@
 #include "queue.h"
 #include "self.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 
 #include <weft/sync.h>
 
@@ -127,16 +128,16 @@ static inline bool mutex_unlock_fast(struct mutex *m, uint64_t self)
 }
 
 /* The rest of locking and unlocking, for when the fast functions fail. */
-int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uint64_t self, int64_t deadline,
-			  const char *call);
+WEFT__MAY_HOP int weft__mutex_lock_slow(struct mutex *m, struct worker *w, uint64_t self,
+					int64_t deadline, const char *call);
 void weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call);
 
 /*
  * Gets the mutex for a node in its queue after a wait that had this outcome, or gives up at the
  * deadline.
  */
-int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outcome outcome,
-			int64_t deadline);
+WEFT__MAY_HOP int weft__mutex_compete(struct mutex *m, struct mutex_node *node,
+				      enum wait_outcome outcome, int64_t deadline);
 
 /* Appends a list of claimed nodes to the mutex's queue. Each is woken when its turn comes. */
 void weft__mutex_adopt(struct mutex *m, struct sync_node *list);

@@ -77,7 +77,7 @@ static void give_up(struct once *o)
 }
 
 /* Waits while somebody runs the function. It may return although somebody else runs it by then. */
-static void wait_while_running(struct once *o)
+static WEFT__MAY_HOP void wait_while_running(struct once *o)
 {
 	struct sync_node node;
 
@@ -97,7 +97,8 @@ static void wait_while_running(struct once *o)
 
 /* Returns true if the caller must run its function, and then call finish() or give_up(). Returns
  * false if the function was done. word: what an acquire has read. */
-static bool become_runner(struct once *o, uint64_t word, bool has_function, const char *call)
+static WEFT__MAY_HOP bool become_runner(struct once *o, uint64_t word, bool has_function,
+					const char *call)
 {
 	uint64_t self = identity_on(weft__worker());
 
@@ -122,7 +123,7 @@ static bool become_runner(struct once *o, uint64_t word, bool has_function, cons
 	return false;
 }
 
-void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg)
+WEFT__MAY_HOP void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg)
 {
 	struct once *o = (struct once *)once;
 	/* acquire: what fn did. */
@@ -140,7 +141,7 @@ void weft_once_call(weft_once *once, void (*fn)(void *arg), void *arg)
 	san_acquire(o);
 }
 
-int weft_once_try(weft_once *once, int (*fn)(void *arg), void *arg)
+WEFT__MAY_HOP int weft_once_try(weft_once *once, int (*fn)(void *arg), void *arg)
 {
 	struct once *o = (struct once *)once;
 	/* acquire: what fn did. */

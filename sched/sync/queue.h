@@ -19,6 +19,7 @@
 
 #include "sched/core/wait.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "sync_lock.h"
 
 struct sync_node {
@@ -151,8 +152,8 @@ static inline void sync_leave(struct sync_queue *q, struct sync_node *node)
  * was woken, the caller needs nothing of the object from then on. If it was not, the node is out of
  * the queue.
  */
-static inline enum wait_outcome sync_wait_unlock(struct sync_queue *q, struct sync_node *node,
-						 int64_t deadline, bool cancellable)
+static inline WEFT__MAY_HOP enum wait_outcome
+sync_wait_unlock(struct sync_queue *q, struct sync_node *node, int64_t deadline, bool cancellable)
 {
 	sync_push_locked(q, node);
 	sync_unlock(&q->lock);

@@ -158,8 +158,8 @@ static struct sync_node *after_leaving_locked(struct rwlock *rw)
 	return list;
 }
 
-static int enter_slow(struct rwlock *rw, bool write, uint64_t self, int64_t deadline,
-		      const char *call)
+static WEFT__MAY_HOP int enter_slow(struct rwlock *rw, bool write, uint64_t self, int64_t deadline,
+				    const char *call)
 {
 	struct rwlock_node node = {.self = self, .write = write};
 	struct sync_node *list = NULL;
@@ -191,14 +191,15 @@ static int enter_slow(struct rwlock *rw, bool write, uint64_t self, int64_t dead
 	return wait_errno(outcome);
 }
 
-static inline int lock_until(weft_rwlock *rwlock, bool write, int64_t deadline, const char *call)
+static inline WEFT__MAY_HOP int lock_until(weft_rwlock *rwlock, bool write, int64_t deadline,
+					   const char *call)
 {
 	struct rwlock *rw = (struct rwlock *)rwlock;
 	struct worker *w = weft__worker();
 	uint64_t self = identity_on(w);
 
 	if (w && deadline > 0)
-		fast_path(w);
+		w = fast_path(w);
 	if (!enter(rw, write, self)) {
 		int rc = enter_slow(rw, write, self, deadline, call);
 		if (rc < 0)
@@ -325,22 +326,22 @@ void weft_rwlock_fini(weft_rwlock *rwlock)
 	san_forget(rw, sizeof(*rw));
 }
 
-void weft_rwlock_rdlock(weft_rwlock *rwlock)
+WEFT__MAY_HOP void weft_rwlock_rdlock(weft_rwlock *rwlock)
 {
 	lock_until(rwlock, false, WEFT_FOREVER, "weft_rwlock_rdlock");
 }
 
-void weft_rwlock_wrlock(weft_rwlock *rwlock)
+WEFT__MAY_HOP void weft_rwlock_wrlock(weft_rwlock *rwlock)
 {
 	lock_until(rwlock, true, WEFT_FOREVER, "weft_rwlock_wrlock");
 }
 
-int weft_rwlock_rdlock_until(weft_rwlock *rwlock, int64_t deadline)
+WEFT__MAY_HOP int weft_rwlock_rdlock_until(weft_rwlock *rwlock, int64_t deadline)
 {
 	return lock_until(rwlock, false, deadline, "weft_rwlock_rdlock_until");
 }
 
-int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64_t deadline)
+WEFT__MAY_HOP int weft_rwlock_wrlock_until(weft_rwlock *rwlock, int64_t deadline)
 {
 	return lock_until(rwlock, true, deadline, "weft_rwlock_wrlock_until");
 }
@@ -442,7 +443,7 @@ static struct sync_node *after_upgrade_locked(struct rwlock *rw, struct sync_nod
 	return after_leaving_locked(rw);
 }
 
-static int upgrade_until(struct rwlock *rw, int64_t deadline, const char *call)
+static WEFT__MAY_HOP int upgrade_until(struct rwlock *rw, int64_t deadline, const char *call)
 {
 	struct rwlock_node node = {.self = identity_on(weft__worker()), .write = true};
 	uint64_t word = load_relaxed(&rw->word);
@@ -472,12 +473,12 @@ static int upgrade_until(struct rwlock *rw, int64_t deadline, const char *call)
 	return rc;
 }
 
-int weft_rwlock_upgrade(weft_rwlock *rwlock)
+WEFT__MAY_HOP int weft_rwlock_upgrade(weft_rwlock *rwlock)
 {
 	return upgrade_until((struct rwlock *)rwlock, WEFT_FOREVER, "weft_rwlock_upgrade");
 }
 
-int weft_rwlock_upgrade_until(weft_rwlock *rwlock, int64_t deadline)
+WEFT__MAY_HOP int weft_rwlock_upgrade_until(weft_rwlock *rwlock, int64_t deadline)
 {
 	return upgrade_until((struct rwlock *)rwlock, deadline, "weft_rwlock_upgrade_until");
 }

@@ -314,10 +314,9 @@ static inline void dequeue_all(const struct weft_case *cases, struct select_node
 
 /* timers: some of the cases are timers, which look like channels (timer_chan.h). Returns -EAGAIN if
  * a timer was reset and the caller must look at everything again. */
-static inline __attribute__((always_inline)) int wait_for_any(struct weft_case *cases, size_t n,
-							      struct select_node *nodes,
-							      bool rising, int64_t deadline,
-							      bool ordered, bool timers, void *call)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+wait_for_any(struct weft_case *cases, size_t n, struct select_node *nodes, bool rising,
+	     int64_t deadline, bool ordered, bool timers, void *call)
 {
 	struct chan_node *handed = NULL;
 	struct chan_wait wait;
@@ -362,17 +361,16 @@ static inline __attribute__((always_inline)) int wait_for_any(struct weft_case *
 	return (int)i;
 }
 
-static int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes, bool rising,
-			int64_t deadline, bool ordered, void *call)
+static WEFT__MAY_HOP int wait_for_one(struct weft_case *cases, size_t n, struct select_node *nodes,
+				      bool rising, int64_t deadline, bool ordered, void *call)
 {
 	return wait_for_any(cases, n, nodes, rising, deadline, ordered, false, call);
 }
 
 /* A copy of its own, so that selects without timers do not test for them. */
-static __attribute__((noinline, cold)) int wait_for_one_or_timer(struct weft_case *cases, size_t n,
-								 struct select_node *nodes,
-								 int64_t deadline, bool ordered,
-								 void *call)
+static WEFT__MAY_HOP __attribute__((noinline, cold)) int
+wait_for_one_or_timer(struct weft_case *cases, size_t n, struct select_node *nodes,
+		      int64_t deadline, bool ordered, void *call)
 {
 	return wait_for_any(cases, n, nodes, false, deadline, ordered, true, call);
 }
@@ -394,23 +392,23 @@ static bool one_side(const struct weft_case *cases, size_t n)
 }
 
 /* take_ready(). After it, a caller that might have waited gives way now and then. */
-static inline int take_at_once(struct weft_case *cases, size_t n, int i, int64_t deadline,
-			       bool ordered, void *call)
+static inline WEFT__MAY_HOP int take_at_once(struct weft_case *cases, size_t n, int i,
+					     int64_t deadline, bool ordered, void *call)
 {
 	i = take_ready(cases, n, i, ordered, call);
 	if (i >= 0) {
 		struct worker *w = weft__worker();
 
 		if (w && deadline > 0)
-			fast_path(w);
+			w = fast_path(w);
 	}
 	return i;
 }
 
 /* wait_for_one(), with memory for the nodes. */
-static inline __attribute__((always_inline)) int wait_in_all(struct weft_case *cases, size_t n,
-							     bool rising, int64_t deadline,
-							     bool ordered, bool timers, void *call)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+wait_in_all(struct weft_case *cases, size_t n, bool rising, int64_t deadline, bool ordered,
+	    bool timers, void *call)
 {
 	struct select_node few[FEW], *nodes = few;
 	int i;
@@ -477,8 +475,8 @@ __attribute__((noinline, cold)) int weft__select_timers(struct weft_case *cases,
 	}
 }
 
-static inline int select_case(struct weft_case *cases, size_t n, int64_t deadline, bool ordered,
-			      void *call)
+static inline WEFT__MAY_HOP int select_case(struct weft_case *cases, size_t n, int64_t deadline,
+					    bool ordered, void *call)
 {
 	struct choice choice = no_choice(ordered);
 	bool rising;
@@ -495,9 +493,10 @@ static inline int select_case(struct weft_case *cases, size_t n, int64_t deadlin
 
 /* Cases of another version's size: translates them into this version's, carries out the copies, and
  * writes the status back. */
-static __attribute__((noinline)) int select_translated(struct weft_case *cases, size_t case_size,
-						       size_t n, int64_t deadline, bool ordered,
-						       void *call)
+static WEFT__MAY_HOP __attribute__((noinline)) int select_translated(struct weft_case *cases,
+								     size_t case_size, size_t n,
+								     int64_t deadline, bool ordered,
+								     void *call)
 {
 	const size_t status = offsetof(struct weft_case, ret_status);
 	struct weft_case few[FEW], *known = few;
@@ -525,14 +524,16 @@ static __attribute__((noinline)) int select_translated(struct weft_case *cases, 
 	return rc;
 }
 
-int weft_select_sized(struct weft_case *cases, size_t case_size, size_t n, int64_t deadline)
+WEFT__MAY_HOP int weft_select_sized(struct weft_case *cases, size_t case_size, size_t n,
+				    int64_t deadline)
 {
 	if (__builtin_expect(case_size != sizeof(struct weft_case), 0))
 		return select_translated(cases, case_size, n, deadline, false, SAN_CALL);
 	return select_case(cases, n, deadline, false, SAN_CALL);
 }
 
-int weft_select_ordered_sized(struct weft_case *cases, size_t case_size, size_t n, int64_t deadline)
+WEFT__MAY_HOP int weft_select_ordered_sized(struct weft_case *cases, size_t case_size, size_t n,
+					    int64_t deadline)
 {
 	if (__builtin_expect(case_size != sizeof(struct weft_case), 0))
 		return select_translated(cases, case_size, n, deadline, true, SAN_CALL);

@@ -182,8 +182,8 @@ static void leave_queue(struct sem *s, struct sync_node *node)
 }
 
 /* Compiled separately for n = 1, which is the case that benchmarks measure. */
-static inline __attribute__((always_inline)) int wait_for_counts(struct sem *s, unsigned n,
-								 int64_t deadline)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+wait_for_counts(struct sem *s, unsigned n, int64_t deadline)
 {
 	struct sem_node node;
 	uint64_t word;
@@ -207,19 +207,20 @@ static inline __attribute__((always_inline)) int wait_for_counts(struct sem *s, 
 	return wait_errno(outcome);
 }
 
-static __attribute__((noinline)) int wait_for_one(struct sem *s, int64_t deadline)
+static WEFT__MAY_HOP __attribute__((noinline)) int wait_for_one(struct sem *s, int64_t deadline)
 {
 	return wait_for_counts(s, 1, deadline);
 }
 
-static __attribute__((noinline)) int wait_for_many(struct sem *s, unsigned n, int64_t deadline)
+static WEFT__MAY_HOP __attribute__((noinline)) int wait_for_many(struct sem *s, unsigned n,
+								 int64_t deadline)
 {
 	return wait_for_counts(s, n, deadline);
 }
 
 /* Counts a call that may wait and need not. This comes before it takes, because the semaphore may
  * be gone afterwards. */
-static inline void count_call(struct sem *s)
+static inline WEFT__MAY_HOP void count_call(struct sem *s)
 {
 	/* relaxed, both: they only decide how often the caller looks at other tasks. */
 	uint32_t call = load_relaxed(&s->calls) + 1;
@@ -229,8 +230,8 @@ static inline void count_call(struct sem *s)
 		weft__fast_path_in_object();
 }
 
-static inline __attribute__((always_inline)) int acquire_until(struct sem *s, unsigned n,
-							       int64_t deadline)
+static inline WEFT__MAY_HOP __attribute__((always_inline)) int
+acquire_until(struct sem *s, unsigned n, int64_t deadline)
 {
 	/* relaxed: a hint. */
 	if (has(load_relaxed(&s->word), n)) {
@@ -255,22 +256,22 @@ static inline __attribute__((always_inline)) int acquire_until(struct sem *s, un
 #endif
 }
 
-int weft_sem_acquire(weft_sem *sem)
+WEFT__MAY_HOP int weft_sem_acquire(weft_sem *sem)
 {
 	return weft_sem_acquire_until(sem, WEFT_FOREVER);
 }
 
-int weft_sem_acquire_until(weft_sem *sem, int64_t deadline)
+WEFT__MAY_HOP int weft_sem_acquire_until(weft_sem *sem, int64_t deadline)
 {
 	return acquire_until((struct sem *)sem, 1, deadline);
 }
 
-int weft_sem_acquire_n(weft_sem *sem, unsigned n)
+WEFT__MAY_HOP int weft_sem_acquire_n(weft_sem *sem, unsigned n)
 {
 	return weft_sem_acquire_n_until(sem, n, WEFT_FOREVER);
 }
 
-int weft_sem_acquire_n_until(weft_sem *sem, unsigned n, int64_t deadline)
+WEFT__MAY_HOP int weft_sem_acquire_n_until(weft_sem *sem, unsigned n, int64_t deadline)
 {
 	return n == 0 ? 0 : acquire_until((struct sem *)sem, n, deadline);
 }

@@ -169,12 +169,12 @@ bool weft_timer_stop(weft_timer *timer)
 	return set((weft_chan *)timer, WEFT_FOREVER, 0);
 }
 
-int weft_timer_wait(weft_timer *timer, uint64_t *ret_ticks)
+WEFT__MAY_HOP int weft_timer_wait(weft_timer *timer, uint64_t *ret_ticks)
 {
 	return weft_timer_wait_until(timer, ret_ticks, WEFT_FOREVER);
 }
 
-int weft_timer_wait_until(weft_timer *timer, uint64_t *ret_ticks, int64_t deadline)
+WEFT__MAY_HOP int weft_timer_wait_until(weft_timer *timer, uint64_t *ret_ticks, int64_t deadline)
 {
 	struct weft_case one = {.op = WEFT_TIMER, .elem = ret_ticks, .timer = timer};
 

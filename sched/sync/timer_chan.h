@@ -54,6 +54,7 @@
 #define WEFT_SYNC_TIMER_CHAN_H
 
 #include "chan.h"
+#include "src/base/compiler.h"
 
 #include <weft/timer.h>
 
@@ -96,7 +97,7 @@ void weft__timers_wake(struct chan_node *handed);
 void weft__timer_taken(weft_chan *ch);
 
 /* weft_select() for cases that include timers. Returns -EINVAL if none does. */
-int weft__select_timers(struct weft_case *cases, size_t n, int64_t deadline, bool ordered,
-			void *call);
+WEFT__MAY_HOP int weft__select_timers(struct weft_case *cases, size_t n, int64_t deadline,
+				      bool ordered, void *call);
 
 #endif

@@ -89,7 +89,7 @@ void weft_waitgroup_done(weft_waitgroup *wg)
 	}
 }
 
-static int wait_until_empty(struct waitgroup *g, int64_t deadline)
+static WEFT__MAY_HOP int wait_until_empty(struct waitgroup *g, int64_t deadline)
 {
 	struct sync_node node;
 
@@ -105,12 +105,12 @@ static int wait_until_empty(struct waitgroup *g, int64_t deadline)
 	return wait_errno(sync_wait_unlock(&g->queue, &node, deadline, true));
 }
 
-int weft_waitgroup_wait(weft_waitgroup *wg)
+WEFT__MAY_HOP int weft_waitgroup_wait(weft_waitgroup *wg)
 {
 	return weft_waitgroup_wait_until(wg, WEFT_FOREVER);
 }
 
-int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline)
+WEFT__MAY_HOP int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline)
 {
 	struct waitgroup *g = (struct waitgroup *)wg;
 

@@ -38,6 +38,7 @@
 #include "atomic.h"
 #include "digits.h"
 #include "src/base/alloc.h"
+#include "src/base/compiler.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -292,9 +293,11 @@ static void note(struct search *s, unsigned cpus, const char *path)
 			s->why[i] = '?';
 }
 
-/* Looks at each directory from the process's own up to the mount point. */
-static void search_mount(struct search *s, const struct flavour *flavour, const char *own_path,
-			 const char *mount_root, const char *mount_point)
+/* Looks at each directory from the process's own up to the mount point. Stays: the pointer is to a
+ * function of this file. */
+static WEFT__STAYS void search_mount(struct search *s, const struct flavour *flavour,
+				     const char *own_path, const char *mount_root,
+				     const char *mount_point)
 {
 	bool nameless;
 	ssize_t covered = covered_by(own_path, mount_root, &nameless);

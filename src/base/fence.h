@@ -35,6 +35,7 @@
 #define WEFT_SRC_BASE_FENCE_H
 
 #include "atomic.h"
+#include "src/base/compiler.h"
 
 #include <stdbool.h>
 
@@ -124,8 +125,8 @@ void weft__fence_heavy(void);
  * errno. The kernel may lack the memory for it for a moment (-ENOMEM). Then this function uses the
  * slow kind, or retries the expedited one. Any other failure ends the process.
  *
- * @call  makes a membarrier and returns its result. For tests.
+ * @call  makes a membarrier and returns its result. For tests. It does not switch, so this stays.
  */
-void weft__fence_insist(long rc, long (*call)(int command));
+WEFT__STAYS void weft__fence_insist(long rc, long (*call)(int command));
 
 #endif

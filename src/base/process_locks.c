@@ -3,6 +3,7 @@
 
 #include "atomic.h"
 #include "sanitizer.h"
+#include "src/base/compiler.h"
 #include "src/stack/depot.h"
 #include "src/stack/stack.h"
 
@@ -37,7 +38,8 @@ static void after_fork_in_parent(void)
 	after_fork(false);
 }
 
-static void after_fork_in_child(void)
+/* Stays: the pointer is to in_child() of sched/core/process.c. */
+static WEFT__STAYS void after_fork_in_child(void)
 {
 	after_fork(true);
 	if (weft__process_forked)

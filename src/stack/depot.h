@@ -48,6 +48,7 @@
 #ifndef WEFT_SRC_STACK_DEPOT_H
 #define WEFT_SRC_STACK_DEPOT_H
 
+#include "src/base/compiler.h"
 #include "src/base/lock.h"
 #include "src/coro.h"
 
@@ -115,8 +116,9 @@ void weft__depot_empty(struct depot *d);
 /* Frees the content of every depot of the process, because memory has been refused. Any thread. */
 void weft__depots_empty(void);
 
-/* Calls fn with every depot of the process, under WEFT__LOCK_DEPOTS. */
-void weft__depots_each(void (*fn)(struct depot *d));
+/* Calls fn with every depot of the process, under WEFT__LOCK_DEPOTS. fn must not switch, so this
+ * stays. */
+WEFT__STAYS void weft__depots_each(void (*fn)(struct depot *d));
 
 /* Around a fork, under WEFT__LOCK_DEPOTS: take and release the lock of every depot
  * (process_locks.h). */
