@@ -6,8 +6,9 @@ header's prototype, and in that page's NAME (so that `man weft_join` finds it); 
 comment, and neither README nor guide nor design names a function that does not exist. If there is a mandoc, it has nothing to
 complain about either.
 
-The table of weft-waits(7) says the same as the one in the test that tries each of its cells, and has a line for each call with
-a deadline.
+The table of weft-waits(7) says the same as the one in the test that tries each of its cells. Each public function is in that
+table, by itself or by its _until form, or is in one of the lists below: those that never wait for somebody, and those whose waits
+other tests try.
 
 Usage: check.py INCLUDE_DIR TEST_OF_RETURNS PAGE...
 """
@@ -24,6 +25,40 @@ import interface  # noqa: E402
 
 # What inline functions are made of; not for users.
 HIDDEN = re.compile(r'_sized$')
+
+# Public functions that never wait for somebody, by what they do instead.
+NEVER_WAIT = {
+    'make, end or set up an object': """
+        weft_barrier_init weft_barrier_fini weft_chan_create weft_chan_create_in weft_chan_destroy weft_chan_ref
+        weft_chan_unref weft_cond_init weft_cond_fini weft_coro_create weft_coro_destroy weft_event_init weft_event_init_auto
+        weft_event_fini weft_group_init weft_group_fini weft_group_keep_results weft_group_set_limit weft_latch_init
+        weft_latch_fini weft_local_create weft_local_delete weft_local_set weft_mutex_init weft_mutex_fini weft_once_init
+        weft_once_fini weft_rwlock_init weft_rwlock_fini weft_scope_begin weft_scope_end weft_sem_init weft_sem_fini
+        weft_timer_init weft_timer_fini weft_timer_reset weft_timer_stop weft_waitgroup_init weft_waitgroup_fini
+        weft_waitgroup_add weft_cancel_mask weft_cancel_unmask weft_runtime_create weft_runtime_set_workers weft_trim""",
+    'let others go on, or tell them': """
+        weft_barrier_break weft_cancel weft_chan_close weft_cond_broadcast weft_cond_signal weft_event_reset weft_event_set
+        weft_group_cancel weft_latch_count_down weft_mutex_unlock weft_rwlock_downgrade weft_rwlock_unlock
+        weft_scope_cancel weft_sem_release weft_waitgroup_done""",
+    'look at something': """
+        weft_after weft_cancelled weft_chan_cap weft_chan_closed weft_chan_len weft_chan_memory_size weft_coro_done
+        weft_coro_inside weft_coro_self weft_local_get weft_now weft_runtime_self weft_runtime_stats weft_runtime_workers
+        weft_self weft_sem_value weft_task_name weft_task_number weft_version weft_version_string weft_worker_id
+        weft_worker_stats""",
+    'make or leave a task, which runs by itself': """
+        weft_detach weft_fork weft_spawn weft_spawn_with weft_submit weft_submit_with""",
+    'let others run, without a condition': """
+        weft_coro_enter weft_coro_yield weft_yield""",
+}
+
+# Their waits cannot be cut short, so there is no line for them.
+WAIT_OTHERWISE = {
+    'wait for forks only, as weft_fork_join()': 'weft_for weft_reduce',
+    'wait for every task of a runtime, outside of it': 'weft_run weft_run_with weft_runtime_destroy',
+}
+
+# With options: as the plain form.
+PLAIN_OF = {'weft_group_spawn_with': 'weft_group_spawn', 'weft_group_submit_with': 'weft_group_submit'}
 
 
 def read(path):
@@ -78,8 +113,8 @@ def documented(page):
 def table_of_test(test):
     """Call to cells, of the rows of the test: {"weft_call", function, function or NULL, cell, ...}."""
     text = ' '.join(interface.COMMENT.sub('', read(test)).split())
-    rows = re.findall(r'\{ ?"(weft_\w+)", \w+, \w+((?:, (?:"[^"]*"|NONE))+) ?\}', text)
-    return {name: [c.strip('"').replace('NONE', '-') for c in cells.split(', ')[1:]] for name, cells in rows}
+    rows = re.findall(r'\{ ?"(weft_\w+)", until_\w+, \w+, (\w+)((?:, (?:"[^"]*"|NONE))+) ?\}', text)
+    return {name: [c.strip('"').replace('NONE', '-') for c in cells.split(', ')[1:]] for name, _, cells in rows}
 
 
 def table_of_page(page):
@@ -92,13 +127,29 @@ def table_of_page(page):
     return rows
 
 
+def in_table(name, rows):
+    """Whether a line of the table is of this function or of a form of it."""
+    name = PLAIN_OF.get(name, name)
+    return name in rows or name + '_until' in rows or name.replace('_try_', '_') + '_until' in rows
+
+
+def check_lists(headers, rows):
+    """Each function is in the table, or in exactly one of the lists."""
+    listed = [name for names in [*NEVER_WAIT.values(), *WAIT_OTHERWISE.values()] for name in names.split()]
+    for name in sorted(set(headers)):
+        if listed.count(name) + in_table(name, rows) != 1:
+            yield '%s: is in the table of waiting calls %d times, and in the lists of docs/man/check.py %d times' % (
+                name, in_table(name, rows), listed.count(name))
+    for name in sorted(set(listed) - set(headers)):
+        yield 'docs/man/check.py: there is no %s' % name
+
+
 def check_waits(headers, test, page):
     """What is wrong with the table of waiting calls."""
     tried, said = table_of_test(test), table_of_page(page)
     wrong = ['%s: %s\n  page: %s\n  test: %s' % (page, name, said.get(name), tried.get(name))
              for name in sorted(set(tried) | set(said)) if tried.get(name) != said.get(name)]
-    wrong += ['%s: %s is in no line' % (page, name)
-              for name in sorted(headers) if name.endswith('_until') and name not in said]
+    wrong += check_lists(headers, said)
     return wrong + ['%s: %s is no function' % (page, name) for name in sorted(set(said) - set(headers))]
 
 

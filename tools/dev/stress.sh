@@ -134,7 +134,7 @@ cmd_stress() {
         stress_programs "$seconds" "$seed" "${builds[@]}"
     else
         stress_programs $((seconds / 2)) "$seed" gcc clang "${builds[@]}"
-        stress_faults $((seconds / 4)) "$((seed % 28))"
+        stress_faults $((seconds / 4)) "$((seed % 36))"
         stress_models
     fi
     for run in ${failures[@]+"${failures[@]}"}; do

@@ -1,289 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What each waiting call returns: each cell of the table in weft-waits(7) is tried.
- * docs/man/check.py compares the two tables.
+ * What each waiting call returns: each cell of the table in weft-waits(7) is tried, by tasks, forks
+ * and plain threads, for each way in which a caller can be cancelled. docs/man/check.py compares
+ * the two tables, and each public function is in them or in its list of those that never wait.
  */
-#include "chan_peek.h"
-
-#include <weft/fork.h>
+#include "stage.h"
 
 #include <string.h>
-
-#define SHORTLY ((int64_t)1000 * 1000)
-
-/* What the calls wait for. It comes only after the gate was opened. */
-struct stage {
-	weft_mutex mutex, held;
-	weft_cond cond;
-	weft_rwlock written, read;
-	weft_sem sem;
-	weft_barrier barrier;
-	weft_once once;
-	weft_latch latch;
-	weft_event event, gate;
-	weft_waitgroup waitgroup;
-	weft_chan *empty, *full;
-	weft_timer timer;
-	weft_group group, results;
-	weft_task *sleeper, *runner, *blocker;
-	flag blocks, opened;
-};
-
-typedef int call(struct stage *s, int64_t deadline);
-
-/* Opens the gate a little later, independent of the caller. */
-static void *open_gate(void *arg)
-{
-	struct stage *s = arg;
-
-	CHECK(weft_sleep(SHORTLY) == 0);
-	raise_flag(&s->opened);
-	weft_event_set(&s->gate);
-	return arg;
-}
-
-static void open_gate_later(struct stage *s)
-{
-	CHECK(weft_spawn(open_gate, s, NULL) == 0);
-}
-
-/* The result for calls that have no result and no deadline: 0 if they have waited. */
-static int has_waited(struct stage *s)
-{
-	return is_raised(&s->opened, 1) ? 0 : -ECANCELED;
-}
-
-static void *wait_for_gate(void *arg)
-{
-	struct stage *s = arg;
-
-	weft_cancel_mask();
-	CHECK(weft_event_wait(&s->gate) == 0);
-	weft_cancel_unmask();
-	return NULL;
-}
-
-static void *block(void *arg)
-{
-	struct stage *s = arg;
-
-	raise_flag(&s->blocks);
-	return wait_for_gate(arg);
-}
-
-static int call_sleep(struct stage *s, int64_t deadline)
-{
-	(void)s;
-	return weft_sleep_until(deadline);
-}
-
-static int call_join(struct stage *s, int64_t deadline)
-{
-	return weft_join_until(s->sleeper, NULL, deadline);
-}
-
-static int call_fork_join(struct stage *s, int64_t deadline)
-{
-	weft_forked forked;
-
-	(void)deadline;
-	open_gate_later(s);
-	weft_fork(&forked, wait_for_gate, s);
-	weft_fork_join(&forked);
-	return has_waited(s);
-}
-
-static int call_group_wait(struct stage *s, int64_t deadline)
-{
-	return weft_group_wait_until(&s->group, deadline);
-}
-
-static int call_group_wait_or_cancel(struct stage *s, int64_t deadline)
-{
-	return weft_group_wait_or_cancel_until(&s->group, deadline);
-}
-
-static int call_group_next(struct stage *s, int64_t deadline)
-{
-	return weft_group_next_until(&s->results, NULL, deadline);
-}
-
-static int call_group_spawn(struct stage *s, int64_t deadline)
-{
-	return weft_group_spawn_until(&s->group, give_back, NULL, deadline);
-}
-
-static int try_group_spawn(struct stage *s, int64_t deadline)
-{
-	(void)deadline;
-	return weft_group_try_spawn(&s->group, give_back, NULL);
-}
-
-static int call_group_submit(struct stage *s, int64_t deadline)
-{
-	return weft_group_submit_until(&s->group, NULL, give_back, NULL, deadline);
-}
-
-static int call_mutex(struct stage *s, int64_t deadline)
-{
-	return weft_mutex_lock_until(&s->held, deadline);
-}
-
-static int try_mutex(struct stage *s, int64_t deadline)
-{
-	(void)deadline;
-	return weft_mutex_try_lock(&s->held);
-}
-
-static int call_cond(struct stage *s, int64_t deadline)
-{
-	weft_mutex_lock(&s->mutex);
-	int rc = weft_cond_wait_until(&s->cond, &s->mutex, deadline);
-	weft_mutex_unlock(&s->mutex);
-	return rc;
-}
-
-static int call_rdlock(struct stage *s, int64_t deadline)
-{
-	return weft_rwlock_rdlock_until(&s->written, deadline);
-}
-
-static int try_rdlock(struct stage *s, int64_t deadline)
-{
-	(void)deadline;
-	return weft_rwlock_try_rdlock(&s->written);
-}
-
-static int call_wrlock(struct stage *s, int64_t deadline)
-{
-	return weft_rwlock_wrlock_until(&s->read, deadline);
-}
-
-static int try_wrlock(struct stage *s, int64_t deadline)
-{
-	(void)deadline;
-	return weft_rwlock_try_wrlock(&s->read);
-}
-
-static int call_upgrade(struct stage *s, int64_t deadline)
-{
-	weft_rwlock_rdlock(&s->read);
-	int rc = weft_rwlock_upgrade_until(&s->read, deadline);
-	weft_rwlock_unlock(&s->read);
-	return rc;
-}
-
-static int call_sem(struct stage *s, int64_t deadline)
-{
-	return weft_sem_acquire_until(&s->sem, deadline);
-}
-
-static int call_sem_n(struct stage *s, int64_t deadline)
-{
-	return weft_sem_acquire_n_until(&s->sem, 3, deadline);
-}
-
-static int try_sem(struct stage *s, int64_t deadline)
-{
-	(void)deadline;
-	return weft_sem_try_acquire(&s->sem);
-}
-
-static int call_barrier(struct stage *s, int64_t deadline)
-{
-	return weft_barrier_wait_until(&s->barrier, deadline);
-}
-
-static void run_once(void *arg)
-{
-	wait_for_gate(arg);
-}
-
-static int try_once(void *arg)
-{
-	wait_for_gate(arg);
-	return 0;
-}
-
-static int call_once(struct stage *s, int64_t deadline)
-{
-	(void)deadline;
-	open_gate_later(s);
-	weft_once_call(&s->once, run_once, s);
-	return has_waited(s);
-}
-
-static int call_once_try(struct stage *s, int64_t deadline)
-{
-	(void)deadline;
-	open_gate_later(s);
-	CHECK(weft_once_try(&s->once, try_once, s) == 0);
-	return has_waited(s);
-}
-
-static int call_latch(struct stage *s, int64_t deadline)
-{
-	return weft_latch_wait_until(&s->latch, deadline);
-}
-
-static int call_event(struct stage *s, int64_t deadline)
-{
-	return weft_event_wait_until(&s->event, deadline);
-}
-
-static int call_waitgroup(struct stage *s, int64_t deadline)
-{
-	return weft_waitgroup_wait_until(&s->waitgroup, deadline);
-}
-
-static int call_send(struct stage *s, int64_t deadline)
-{
-	return weft_chan_send_until(s->full, NULL, deadline);
-}
-
-static int try_send(struct stage *s, int64_t deadline)
-{
-	(void)deadline;
-	return weft_chan_try_send(s->full, NULL);
-}
-
-static int call_recv(struct stage *s, int64_t deadline)
-{
-	return weft_chan_recv_until(s->empty, NULL, deadline);
-}
-
-static int try_recv(struct stage *s, int64_t deadline)
-{
-	(void)deadline;
-	return weft_chan_try_recv(s->empty, NULL);
-}
-
-static int call_select(struct stage *s, int64_t deadline)
-{
-	struct weft_case cases[2] = {{.op = WEFT_SEND, .chan = s->full},
-				     {.op = WEFT_RECV, .chan = s->empty}};
-	int i = weft_select(cases, 2, deadline);
-
-	return i < 0 ? i : cases[i].ret_status;
-}
-
-static int call_timer(struct stage *s, int64_t deadline)
-{
-	return weft_timer_wait_until(&s->timer, NULL, deadline);
-}
-
-static int call_blocking(struct stage *s, int64_t deadline)
-{
-	(void)deadline;
-	open_gate_later(s);
-	CHECK(weft_blocking(wait_for_gate, s, NULL) == 0);
-	return has_waited(s);
-}
-
-static int call_blocking_until(struct stage *s, int64_t deadline)
-{
-	return weft_blocking_until(give_back, s, NULL, deadline);
-}
 
 /*
  * The columns of the table:
@@ -295,7 +18,7 @@ static int call_blocking_until(struct stage *s, int64_t deadline)
  */
 struct row {
 	const char *name;
-	call *call, *try_call;
+	call *until, *plain, *try_call;
 	const char *would_block, *deadline, *cancelled, *both, *ended;
 };
 
@@ -303,54 +26,64 @@ struct row {
 
 /* clang-format off */
 static const struct row rows[] = {
-	{"weft_sleep_until", call_sleep, NULL, NONE, "0", "-ECANCELED", "0", NONE},
-	{"weft_join_until", call_join, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_fork_join", call_fork_join, NULL, NONE, NONE, "waits", NONE, NONE},
-	{"weft_group_wait_until", call_group_wait, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ETIMEDOUT", NONE},
-	{"weft_group_wait_or_cancel_until", call_group_wait_or_cancel, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_group_next_until", call_group_next, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-ECHILD"},
-	{"weft_group_spawn_until", call_group_spawn, try_group_spawn, "-EAGAIN", "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_group_submit_until", call_group_submit, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_mutex_lock_until", call_mutex, try_mutex, "-EBUSY", "-ETIMEDOUT", "waits", "-ETIMEDOUT", NONE},
-	{"weft_cond_wait_until", call_cond, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_rwlock_rdlock_until", call_rdlock, try_rdlock, "-EBUSY", "-ETIMEDOUT", "waits", "-ETIMEDOUT", NONE},
-	{"weft_rwlock_wrlock_until", call_wrlock, try_wrlock, "-EBUSY", "-ETIMEDOUT", "waits", "-ETIMEDOUT", NONE},
-	{"weft_rwlock_upgrade_until", call_upgrade, NULL, NONE, "-ETIMEDOUT", "waits", "-ETIMEDOUT", NONE},
-	{"weft_sem_acquire_until", call_sem, try_sem, "-EAGAIN", "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_sem_acquire_n_until", call_sem_n, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_barrier_wait_until", call_barrier, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EPIPE"},
-	{"weft_once_call", call_once, NULL, NONE, NONE, "waits", NONE, NONE},
-	{"weft_once_try", call_once_try, NULL, NONE, NONE, "waits", NONE, NONE},
-	{"weft_latch_wait_until", call_latch, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_event_wait_until", call_event, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_waitgroup_wait_until", call_waitgroup, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_chan_send_until", call_send, try_send, "-EAGAIN", "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EPIPE"},
-	{"weft_chan_recv_until", call_recv, try_recv, "-EAGAIN", "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EPIPE"},
-	{"weft_select", call_select, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EPIPE"},
-	{"weft_timer_wait_until", call_timer, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
-	{"weft_blocking", call_blocking, NULL, NONE, NONE, "waits", NONE, NONE},
-	{"weft_blocking_until", call_blocking_until, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_sleep_until", until_sleep, plain_sleep, NULL, NONE, "0", "-ECANCELED", "0", NONE},
+	{"weft_join_until", until_join, plain_join, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_fork_join", until_fork_join, NULL, NULL, NONE, NONE, "waits", NONE, NONE},
+	{"weft_group_wait_until", until_group_wait, plain_group_wait, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ETIMEDOUT", NONE},
+	{"weft_group_wait_or_cancel_until", until_group_wait_or_cancel, NULL, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_group_next_until", until_group_next, plain_group_next, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-ECHILD"},
+	{"weft_group_spawn_until", until_group_spawn, plain_group_spawn, try_group_spawn, "-EAGAIN", "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_group_submit_until", until_group_submit, plain_group_submit, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_mutex_lock_until", until_mutex, plain_mutex, try_mutex, "-EBUSY", "-ETIMEDOUT", "waits", "-ETIMEDOUT", NONE},
+	{"weft_cond_wait_until", until_cond, plain_cond, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_rwlock_rdlock_until", until_rdlock, plain_rdlock, try_rdlock, "-EBUSY", "-ETIMEDOUT", "waits", "-ETIMEDOUT", NONE},
+	{"weft_rwlock_wrlock_until", until_wrlock, plain_wrlock, try_wrlock, "-EBUSY", "-ETIMEDOUT", "waits", "-ETIMEDOUT", NONE},
+	{"weft_rwlock_upgrade_until", until_upgrade, plain_upgrade, NULL, NONE, "-ETIMEDOUT", "waits", "-ETIMEDOUT", NONE},
+	{"weft_sem_acquire_until", until_sem, plain_sem, try_sem, "-EAGAIN", "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_sem_acquire_n_until", until_sem_n, plain_sem_n, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_barrier_wait_until", until_barrier, plain_barrier, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EPIPE"},
+	{"weft_once_call", until_once, NULL, NULL, NONE, NONE, "waits", NONE, NONE},
+	{"weft_once_try", until_once_try, NULL, NULL, NONE, NONE, "waits", NONE, NONE},
+	{"weft_latch_wait_until", until_latch, plain_latch, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_event_wait_until", until_event, plain_event, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_waitgroup_wait_until", until_waitgroup, plain_waitgroup, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_chan_send_until", until_send, plain_send, try_send, "-EAGAIN", "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EPIPE"},
+	{"weft_chan_recv_until", until_recv, plain_recv, try_recv, "-EAGAIN", "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EPIPE"},
+	{"weft_select", until_select, NULL, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EPIPE"},
+	{"weft_select_ordered", until_select_ordered, NULL, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EPIPE"},
+	{"weft_timer_wait_until", until_timer, plain_timer, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_blocking", until_blocking, NULL, NULL, NONE, NONE, "waits", NONE, NONE},
+	{"weft_blocking_until", until_blocking_until, NULL, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
 };
 /* clang-format on */
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static void *member(void *arg)
-{
-	struct stage *s = arg;
+/* --- the stage --- */
 
-	CHECK(weft_event_wait(&s->gate) != -ETIMEDOUT);
-	return NULL;
+static bool is_of_groups(const struct row *row)
+{
+	return strncmp(row->name, "weft_group_", strlen("weft_group_")) == 0;
 }
 
-static void *run_blocking(void *arg)
+static bool is_of_locks(const struct row *row)
 {
-	CHECK(weft_blocking(block, arg, NULL) == 0);
-	return arg;
+	return row->try_call == try_mutex || row->try_call == try_rdlock ||
+	       row->try_call == try_wrlock || row->until == until_upgrade;
 }
 
-static void set_stage(struct stage *s, const struct row *row, bool ended)
+static void spawn_actor(weft_fn *fn, struct stage *s, weft_task **ret_task, flag *ready)
+{
+	CHECK(weft_spawn(fn, s, ret_task) == 0);
+	if (ready)
+		CHECK(yield_for(ready, 1));
+}
+
+/* Only the actors that the call needs. */
+static void set_stage(struct stage *s, const struct row *row, bool ended, bool stubborn)
 {
 	*s = (struct stage){.latch = WEFT_LATCH_INIT(1), .barrier = WEFT_BARRIER_INIT(2)};
+	s->rt = weft_runtime_self();
+	s->stubborn = stubborn;
 	weft_waitgroup_add(&s->waitgroup, 1);
 	weft_timer_init(&s->timer);
 	CHECK(weft_chan_create(0, 0, &s->empty) == 0);
@@ -359,36 +92,32 @@ static void set_stage(struct stage *s, const struct row *row, bool ended)
 	weft_group_init(&s->results);
 	weft_group_set_limit(&s->group, 1);
 	weft_group_keep_results(&s->results);
-	CHECK(weft_group_spawn(&s->group, member, s) == 0);
 	CHECK(weft_spawn(sleep_for_ever, s, &s->sleeper) == 0);
-	weft_mutex_lock(&s->held);
-	weft_rwlock_wrlock(&s->written);
-	weft_rwlock_rdlock(&s->read);
-	s->blocker = NULL;
-	if (row->call == call_blocking_until) {
-		CHECK(weft_spawn(run_blocking, s, &s->blocker) == 0);
-		CHECK(yield_for(&s->blocks, 1));
-	}
+	if (is_of_locks(row))
+		spawn_actor(hold, s, &s->holder, &s->holds);
+	if (row->until == until_blocking_until)
+		spawn_actor(run_blocking, s, &s->blocker, &s->blocks);
 	if (ended) {
 		weft_barrier_break(&s->barrier);
 		weft_chan_close(s->empty);
 		weft_chan_close(s->full);
-	} else {
+	} else if (is_of_groups(row)) {
+		CHECK(weft_group_spawn(&s->group, member, s) == 0);
 		CHECK(weft_group_spawn(&s->results, member, s) == 0);
 	}
 }
 
 static void clear_stage(struct stage *s)
 {
-	raise_flag(&s->opened);
-	weft_event_set(&s->gate);
-	weft_mutex_unlock(&s->held);
-	weft_rwlock_unlock(&s->written);
-	weft_rwlock_unlock(&s->read);
-	CHECK(weft_cancel(s->sleeper) == 0);
-	CHECK(weft_join(s->sleeper, NULL) == 0);
-	if (s->blocker)
-		CHECK(weft_join(s->blocker, NULL) == 0);
+	weft_task *actors[] = {s->opener, s->holder, s->blocker, s->sleeper};
+
+	open_gate(s);
+	if (s->sleeper)
+		CHECK(weft_cancel(s->sleeper) == 0);
+	for (size_t i = 0; i < sizeof(actors) / sizeof(actors[0]); i++) {
+		if (actors[i] && (i != 3 || s->sleeper))
+			CHECK(weft_join(actors[i], NULL) == 0);
+	}
 	CHECK(weft_group_wait(&s->group) == 0);
 	CHECK(weft_group_wait(&s->results) == 0);
 	weft_group_fini(&s->group);
@@ -398,51 +127,146 @@ static void clear_stage(struct stage *s)
 	weft_chan_destroy(s->full);
 }
 
+/* --- one attempt --- */
+
+enum caller { TASK, FORK, THREAD, CALLERS };
+
+/* What has cancelled the caller before its call, or cancels it meanwhile. */
+enum cause {
+	NOTHING,
+	CANCEL, /* of the task, or of the task above the fork */
+	SCOPE,
+	DEADLINE_OF_SCOPE,
+	MEANWHILE, /* the causes that follow are no earlier than the wait, as a rule */
+	CANCEL_MEANWHILE = MEANWHILE,
+	SCOPE_MEANWHILE,
+	DEADLINE_MEANWHILE,
+	CAUSES
+};
+
 struct attempt {
 	struct stage *stage;
 	call *call;
 	int64_t deadline;
-	bool cancelled;
+	enum caller caller;
+	enum cause cause;
+	bool masked;
+	weft_task *task; /* to be cancelled, or NULL */
+	weft_scope scopes[2];
+	weft_event done;
 	int rc;
 };
+
+static void *make_call(void *arg)
+{
+	struct attempt *a = arg;
+
+	if (a->masked)
+		weft_cancel_mask();
+	a->rc = a->call(a->stage, a->deadline);
+	if (a->masked)
+		weft_cancel_unmask();
+	return arg;
+}
+
+static void *cancel_later(void *arg)
+{
+	struct attempt *a = arg;
+
+	CHECK(weft_sleep(SHORTLY) == 0);
+	if (a->cause == SCOPE_MEANWHILE)
+		weft_scope_cancel(&a->scopes[0]);
+	else
+		CHECK(weft_cancel(a->task) == 0);
+	return arg;
+}
+
+static void begin_scopes(struct attempt *a)
+{
+	bool now = a->cause == DEADLINE_OF_SCOPE, soon = a->cause == DEADLINE_MEANWHILE;
+
+	weft_scope_begin(&a->scopes[0], now ? 1 : soon ? weft_after(SHORTLY) : WEFT_FOREVER);
+	weft_scope_begin(&a->scopes[1], WEFT_FOREVER);
+	if (a->cause == SCOPE)
+		weft_scope_cancel(&a->scopes[a->caller == FORK ? 0 : 1]);
+}
+
+static bool has_scopes(enum cause cause)
+{
+	return cause != NOTHING && cause != CANCEL && cause != CANCEL_MEANWHILE;
+}
 
 static void *attempt(void *arg)
 {
 	struct attempt *a = arg;
+	weft_task *canceller = NULL;
+	weft_forked forked;
 
-	if (a->cancelled)
+	a->task = weft_self();
+	if (a->cause == CANCEL)
 		CHECK(weft_cancel(weft_self()) == 0);
-	a->rc = a->call(a->stage, a->deadline);
+	if (has_scopes(a->cause))
+		begin_scopes(a);
+	if (a->cause == CANCEL_MEANWHILE || a->cause == SCOPE_MEANWHILE)
+		CHECK(weft_submit(a->stage->rt, cancel_later, a, &canceller) == 0);
+	if (a->caller == FORK) {
+		weft_fork(&forked, make_call, a);
+		CHECK(weft_fork_join(&forked) == a);
+	} else {
+		make_call(a);
+	}
+	weft_cancel_mask();
+	if (canceller)
+		CHECK(weft_join(canceller, NULL) == 0);
+	weft_cancel_unmask();
+	if (has_scopes(a->cause)) {
+		weft_scope_end(&a->scopes[1]);
+		weft_scope_end(&a->scopes[0]);
+	}
+	weft_event_set(&a->done);
 	return arg;
 }
+
+/* Lets an actor, a task or a thread, make the attempt. */
+static void run_attempt(struct attempt *a)
+{
+	weft_task *task;
+	pthread_t thread;
+
+	if (a->caller != THREAD) {
+		CHECK(weft_spawn(attempt, a, &task) == 0);
+		CHECK(weft_join(task, NULL) == 0);
+		return;
+	}
+	CHECK(pthread_create(&thread, NULL, attempt, a) == 0);
+	/* The thread may wait for tasks of this worker. */
+	CHECK(weft_event_wait(&a->done) == 0);
+	pthread_join(thread, NULL);
+}
+
+/* --- the cells --- */
+
+#define NOT_YET 4711
 
 static bool is_none(const char *cell)
 {
 	return strcmp(cell, NONE) == 0;
 }
 
-/* Calls that only tasks may make, and calls that do not wait on a thread. */
-static bool for_tasks(const struct row *row)
+static bool waits(const struct row *row)
 {
-	return row->call == call_group_spawn || row->call == call_fork_join ||
-	       row->call == call_blocking || row->call == call_blocking_until ||
-	       row->call == call_group_submit || is_none(row->deadline);
+	return strcmp(row->cancelled, "waits") == 0;
 }
 
-enum who { TASK, CANCELLED_TASK, THREAD };
-
-/* Tries one cell. */
-static int try_it(const struct row *row, call *fn, int64_t deadline, enum who who, bool ended)
+/* Calls that only tasks may make, and those that a thread makes without a wait. */
+static bool is_for_tasks(const struct row *row)
 {
-	struct stage stage;
-	struct attempt a = {&stage, fn, deadline, who == CANCELLED_TASK, 1};
-	struct hand hand;
+	return row->until == until_group_spawn || row->until == until_blocking_until;
+}
 
-	set_stage(&stage, row, ended);
-	start(&hand, who == THREAD, attempt, &a);
-	finish(&hand);
-	clear_stage(&stage);
-	return a.rc;
+static bool can_be(enum caller caller, enum cause cause)
+{
+	return caller != THREAD || (cause != CANCEL && cause != CANCEL_MEANWHILE);
 }
 
 static const char *text(int rc)
@@ -457,67 +281,160 @@ static const char *text(int rc)
 				  : "something else";
 }
 
-static void expect(const struct row *row, const char *cell, const char *said, const char *is)
+struct cell {
+	const char *name;
+	call *call;
+	int64_t deadline;
+	bool ended;     /* what the call waits for will not come */
+	weft_fn *comes; /* it comes later: by this actor */
+	bool masked;
+	const char *expected;
+};
+
+/* Tries one cell, and compares. */
+static void try_cell(const struct row *row, const struct cell *cell, enum caller caller,
+		     enum cause cause)
 {
-	if (!CHECK(strcmp(said, is) == 0))
-		fprintf(stderr, "%s, %s: %s, not %s\n", row->name, cell, is, said);
+	struct stage stage;
+	struct attempt a = {.stage = &stage,
+			    .call = cell->call,
+			    .deadline = cell->deadline,
+			    .caller = caller,
+			    .cause = cause,
+			    .masked = cell->masked,
+			    .rc = NOT_YET};
+
+	if (!can_be(caller, cause) || (caller == THREAD && is_for_tasks(row)))
+		return;
+	/* A group whose members end at once is done, whatever the deadline is. */
+	set_stage(&stage, row, cell->ended,
+		  row->until == until_group_wait && strcmp(cell->expected, "-ETIMEDOUT") == 0);
+	if (cell->comes)
+		provide_later(&stage, cell->comes);
+	run_attempt(&a);
+	clear_stage(&stage);
+	if (!CHECK(strcmp(cell->expected, text(a.rc)) == 0))
+		fprintf(stderr, "%s, %s, caller %d, cause %d: %s, not %s\n", row->name, cell->name,
+			caller, cause, text(a.rc), cell->expected);
 }
 
-static void try_row(const struct row *row)
+/* For each caller. */
+static void try_all(const struct row *row, struct cell cell, enum cause cause)
 {
-	bool timed = !is_none(row->deadline), waits = strcmp(row->cancelled, "waits") == 0;
+	for (enum caller caller = TASK; caller < CALLERS; caller++)
+		try_cell(row, &cell, caller, cause);
+}
+
+/* What lets the wait of a call end well, if it is no partner that could come before the call. */
+static weft_fn *provider(const struct row *row)
+{
+	return row->until == until_sleep     ? NULL
+	       : row->until == until_barrier ? meet_at_barrier
+	       : row->until == until_send || row->until == until_recv ||
+			       row->until == until_select || row->until == until_select_ordered
+		       ? meet_in_channel
+		       : provide;
+}
+
+static void try_uncancelled(const struct row *row)
+{
+	bool timed = !is_none(row->deadline);
+	weft_fn *comes = provider(row);
 
 	if (row->try_call)
-		expect(row, "would block", row->would_block,
-		       text(try_it(row, row->try_call, 0, TASK, false)));
+		try_all(row,
+			(struct cell){.name = "would block",
+				      .call = row->try_call,
+				      .expected = row->would_block},
+			NOTHING);
 	else
 		CHECK(is_none(row->would_block));
-	for (enum who who = TASK; timed && who <= THREAD; who += 2) {
-		if (who == THREAD && for_tasks(row))
+	for (int i = 0; timed && i < 3; i++) {
+		int64_t deadline = i == 0 ? 0 : i == 1 ? 1 : weft_after(SHORTLY);
+		try_all(row,
+			(struct cell){.name = "deadline",
+				      .call = row->until,
+				      .deadline = deadline,
+				      .expected = row->deadline},
+			NOTHING);
+	}
+	if (comes) {
+		struct cell cell = {.name = "comes",
+				    .call = row->until,
+				    .deadline = timed ? weft_after(LOST_NS) : 0,
+				    .comes = comes,
+				    .expected = "0"};
+		try_all(row, cell, NOTHING);
+		cell.call = row->plain ? row->plain : row->until;
+		try_all(row, cell, NOTHING);
+		/* A masked region makes every call one that waits. */
+		cell.masked = true;
+		try_all(row, cell, CANCEL);
+		try_all(row, cell, DEADLINE_OF_SCOPE);
+	}
+	for (int i = 0; !is_none(row->ended) && i < 3; i++) {
+		if (i == 2 && !row->plain)
 			break;
-		expect(row, "deadline", row->deadline,
-		       text(try_it(row, row->call, weft_after(SHORTLY), who, false)));
-		expect(row, "deadline in the past", row->deadline,
-		       text(try_it(row, row->call, 1, who, false)));
-		expect(row, "deadline 0", row->deadline,
-		       text(try_it(row, row->call, 0, who, false)));
-	}
-	if (timed) {
-		expect(row, "both", row->both,
-		       text(try_it(row, row->call, 1, CANCELLED_TASK, false)));
-		expect(row, "deadline 0, cancelled", row->deadline,
-		       text(try_it(row, row->call, 0, CANCELLED_TASK, false)));
-	}
-	if (waits)
-		expect(row, "cancelled", timed ? row->deadline : "0",
-		       text(try_it(row, row->call, weft_after(SHORTLY), CANCELLED_TASK, false)));
-	else
-		expect(row, "cancelled", row->cancelled,
-		       text(try_it(row, row->call, WEFT_FOREVER, CANCELLED_TASK, false)));
-	if (is_none(row->ended))
-		return;
-	/* The call need not wait in this case. */
-	for (enum who who = TASK; who <= THREAD; who++) {
-		expect(row, "ended", row->ended,
-		       text(try_it(row, row->call, WEFT_FOREVER, who, true)));
-		expect(row, "ended, deadline 0", row->ended,
-		       text(try_it(row, row->call, 0, who, true)));
+		try_all(row,
+			(struct cell){.name = "ended",
+				      .call = i == 2 ? row->plain : row->until,
+				      .deadline = i == 0 ? 0 : WEFT_FOREVER,
+				      .ended = true,
+				      .expected = row->ended},
+			i == 1 ? CANCEL : NOTHING);
 	}
 }
 
+/* A call that is cancelled by a certain cause. */
+static void try_cancelled(const struct row *row, enum cause cause)
+{
+	bool timed = !is_none(row->deadline);
+	struct cell cell = {.name = "cancelled",
+			    .call = row->until,
+			    .deadline = WEFT_FOREVER,
+			    .expected = row->cancelled};
+
+	if (waits(row)) {
+		cell.comes = provider(row);
+		cell.expected = "0";
+	}
+	try_all(row, cell, cause);
+	if (row->plain) {
+		cell.call = row->plain;
+		try_all(row, cell, cause);
+	}
+	if (!timed || cause >= MEANWHILE)
+		return;
+	try_all(row,
+		(struct cell){
+			.name = "both", .call = row->until, .deadline = 1, .expected = row->both},
+		cause);
+	try_all(row,
+		(struct cell){.name = "deadline 0, cancelled",
+			      .call = row->until,
+			      .expected = row->deadline},
+		cause);
+}
+
+/* arg: the causes to be tried. */
 static void *try_rows(void *arg)
 {
-	for (size_t i = 0; i < ROWS; i++)
-		try_row(&rows[i]);
+	for (size_t i = 0; i < ROWS; i++) {
+		try_uncancelled(&rows[i]);
+		for (enum cause cause = CANCEL; cause < *(enum cause *)arg; cause++)
+			try_cancelled(&rows[i], cause);
+	}
 	return arg;
 }
 
 static void test_each_cell_of_the_table(void **state)
 {
+	enum cause few = CANCEL + 1, all = CAUSES;
+
 	(void)state;
 	setenv("WEFT_BLOCKING_THREADS", "1", 1);
-	assert_run(1, try_rows, NULL);
-	assert_run(2, try_rows, NULL);
+	assert_run(1, try_rows, &few);
+	assert_run(2, try_rows, &all);
 	unsetenv("WEFT_BLOCKING_THREADS");
 }
 
