@@ -99,10 +99,12 @@ static bool is_below(struct task *f, const struct task *t)
  * already, that one will reach it. The caller holds the family's lock. */
 static void pin(struct branch *b, struct branch **pinned)
 {
-	/* relaxed, both: the lock orders them. A canceller that is about to unpin b has cancelled
-	 * it already, for good. */
-	if (load_relaxed(&b->pinned))
+	/* acquire: sees that the canceller before us is done with b->next, released by
+	 * weft__reach_branches(). It unpins b without the lock. A canceller that is about to do so
+	 * has cancelled b already, for good. */
+	if (load_acquire(&b->pinned))
 		return;
+	/* relaxed: the lock orders it. */
 	store_relaxed(&b->pinned, 1);
 	b->next = *pinned;
 	*pinned = b;

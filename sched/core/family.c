@@ -212,7 +212,8 @@ WEFT__STAYS void weft__reach_branches(struct branch *pinned)
 		struct branch *b = pinned;
 		pinned = b->next;
 		b->kin.reach(b, &pinned);
-		/* release: publishes our last look at b, to weft__branch_await(). */
+		/* release: publishes our last look at b, to weft__branch_await() and to the next
+		 * canceller, in pin() (cancel.c). */
 		store_release(&b->pinned, 0);
 	}
 }

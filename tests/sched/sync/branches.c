@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <weft/blocking.h>
 #include <weft/group.h>
+#include <weft/scope.h>
 #include <weft/sync.h>
 
 static weft_mutex mutex = WEFT_MUTEX_INIT;
@@ -354,6 +355,80 @@ static void *live(void *arg)
 	return NULL; /* without weft_group_fini(), since it has waited */
 }
 
+/*
+ * Two cancellers reach one group, the second one after the first one is done with it. Nothing else
+ * orders the two: the flags between them are relaxed. ThreadSanitizer sees if the group's branch
+ * does not order them either.
+ *
+ *   thread 1                         thread 2
+ *     cancels the scope: pins the
+ *       branch, reaches it, unpins
+ *     over = 1
+ *                                      cancels the task: pins the branch
+ */
+static weft_scope inner;
+static _Atomic(weft_task *) owner; /* relaxed */
+static _Atomic unsigned over;      /* relaxed: how many cancellers are done */
+
+static void await_relaxed(_Atomic unsigned *count, unsigned least)
+{
+	while (atomic_load_explicit(count, memory_order_relaxed) < least)
+		sched_yield();
+}
+
+static void *cancel_scope(void *arg)
+{
+	CHECK(spin_for(&asleep, 2));
+	weft_scope_cancel(&inner);
+	atomic_fetch_add_explicit(&over, 1, memory_order_relaxed);
+	return arg;
+}
+
+static void *cancel_task(void *arg)
+{
+	CHECK(spin_for(&asleep, 2));
+	await_relaxed(&over, 1);
+	CHECK(weft_cancel(atomic_load_explicit(&owner, memory_order_relaxed)) == 0);
+	atomic_fetch_add_explicit(&over, 1, memory_order_relaxed);
+	return arg;
+}
+
+static void *own_in_scope(void *arg)
+{
+	weft_group g;
+
+	atomic_store_explicit(&owner, weft_self(), memory_order_relaxed);
+	weft_scope_begin(&inner, WEFT_FOREVER);
+	weft_cancel_mask();
+	weft_group_init(&g);
+	CHECK(weft_group_spawn(&g, sleep_and_say, NULL) == 0);
+	CHECK(yield_for(&asleep, 1));
+	raise_flag(&asleep);
+	while (atomic_load_explicit(&over, memory_order_relaxed) < 2)
+		weft_yield();
+	CHECK(weft_group_wait(&g) == 0);
+	weft_group_fini(&g);
+	weft_cancel_unmask();
+	CHECK(weft_scope_end(&inner) == -ECANCELED);
+	return arg;
+}
+
+static void test_two_cancellers_reach_a_group(void **state)
+{
+	pthread_t threads[2];
+
+	(void)state;
+	lower_flags();
+	atomic_store_explicit(&over, 0, memory_order_relaxed);
+	assert_int_equal(pthread_create(&threads[0], NULL, cancel_scope, NULL), 0);
+	assert_int_equal(pthread_create(&threads[1], NULL, cancel_task, NULL), 0);
+	assert_run(1, own_in_scope, NULL);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	assert_true(is_raised(&ended, 1));
+	assert_int_equal(checks_failed(), 0);
+}
+
 static void test_at_every_moment(void **state)
 {
 	(void)state;
@@ -368,6 +443,7 @@ int main(void)
 		cmocka_unit_test(test_members_of_a_cancelled_task_start_cancelled),
 		cmocka_unit_test(test_groups_of_others_are_left_alone),
 		cmocka_unit_test(test_it_is_put_in_again_when_it_is_out),
+		cmocka_unit_test(test_two_cancellers_reach_a_group),
 		cmocka_unit_test(test_at_every_moment),
 	};
 
