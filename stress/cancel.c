@@ -15,9 +15,10 @@
  *                   once.
  *   host, guest     The host and its helper spawn guests into a group with a limit, and the host
  *                   receives their results. No place and no result is lost.
+ *   scoped          has scopes, with forks and groups in them (scopes.h)
  *   canceller       a task, two tasks at once, or a plain thread.
  */
-#include "stress.h"
+#include "scopes.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -293,6 +294,23 @@ static void *host(void *arg)
 	return arg;
 }
 
+static void *scoped(void *arg)
+{
+	const struct scene *scene = arg;
+	struct enclosure nowhere = {.canceled = scene->canceled};
+	struct inmate outside = {&nowhere, ~scene->stream, 0};
+	struct weft__random random;
+	weft_forked fork;
+
+	weft__random_seed(&random, scene->stream);
+	weft_fork(&fork, outsider, &outside);
+	for (unsigned i = 1 + weft__random_below(&random, 2); i > 0; i--)
+		live_in_scope(&random, NULL, scene->canceled);
+	weft_fork_join(&fork);
+	stress_did(1);
+	return arg;
+}
+
 static void cancel(weft_task *task)
 {
 	int rc = weft_cancel(task);
@@ -351,8 +369,8 @@ static void play(struct weft__random *random)
 	weft_task *tasks[2];
 
 	scene.canceled = cancellers > 0;
-	static weft_fn *const victims[] = {sleeper, joiner, host};
-	if (weft_spawn(victims[weft__random_below(random, 3)], &scene, &scene.victim) < 0)
+	static weft_fn *const victims[] = {sleeper, joiner, host, scoped};
+	if (weft_spawn(victims[weft__random_below(random, 4)], &scene, &scene.victim) < 0)
 		return;
 	unsigned started = 0;
 	bool by_clerk = !stress_alone() && cancellers > 0 && stress_one_in(random, 4) &&
