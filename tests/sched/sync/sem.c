@@ -2,6 +2,8 @@
 /* The semaphore: every count that is released is taken once or left, even if waiters give up. */
 #include "crew.h"
 
+#include "tests/sched/core/task_peek.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,8 +143,7 @@ static void *serve_in_order(void *arg)
 	for (unsigned i = 0; i < LINE; i++) {
 		standers[i] = (struct stander){&line, i};
 		CHECK(weft_spawn(stand_in_line, &standers[i], &tasks[i]) == 0);
-		weft_yield(); /* the task runs, and waits */
-		weft_yield();
+		CHECK(await_waiting(tasks[i]));
 	}
 	for (unsigned i = 0; i < LINE; i++) {
 		weft_sem_release(&line.sem, 1);

@@ -2,6 +2,8 @@
 /* The wait group, and the event that resets itself. */
 #include "crew.h"
 
+#include "tests/sched/core/task_peek.h"
+
 /* --- wait group --- */
 
 #define ROUNDS  300
@@ -121,7 +123,6 @@ static void test_waits_give_up(void **state)
 struct turnstile {
 	weft_event event;
 	_Atomic unsigned passed, gave_up; /* relaxed */
-	flag waiting;
 };
 
 #define PASSES 200
@@ -179,7 +180,6 @@ static void *pass_in_turn(void *arg)
 {
 	struct turnstile *t = arg;
 
-	raise_flag(&t->waiting);
 	CHECK(weft_event_wait(&t->event) == 0);
 	return (void *)(uintptr_t)atomic_fetch_add_explicit(&t->passed, 1, memory_order_relaxed);
 }
@@ -201,12 +201,12 @@ static void *set_one_by_one(void *arg)
 
 	for (unsigned i = 0; i < 3; i++) {
 		CHECK(weft_spawn(pass_in_turn, &t, &tasks[i]) == 0);
-		CHECK(yield_for(&t.waiting, i + 1));
+		CHECK(await_waiting(tasks[i]));
 	}
 	for (unsigned i = 0; i < 3; i++) {
 		weft_event_set(&t.event);
-		weft_yield();
-		weft_yield();
+		CHECK(yield_for(&t.passed, i + 1));
+		weft_yield(); /* a second one would pass now */
 		CHECK(atomic_load_explicit(&t.passed, memory_order_relaxed) == i + 1);
 	}
 	for (uintptr_t i = 0; i < 3; i++) {
