@@ -65,7 +65,7 @@ static inline void bench_check(bool right, const char *what)
 {
 	if (right)
 		return;
-	fprintf(stderr, "wrong: %s\n", what);
+	fprintf(stderr, "wrong result: %s\n", what);
 	exit(1);
 }
 

@@ -256,7 +256,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind == argc) {
-		fprintf(stderr, "pipeline: which TEXT?\n");
+		fprintf(stderr, "pipeline: there is no TEXT to search for\n");
 		return EXIT_USAGE;
 	}
 	wanted = argv[optind++];

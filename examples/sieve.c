@@ -124,7 +124,7 @@ int main(int argc, char **argv)
 	if (optind < argc)
 		count = read_number("COUNT", argv[optind++], 1, 100000);
 	if (optind < argc) {
-		fprintf(stderr, "sieve: one COUNT is enough\n");
+		fprintf(stderr, "sieve: expected at most one COUNT\n");
 		return EXIT_USAGE;
 	}
 	CHECK(weft_run(sieve, NULL, NULL) == 0);

@@ -332,7 +332,7 @@ def read(objdump, path):
             obj = found.group(1)
             cpu = {'elf64-x86-64': X86, 'elf64-littleaarch64': Aarch64}.get(found.group(2))
             if not cpu:
-                die('%s: it is %s, which is not known here' % (path, found.group(2)))
+                die('%s: it is for %s, which this tool does not know' % (path, found.group(2)))
             program = program or Program(cpu)
             continue
         found = SECTION.match(line)

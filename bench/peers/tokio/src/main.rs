@@ -16,7 +16,7 @@ fn report(name: &str, value: f64, unit: &str) {
 
 fn check(right: bool, what: &str) {
     if !right {
-        eprintln!("wrong: {what}");
+        eprintln!("wrong result: {what}");
         std::process::exit(1);
     }
 }
