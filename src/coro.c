@@ -21,7 +21,7 @@
 
 #include "src/base/atomic.h"
 #include "src/base/fatal.h"
-#include "src/stack/spare.h"
+#include "src/spare.h"
 #include "src/stack/stack_env.h"
 
 #include <errno.h>

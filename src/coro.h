@@ -8,8 +8,8 @@
 #define WEFT_SRC_CORO_H
 
 #include "context.h"
-#include "fpwords.h"
 #include "src/base/compiler.h"
+#include "src/base/fpwords.h"
 #include "src/base/sanitizer.h"
 #include "src/stack/stack.h"
 #include "tls.h"

@@ -11,7 +11,7 @@
 #include "src/base/compiler.h"
 #include "src/base/fence.h"
 #include "src/base/thread.h"
-#include "src/stack/depot.h"
+#include "src/depot.h"
 #include "timekeeper.h"
 #include "worker.h"
 

@@ -4,7 +4,7 @@
 #include "atomic.h"
 #include "sanitizer.h"
 #include "src/base/compiler.h"
-#include "src/stack/depot.h"
+#include "src/depot.h"
 #include "src/stack/stack.h"
 
 #include <pthread.h>

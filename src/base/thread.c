@@ -2,8 +2,8 @@
 #include "thread.h"
 
 #include "src/base/alloc.h"
+#include "src/base/fpwords.h"
 #include "src/base/sanitizer.h"
-#include "src/fpwords.h"
 
 #include <string.h>
 #include <sys/resource.h>

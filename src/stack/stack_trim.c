@@ -30,12 +30,12 @@
  * Rejected: giving back by age. It needs a clock and a thread that looks at it. The scheduler has
  * both, and a depot above these pools: see depot.h.
  */
-#include "depot.h"
-#include "spare.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
 #include "src/base/process_locks.h"
 #include "src/base/sanitizer.h"
+#include "src/depot.h"
+#include "src/spare.h"
 #include "stack.h"
 #include "stack_pool.h"
 

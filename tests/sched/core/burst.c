@@ -3,7 +3,7 @@
  * After a burst. An idle worker gives back the burst's stacks, and then no worker does anything
  * more. The same holds for memory of every kind, as the kernel counts it.
  */
-#include "../../src/stack/depot_peek.h"
+#include "../../src/depot_peek.h"
 #include "crowd.h"
 #include "sched/core/runtime.h"
 #include "sched/core/tls.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* weft_trim() gives back everything that is free, at once: stacks of pools and depots, the stacks
  * that workers and the calling thread keep, and control blocks. */
-#include "../../src/stack/depot_peek.h"
+#include "../../src/depot_peek.h"
 #include "crowd.h"
 #include "sched/core/runtime.h"
 #include "sched/core/tls.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The facts about the processor that fpwords.h needs. */
-#include "fpwords.h"
+#include "src/base/fpwords.h"
 
 #if defined(__x86_64__)
 

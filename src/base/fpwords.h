@@ -21,8 +21,8 @@
  * flags stay the thread's, with one exception. A flag that one coroutine raised must not trap in
  * another coroutine that unmasked it. So the flags are cleared when other words are loaded.
  */
-#ifndef WEFT_SRC_FPWORDS_H
-#define WEFT_SRC_FPWORDS_H
+#ifndef WEFT_SRC_BASE_FPWORDS_H
+#define WEFT_SRC_BASE_FPWORDS_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -45,8 +45,8 @@
  * Rejected: giving back by each coroutine's age, because the end of each task would read the clock.
  * Rejected: a thread of its own.
  */
-#ifndef WEFT_SRC_STACK_DEPOT_H
-#define WEFT_SRC_STACK_DEPOT_H
+#ifndef WEFT_SRC_DEPOT_H
+#define WEFT_SRC_DEPOT_H
 
 #include "src/base/compiler.h"
 #include "src/base/lock.h"

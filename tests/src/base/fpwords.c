@@ -3,7 +3,7 @@
  * The floating-point control words at a switch, for both ways in which a processor loads mxcsr:
  * always, or only if the control bits differ.
  */
-#include "src/fpwords.h"
+#include "src/base/fpwords.h"
 #include "src/base/sanitizer.h"
 #include "src/coro.h"
 #include "src/tls.h"

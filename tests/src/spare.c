@@ -3,11 +3,11 @@
  * Coroutines that a thread keeps: few, of one kind, without a lock. The thread keeps them until it
  * ends or is told to give them back. A coroutine that is used again is as good as new.
  */
-#include "../child.h"
+#include "child.h"
 #include "depot_peek.h"
 
 #include "src/base/process_locks.h"
-#include "src/stack/spare.h"
+#include "src/spare.h"
 
 #include <errno.h>
 #include <fenv.h>

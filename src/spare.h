@@ -23,8 +23,8 @@
  * everywhere. Rejected: a cache that other threads can empty. It needs an atomic exchange for each
  * take and put, which is 12 ns of the 30.
  */
-#ifndef WEFT_SRC_STACK_SPARE_H
-#define WEFT_SRC_STACK_SPARE_H
+#ifndef WEFT_SRC_SPARE_H
+#define WEFT_SRC_SPARE_H
 
 #include "src/base/atomic.h"
 #include "src/coro.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Lets tests look at stacks and depots from outside. */
-#ifndef WEFT_TESTS_SRC_STACK_DEPOT_PEEK_H
-#define WEFT_TESTS_SRC_STACK_DEPOT_PEEK_H
+#ifndef WEFT_TESTS_SRC_DEPOT_PEEK_H
+#define WEFT_TESTS_SRC_DEPOT_PEEK_H
 
-#include "src/stack/depot.h"
+#include "src/depot.h"
 #include "src/stack/stack.h"
 
 static inline size_t used_stacks(void)
