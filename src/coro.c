@@ -19,9 +19,10 @@
  */
 #include "coro.h"
 
+#include "spare.h"
 #include "src/base/atomic.h"
 #include "src/base/fatal.h"
-#include "src/spare.h"
+#include "src/base/holder.h"
 #include "src/stack/stack_env.h"
 
 #include <errno.h>
@@ -58,12 +59,24 @@ struct weft_coro {
  * headers. */
 #define HEADER_SIZE sizeof(struct weft_coro)
 
+/* For weft__holder_check(): the room above `place` on the current coroutine's stack. 0 on a leader,
+ * whose bounds are not known. */
+static size_t room_above(uintptr_t place)
+{
+	const struct coro *self = weft__thread()->current;
+	bool within = self && place - (uintptr_t)self->stack.low <
+				      (size_t)(self->stack.top - self->stack.low);
+
+	return within ? (uintptr_t)self->stack.top - place : 0;
+}
+
 void weft__coro_thread_init(void)
 {
 	struct weft__thread *th = weft__thread();
 
 	if (th->current)
 		return;
+	weft__holder_ask(room_above);
 	weft__thread_init(th);
 	san_leader_init(&th->leader->sanitizer);
 }

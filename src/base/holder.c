@@ -1,24 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "holder.h"
 
+#include "atomic.h"
 #include "fatal.h"
-#include "src/coro.h"
-
-#include <stddef.h>
 
 /* The assumed room on a stack whose bounds are unknown. It is a thread's stack, which is no
  * smaller. */
 #define WITHIN_THREAD ((size_t)16 << 10)
 
-/* How much of the memory above `place` certainly belongs to the same stack. */
+/* Relaxed everywhere. It is always set to the same function. */
+static _Atomic(size_t (*)(uintptr_t)) asked;
+
+void weft__holder_ask(size_t (*room_above)(uintptr_t place))
+{
+	store_relaxed(&asked, room_above);
+}
+
 static size_t room_above(uintptr_t place)
 {
-	const struct coro *self = weft__thread()->current;
+	size_t (*ask)(uintptr_t) = load_relaxed(&asked);
+	size_t room = ask ? ask(place) : 0;
 
-	if (self &&
-	    place - (uintptr_t)self->stack.low < (size_t)(self->stack.top - self->stack.low))
-		return (uintptr_t)self->stack.top - place;
-	return WITHIN_THREAD;
+	return room ? room : WITHIN_THREAD;
 }
 
 __attribute__((noinline)) void weft__holder_check(uint32_t word)

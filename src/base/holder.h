@@ -21,6 +21,7 @@
 #ifndef WEFT_SRC_BASE_HOLDER_H
 #define WEFT_SRC_BASE_HOLDER_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* The other bits of the word, which belong to the lock. */
@@ -40,6 +41,13 @@ static inline uint32_t weft__holder_mark(void)
 #endif
 	return (uint32_t)(place >> 10) << WEFT__HOLDER_SHIFT;
 }
+
+/*
+ * Sets the function that says how much of the memory above `place`, which lies in the caller's
+ * frame, certainly belongs to the same stack. It returns 0 if it does not know. The layer that
+ * knows coroutines sets it, always to the same function (coro.c).
+ */
+void weft__holder_ask(size_t (*room_above)(uintptr_t place));
 
 /* Aborts with one line if a lock's word names the code that the caller has interrupted. For slow
  * paths, after a long wait. */

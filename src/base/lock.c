@@ -3,39 +3,27 @@
 #include "lock.h"
 
 #include "atomic.h"
+#include "clock.h"
+#include "compiler.h"
+#include "cpu_relax.h"
+#include "futex.h"
 #include "orphan.h"
-#include "src/tls.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
 /* About a microsecond. Our critical sections are shorter than a futex round trip. */
 #define SPINS 100
 
-static inline void pause_cpu(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
+/* After this time a sleeper asks whether it waits for itself. */
+#define LOOK_AGAIN_NS 1000000000
 
-/* Neither this function nor the next is inlined. A caller may switch, and errno's address must not
- * become part of that caller. */
-WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
+WEFT__NEVER_INLINE void weft__lock_slow(struct weft__lock *lock)
 {
-	static const struct timespec look_again = {.tv_sec = 1};
-	int saved = errno;
-
 	for (int i = 0; i < SPINS; i++) {
 		/* relaxed: only a hint that an attempt is worth a write to the line */
 		if (load_relaxed(&lock->word) == 0 && weft__trylock(lock))
 			return;
-		pause_cpu();
+		weft__cpu_relax();
 	}
 	/*
 	 * From here on we may sleep, so the holder must see SLEEPERS when it unlocks. Taking the
@@ -60,21 +48,16 @@ WEFT__REREAD void weft__lock_slow(struct weft__lock *lock)
 			continue;
 		word |= WEFT__LOCK_SLEEPERS;
 		weft__orphan_check();
-		if (syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, word, &look_again, NULL,
-			    0) != 0 &&
-		    errno == ETIMEDOUT)
+		if (weft__futex_wait(&lock->word, word, weft__clock_real() + LOOK_AGAIN_NS) ==
+		    -ETIMEDOUT)
 			weft__holder_check(word);
 		word = load_relaxed(&lock->word);
 	}
-	errno = saved;
 }
 
-WEFT__REREAD void weft__lock_wake(struct weft__lock *lock)
+WEFT__NEVER_INLINE void weft__lock_wake(struct weft__lock *lock)
 {
-	int saved = errno;
-
 	/* The lock may be gone by now, if the next holder destroyed it. The kernel then finds no
 	 * sleeper. */
-	syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-	errno = saved;
+	weft__futex_wake(&lock->word, 1);
 }
