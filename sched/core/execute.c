@@ -39,6 +39,7 @@
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
+#include "src/task_fiber.h"
 #include "starve.h"
 #include "tls.h"
 #include "unwind.h"

@@ -45,6 +45,7 @@
 #include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
+#include "src/task_fiber.h"
 #include "tls.h"
 #include "unwind.h"
 #include "wait.h"

@@ -11,7 +11,7 @@
  *                         queues would order strangers and hide their races. A switch of fibers
  *                         makes no edge. Only san_acquire() and san_release() make edges, where the
  *                         public contract promises one. Each coroutine has a base fiber. Each task
- *                         has a fiber of its own above it (san_task_begin()).
+ *                         has a fiber of its own above it (src/task_fiber.h).
  *   WEFT_TSAN_SCHEDULER   finds Weft's own races. Everything is instrumented, and each coroutine
  *                         has one fiber. A switch orders what came before it with what comes after.
  *
@@ -98,8 +98,6 @@ void AnnotateIgnoreSyncEnd(const char *file, int line);
 void weft__san_forget_stack(char *low, char *top);
 void weft__san_neutral_lock(void);
 void weft__san_neutral_unlock(void);
-void *weft__san_task_begin(void);
-void weft__san_task_end(void *previous);
 #endif
 
 #if WEFT__ASAN
@@ -401,32 +399,6 @@ static inline void san_switch_end(struct coro_sanitizer *self)
 
 	self->fake_stack = NULL;
 	__sanitizer_finish_switch_fiber(fake_stack, NULL, NULL);
-#endif
-}
-
-/*
- * A task starts on the current stack. From here on the accesses are the task's. The accesses that
- * earlier tasks made to the part of the stack below the caller's frame are forgotten. Returns the
- * argument for san_task_end().
- *
- * The task has no edge from anywhere: the caller makes one with san_acquire(). The task may hop,
- * and its fiber moves with the stack.
- */
-static inline void *san_task_begin(void)
-{
-#ifdef WEFT_TSAN_USER
-	return weft__san_task_begin();
-#else
-	return NULL;
-#endif
-}
-
-static inline void san_task_end(void *previous)
-{
-#ifdef WEFT_TSAN_USER
-	weft__san_task_end(previous);
-#else
-	(void)previous;
 #endif
 }
 

@@ -5,7 +5,8 @@
  */
 #include "src/coro.h"
 
-#include "../child.h"
+#include "child.h"
+#include "src/task_fiber.h"
 
 #include <errno.h>
 #include <pthread.h>
