@@ -26,8 +26,10 @@
 #ifndef WEFT_SRC_SPARE_H
 #define WEFT_SRC_SPARE_H
 
+#include "coro_header.h"
 #include "src/base/atomic.h"
-#include "src/coro.h"
+#include "src/base/sanitizer.h"
+#include "tls.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -29,7 +29,7 @@
  */
 #include "tls.h"
 
-#include "coro.h"
+#include "coro_header.h"
 
 #include <errno.h>
 #include <stddef.h>
