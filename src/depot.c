@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "depot.h"
 
+#include "coro.h"
 #include "src/base/atomic.h"
 #include "src/base/process_locks.h"
+#include "src/stack/stack_trim.h"
 
 #include <weft/base.h>
 
@@ -99,24 +101,30 @@ void weft__depots_each(void (*fn)(struct depot *d))
 	weft__unlock_process(WEFT__LOCK_DEPOTS);
 }
 
-void weft__depots_lock_each(void)
+/* Around a fork, under WEFT__LOCK_DEPOTS (process_locks.h). */
+static void lock_each(void)
 {
 	for (struct depot *d = all; d; d = d->next)
 		weft__lock(&d->lock);
 }
 
-void weft__depots_unlock_each(void)
+static void unlock_each(bool in_child)
 {
+	(void)in_child;
 	for (struct depot *d = all; d; d = d->next)
 		weft__unlock(&d->lock);
 }
 
 void weft__depot_init(struct depot *d)
 {
+	static struct weft__stack_cache cache = {.empty = weft__depots_empty};
+
+	weft__stack_cache_add(&cache);
 	*d = (struct depot){.lock = WEFT__LOCK_INIT};
 	atomic_init(&d->due, WEFT_FOREVER);
 	atomic_init(&d->tender, NULL);
 	weft__lock_process(WEFT__LOCK_DEPOTS);
+	weft__process_lock_covers(WEFT__LOCK_DEPOTS, lock_each, unlock_each);
 	d->next = all;
 	all = d;
 	weft__unlock_process(WEFT__LOCK_DEPOTS);

@@ -48,9 +48,9 @@
 #ifndef WEFT_SRC_DEPOT_H
 #define WEFT_SRC_DEPOT_H
 
+#include "coro_header.h"
 #include "src/base/compiler.h"
 #include "src/base/lock.h"
-#include "src/coro.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -119,10 +119,5 @@ void weft__depots_empty(void);
 /* Calls fn with every depot of the process, under WEFT__LOCK_DEPOTS. fn must not switch, so this
  * stays. */
 WEFT__STAYS void weft__depots_each(void (*fn)(struct depot *d));
-
-/* Around a fork, under WEFT__LOCK_DEPOTS: take and release the lock of every depot
- * (process_locks.h). */
-void weft__depots_lock_each(void);
-void weft__depots_unlock_each(void);
 
 #endif

@@ -3,6 +3,8 @@
 
 #include "src/base/atomic.h"
 #include "src/base/sanitizer.h"
+#include "src/stack/stack.h"
+#include "src/stack/stack_trim.h"
 
 #include <pthread.h>
 
@@ -41,6 +43,9 @@ static void thread_ends(void *record)
 
 __attribute__((constructor)) static void spares_begin(void)
 {
+	static struct weft__stack_cache cache = {.empty = weft__spares_drop};
+
+	weft__stack_cache_add(&cache);
 	at_end_works = pthread_key_create(&at_end, thread_ends) == 0;
 }
 

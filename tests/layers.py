@@ -17,7 +17,7 @@ import re
 import sys
 
 # A file belongs to the first folder that its name begins with.
-LAYERS = ('src/', 'sched/queue/', 'sched/core/', 'sched/sync/', 'sched/blocking/', 'sched/')
+LAYERS = ('src/base/', 'src/stack/', 'src/', 'sched/queue/', 'sched/core/', 'sched/sync/', 'sched/blocking/', 'sched/')
 THREAD_LOCAL_FILES = ('src/tls.c', 'sched/core/tls.c')
 # The second has a spin lock of its own, which those handlers take as well.
 STATIC_LOCK_FILES = ('src/base/process_locks.c', 'src/base/sanitizer.c')

@@ -17,6 +17,7 @@
 #include "src/base/futex.h"
 #include "src/base/orphan.h"
 #include "src/base/sized.h"
+#include "src/stack/guard.h"
 #include "stats.h"
 #include "stop.h"
 #include "task_pool.h"

@@ -31,6 +31,7 @@
 #include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/stack/stack.h"
+#include "src/stack/stack_trim.h"
 
 #include <weft/stats.h>
 

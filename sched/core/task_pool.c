@@ -7,6 +7,7 @@
 #include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 #include "src/stack/stack.h"
+#include "src/stack/stack_trim.h"
 
 #include <errno.h>
 #include <stdlib.h>

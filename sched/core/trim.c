@@ -14,6 +14,7 @@
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/orphan.h"
+#include "src/stack/stack_trim.h"
 #include "task_pool.h"
 #include "tls.h"
 

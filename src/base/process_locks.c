@@ -4,8 +4,6 @@
 #include "atomic.h"
 #include "sanitizer.h"
 #include "src/base/compiler.h"
-#include "src/depot.h"
-#include "src/stack/stack.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -15,22 +13,22 @@ void (*weft__process_forked)(void);
 
 static void before_fork(void)
 {
-	for (int i = 0; i <= WEFT__LOCK_DEPOTS; i++)
+	for (int i = 0; i < WEFT__PROCESS_LOCKS; i++) {
 		weft__lock_process((enum weft__process_lock)i);
-	weft__depots_lock_each();
-	weft__lock_process(WEFT__LOCK_STACK_POOLS);
-	weft__stack_pools_lock_each();
+		if (weft__process_locks[i].lock_each)
+			weft__process_locks[i].lock_each();
+	}
 	san_fork_begin();
 }
 
 static void after_fork(bool in_child)
 {
 	san_fork_end();
-	weft__stack_pools_unlock_each(in_child);
-	weft__unlock_process(WEFT__LOCK_STACK_POOLS);
-	weft__depots_unlock_each();
-	for (int i = WEFT__LOCK_DEPOTS; i >= 0; i--)
+	for (int i = WEFT__PROCESS_LOCKS - 1; i >= 0; i--) {
+		if (weft__process_locks[i].unlock_each)
+			weft__process_locks[i].unlock_each(in_child);
 		weft__unlock_process((enum weft__process_lock)i);
+	}
 }
 
 static void after_fork_in_parent(void)

@@ -9,7 +9,8 @@
  *
  * The design. Memory allocators do the same. pthread_atfork() handlers take every lock of the
  * process before the fork, and release them on both sides after it. So the child finds each lock
- * free, and the data under it consistent.
+ * free, and the data under it consistent. A lock may protect a list of objects with locks of their
+ * own. The file that keeps the list says how to take those (weft__process_lock_covers()).
  *
  * Lock order. A thread that holds a lock of this table may take the locks below it, never one above
  * or beside it. The handlers take them from top to bottom.
@@ -21,7 +22,7 @@
  *   WEFT__LOCK_DEPOTS               the list of all depots (depot.c)
  *     depot.lock                    of each depot on that list
  *     runtime.idle_lock             in weft_trim(); its holders take none of these
- *   WEFT__LOCK_STACK_POOLS          adding a pool of stacks (stack.c)
+ *   WEFT__LOCK_STACK_POOLS          adding a pool of stacks (stack_pool.c)
  *     pool.lock                     of each pool
  *   the neutral fiber               only in ThreadSanitizer's user build (sanitizer.c)
  *   malloc's locks                  their handlers run after ours. glibc's own run last of all.
@@ -45,6 +46,8 @@
 
 #include "lock.h"
 
+#include <stdbool.h>
+
 /* In the lock order. */
 enum weft__process_lock {
 	WEFT__LOCK_PROCESS,
@@ -57,6 +60,9 @@ enum weft__process_lock {
 
 struct weft__padded_lock {
 	_Alignas(64) struct weft__lock lock;
+	/* Under `lock`. NULL, or the functions of weft__process_lock_covers(). */
+	void (*lock_each)(void);
+	void (*unlock_each)(bool in_child);
 };
 
 extern struct weft__padded_lock weft__process_locks[WEFT__PROCESS_LOCKS]
@@ -70,6 +76,18 @@ static inline void weft__lock_process(enum weft__process_lock which)
 static inline void weft__unlock_process(enum weft__process_lock which)
 {
 	weft__unlock(&weft__process_locks[which].lock);
+}
+
+/*
+ * Says that the lock protects a list of objects that have locks of their own. At a fork the
+ * handlers call lock_each() after they have taken the lock, and unlock_each() before they release
+ * it. The caller holds the lock and is about to add an object, so no fork comes between.
+ */
+static inline void weft__process_lock_covers(enum weft__process_lock which, void (*lock_each)(void),
+					     void (*unlock_each)(bool in_child))
+{
+	weft__process_locks[which].lock_each = lock_each;
+	weft__process_locks[which].unlock_each = unlock_each;
 }
 
 /*

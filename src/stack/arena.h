@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* An arena: a mapping cut into stack slots. Its pool (stack_pool.h) uses it, and arena.c maps it
- * and guards its slots. */
+/* An arena: a mapping cut into stack slots. Its pool (stack_pool.h) uses it, and arena.c maps it. */
 #ifndef WEFT_SRC_STACK_ARENA_H
 #define WEFT_SRC_STACK_ARENA_H
+
+#include "guard.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -11,7 +12,7 @@
 struct pool;
 
 #define ARENA_SLOTS_MAX 256
-#define ARENA_BATCH     64 /* slots in one system call */
+#define ARENA_BATCH     WEFT__ADVISE_MAX /* slots in one system call */
 #define ARENA_BYTES_MAX ((size_t)64 << 20)
 
 enum slot_state {

@@ -1,223 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Pools of stacks. There is one pool for each (size, guard). It is found through a table that only
- * grows.
- *
- * A free slot is in one of two states:
- *
- *   dirty   its memory is kept, and is likely to be in some cache
- *   clean   it was never used, or its memory has been given back
- *
- * Allocation takes the dirty slot that was freed last. If there is none it takes a clean slot. If
- * there is none of these either, it grows the pool. stack_trim.c says what is given back, and when.
- *
- * An arena is mapped only when no slot is free. It is unmapped only when more than `keep` slots are
- * free. So at least `keep` calls lie between the two, and share their cost.
- *
- * System calls are made without the lock. Before a thread makes slots ready, it takes their arena
- * off the list of arenas with unready slots. So no other thread fills the arena. The arena counts
- * one more used slot meanwhile.
- *
- * errno is kept. The caller may be the scheduler, working on behalf of a coroutine that owns errno.
- *
- * Rejected: one free list inside the stacks themselves. Freeing a stack would touch a cold
- * neighbour, and nothing could ever be unmapped.
- */
+/* See stack.h. A stack is a slot of a pool; this file computes where its parts are. errno is kept, as
+ * in stack_pool.c. */
 #include "stack.h"
 
 #include "arena.h"
+#include "guard.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
-#include "src/base/process_locks.h"
+#include "src/base/pages.h"
 #include "src/base/sanitizer.h"
 #include "stack_pool.h"
+#include "stack_trim.h"
 
 #include <errno.h>
-#include <sched.h>
-#include <stdlib.h>
 
-#define KEEP_SLOTS  1024
-#define KEEP_BYTES  ((size_t)256 << 20) /* of addresses */
-#define HOT_SLOTS   64
-#define HOT_BYTES   ((size_t)1 << 20) /* if the stacks are used up entirely */
-#define LAZY_PART   16                /* dirty slots beyond `hot`: one per so many used slots */
-#define LAZY_SLOTS  1024              /* the most of these */
-#define SLOTS_MIN   64                /* of a pool's first arenas */
-#define FIRST_POOLS 8
-#define HEADER_MAX  1024
-/* How often a refused thread checks whether other threads have got something. There is a bound
- * because in the child of a fork() those threads do not exist. */
-#define GROWER_LOOKS 10000
+#define HEADER_MAX 1024
 
-/* Pools are added under WEFT__LOCK_STACK_POOLS and never removed, so a reader needs no lock to find
- * them. The first pools are part of the library. Few programs use more sizes, and a plugin that is
- * unloaded with its own copy of the library leaks no pool. */
-_Atomic(struct pool *) weft__stack_pools[WEFT__STACK_BUCKETS];
-static struct pool first_pools[FIRST_POOLS]; /* under WEFT__LOCK_STACK_POOLS until added */
-static unsigned first_pools_used;            /* under WEFT__LOCK_STACK_POOLS */
-
-static struct pool *bucket_find(struct pool *pool, size_t slot_bytes, size_t guard_bytes)
-{
-	while (pool && (pool->slot_bytes != slot_bytes || pool->guard_bytes != guard_bytes))
-		pool = pool->next;
-	return pool;
-}
-
-static size_t at_most(size_t n, size_t bound)
-{
-	return n < bound ? n : bound;
-}
-
-/* Memory for another pool, all 0, or NULL if there is none. Under WEFT__LOCK_STACK_POOLS. */
-static struct pool *pool_new_locked(void)
-{
-	struct pool *pool;
-
-	if (first_pools_used < FIRST_POOLS)
-		return &first_pools[first_pools_used++];
-	san_ignore_begin();
-	pool = weft__calloc(1, sizeof(*pool));
-	san_ignore_end();
-	return pool;
-}
-
-/* Returns the pool, and makes it if it does not exist. Returns NULL if there is no memory. */
-static struct pool *pool_get(size_t slot_bytes, size_t guard_bytes)
-{
-	_Atomic(struct pool *) *bucket =
-		&weft__stack_pools[(slot_bytes >> 12) % WEFT__STACK_BUCKETS];
-	struct pool *pool;
-
-	/* acquire: sees the pool's fields and next. Pairs with the release below. */
-	pool = bucket_find(load_acquire(bucket), slot_bytes, guard_bytes);
-	if (pool)
-		return pool;
-
-	weft__lock_process(WEFT__LOCK_STACK_POOLS);
-	/* relaxed: the bucket changes only under this lock */
-	pool = bucket_find(load_relaxed(bucket), slot_bytes, guard_bytes);
-	if (!pool) {
-		pool = pool_new_locked();
-		if (pool) {
-			pool->slot_bytes = slot_bytes;
-			pool->guard_bytes = guard_bytes;
-			pool->keep = at_most(KEEP_BYTES / (slot_bytes - guard_bytes), KEEP_SLOTS);
-			pool->hot = at_most(HOT_BYTES / (slot_bytes - guard_bytes), HOT_SLOTS);
-			pool->next = load_relaxed(bucket);
-			/* release: publishes the pool's fields. Pairs with the acquire above. */
-			store_release(bucket, pool);
-		}
-	}
-	weft__unlock_process(WEFT__LOCK_STACK_POOLS);
-	return pool;
-}
-
-static void pool_attach_locked(struct pool *pool, struct arena *arena)
-{
-	arena->next = pool->arenas;
-	if (pool->arenas)
-		pool->arenas->prev = arena;
-	pool->arenas = arena;
-	pool->arena_count++;
-	pool->idle++;
-}
-
-/*
- * Makes clean slots when no slot is free. It makes as many as the pool has in use: at least one, at
- * most a batch. A new arena has as many slots as are in use, SLOTS_MIN to ARENA_SLOTS_MAX. The lock
- * is released meanwhile, because the calls take microseconds a slot. Other threads may make slots
- * of their own.
- */
-static bool pool_grow_locked(struct pool *pool)
-{
-	struct arena *arena = pool->filling;
-	size_t used = pool->used;
-	uint32_t first, made;
-
-	if (arena) {
-		pool->filling = arena->fill_next;
-		arena_hold_locked(arena);
-	}
-	pool->growing++;
-	weft__unlock(&pool->lock);
-	bool fresh = !arena;
-	if (fresh)
-		arena = weft__arena_map(pool, pool->slot_bytes, pool->guard_bytes,
-					used < SLOTS_MIN         ? SLOTS_MIN
-					: used < ARENA_SLOTS_MAX ? used
-								 : ARENA_SLOTS_MAX);
-	made = !arena ? 0
-		      : weft__arena_make_ready(arena, used == 0            ? 1
-						      : used < ARENA_BATCH ? (uint32_t)used
-									   : ARENA_BATCH);
-	weft__lock(&pool->lock);
-	pool->growing--;
-	if (!arena)
-		return false;
-	pool->grown += made > 0;
-	if (fresh) {
-		pool_attach_locked(pool, arena);
-		arena_hold_locked(arena);
-	}
-	first = arena->ready;
-	arena->ready += made;
-	/* Lower addresses are used first. */
-	for (uint32_t i = first + made; i-- > first;) {
-		arena->slot[i].state = SLOT_CLEAN;
-		list_push(&pool->clean, &arena->slot[i]);
-	}
-	if (arena->ready < arena->slots) {
-		arena->fill_next = pool->filling;
-		pool->filling = arena;
-	}
-	arena_release_locked(arena);
-	return made > 0;
-}
-
-static inline bool pool_has_free_locked(const struct pool *pool)
-{
-	return pool->dirty.count > 0 || pool->clean.count > 0;
-}
-
-/* For a thread that the system has refused. The system may have given its last memory to other
- * threads, and they are about to share it. Returns whether some thread has made or freed slots.
- * @before: the earlier value of .grown. */
-static bool others_grow_locked(struct pool *pool, size_t before)
-{
-	for (unsigned looks = 0; pool->growing > 0 && looks < GROWER_LOOKS; looks++) {
-		if (pool->grown != before || pool_has_free_locked(pool))
-			break;
-		weft__unlock(&pool->lock);
-		sched_yield();
-		weft__lock(&pool->lock);
-	}
-	return pool->grown != before || pool_has_free_locked(pool);
-}
-
-/* Takes a free slot and counts it as used. Returns NULL if the system refuses. */
-static struct slot *pool_take(struct pool *pool)
-{
-	struct slot *slot = NULL;
-	bool available = true;
-
-	weft__lock(&pool->lock);
-	/* Meanwhile other threads may take the slots that were made, or free some. */
-	while (available && !pool_has_free_locked(pool)) {
-		size_t before = pool->grown;
-		int saved = weft__errno();
-
-		san_ignore_begin();
-		available = pool_grow_locked(pool) || others_grow_locked(pool, before);
-		san_ignore_end();
-		weft__set_errno(saved);
-	}
-	if (pool_has_free_locked(pool)) {
-		slot = pool->dirty.count > 0 ? pool->dirty.head : pool->clean.head;
-		pool_take_locked(pool, slot, SLOT_USED);
-	}
-	weft__unlock(&pool->lock);
-	return slot;
-}
+/* The pages that most tasks use, header included. Instrumented frames are larger. */
+#define COOL_PAGES (WEFT__ASAN || WEFT__TSAN ? 16 : 3)
 
 static size_t guard_size(bool guard, size_t page)
 {
@@ -226,7 +26,7 @@ static size_t guard_size(bool guard, size_t page)
 
 size_t weft__stack_within(size_t reserved, bool guard)
 {
-	size_t page = page_size();
+	size_t page = weft__page_size();
 
 	/* The same sum as in weft__stack_alloc(). */
 	return reserved - guard_size(guard, page) - page;
@@ -234,7 +34,7 @@ size_t weft__stack_within(size_t reserved, bool guard)
 
 int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 {
-	size_t page = page_size();
+	size_t page = weft__page_size();
 	size_t guard_bytes = guard_size(guard, page);
 	size_t slot_bytes;
 	struct pool *pool;
@@ -247,13 +47,13 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 		return -ENOMEM;
 	/* The extra page holds the header and the colour. */
 	slot_bytes = guard_bytes + (size + page - 1) / page * page + page;
-	pool = pool_get(slot_bytes, guard_bytes);
-	slot = pool ? pool_take(pool) : NULL;
+	pool = weft__pool_get(slot_bytes, guard_bytes);
+	slot = pool ? weft__pool_take(pool) : NULL;
 	if (!slot) {
 		/* The slots that other pools keep must not be the reason for the refusal. */
 		weft__stack_trim();
-		pool = pool_get(slot_bytes, guard_bytes);
-		slot = pool ? pool_take(pool) : NULL;
+		pool = weft__pool_get(slot_bytes, guard_bytes);
+		slot = pool ? weft__pool_take(pool) : NULL;
 	}
 	if (!slot)
 		return -ENOMEM;
@@ -273,26 +73,20 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 	return 0;
 }
 
+static struct slot *slot_of(const struct stack *stack)
+{
+	return &stack->arena->slot[stack->index];
+}
+
 /* Puts the stack's slot back. Returns whether there are enough dirty slots to discard some. */
 static bool stack_put(const struct stack *stack)
 {
 	struct arena *arena = stack->arena;
-	struct pool *pool = arena->pool;
-	struct slot *slot = &arena->slot[stack->index];
 	char *base = arena_slot_base(arena, stack->index);
-	struct arena *doomed;
-	bool discard;
+	struct slot *slot = slot_of(stack);
 
 	san_stack_free(base + arena->guard_bytes, base + arena->slot_bytes);
-	weft__lock(&pool->lock);
-	doomed = pool_put_locked(pool, slot, SLOT_DIRTY);
-	discard = pool->dirty.count > pool->hot + at_most(pool->used / LAZY_PART, LAZY_SLOTS);
-	weft__unlock(&pool->lock);
-	if (doomed) {
-		doomed->next = NULL;
-		weft__arenas_unmap(doomed);
-	}
-	return discard;
+	return weft__pool_put(slot);
 }
 
 void weft__stack_free(const struct stack *stack)
@@ -312,7 +106,7 @@ void weft__stack_counts(struct stack_counts *ret)
 {
 	*ret = (struct stack_counts){0};
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
-		/* acquire: as in pool_get() */
+		/* acquire: as in weft__pool_get() (stack_pool.c) */
 		struct pool *pool = load_acquire(&weft__stack_pools[i]);
 
 		for (; pool; pool = pool->next) {
@@ -326,27 +120,16 @@ void weft__stack_counts(struct stack_counts *ret)
 	}
 }
 
-void weft__stack_pools_lock_each(void)
+void weft__stack_cool(const struct stack *const *stacks, size_t count)
 {
-	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
-		/* relaxed, here and below: buckets change only under the lock that the caller
-		 * holds */
-		struct pool *pool = load_relaxed(&weft__stack_pools[i]);
+	struct slot *slots[ARENA_BATCH];
+	size_t kept = COOL_PAGES * weft__page_size();
+	int saved = weft__errno();
 
-		for (; pool; pool = pool->next)
-			weft__lock(&pool->lock);
-	}
-}
-
-void weft__stack_pools_unlock_each(bool in_child)
-{
-	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
-		struct pool *pool = load_relaxed(&weft__stack_pools[i]);
-
-		for (; pool; pool = pool->next) {
-			if (in_child)
-				pool->growing = 0; /* those threads do not exist in the child */
-			weft__unlock(&pool->lock);
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		slots[i] = slot_of(stacks[i]);
+	const struct arena *arena = slots[0]->arena;
+	if (arena->slot_bytes - arena->guard_bytes > kept)
+		weft__arena_discard(slots, (uint32_t)count, kept);
+	weft__set_errno(saved);
 }

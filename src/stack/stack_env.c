@@ -3,6 +3,7 @@
  * default. */
 #include "stack_env.h"
 
+#include "guard.h"
 #include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "stack.h"

@@ -19,103 +19,32 @@
  *     to unmap than its memory costs to discard.
  *  3. The end of the last runtime leaves no dirty slot.
  *
- * If the system refuses more memory, every arena without a used slot is unmapped, in all pools.
- * Only then does an allocation fail.
+ * If the system refuses more memory, every cache is emptied (stack_trim.h), and every arena without
+ * a used slot is unmapped, in all pools. Only then does an allocation fail.
  *
  * A slot is discarded at most once for each time it was freed. System calls are made without the
  * lock. The slots to discard are in no list meanwhile and count as used, which keeps their arena.
  *
- * errno is kept, as in stack.c.
+ * errno is kept, as in stack_pool.c.
  *
  * Rejected: giving back by age. It needs a clock and a thread that looks at it. The scheduler has
  * both, and a depot above these pools: see depot.h.
  */
-#include "src/base/alloc.h"
+#include "stack_trim.h"
+
 #include "src/base/atomic.h"
 #include "src/base/process_locks.h"
-#include "src/base/sanitizer.h"
-#include "src/depot.h"
-#include "src/spare.h"
-#include "stack.h"
 #include "stack_pool.h"
 
-/* The pages that most tasks use, header included. Instrumented frames are larger. */
-#define COOL_PAGES (WEFT__ASAN || WEFT__TSAN ? 16 : 3)
-
-void weft__pool_detach_locked(struct pool *pool, struct arena *arena)
-{
-	for (uint32_t i = 0; i < arena->ready; i++)
-		list_remove(list_of(pool, arena->slot[i].state), &arena->slot[i]);
-	if (arena->prev)
-		arena->prev->next = arena->next;
-	else
-		pool->arenas = arena->next;
-	if (arena->next)
-		arena->next->prev = arena->prev;
-	for (struct arena **link = &pool->filling; *link; link = &(*link)->fill_next) {
-		if (*link == arena) {
-			*link = arena->fill_next;
-			break;
-		}
-	}
-	pool->arena_count--;
-	pool->idle--;
-}
-
-void weft__arenas_unmap(struct arena *doomed)
-{
-	int saved = weft__errno();
-
-	san_ignore_begin();
-	while (doomed) {
-		struct arena *next = doomed->next;
-
-		weft__arena_unmap(doomed);
-		doomed = next;
-	}
-	san_ignore_end();
-	weft__set_errno(saved);
-}
-
-bool weft__pool_discard_batch(struct pool *pool, size_t left)
-{
-	struct slot *batch[ARENA_BATCH];
-	struct arena *doomed = NULL;
-	size_t count = 0;
-	int saved = weft__errno();
-
-	weft__lock(&pool->lock);
-	for (; count < ARENA_BATCH && pool->dirty.count > left; count++) {
-		batch[count] = pool->dirty.tail;
-		pool_take_locked(pool, batch[count], SLOT_DISCARD);
-	}
-	weft__unlock(&pool->lock);
-
-	if (count == 0)
-		return false;
-	weft__arena_discard(batch, (uint32_t)count, 0);
-	weft__set_errno(saved);
-
-	weft__lock(&pool->lock);
-	for (size_t i = 0; i < count; i++) {
-		struct arena *arena = pool_put_locked(pool, batch[i], SLOT_CLEAN);
-
-		if (arena) {
-			arena->next = doomed;
-			doomed = arena;
-		}
-	}
-	weft__unlock(&pool->lock);
-	weft__arenas_unmap(doomed);
-	return true;
-}
+/* Every cache. Under WEFT__LOCK_TRIM. */
+static struct weft__stack_cache *caches;
 
 /* Gives back the memory of a batch of dirty slots of some pool. The pool keeps `hot` of them, or
  * none with `all`. Returns whether there were any. */
 static bool discard_batch(bool all)
 {
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
-		/* acquire: as in pool_get() (stack.c) */
+		/* acquire: as in weft__pool_get() (stack_pool.c) */
 		struct pool *pool = load_acquire(&weft__stack_pools[i]);
 
 		for (; pool; pool = pool->next) {
@@ -137,6 +66,17 @@ void weft__stack_discard_all(void)
 		;
 }
 
+void weft__stack_cache_add(struct weft__stack_cache *cache)
+{
+	weft__lock_process(WEFT__LOCK_TRIM);
+	if (!cache->added) {
+		cache->added = true;
+		cache->next = caches;
+		caches = cache;
+	}
+	weft__unlock_process(WEFT__LOCK_TRIM);
+}
+
 void weft__stack_trim(void)
 {
 	struct arena *doomed = NULL;
@@ -144,11 +84,11 @@ void weft__stack_trim(void)
 	/* One thread at a time. A second thread would find nothing left to free, although the first
 	 * one has not freed it yet. */
 	weft__lock_process(WEFT__LOCK_TRIM);
-	weft__spares_drop();
-	weft__depots_empty();
+	for (struct weft__stack_cache *cache = caches; cache; cache = cache->next)
+		cache->empty();
 
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
-		/* acquire: as in pool_get() (stack.c) */
+		/* acquire: as in weft__pool_get() (stack_pool.c) */
 		struct pool *pool = load_acquire(&weft__stack_pools[i]);
 
 		for (; pool; pool = pool->next) {
@@ -180,18 +120,4 @@ void weft__stack_trim(void)
 __attribute__((destructor)) static void give_all_back(void)
 {
 	weft__stack_trim();
-}
-
-void weft__stack_cool(const struct stack *const *stacks, size_t count)
-{
-	struct slot *slots[ARENA_BATCH];
-	size_t kept = COOL_PAGES * page_size();
-	int saved = weft__errno();
-
-	for (size_t i = 0; i < count; i++)
-		slots[i] = &stacks[i]->arena->slot[stacks[i]->index];
-	const struct arena *arena = slots[0]->arena;
-	if (arena->slot_bytes - arena->guard_bytes > kept)
-		weft__arena_discard(slots, (uint32_t)count, kept);
-	weft__set_errno(saved);
 }

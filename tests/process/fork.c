@@ -9,6 +9,7 @@
 
 #include "src/base/lock.h"
 #include "src/stack/stack.h"
+#include "src/stack/stack_trim.h"
 
 #include <pthread.h>
 #include <weft/coro.h>

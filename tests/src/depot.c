@@ -4,6 +4,8 @@
  * before, and at once if the system refuses memory. The tests tell the depot the time.
  */
 #include "depot_peek.h"
+#include "src/coro.h"
+#include "src/stack/stack_trim.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -7,6 +7,7 @@
 #include "depot_peek.h"
 
 #include "src/base/process_locks.h"
+#include "src/coro.h"
 #include "src/spare.h"
 
 #include <errno.h>
@@ -157,7 +158,7 @@ static void live_beside_held_locks(void *unused)
 	(void)unused;
 	burst(SMALL, 1);
 	weft__lock_process(WEFT__LOCK_STACK_POOLS);
-	weft__stack_pools_lock_each();
+	weft__process_locks[WEFT__LOCK_STACK_POOLS].lock_each();
 	for (unsigned i = 0; i < 100; i++)
 		burst(SMALL, 1);
 	_exit(7);

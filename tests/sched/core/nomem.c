@@ -12,6 +12,7 @@
 #include "harness.h"
 #include "limited.h"
 #include "src/stack/stack.h"
+#include "src/stack/guard.h"
 
 #include <pthread.h>
 

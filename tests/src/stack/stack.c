@@ -4,6 +4,7 @@
 
 #include "../child.h"
 #include "src/coro.h"
+#include "src/stack/stack_trim.h"
 
 #include <errno.h>
 #include <pthread.h>
