@@ -9,20 +9,22 @@ is one.
     named with it, as in "settle() in execute.c", "settle() (execute.c)" or "execute.c settle()", that file has it.
   - Every other name weft__... stands in the code of some file as well.
   - A link of a Markdown page leads to a file, and to a heading of that file if it names one.
+  - A picture x.svg was drawn from x.dot as that is now: each has all words of the other.
   - No placeholder is left over: an address that belongs to nobody, or a note of something that is still to be done.
 
-It looks at Markdown pages and manual pages, except for their blocks of code, and at the comments of all other files. Pages that
+It looks at Markdown pages, manual pages and pictures, except for blocks of code, and at the comments of all other files. Pages that
 tell the past may name what was there then.
 """
 import ctypes
+import html
 import io
 import os
 import re
 import sys
 import tokenize
 
-KINDS = {'.c': 'c', '.h': 'c', '.S': 'c', '.cpp': 'c', '.pml': 'c', '.dot': 'c', '.go': 'c', '.rs': 'c', '.py': 'python', '.sh': 'hash',
-         '.build': 'hash', '.ini': 'hash', '.md': 'text', '.1': 'text', '.3': 'text', '.7': 'text'}
+KINDS = {'.c': 'c', '.h': 'c', '.S': 'c', '.cpp': 'c', '.pml': 'c', '.go': 'c', '.rs': 'c', '.py': 'python', '.sh': 'hash',
+         '.build': 'hash', '.ini': 'hash', '.md': 'text', '.dot': 'text', '.svg': 'text', '.1': 'text', '.3': 'text', '.7': 'text'}
 PAST = ('docs/log/', 'docs/decisions.md', 'CHANGELOG.md')
 # Quotes lines of the sources, also lines that are gone (stress/mutants/run.py checks them).
 QUOTING = ('stress/mutants/',)
@@ -73,6 +75,7 @@ def python_comments(text):
 def split(text, kind):
     """The text of comments and the code, each with the other one blanked out."""
     if kind == 'text':
+        text = re.sub(r'\\[nlr]', '  ', text)  # a line break in a picture's label
         return CODE_BLOCK.sub(lambda match: blank(match.group(0)), text), ''
     if kind == 'python':
         places = list(python_comments(text))
@@ -158,12 +161,22 @@ def check_links(tree, page, text):
             yield match.start(), '%s has no heading #%s' % (path, anchor)
 
 
+def check_picture(tree, page):
+    drawn = re.findall(r'<text[^>]*>([^<]*)</text>', tree.texts[page])
+    labels = re.findall(r'(?<!\w)label="((?:\\.|[^"\\])*)"', tree.texts[page[:-len('svg')] + 'dot'])
+    lines = [line.strip() for label in labels for line in re.split(r'\\[nlr]', label)]
+    for line in sorted(set(map(lambda text: html.unescape(text).replace('\xa0', ' ').strip(), drawn)) ^ set(filter(None, lines))):
+        yield 0, 'draw it again: "%s"' % line
+
+
 def check(tree, page):
     text = LINE_BREAK.sub(lambda match: ' ' * len(match.group(0)), tree.prose[page])
     if not page.startswith(PAST):
         yield from check_names(tree, page, text)
     if page.endswith('.md'):
         yield from check_links(tree, page, tree.prose[page])
+    if page.endswith('.svg') and page[:-len('svg')] + 'dot' in tree.texts:
+        yield from check_picture(tree, page)
     for match in PLACEHOLDER.finditer(tree.texts[page]):
         yield match.start(), 'a placeholder is left over: %s' % match.group(0)
 
