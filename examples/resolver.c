@@ -76,7 +76,7 @@ static void *look_up(void *arg)
 
 	nanosleep(&delay, NULL);
 	if (strcmp(q->name, hanging) == 0)
-		(void)!weft_event_wait(&end); /* this is no task, so nobody cancels it */
+		(void)!weft_event_wait(&end); /* this is not a task, so nobody cancels it */
 	file = fopen(hosts, "re");
 	if (!file) {
 		q->answer = -errno;

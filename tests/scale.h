@@ -26,7 +26,7 @@
 #endif
 
 /* n divided by what WEFT_TEST_SCALE and the sanitizer ask for, at least 1 (0 stays 0). A value that
- * is no number above 0 counts as 1. */
+ * is not a number above 0 counts as 1. */
 static inline unsigned weft_test_scale(unsigned n)
 {
 	const char *text = getenv("WEFT_TEST_SCALE");

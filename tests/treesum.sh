@@ -94,7 +94,7 @@ mkdir tree
 
 status 0 treesum tree
 mv out sums
-empty err 'something on stderr that is no terminal'
+empty err 'something on stderr, which is not a terminal'
 expected tree >wanted
 same sums wanted 'the output differs from that of find | sort | sha256sum'
 sha256sum -c --quiet sums >check 2>&1 || { fail 'sha256sum -c does not accept the output' && head -n 5 check; }

@@ -95,7 +95,7 @@ def check_order(function):
     if 'deadline' in names[:-1]:
         yield 'the deadline is not the last one'
     for i, parameter in enumerate(p):
-        # A function that is called later, with arguments of its own, is no function that is to be run.
+        # A function that is called later, with arguments of its own, is not the function that is to be run.
         if parameter.type == 'function' and parameter.name in ('fn', 'body') and function.name != 'weft_coro_create' and \
                 [n for n, t in zip(names[i:], types[i:]) if t != 'function'][:1] != ['arg']:
             yield '%s is not followed by arg' % parameter.name

@@ -214,7 +214,7 @@ int main(int argc, char **argv)
 	static const struct {
 		const char *name;
 		void (*run)(char **argv);
-		int outside; /* threads that are no workers */
+		int outside; /* threads that are not workers */
 	} rows[] = {
 		{"spawn", spawn, 0},   {"million", million, 0}, {"fib", fib, 0},
 		{"queens", queens, 0}, {"sort", sort, 0},       {"skynet", skynet, 0},

@@ -150,7 +150,7 @@ def check_waits(headers, test, page):
     wrong = ['%s: %s\n  page: %s\n  test: %s' % (page, name, said.get(name), tried.get(name))
              for name in sorted(set(tried) | set(said)) if tried.get(name) != said.get(name)]
     wrong += check_lists(headers, said)
-    return wrong + ['%s: %s is no function' % (page, name) for name in sorted(set(said) - set(headers))]
+    return wrong + ['%s: %s is not a function' % (page, name) for name in sorted(set(said) - set(headers))]
 
 
 def main():

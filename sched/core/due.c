@@ -93,7 +93,7 @@ void weft__clear_due(struct weft_runtime *rt)
 void weft__announce_due(struct weft_runtime *rt)
 {
 	/* store-load race with weft__clear_due(), weft__search_stop() and weft__sleep(): the task,
-	 * then idle. The fence is full, because a thread that is no worker may come here. */
+	 * then idle. The fence is full, because a thread that is not a worker may come here. */
 	weft__fence_full();
 	for (;;) {
 		uint64_t idle = load_relaxed(&rt->idle);

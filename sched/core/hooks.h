@@ -4,9 +4,9 @@
  * sleeps and after it has woken. The worker has no task and holds no lock then. The calls use the
  * thread's own stack, and are off the hot paths.
  *
- * During the call the thread is no worker. So a hook may call the same functions of Weft as a plain
- * thread, with the same effects. It needs no rules of its own, above all none about calls that
- * would suspend.
+ * During the call the thread is not a worker. So a hook may call the same functions of Weft as a
+ * plain thread, with the same effects. It needs no rules of its own, above all none about calls
+ * that would suspend.
  *
  * A worker that is about to sleep is already on the list of sleepers. During the call it may be
  * woken or be handed a task, even by the hook itself.
@@ -34,7 +34,7 @@ struct hooks {
 	void *arg;
 };
 
-/* Stays: the thread is no worker during the call, so a hook returns on it. */
+/* Stays: the thread is not a worker during the call, so a hook returns on it. */
 WEFT__STAYS void weft__call_hook(struct worker *w, weft_worker_fn *fn);
 
 /* Calls fn, which is a hook of w's runtime. Only w's thread may call it, on its own stack. */

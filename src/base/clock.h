@@ -20,7 +20,7 @@
  * clock. */
 int64_t weft__clock_now(void);
 
-/* Nanoseconds on CLOCK_MONOTONIC in any case, for sleeps that are no part of the schedule. Any
+/* Nanoseconds on CLOCK_MONOTONIC in any case, for sleeps that are not part of the schedule. Any
  * thread. */
 int64_t weft__clock_real(void);
 

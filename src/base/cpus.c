@@ -108,7 +108,7 @@ static bool read_small(const char *dir, const char *name, char *ret_text, size_t
 	return true;
 }
 
-/* "150000 100000" is a limit of 1.5 CPUs; "max 100000" is no limit. */
+/* "150000 100000" is a limit of 1.5 CPUs; "max 100000" means no limit. */
 static bool read_quota_v2(const char *dir, unsigned *ret_cpus)
 {
 	char text[64];
@@ -122,7 +122,7 @@ static bool read_quota_v2(const char *dir, unsigned *ret_cpus)
 	return whole_cpus(quota, period, ret_cpus);
 }
 
-/* A quota of -1 is no limit. */
+/* A quota of -1 means no limit. */
 static bool read_quota_v1(const char *dir, unsigned *ret_cpus)
 {
 	char quota_text[64];

@@ -71,7 +71,7 @@ for mutant in $mutants; do
         echo "  survived"
         survived=$((survived + 1))
     else
-        echo "  exit status $status, which is no verdict"
+        echo "  exit status $status, which decides nothing"
         exit 1
     fi
 done

@@ -6,7 +6,7 @@
  * defence against that (src/tls.h).
  */
 #ifndef WEFT_MUTANT_TLS
-#error "This is no part of the library."
+#error "This is not a part of the library."
 #endif
 
 #include "src/tls.c"

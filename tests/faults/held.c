@@ -33,7 +33,7 @@ void held_add(enum held_kind kind, uintptr_t key, size_t size)
 	while (book[i].key > 1 && book[i].key != key) {
 		i = (i + 1) % SLOTS;
 		if (++seen == SLOTS)
-			abort(); /* a workload that is no small one */
+			abort(); /* the workload is not a small one */
 	}
 	book[i] = (struct slot){key, size};
 	pthread_mutex_unlock(&lock);

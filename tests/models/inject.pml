@@ -13,7 +13,7 @@
  *
  * The actors:
  *  - PRODUCERS threads. Each injects one task, with a light fence, as workers do.
- *  - A holder. It looks into the queue between two other tasks and is no searcher. Then it computes
+ *  - A holder. It looks into the queue between two other tasks and is not a searcher. Then it computes
  *    for as long as some task has not started: it has found another task elsewhere.
  *  - A worker that goes to sleep.
  *

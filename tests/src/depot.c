@@ -167,7 +167,7 @@ static void test_nothing_is_surplus_when_a_burst_begins(void **state)
 		;
 	assert_int_equal(used_stacks(), before + 7 * DEPOT_CHAIN);
 	assert_true(due(&d) == now + DEPOT_WINDOW_NS);
-	/* A chain that is put back is no demand. */
+	/* A chain that is put back does not count as demand. */
 	assert_false(weft__depot_put(&d, taken));
 	weft__depot_tend(&d, due(&d), me);
 	now = due(&d);

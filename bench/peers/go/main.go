@@ -64,7 +64,7 @@ func main() {
 	var args []int
 	for _, text := range os.Args[2:] {
 		n, err := strconv.Atoi(text)
-		check(err == nil, "an argument is no number")
+		check(err == nil, "an argument is not a number")
 		args = append(args, n)
 	}
 	runtime.GOMAXPROCS(args[0])

@@ -272,7 +272,7 @@ static void test_threads_are_reused(void **state)
 	assert_int_equal(checks_failed(), 0);
 }
 
-/* It is no cancellation point. */
+/* It is not a cancellation point. */
 static void *be_cancelled(void *arg)
 {
 	struct call call = {0};
@@ -455,8 +455,8 @@ static void test_until(void **state)
 	assert_ptr_equal(result, &token);
 }
 
-/* Calls that are cancelled or time out at the moment at which a thread takes them: each runs or says
- * that it has not. */
+/* Calls that are cancelled or time out at the moment at which a thread takes them: each runs or
+ * says that it has not. */
 static void *race_for_turns(void *arg)
 {
 	struct queued q[20];

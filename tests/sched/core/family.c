@@ -218,7 +218,7 @@ static void test_a_cancelled_fork_reaches_those_below_it(void **state)
 	}
 }
 
-/* In a masked region the waits of a fork are no cancellation points. */
+/* In a masked region the waits of a fork are not cancellation points. */
 static void *wait_masked(void *arg)
 {
 	weft_cancel_mask();

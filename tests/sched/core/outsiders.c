@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Calls by threads that are no workers. The calls make the runtime end while they are still inside.
- * The linker wraps three functions of the library (meson.build), so each order is certain:
+ * Calls by threads that are not workers. The calls make the runtime end while they are still
+ * inside. The linker wraps three functions of the library (meson.build), so each order is certain:
  *
  *   outsider                                worker 0, in weft_run()
  *   weft_cancel(): the request is visible

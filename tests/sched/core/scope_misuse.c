@@ -137,7 +137,7 @@ static void *end_null(void *arg)
 }
 MISUSE(end_null)
 
-/* On a thread that is no worker. */
+/* On a thread that is not a worker. */
 static void end_on_a_thread(void *arg)
 {
 	weft_scope s;

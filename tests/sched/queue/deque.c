@@ -145,7 +145,7 @@ static void test_deque_push_without_memory_loses_nothing(void **state)
 	struct rlimit old;
 	uintptr_t pushed = 0; /* 64 MiB hold less than 9 Mi pointers */
 
-	/* A limit on the address space is no way to test under a sanitizer or valgrind. */
+	/* A limit on the address space cannot be tested under a sanitizer or valgrind. */
 	if (WEFT_TEST_SCALE_SANITIZER > 1 || getenv("WEFT_TEST_SCALE"))
 		skip();
 
@@ -329,7 +329,8 @@ static void check_heist(crew_fn *owner, int mode, size_t capacity, unsigned coun
  *
  * 	                                                   claims (0, 2)
  * 	bottom := 1, front (0, 2): cuts (0, 1), has b
- * 	                                                   bottom 2 (read before): goes for a and b, loses the CAS,
+ * 	                                                   bottom 2 (read before): goes for a and b,
+ *                                                     loses the CAS,
  * 	                               claims nothing      takes a (1, 0)
  * 	                               (0, 1): may take a
  */

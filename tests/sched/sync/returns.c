@@ -12,7 +12,7 @@
  * The columns of the table:
  *  - would_block: what the try form returns.
  *  - deadline: the call, or its _until form, at its deadline or with deadline 0.
- *  - cancelled: in a cancelled task. "waits" means that the call is no cancellation point.
+ *  - cancelled: in a cancelled task. "waits" means that the call is not a cancellation point.
  *  - both: in a cancelled task, with a deadline that has passed.
  *  - ended: what the call waits for will never come.
  */
@@ -325,7 +325,7 @@ static void try_all(const struct row *row, struct cell cell, enum cause cause)
 		try_cell(row, &cell, caller, cause);
 }
 
-/* What lets the wait of a call end well, if it is no partner that could come before the call. */
+/* What lets the wait of a call end well, if it is not a partner that could come before the call. */
 static weft_fn *provider(const struct row *row)
 {
 	return row->until == until_sleep     ? NULL

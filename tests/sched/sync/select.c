@@ -303,7 +303,7 @@ static void *cancel_a_select(void *arg)
 		CHECK(cases[i].ret_status == 77 && chan_waiters(chans[i], cases[i].op) == 0);
 		weft_chan_close(chans[i]);
 	}
-	/* A select that need not wait is no cancellation point. */
+	/* A select that need not wait is not a cancellation point. */
 	CHECK(weft_cancel(weft_self()) == 0);
 	if (n > 0)
 		CHECK(weft_select(cases, n, WEFT_FOREVER) >= 0);

@@ -57,7 +57,7 @@ static void test_control_characters_are_replaced(void **state)
 	(void)state;
 	child_run(&child, warn, "a\nb\tc\x1b[31md\x7f\x01\r");
 	assert_string_equal(child.said, "weft: a?b?c?[31md???, 5\n");
-	/* Bytes outside of ASCII are no control characters. */
+	/* Bytes outside of ASCII are not control characters. */
 	child_run(&child, warn, "caf\xc3\xa9 ~");
 	assert_string_equal(child.said, "weft: caf\xc3\xa9 ~, 5\n");
 }

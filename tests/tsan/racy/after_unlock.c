@@ -27,7 +27,8 @@ static void *take_and_report(void *arg)
 	return arg;
 }
 
-/* After the other's unlock, so that this is no race by itself; nobody's lock orders its report. */
+/* After the other's unlock, so that this is not a race by itself; nobody's lock orders its
+ * report. */
 static void *only_take(void *arg)
 {
 	unseen_await(&locked_once, 1);

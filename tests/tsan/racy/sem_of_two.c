@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A semaphore that lets two in at once is no mutex. */
+/* A semaphore that lets two in at once is not a mutex. */
 /* races: inside, inside */
 #include "../tsan.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Two tasks change the number of workers, one after the other. That is no lock of theirs. */
+/* Two tasks change the number of workers, one after the other. That is not a lock that both
+ * take. */
 /* races: plan, plan */
 #include "../tsan.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two threads run a runtime each, one after the other. Beginning and ending one is no lock of
+/* Two threads run a runtime each, one after the other. Beginning and ending one is not a lock of
  * theirs. */
 /* races: tidy, tidy */
 #include "../tsan.h"
