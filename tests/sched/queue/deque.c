@@ -329,8 +329,7 @@ static void check_heist(crew_fn *owner, int mode, size_t capacity, unsigned coun
  *
  * 	                                                   claims (0, 2)
  * 	bottom := 1, front (0, 2): cuts (0, 1), has b
- * 	                                                   bottom 2 (read before): goes for a and b,
- *                                                     loses the CAS,
+ * 	                                                   bottom 2 (read before): goes for a and b, loses the CAS,
  * 	                               claims nothing      takes a (1, 0)
  * 	                               (0, 1): may take a
  */
