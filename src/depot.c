@@ -40,7 +40,7 @@ static void free_chains(struct coro *chains[], size_t count)
 }
 
 /* relaxed, here and below: a hint, and the lock decides. A thread about to sleep reads it after a
- * heavy fence (park.c). */
+ * heavy fence (idle.c). */
 static void set_due_locked(struct depot *d, int64_t due)
 {
 	store_relaxed(&d->due, due);

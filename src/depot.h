@@ -37,7 +37,7 @@
  * to come then takes over.
  *
  * The thread that runs timers tends the depot. `due` is a deadline like those of tasks, and the
- * same keeper waits for it (park.c). An empty depot has no deadline, so an idle runtime sleeps for
+ * same keeper waits for it (idle.c). An empty depot has no deadline, so an idle runtime sleeps for
  * good once the memory has been given back. When the system refuses memory, every depot of the
  * process is emptied at once.
  *

@@ -9,7 +9,7 @@
  *
  * Searching. At most half as many workers search at a time as there are processors. A searcher
  * steals (steal.c) and looks at the shared queues, for WEFT_SPIN microseconds. Then it sleeps
- * (park.c).
+ * (idle.c).
  *
  * A worker searches for that long only if this would have paid lately: one of its last four times
  * without work ended within WEFT_SPIN. Otherwise it looks everywhere once. The kernel makes a
@@ -20,7 +20,7 @@
 
 #include "chaos.h"
 #include "due.h"
-#include "park.h"
+#include "idle.h"
 #include "pick.h"
 #include "ready.h"
 #include "rouse.h"

@@ -42,7 +42,7 @@ weft__start_later_unpinned(struct worker *w, struct task *t, bool fence_is_free)
 		return;
 	}
 	weft__deque_put(&w->deque, bottom, t);
-	weft__fence_light_if(fence_is_free); /* store-load race with weft__sleep(): see park.c */
+	weft__fence_light_if(fence_is_free); /* store-load race with weft__sleep(): see idle.c */
 	/* relaxed: the fence orders it. */
 	if (__builtin_expect(load_relaxed(&w->rt->idle) >> 32 != 0, 0))
 		weft__announce_start_if_unsearched(w);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waking workers: which worker is woken, and for what. park.c has the protocol, and the workers'
+ * Waking workers: which worker is woken, and for what. idle.c has the protocol, and the workers'
  * own side.
  *
  * A thread that makes a task visible announces it. If no worker searches, the announcement wakes
@@ -33,7 +33,7 @@
 
 #include "chaos.h"
 #include "execute.h"
-#include "park.h"
+#include "idle.h"
 #include "sleepers.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
@@ -46,7 +46,7 @@ static void rouse(struct worker *w)
 {
 	if (w->rt->config.spin_us > 0)
 		w->roused_at = weft__clock_now();
-	/* release: pairs with the acquires in weft__sleep() and await_rouse() (park.c), for
+	/* release: pairs with the acquires in weft__sleep() and await_rouse() (idle.c), for
 	 * everything that we have left in w. w sets w->searching itself. */
 	store_release(&w->awake, 1);
 	weft__futex_wake(&w->awake, 1);
@@ -92,7 +92,7 @@ bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 
 bool weft__wake_to_keep(struct weft_runtime *rt)
 {
-	/* relaxed: published by the change of idle; see leave_to_busy() (park.c). */
+	/* relaxed: published by the change of idle; see leave_to_busy() (idle.c). */
 	store_relaxed(&rt->post_left, true);
 	return weft__wake_one(rt, false, false);
 }
@@ -104,7 +104,7 @@ bool weft__wake_searcher(struct weft_runtime *rt)
 
 void weft__announce(struct weft_runtime *rt)
 {
-	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	weft__fence_light(); /* store-load race with weft__sleep(): see idle.c */
 	uint64_t idle = load_relaxed(&rt->idle);
 	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0)
 		weft__wake_one(rt, true, false);
@@ -135,7 +135,7 @@ bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
 
 void weft__announce_slot(struct weft_runtime *rt)
 {
-	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	weft__fence_light(); /* store-load race with weft__sleep(): see idle.c */
 	uint64_t idle = load_relaxed(&rt->idle);
 	if (SLEEPERS(idle) > 0 && SEARCHERS(idle) == 0 && !load_relaxed(&rt->watching))
 		weft__wake_one(rt, true, true);
@@ -165,7 +165,7 @@ void weft__announce_timer(struct worker *w)
 
 	weft__assert_may_be_slow(w);
 	w->timer_armed = false;
-	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	weft__fence_light(); /* store-load race with weft__sleep(): see idle.c */
 	uint64_t idle = load_relaxed(&rt->idle);
 	int64_t kept = load_relaxed(&rt->keeper_deadline);
 	int64_t timer = worker_earliest(w);
@@ -183,7 +183,7 @@ void weft__nudge(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
-	/* store-load race with weft__sleep(): see park.c, with asleep for idle; by any thread */
+	/* store-load race with weft__sleep(): see idle.c, with asleep for idle; by any thread */
 	weft__fence_full();
 	if (!load_relaxed(&w->asleep))
 		return;

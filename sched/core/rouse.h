@@ -18,7 +18,7 @@ void weft__announce(struct weft_runtime *rt);
 
 static inline void announce(struct weft_runtime *rt)
 {
-	weft__fence_light(); /* store-load race with weft__sleep(): see park.c */
+	weft__fence_light(); /* store-load race with weft__sleep(): see idle.c */
 	/* relaxed: the fences order. */
 	if (load_relaxed(&rt->idle) != 0)
 		weft__announce(rt);

@@ -81,7 +81,7 @@ struct weft_runtime {
 	struct weft__thread_traits traits; /* immutable: of its threads and their creator */
 	struct hooks hooks;                /* immutable */
 
-	/* Written by workers that start or stop searching or sleeping (park.c). Read by every fork
+	/* Written by workers that start or stop searching or sleeping (idle.c). Read by every fork
 	 * and wake. */
 	_Alignas(WEFT__CACHE_LINE) _Atomic uint64_t idle; /* searchers and sleepers */
 	_Atomic uint32_t watching;                        /* 1: one worker watches the next slots */

@@ -9,7 +9,7 @@
  * time to time:
  *
  *  - A worker that was refused a stack is `starving` until it gets one. While it sees only
- *    unstarted tasks it sleeps for STARVE_NS at a time (park.c), and then tries again. It neither
+ *    unstarted tasks it sleeps for STARVE_NS at a time (idle.c), and then tries again. It neither
  *    spins nor sleeps for ever.
  *  - runtime.starving is set for one of three reasons. The system refused the last request, which
  *    may have been for a control block. The reserve is empty. Tasks wait here. The thread that sets
@@ -137,7 +137,7 @@ void weft__starved_put(struct worker *w, struct task *t)
 	weft__note_stack_wait(w);
 	weft__lock(&rt->starved_lock);
 	append_locked(rt, t);
-	/* relaxed: the lock orders it for sleepers, or a heavy fence in park.c. */
+	/* relaxed: the lock orders it for sleepers, or a heavy fence in idle.c. */
 	fetch_add_relaxed(&rt->starved_count, 1);
 	weft__unlock(&rt->starved_lock);
 	/* After the count: note_plenty(), which clears the flag, looks at the count. */

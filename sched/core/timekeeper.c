@@ -2,7 +2,7 @@
 /*
  * The timekeeper.
  *
- * The problem. A sleeping worker keeps the time for all (park.c). If none sleeps, each worker looks
+ * The problem. A sleeping worker keeps the time for all (idle.c). If none sleeps, each worker looks
  * at the deadlines now and then while it picks. But a pick can be far away, and a task that forks
  * and joins makes none. So some other thread must notice that a deadline has passed.
  *
@@ -36,7 +36,7 @@
  * After it has woken a worker instead, that worker is a searcher. The last searcher checks whether
  * the time is kept, if `post_left` says that a post was left. This happens in three cases: (a) the
  * timekeeper leaves here, (b) a keeper is taken off the list of sleepers, (c) a worker clears DUE
- * as it goes to sleep (park.c).
+ * as it goes to sleep (idle.c).
  *
  * It looks at most once per REST_NS. If deadlines follow each other closely, they are late by that
  * much.
@@ -53,7 +53,7 @@
 #include "timekeeper.h"
 
 #include "due.h"
-#include "park.h"
+#include "idle.h"
 #include "rouse.h"
 #include "runtime.h"
 #include "src/base/atomic.h"

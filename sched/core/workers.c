@@ -29,8 +29,8 @@
 #include "chaos.h"
 #include "execute.h"
 #include "find.h"
+#include "idle.h"
 #include "overflow.h"
-#include "park.h"
 #include "patience.h"
 #include "ready.h"
 #include "rouse.h"
@@ -209,7 +209,7 @@ void weft__worker_loop(struct worker *w)
 	weft__overflow_thread_end(signal_stack);
 }
 
-/* Changes the count of workers that have a thread and do not sleep (park.c). */
+/* Changes the count of workers that have a thread and do not sleep (idle.c). */
 static void count_awake(struct weft_runtime *rt, int change)
 {
 	weft__lock(&rt->idle_lock);

@@ -9,7 +9,7 @@
  *  - sched/core/find.c: serve_due(), look_around();
  *  - sched/core/sleepers.h: push_sleeper_locked();
  *  - sched/core/rouse.c: weft__wake_one(), weft__hand_to_sleeper();
- *  - sched/core/park.c: weft__search_stop(), await_rouse(), weft__get_up();
+ *  - sched/core/idle.c: weft__search_stop(), await_rouse(), weft__get_up();
  *  - sched/core/ready.c: weft__inject().
  *
  * The actors:

@@ -6,7 +6,7 @@
  * Mirrors:
  *  - sched/core/stop.c: weft__all_ended(), weft__stop_if_over();
  *  - sched/core/workers.c: record_locked();
- *  - sched/core/park.c: weft__sign_off(), weft__sleep();
+ *  - sched/core/idle.c: weft__sign_off(), weft__sleep();
  *  - sched/core/execute.c: end_task().
  *
  * Invariants: when the runtime is stopped, no task is live. The runtime is stopped in the end. If

@@ -9,7 +9,7 @@
  *  - the calls of these in sched/core/pick.c weft__from_injection() and sched/core/find.c
  *    weft__find();
  *  - parts of sched/core/rouse.c: weft__announce();
- *  - parts of sched/core/park.c: weft__sleep_announce(), weft__get_up(), weft__search_stop().
+ *  - parts of sched/core/idle.c: weft__sleep_announce(), weft__get_up(), weft__search_stop().
  *
  * The actors:
  *  - PRODUCERS threads. Each injects one task, with a light fence, as workers do.
@@ -22,7 +22,7 @@
  * Bounds: 2 producers; batches of 1 and 2. A producer stores the link after its exchange of the
  * tail, and that store goes through its store buffer. Locked instructions change everything else.
  * Abstracted: a section under idle_lock is one step; what the sleeper finds is short; a consumer
- * runs one task, and the other tasks that it took count as started (park.pml has the rings).
+ * runs one task, and the other tasks that it took count as started (idle.pml has the rings).
  *
  * Broken:
  *  - NO_LOOK_AGAIN: the holder does not look again for consumers that it turned away.

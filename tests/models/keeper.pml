@@ -11,7 +11,7 @@
  *  - sched/core/sleepers.h: push_sleeper_locked(), take_sleeper_locked(), as_sleeper();
  *  - sched/core/rouse.c: weft__wake_one(), weft__announce(), weft__hand_to_sleeper(),
  *    weft__announce_timer(), weft__nudge();
- *  - sched/core/park.c: earliest_deadline(), deadline_unkept(), weft__search_stop(),
+ *  - sched/core/idle.c: earliest_deadline(), deadline_unkept(), weft__search_stop(),
  *    weft__sleep_announce(), await_rouse(), weft__get_up(), keep_time(), weft__sign_off(),
  *    must_get_up(), weft__sleep();
  *  - sched/core/workers.c: retire_locked(), weft__worker_leave().

@@ -9,7 +9,7 @@
  *  - sched/core/steal.c: weft__steal();
  *  - sched/core/sleepers.h: as_sleeper(), push_sleeper_locked(), take_sleeper_locked();
  *  - sched/core/rouse.c: rouse(), weft__wake_one(), weft__announce(), weft__nudge();
- *  - sched/core/park.c: look_at_workers(), weft__search_stop(), weft__sleep_announce(),
+ *  - sched/core/idle.c: look_at_workers(), weft__search_stop(), weft__sleep_announce(),
  *    weft__get_up(), must_get_up(), weft__sleep();
  *  - sched/core/ready.c: weft__inject(), to_inbox();
  *  - sched/core/chaos.c: weft__chaos_send_away();
@@ -32,7 +32,7 @@
  *
  * Bounds: as above. One worker searches at a time, which may be exceeded, as in the C code.
  *
- * `retiring` goes through a store buffer. Locked instructions change the queues (park.pml has their
+ * `retiring` goes through a store buffer. Locked instructions change the queues (idle.pml has their
  * buffers), and a worker looks at its own queues in one step. A section under `admin` or idle_lock
  * is one step. The grace period waits for the one reader that matters.
  *

@@ -33,26 +33,26 @@ ALL_BACK = ' -DT_REVERSE -DREVERSE'
 
 # Per model: the bounds in which it must be verified, then those in which its twins must be rejected (in which --long verifies it,
 # where they are others).
-PARK = {
+IDLE = {
     'ring': 'PUT=0',
     'again': 'PUT=3 OUTSIDE=0',
     'closing': 'WORKERS=2 OUTSIDE=0 PINNED CLOSING',
     'idle': 'IDLE WORKERS=2',
 }
 MODELS = {
-    'park': (PARK.values(), {
-        PARK['ring']: 'NO_HEAVY ANNOUNCE_FIRST NO_LOOK_AROUND NO_LOOK_FENCE HAND_COUNTED HAND_UNSETTLED',
-        PARK['ring'] + STEPS_BACK: 'NO_RECHECK LOOK_FIRST LEAVE_LATE',
-        PARK['ring'] + ALL_BACK: 'NO_RECHECK_INBOX',
+    'idle': (IDLE.values(), {
+        IDLE['ring']: 'NO_HEAVY ANNOUNCE_FIRST NO_LOOK_AROUND NO_LOOK_FENCE HAND_COUNTED HAND_UNSETTLED',
+        IDLE['ring'] + STEPS_BACK: 'NO_RECHECK LOOK_FIRST LEAVE_LATE',
+        IDLE['ring'] + ALL_BACK: 'NO_RECHECK_INBOX',
         'PUT=1': 'BETWEEN_FOR_GOOD',
         'PUT=1' + STEPS_BACK: 'KEEP_WATCHING',
         'PUT=1' + ALL_BACK: 'HAND_WATCHES',
         'PUT=2': 'HAND_DROPPED',
-        PARK['again']: 'NO_WATCH WATCH_NO_LOOK',
+        IDLE['again']: 'NO_WATCH WATCH_NO_LOOK',
         'PUT=3' + STEPS_BACK: 'WATCH_STOPS_LATE',
         'OUTSIDE=0 SEARCHERS=2 PINNED': 'NUDGE_FIRST',
-        PARK['closing']: 'NOT_OVER',
-        PARK['idle']: 'OUTSIDE_LIGHT',
+        IDLE['closing']: 'NOT_OVER',
+        IDLE['idle']: 'OUTSIDE_LIGHT',
     }),
     'due': ([''], {'': 'LIGHT LOOK_FIRST NO_LEFT NO_LOOK FORGET SET_ANYWAY KEEP'}),
     'keeper': (['', 'ARMS=1 OUTSIDE=1', 'ARMS=1 RETIRE', 'ARMS=1 RETIRE ARMER=2'], {
@@ -119,7 +119,7 @@ MODELS = {
 
 # With --long: larger bounds in which the model must be verified as well, each within minutes.
 LONG = {
-    'park': ['PUT=1', 'PUT=2', 'PUT=3', 'OUTSIDE=0 SEARCHERS=2 PINNED'],
+    'idle': ['PUT=1', 'PUT=2', 'PUT=3', 'OUTSIDE=0 SEARCHERS=2 PINNED'],
     'due': [],
     'keeper': ['ARMS=2 SEARCHERS=2'],
     'timekeeper': ['OTHERS=2'],
@@ -140,8 +140,8 @@ LONG = {
 }
 
 # Those with millions of states: a verifier that the compiler has optimised makes up for the time which that takes.
-LARGE = {('park', '', 'PUT=0'), ('park', '', 'PUT=3 OUTSIDE=0'), ('park', 'NO_LOOK_FENCE', 'PUT=0'),
-         ('park', 'HAND_COUNTED', 'PUT=0'), ('park', 'HAND_UNSETTLED', 'PUT=0'), ('park', 'HAND_DROPPED', 'PUT=2'),
+LARGE = {('idle', '', 'PUT=0'), ('idle', '', 'PUT=3 OUTSIDE=0'), ('idle', 'NO_LOOK_FENCE', 'PUT=0'),
+         ('idle', 'HAND_COUNTED', 'PUT=0'), ('idle', 'HAND_UNSETTLED', 'PUT=0'), ('idle', 'HAND_DROPPED', 'PUT=2'),
          ('keeper', '', ''), ('timekeeper', '', ''), ('timekeeper', 'KEEPER_SILENT', ''),
          ('timekeeper', 'POST_FIRST', 'OTHERS=2'), ('wait', '', ''), ('wait', 'WATCH_LATE', '')}
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker that goes to sleep announces this, and then looks once more (park.c). Work that became
+ * A worker that goes to sleep announces this, and then looks once more (idle.c). Work that became
  * visible just before the announcement has woken nobody, because the worker still counted as
  * searching.
  *

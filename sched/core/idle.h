@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Searching and sleeping: see park.c. */
-#ifndef WEFT_CORE_PARK_H
-#define WEFT_CORE_PARK_H
+/* Searching and sleeping: see idle.c. */
+#ifndef WEFT_CORE_IDLE_H
+#define WEFT_CORE_IDLE_H
 
 #include "runtime.h"
 #include "src/base/atomic.h"

@@ -7,7 +7,7 @@
  *  - sched/core/sleepers.h: push_sleeper_locked(), take_sleeper_locked();
  *  - sched/core/rouse.c: rouse(), weft__wake_one(), weft__announce(), weft__hand_to_sleeper(),
  *    weft__announce_slot(), weft__nudge(), weft__wake_all();
- *  - sched/core/park.c: weft__search_start(), look_at_workers(), weft__search_stop(),
+ *  - sched/core/idle.c: weft__search_start(), look_at_workers(), weft__search_stop(),
  *    weft__sleep_announce(), await_rouse(), weft__get_up(), must_get_up(), weft__sleep();
  *  - sched/core/watch.c: weft__watch(), weft__watch_between(), weft__watch_stop();
  *  - sched/core/find.c: weft__find(), look_around(), search(), or_handed();
@@ -315,7 +315,7 @@ inline first_task()
 	skip
 }
 
-#include "park_queues.h"
+#include "idle_queues.h"
 
 inline look_at_workers()
 {

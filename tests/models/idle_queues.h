@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker of park.pml takes from its own queues and from the injection queue, each in one
+ * What a worker of idle.pml takes from its own queues and from the injection queue, each in one
  * step. These are from_slot() of sched/core/pick.h, and weft__from_ring(), weft__from_inbox() and
  * weft__from_injection() of pick.c.
  */

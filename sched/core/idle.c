@@ -61,7 +61,7 @@
  *
  * rouse.c says which worker is woken for what, and why a task may be handed to a sleeper.
  */
-#include "park.h"
+#include "idle.h"
 
 #include "chaos.h"
 #include "due.h"
