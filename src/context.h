@@ -106,16 +106,16 @@ WEFT__MAY_HOP void *weft__context_switch_alike(struct context *from, struct cont
  * weft__context_enter() saves the caller's place in `from`. It then calls entry(value) on the stack
  * below `top`, whatever that stack held. `top` is aligned to 16.
  *
- * weft__context_leave() continues `to` like weft__context_switch(), but saves nothing. It should be
+ * weft__context_jump() continues `to` like weft__context_switch(), but saves nothing. It should be
  * the last call of entry, which makes it a jump.
  */
 #if defined(WEFT_CONTEXT_ASM) && defined(__x86_64__) && !WEFT__ASAN && !WEFT__TSAN
-#define WEFT__CONTEXT_LEAVES 1
+#define WEFT__CONTEXT_JUMPS 1
 WEFT__MAY_HOP void *weft__context_enter(struct context *from, void *top, void *value,
 					void (*entry)(void *value));
-WEFT__MAY_HOP void *weft__context_leave(struct context *to, void *value);
+WEFT__MAY_HOP void *weft__context_jump(struct context *to, void *value);
 #else
-#define WEFT__CONTEXT_LEAVES 0
+#define WEFT__CONTEXT_JUMPS 0
 #endif
 
 #if defined(WEFT_CONTEXT_ASM)

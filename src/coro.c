@@ -173,7 +173,7 @@ WEFT__REREAD void *weft__coro_switch_on(struct weft__thread *th, struct coro *to
 	return switch_to(th, th->current, to, value, weft__context_switch_alike);
 }
 
-#if WEFT__CONTEXT_LEAVES
+#if WEFT__CONTEXT_JUMPS
 
 WEFT__REREAD void *weft__coro_start(struct weft__thread *th, struct coro *co, void *value,
 				    weft__coro_main *main)
@@ -185,7 +185,7 @@ WEFT__REREAD void *weft__coro_start(struct weft__thread *th, struct coro *co, vo
 	return weft__context_enter(&from->context, top - ((uintptr_t)top & 15), value, main);
 }
 
-WEFT__REREAD void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value)
+WEFT__REREAD void *weft__coro_jump(struct weft__thread *th, struct coro *to, void *value)
 {
 	struct coro *from = th->current;
 
@@ -201,7 +201,7 @@ WEFT__REREAD void *weft__coro_leave(struct weft__thread *th, struct coro *to, vo
 	save_default_environment(from);
 	th->current = to;
 	san_switch_begin(&from->sanitizer, &to->sanitizer);
-	return weft__context_leave(&to->context, value);
+	return weft__context_jump(&to->context, value);
 }
 
 #else
@@ -213,7 +213,7 @@ WEFT__REREAD void *weft__coro_start(struct weft__thread *th, struct coro *co, vo
 	return switch_to(th, th->current, co, value, weft__context_switch_alike);
 }
 
-WEFT__REREAD void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value)
+WEFT__REREAD void *weft__coro_jump(struct weft__thread *th, struct coro *to, void *value)
 {
 	struct coro *from = th->current;
 
@@ -296,10 +296,10 @@ struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main
 
 void weft__coro_renew(struct coro *co, weft__coro_main *main)
 {
-#if WEFT__CONTEXT_LEAVES
+#if WEFT__CONTEXT_JUMPS
 	weft__context_make(&co->context, co->stack.low, co->stack.top, main);
 #else
-	(void)co, (void)main; /* weft__coro_leave() returns into main */
+	(void)co, (void)main; /* weft__coro_jump() returns into main */
 #endif
 }
 
@@ -328,7 +328,7 @@ void weft__coro_free_lazily(struct coro *co)
 
 /* Leaves the generator `co` for its enterer, with `out`. */
 static inline WEFT__MAY_HOP __attribute__((always_inline)) void *
-leave(struct weft__thread *th, struct weft_coro *co, void *out, int state)
+go_back(struct weft__thread *th, struct weft_coro *co, void *out, int state)
 {
 	struct coro *caller = co->coro.caller;
 
@@ -349,7 +349,7 @@ static WEFT__MAY_HOP void generator_main(void *in)
 
 	san_acquire(co);
 	out = co->fn(in);
-	leave(weft__thread(), co, out, STATE_DONE);
+	go_back(weft__thread(), co, out, STATE_DONE);
 	__builtin_trap();
 }
 
@@ -434,12 +434,12 @@ WEFT__MAY_HOP WEFT__REREAD void *weft_coro_yield(void *out)
 		weft__fatal(
 			"weft_coro_yield: the caller is not inside a coroutine that was entered");
 #ifdef WEFT_TSAN_USER
-	void *in = leave(th, co, out, STATE_SUSPENDED);
+	void *in = go_back(th, co, out, STATE_SUSPENDED);
 
 	san_acquire(co);
 	return in;
 #else
-	return leave(th, co, out, STATE_SUSPENDED);
+	return go_back(th, co, out, STATE_SUSPENDED);
 #endif
 }
 

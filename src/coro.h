@@ -71,7 +71,7 @@ static inline __attribute__((always_inline)) void coro_prefetch(uintptr_t hint)
  */
 struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main);
 
-/* Prepares a coroutine that was left by weft__coro_leave() for another weft__coro_switch(), which
+/* Prepares a coroutine that was left by weft__coro_jump() for another weft__coro_switch(), which
  * then starts main(value). */
 void weft__coro_renew(struct coro *co, weft__coro_main *main);
 
@@ -97,7 +97,7 @@ WEFT__MAY_HOP void *weft__coro_switch(struct coro *to, void *value);
 WEFT__MAY_HOP void *weft__coro_switch_on(struct weft__thread *th, struct coro *to, void *value);
 
 /*
- * Like weft__coro_switch_on(), but for a coroutine that is new or was left by weft__coro_leave().
+ * Like weft__coro_switch_on(), but for a coroutine that is new or was left by weft__coro_jump().
  * It runs main(value), with errno 0 and the default floating-point environment. main must be the
  * function that the coroutine was made with.
  */
@@ -107,11 +107,11 @@ WEFT__MAY_HOP void *weft__coro_start(struct weft__thread *th, struct coro *co, v
 /*
  * Leaves the current coroutine, which has reached the end of its main, and continues `to`.
  *
- * With WEFT__CONTEXT_LEAVES it should be the last call of main, and it does not return. Without
- * WEFT__CONTEXT_LEAVES it returns when the coroutine is started again. It then returns the value of
+ * With WEFT__CONTEXT_JUMPS it should be the last call of main, and it does not return. Without
+ * WEFT__CONTEXT_JUMPS it returns when the coroutine is started again. It then returns the value of
  * that start, and main must begin anew.
  */
-WEFT__MAY_HOP void *weft__coro_leave(struct weft__thread *th, struct coro *to, void *value);
+WEFT__MAY_HOP void *weft__coro_jump(struct weft__thread *th, struct coro *to, void *value);
 
 /* Whether the C++ runtime's state says that an exception is being handled or is in flight. */
 static inline bool eh_in_flight(const struct eh_globals *eh)

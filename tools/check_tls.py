@@ -26,8 +26,8 @@ import sys
 ACCESSORS = ('weft__thread', 'weft__worker', 'weft__worker_set', 'weft__thread_identity', 'weft__served_runtime',
              'weft__serve', 'weft__thread_scopes', 'weft_fork', 'weft_fork_join')
 # Other ways in and out, which only the assembly backends have, or that of x86-64.
-ASSEMBLY = ('weft__context_switch_alike', 'weft__context_enter', 'weft__context_leave')
-SWITCHES = ('weft__context_switch', 'weft__coro_switch', 'weft__coro_switch_on', 'weft__coro_start', 'weft__coro_leave',
+ASSEMBLY = ('weft__context_switch_alike', 'weft__context_enter', 'weft__context_jump')
+SWITCHES = ('weft__context_switch', 'weft__coro_switch', 'weft__coro_switch_on', 'weft__coro_start', 'weft__coro_jump',
             'weft_coro_enter', 'weft_coro_yield') + ASSEMBLY
 READERS = {
     '__errno_location': "errno's address",

@@ -115,7 +115,7 @@ struct worker *weft__let_due_run(struct worker *w)
 		/* relaxed: only we write it. */
 		w->served_at = load_relaxed(&w->picks);
 		w->fair = w->due = true;
-		w = weft__suspend(w, LEAVE_YIELD, NULL);
+		w = weft__suspend(w, FATE_QUEUE, NULL);
 	}
 	/* The time after it gave way, not before: the due tasks may have taken longer than a
 	 * slice. */

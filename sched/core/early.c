@@ -14,7 +14,7 @@
  * list is empty. If it is not, the worker makes the parked tasks of the list runnable.
  *
  *   the worker that parks t                the waker of t
- *   (park_leaving())
+ *   (park_outgoing())
  *     store PARKED                           lock; put t into the list, count it; unlock
  *     light fence                            heavy fence
  *     load the count                         lock; take parked tasks out of the list; unlock
@@ -89,13 +89,13 @@ void weft__early_init(struct weft_runtime *rt)
 
 __attribute__((noinline, cold)) void weft__early_parked(struct weft_runtime *rt)
 {
-	weft__fence_light(); /* store-load race with weft__early_leave(): see above */
+	weft__fence_light(); /* store-load race with weft__early_put(): see above */
 	/* relaxed: the fences order it. */
 	if (load_relaxed(&rt->early_count) != rt->early.none)
 		collect(rt);
 }
 
-void weft__early_leave(struct task *t)
+void weft__early_put(struct task *t)
 {
 	struct weft_runtime *rt = t->rt;
 	struct worker *w = weft__worker();
@@ -109,7 +109,7 @@ void weft__early_leave(struct task *t)
 	/* relaxed: the fences order it. */
 	fetch_add_relaxed(&rt->early_count, 1);
 	weft__unlock(&rt->early.lock);
-	/* store-load race with park_leaving(): see above */
+	/* store-load race with park_outgoing(): see above */
 	weft__fence_heavy();
 	collect(rt);
 	if (visits)

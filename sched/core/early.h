@@ -22,7 +22,7 @@ struct early {
 
 /* Leaves the wake of t to the worker that parks t. The caller has claimed that wake. Any thread may
  * call it. */
-void weft__early_leave(struct task *t);
+void weft__early_put(struct task *t);
 
 /* Makes the parked tasks of the list runnable. A worker of rt calls it after it has parked a task,
  * if early_count is not 0 then. */

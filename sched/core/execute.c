@@ -14,7 +14,7 @@
  *
  * Publish only after the switch. The switch saves the context of the coroutine that is replaced.
  * Before that nobody may be able to resume the coroutine, or to reuse its stack. So the coroutine
- * that leaves notes in worker.leave what must become of it. The next coroutine on that thread does
+ * that leaves notes in worker.fate what must become of it. The next coroutine on that thread does
  * that first of all, in settle(). Every resume path begins with settle():
  *
  *  - weft__suspend() and start(), after their switch
@@ -64,7 +64,7 @@ static inline void san_after_start_hook(struct worker *w)
 static inline void san_before_stop_hook(struct worker *w)
 {
 	if (w->rt->hooks.stop)
-		san_release(&w->leave);
+		san_release(&w->fate);
 }
 
 static inline void link_coro(struct worker *w, struct coro *co)
@@ -171,18 +171,18 @@ static inline void fetch_ahead(struct worker *w)
 		__builtin_prefetch(header + at, 1);
 }
 
-static __attribute__((noinline)) void settle_seldom(struct worker *w, enum leave leave)
+static __attribute__((noinline)) void settle_seldom(struct worker *w, enum fate fate)
 {
-	switch (leave) {
-	case LEAVE_NOTHING:
-	case LEAVE_PARK:
-	case LEAVE_YIELD:
+	switch (fate) {
+	case FATE_NONE:
+	case FATE_PARK:
+	case FATE_QUEUE:
 		break;
-	case LEAVE_IDLE:
-		keep_coro(w, w->leaving_coro);
+	case FATE_KEEP:
+		keep_coro(w, w->outgoing_coro);
 		break;
-	case LEAVE_FREE:
-		weft__reserve_leave(w->rt, w->leaving_reserve, w->leaving_coro);
+	case FATE_FREE:
+		weft__reserve_leave(w->rt, w->outgoing_reserve, w->outgoing_coro);
 		if (weft__depot_note(&w->rt->depot))
 			depot_begins(w);
 		break;
@@ -200,12 +200,12 @@ static inline void announce_armed(struct worker *w)
 
 /* Parks the task that leaves. After the store the task may go on elsewhere, so this worker does not
  * touch it any more. */
-static inline __attribute__((always_inline)) void park_leaving(struct worker *w)
+static inline __attribute__((always_inline)) void park_outgoing(struct worker *w)
 {
 	/* release: publishes the saved context, to the waker's acquire in weft__parked()
 	 * (wait.h). */
-	store_release(&w->leaving->park, PARK_PARKED);
-	/* Store-load race with weft__early_leave(): see early.c. The seq_cst fence stops only the
+	store_release(&w->outgoing->park, PARK_PARKED);
+	/* Store-load race with weft__early_put(): see early.c. The seq_cst fence stops only the
 	 * compiler. If the processor needs a fence too, the count is never 0. */
 	atomic_signal_fence(memory_order_seq_cst);
 	/* relaxed: the fences order it. */
@@ -216,18 +216,18 @@ static inline __attribute__((always_inline)) void park_leaving(struct worker *w)
 
 static inline __attribute__((always_inline)) void settle(struct worker *w)
 {
-	enum leave leave = w->leave;
+	enum fate fate = w->fate;
 
 	san_after_start_hook(w);
-	w->leave = LEAVE_NOTHING;
-	if (__builtin_expect(leave == LEAVE_PARK, 1))
-		park_leaving(w);
-	else if (leave == LEAVE_YIELD)
-		ready_tail(w, w->leaving);
-	else if (__builtin_expect(leave == LEAVE_IDLE && w->idle_coro_count < DEPOT_CHAIN, 1))
-		link_coro(w, w->leaving_coro);
-	else if (leave != LEAVE_NOTHING)
-		settle_seldom(w, leave);
+	w->fate = FATE_NONE;
+	if (__builtin_expect(fate == FATE_PARK, 1))
+		park_outgoing(w);
+	else if (fate == FATE_QUEUE)
+		ready_tail(w, w->outgoing);
+	else if (__builtin_expect(fate == FATE_KEEP && w->idle_coro_count < DEPOT_CHAIN, 1))
+		link_coro(w, w->outgoing_coro);
+	else if (fate != FATE_NONE)
+		settle_seldom(w, fate);
 }
 
 /* Notes that t runs on w next. Returns co, on which it runs. */
@@ -388,16 +388,16 @@ void weft__task_main(void *value)
 			counter_add(&w->counters.switches, 1);
 			weft__coro_reset_environment(w->thread_state);
 		}
-		w->leave = common ? LEAVE_IDLE : LEAVE_FREE;
-		w->leaving_coro = w->thread_state->current;
-		w->leaving_reserve = reserve;
+		w->fate = common ? FATE_KEEP : FATE_FREE;
+		w->outgoing_coro = w->thread_state->current;
+		w->outgoing_reserve = reserve;
 		if (next && !next->coro) /* the stack of this coroutine is uncommon, and is freed */
 			w = weft__coro_start(w->thread_state, take_idle(w, next), w,
 					     weft__task_main);
 		else
-			w = weft__coro_leave(w->thread_state,
-					     next ? take_up(w, next) : step_down(w), w);
-	} while (!WEFT__CONTEXT_LEAVES); /* else the coroutine is started anew */
+			w = weft__coro_jump(w->thread_state, next ? take_up(w, next) : step_down(w),
+					    w);
+	} while (!WEFT__CONTEXT_JUMPS); /* else the coroutine is started anew */
 }
 
 /* Makes co the only coroutine that w keeps. Returns false if co is NULL. */
@@ -479,28 +479,28 @@ static inline WEFT__MAY_HOP WEFT__MUST_USE struct worker *start(struct worker *w
 }
 
 /* Prepares w for the suspension of the task that runs on it. */
-static inline void set_leave(struct worker *w, enum leave leave)
+static inline void set_fate(struct worker *w, enum fate fate)
 {
 	struct task *t = w->task;
 
 	san_before_stop_hook(w);
 	t->coro = w->thread_state->current;
 	t->home = w->id;
-	w->leave = leave;
-	w->leaving = t;
+	w->fate = fate;
+	w->outgoing = t;
 }
 
-struct worker *weft__suspend_to_start(struct worker *w, enum leave leave, struct task *next)
+struct worker *weft__suspend_to_start(struct worker *w, enum fate fate, struct task *next)
 {
-	set_leave(w, leave);
+	set_fate(w, fate);
 	return start(w, next);
 }
 
-struct worker *weft__suspend(struct worker *w, enum leave leave, struct task *next)
+struct worker *weft__suspend(struct worker *w, enum fate fate, struct task *next)
 {
 	if (next && !next->coro)
-		return weft__suspend_to_start(w, leave, next);
-	set_leave(w, leave);
+		return weft__suspend_to_start(w, fate, next);
+	set_fate(w, fate);
 	struct coro *to = __builtin_expect(next != NULL, 1) ? take_up(w, next) : step_down(w);
 	w = weft__coro_switch_on(w->thread_state, to, w);
 	settle(w);

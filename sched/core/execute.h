@@ -11,15 +11,15 @@
 #include <stdbool.h>
 
 /*
- * Suspends the task that runs on w, and runs `next`, or the leader if `next` is NULL. `leave` says
+ * Suspends the task that runs on w, and runs `next`, or the leader if `next` is NULL. `fate` says
  * what becomes of the suspended task. Returns the worker that resumed it.
  */
-WEFT__MAY_HOP WEFT__MUST_USE struct worker *weft__suspend(struct worker *w, enum leave leave,
+WEFT__MAY_HOP WEFT__MUST_USE struct worker *weft__suspend(struct worker *w, enum fate fate,
 							  struct task *next);
 
 /* The same for a `next` that has not started. w must keep a coroutine for it. */
 WEFT__MAY_HOP WEFT__MUST_USE struct worker *
-weft__suspend_to_start(struct worker *w, enum leave leave, struct task *next);
+weft__suspend_to_start(struct worker *w, enum fate fate, struct task *next);
 
 /* Runs t on w. By w's leader; returns when something switches to the leader again. Stays: only w's
  * thread resumes its leader. */
@@ -38,7 +38,7 @@ static inline bool weft__coro_at_hand(struct worker *w)
  * switch. There it would delay the waker for a moment, and the task until it is parked. */
 static inline void weft__assert_may_be_slow(const struct worker *w)
 {
-	assert(w->leave != LEAVE_PARK);
+	assert(w->fate != FATE_PARK);
 	/* A task that has ended is skipped: its memory may belong to another task already. */
 	assert(!w->task || w->task == w->over || load_relaxed(&w->task->park) != PARK_SUSPENDING);
 	(void)w;

@@ -159,7 +159,7 @@ static bool deadline_unkept(struct weft_runtime *rt)
 }
 
 /* What the last searcher must do for the others while no worker sleeps. By its leader. */
-static void leave_to_busy(struct worker *w)
+static void pass_on_duties(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
@@ -195,7 +195,7 @@ void weft__search_stop(struct worker *w)
 	if (SEARCHERS(idle) > 1)
 		return;
 	if (SLEEPERS(idle) == 0) {
-		leave_to_busy(w);
+		pass_on_duties(w);
 		return;
 	}
 	/* store-load race with weft__announce(): searchers - 1, then the queues */
@@ -208,7 +208,7 @@ void weft__search_stop(struct worker *w)
 	if (unkept)
 		store_relaxed(&rt->post_left, true);
 	if ((work || unwatched || unkept) && !weft__wake_one(rt, true, unwatched))
-		leave_to_busy(w);
+		pass_on_duties(w);
 }
 
 void weft__sleep_announce(struct worker *w)

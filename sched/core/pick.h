@@ -44,7 +44,7 @@ static inline WEFT__MAY_HOP WEFT__MUST_USE struct worker *give_way(struct worker
 	struct task *next = weft__pick_local(w, STACK_GET);
 
 	if (next || w->fair || w->rt->config.chaos.on)
-		w = weft__suspend(w, LEAVE_YIELD, next);
+		w = weft__suspend(w, FATE_QUEUE, next);
 	return w;
 }
 

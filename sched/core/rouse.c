@@ -92,7 +92,7 @@ bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 
 bool weft__wake_to_keep(struct weft_runtime *rt)
 {
-	/* relaxed: published by the change of idle; see leave_to_busy() (idle.c). */
+	/* relaxed: published by the change of idle; see pass_on_duties() (idle.c). */
 	store_relaxed(&rt->post_left, true);
 	return weft__wake_one(rt, false, false);
 }

@@ -43,7 +43,7 @@ static inline void push_sleeper_locked(struct worker *w)
 	while (!cas_weak_seq_cst(&rt->idle, &idle, (idle & ~cleared) + change))
 		;
 	/* Only after DUE was cleared: otherwise the timekeeper would rely on DUE once more.
-	 * release: that DUE is cleared, for the acquire in leave_to_busy() (idle.c). */
+	 * release: that DUE is cleared, for the acquire in pass_on_duties() (idle.c). */
 	if (idle & cleared)
 		store_release(&rt->post_left, true);
 	rt->awake_count--;
@@ -63,7 +63,7 @@ static inline void take_sleeper_locked(struct weft_runtime *rt, struct worker *w
 		rt->keeper = NULL;
 		/* relaxed: the change of idle below publishes it; see weft__search_stop(). */
 		store_relaxed(&rt->keeper_deadline, WEFT_FOREVER);
-		/* release: that there is no keeper, for the acquire in leave_to_busy() (idle.c). A
+		/* release: that there is no keeper, for the acquire in pass_on_duties() (idle.c). A
 		 * worker that looks for us must find the post free. */
 		store_release(&rt->post_left, true);
 	}

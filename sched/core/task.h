@@ -40,7 +40,7 @@ struct worker;
 /*
  * Where a task's wait is:
  *
- *              wait_begin_by()              park_leaving()
+ *              wait_begin_by()              park_outgoing()
  *   RUNNING ───────────────────► SUSPENDING ───────────────► PARKED
  *    ▲   ▲                            │                        │
  *    │   └────────────────────────────┘                        │

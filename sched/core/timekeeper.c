@@ -106,7 +106,7 @@ static void call_worker(struct weft_runtime *rt)
 	while (!weft__set_due(rt)) {
 		/* The sleeper may be about to get up for something else that it has found. */
 		store_relaxed(&rt->post_left, true);
-		/* store-load race with leave_to_busy(): post_left, then the searchers */
+		/* store-load race with pass_on_duties(): post_left, then the searchers */
 		weft__fence_full();
 		if (weft__wake_searcher(rt))
 			break;

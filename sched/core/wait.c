@@ -52,7 +52,7 @@ static __attribute__((noinline, cold)) bool await_parked(struct task *t)
 		if (weft__parked(t))
 			return true;
 	}
-	weft__early_leave(t);
+	weft__early_put(t);
 	return false;
 }
 
@@ -182,7 +182,7 @@ end_unsuspended(struct worker *w, struct task *t)
 static inline WEFT__MAY_HOP void suspend_until_woken(struct worker *w, struct task *t)
 {
 	counter_add(&w->counters.parks, 1);
-	w = weft__suspend(w, LEAVE_PARK, weft__pick_local(w, STACK_AT_HAND));
+	w = weft__suspend(w, FATE_PARK, weft__pick_local(w, STACK_AT_HAND));
 	store_relaxed(&t->park, PARK_RUNNING);
 }
 
@@ -239,7 +239,7 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 		if (__builtin_expect(w->rt->config.chaos.on, 0))
 			weft__chaos_picked(w, next);
 		counter_add(&w->counters.parks, 1);
-		w = weft__suspend_to_start(w, LEAVE_PARK, next);
+		w = weft__suspend_to_start(w, FATE_PARK, next);
 		store_relaxed(&t->park, PARK_RUNNING);
 	}
 	if (watched)

@@ -182,7 +182,7 @@ bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret);
 /* Whether the context of a waiting task is saved. The caller has claimed its wake. */
 static inline bool weft__parked(struct task *t)
 {
-	/* acquire: the saved context, released by park_leaving() (execute.c) with PARKED. */
+	/* acquire: the saved context, released by park_outgoing() (execute.c) with PARKED. */
 	return load_acquire(&t->park) == PARK_PARKED;
 }
 

@@ -23,12 +23,12 @@
 
 /* After a switch, the code that runs next on this thread finishes the suspension of its
  * predecessor, whose context is saved only then. This says what there is to do. */
-enum leave {
-	LEAVE_NOTHING, /* the leader left; only this thread resumes it */
-	LEAVE_PARK,    /* .leaving: SUSPENDING → PARKED */
-	LEAVE_YIELD,   /* .leaving: to the tail of the ready ring */
-	LEAVE_IDLE,    /* .leaving_coro has lost its task: keep it for another one */
-	LEAVE_FREE,    /* .leaving_coro has lost its task, and its stack is uncommon: free it */
+enum fate {
+	FATE_NONE,  /* the leader left; only this thread resumes it */
+	FATE_PARK,  /* .outgoing: SUSPENDING → PARKED */
+	FATE_QUEUE, /* .outgoing: to the tail of the ready ring */
+	FATE_KEEP,  /* .outgoing_coro has lost its task: keep it for another one */
+	FATE_FREE,  /* .outgoing_coro has lost its task, and its stack is uncommon: free it */
 };
 
 /* workers.c has the picture of these states. */
@@ -59,7 +59,7 @@ struct worker {
 	 * is an empty one. */
 	struct eh_globals *eh_globals;
 	struct weft__thread *thread_state; /* the thread's; stale after a switch, as w is */
-	enum leave leave;
+	enum fate fate;
 	bool fair;           /* the leader makes the next pick, a fair one */
 	bool put_off;        /* the leader makes the next pick, which was put off (pick.c) */
 	bool due;            /* with .fair: that pick serves what is due */
@@ -87,9 +87,9 @@ struct worker {
 	/* When a task that makes no picks last resumed after it gave way. */
 	int64_t gave_way_at;
 	struct task *put_off_task; /* the task that this pick has taken already, or NULL */
-	struct task *leaving;
-	struct coro *leaving_coro;
-	struct reserve *leaving_reserve; /* LEAVE_FREE: the reserve of leaving_coro's stack size */
+	struct task *outgoing;
+	struct coro *outgoing_coro;
+	struct reserve *outgoing_reserve; /* FATE_FREE: the reserve of outgoing_coro's stack size */
 	/* Coroutines without a task, hot ones first, linked by .next. */
 	struct coro *idle_coros;
 	unsigned idle_coro_count;

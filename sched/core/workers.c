@@ -204,7 +204,7 @@ void weft__worker_loop(struct worker *w)
 	weft__worker_set(NULL, false);
 	weft__rcu_unregister();
 	if (w->rt->hooks.stop)
-		san_acquire(&w->leave); /* pairs with san_before_stop_hook() (execute.c) */
+		san_acquire(&w->fate); /* pairs with san_before_stop_hook() (execute.c) */
 	call_hook(w, w->rt->hooks.stop);
 	weft__overflow_thread_end(signal_stack);
 }

@@ -128,7 +128,7 @@ static inline void enter(struct cond *c, struct mutex *m, struct sync_node *node
 
 /* Takes out a node whose wait was not woken, if it is still in. Nobody looks at the node after the
  * return. */
-static void leave(struct cond *c, struct sync_node *node)
+static void leave_queue(struct cond *c, struct sync_node *node)
 {
 	sync_lock(&c->queue.lock);
 	if (fresh_locked(c) == node)
@@ -164,7 +164,7 @@ static WEFT__MAY_HOP int wait_until(struct cond *c, struct mutex *m, int64_t dea
 		weft__mutex_unlock_slow(m, self, call);
 	enum wait_outcome outcome = weft__wait(&node.n.waiter, deadline, deadline > 0);
 	if (outcome != WAIT_WOKEN)
-		leave(c, &node.n);
+		leave_queue(c, &node.n);
 	else
 		san_acquire(&node);
 	/* From here on the condition may be gone. Only the mutex is needed. */

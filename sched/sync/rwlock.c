@@ -278,7 +278,7 @@ static _Noreturn __attribute__((cold)) void not_owner(struct rwlock *rw, uint64_
 	weft__sync_not_owner(call, "read-write lock", rw, what, word & WRITER ? writer : 0);
 }
 
-static void leave(struct rwlock *rw, uint64_t held, const char *call)
+static void unlock_word(struct rwlock *rw, uint64_t held, const char *call)
 {
 	uint64_t word = load_relaxed(&rw->word);
 
@@ -363,10 +363,10 @@ void weft_rwlock_unlock(weft_rwlock *rwlock)
 	if (writes(rw, identity_on(weft__worker()))) {
 		san_release(&rw->word);
 		set_writer(rw, 0);
-		leave(rw, WRITER, "weft_rwlock_unlock");
+		unlock_word(rw, WRITER, "weft_rwlock_unlock");
 	} else {
 		san_release(&rw->writer);
-		leave(rw, READER, "weft_rwlock_unlock");
+		unlock_word(rw, READER, "weft_rwlock_unlock");
 	}
 }
 

@@ -16,9 +16,9 @@
  * This object carries no CET property. The linker therefore marks the output as not
  * shadow-stack-safe, which is the truth.
  *
- * To the return stack, the code between weft__context_enter() and weft__context_leave() looks like
+ * To the return stack, the code between weft__context_enter() and weft__context_jump() looks like
  * a called function. The entry is reached by a jump, which leaves the enterer's return address on
- * top of the return stack. weft__context_leave() ends in the `ret` that finds it there, without a
+ * top of the return stack. weft__context_jump() ends in the `ret` that finds it there, without a
  * call of its own. Two switches would miss twice, because each returns to where the other was
  * called.
  *
@@ -136,7 +136,7 @@ weft__context_enter:
 	endbr64
 	save
 	movq	%rsi, %rsp
-	/* The bottom is that of weft__context_start(). Not a call: see weft__context_leave(). */
+	/* The bottom is that of weft__context_start(). Not a call: see weft__context_jump(). */
 	.cfi_def_cfa_offset 0
 	.cfi_undefined rip
 	xorl	%ebp, %ebp
@@ -149,12 +149,12 @@ weft__context_enter:
 	.cfi_endproc
 	.size	weft__context_enter, .-weft__context_enter
 
-	.globl	weft__context_leave
-	.hidden	weft__context_leave
-	.type	weft__context_leave, @function
+	.globl	weft__context_jump
+	.hidden	weft__context_jump
+	.type	weft__context_jump, @function
 	.balign	16
 /* rdi: to, rsi: value */
-weft__context_leave:
+weft__context_jump:
 	.cfi_startproc
 	endbr64
 	movq	(%rdi), %rsp
@@ -169,6 +169,6 @@ weft__context_leave:
 	movq	%rsi, %rax
 	ret
 	.cfi_endproc
-	.size	weft__context_leave, .-weft__context_leave
+	.size	weft__context_jump, .-weft__context_jump
 
 	.section .note.GNU-stack, "", @progbits

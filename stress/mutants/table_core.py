@@ -48,9 +48,9 @@ MUTANTS = [
            unit('sched-core-hop')),
     Mutant('stack-freed-early', 'a stack goes back to the pool before the last switch from it',
            'sched/core/execute.c',
-           'w->leave = common ? LEAVE_IDLE : LEAVE_FREE;',
+           'w->fate = common ? FATE_KEEP : FATE_FREE;',
            # The yield gives another worker the time to take the stack.
-           'w->leave = LEAVE_NOTHING; weft__coro_free(weft__thread()->current); int sched_yield(void); sched_yield();',
+           'w->fate = FATE_NONE; weft__coro_free(weft__thread()->current); int sched_yield(void); sched_yield();',
            stress('steal', 'WEFT_WORKERS=4')),
 
     # --- waking and sleeping of workers ---
@@ -74,7 +74,7 @@ MUTANTS = [
            unit('sched-core-look-again')),
     Mutant('no-look-around', 'the last searcher wakes nobody for the tasks that are left',
            'sched/core/idle.c',
-           'if ((work || unwatched || unkept) && !weft__wake_one(rt, true, unwatched)) leave_to_busy(w);',
+           'if ((work || unwatched || unkept) && !weft__wake_one(rt, true, unwatched)) pass_on_duties(w);',
            '(void)work; (void)unwatched;',
            unit('sched-core-idle', 'WEFT_TEST_SCALE=10')),
     Mutant('nothing-is-due', 'an injector tells no worker about its task while all workers are busy',

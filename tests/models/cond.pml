@@ -3,7 +3,7 @@
  * A condition: entering it with and without its queue's lock, and being taken out of it.
  *
  * Mirrors:
- *  - sched/sync/cond.c: enter(), file_locked(), nobody_waits(), take_locked(), leave(),
+ *  - sched/sync/cond.c: enter(), file_locked(), nobody_waits(), take_locked(), leave_queue(),
  *    weft_cond_signal();
  *  - parts of sched/sync/queue.h: sync_push_locked(), sync_take_locked(), sync_claim_locked().
  *
@@ -105,7 +105,7 @@ proctype waiter(byte me)
 	fi;
 	if
 	:: outcome[me] == GAVE_UP ->
-		/* leave() */
+		/* leave_queue() */
 		acquire(lock);
 		if
 #ifndef BROKEN_STAYS

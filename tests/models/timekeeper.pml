@@ -8,7 +8,7 @@
  *    weft__timekeeper_engage(), timekeeper_main(), start();
  *  - sched/core/rouse.c: weft__announce_timer(), weft__wake_one(), weft__hand_to_sleeper();
  *  - sched/core/sleepers.h: take_sleeper_locked(), push_sleeper_locked();
- *  - sched/core/idle.c: leave_to_busy(), weft__search_stop(), keep_time(), await_rouse(),
+ *  - sched/core/idle.c: pass_on_duties(), weft__search_stop(), keep_time(), await_rouse(),
  *    weft__get_up();
  *  - sched/core/due.c: weft__set_due(), weft__clear_due();
  *  - sched/core/pick.c: pick_specially();
@@ -264,7 +264,7 @@ inline search_stop()
 		best = 0
 	:: else
 	fi;
-	/* leave_to_busy() */
+	/* pass_on_duties() */
 	if
 #ifndef BROKEN_NO_POST
 	:: atomic { last && post_left -> post_left = false };

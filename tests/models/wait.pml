@@ -9,8 +9,8 @@
  *  - sched/core/wait.c: weft__wait_claim_cancelled(), weft__wait_wake(), weft__wait(),
  *    weft__wait_running(), wait_task(), arm(), wait_thread(), await_signal(), cancel_watch(),
  *    cancel_itself(), cancel_unwatch(), suspend_until_woken(), weft__expire(), await_parked();
- *  - sched/core/execute.c: settle(), park_leaving();
- *  - sched/core/early.c: weft__early_leave(), weft__early_parked(), collect();
+ *  - sched/core/execute.c: settle(), park_outgoing();
+ *  - sched/core/early.c: weft__early_put(), weft__early_parked(), collect();
  *  - sched/core/cancel.c: weft_cancel(), request(), claim();
  *  - sched/core/timer.c: weft__timer_arm(), weft__timer_disarm();
  *  - sched/sync/queue.h: sync_wait_unlock(), sync_take_locked(), sync_leave().
@@ -183,7 +183,7 @@ inline collect()
 	fi
 }
 
-/* weft__early_leave(). */
+/* weft__early_put(). */
 inline leave_early(fencer)
 {
 	atomic { assert(!early); early = true };

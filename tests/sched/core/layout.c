@@ -81,7 +81,7 @@ static const struct field runtime_fields[] = {
 static const struct field worker_fields[] = {
 	WORKER(rt, OWNER),
 	WORKER(task, OWNER),
-	WORKER(leave, OWNER),
+	WORKER(fate, OWNER),
 	WORKER(idle_coros, OWNER),
 	WORKER(numbers, OWNER),
 	WORKER(tasks.local, OWNER),
