@@ -171,7 +171,7 @@ static inline void fetch_ahead(struct worker *w)
 		__builtin_prefetch(header + at, 1);
 }
 
-static __attribute__((noinline)) void settle_seldom(struct worker *w, enum fate fate)
+static __attribute__((noinline)) void settle_rare(struct worker *w, enum fate fate)
 {
 	switch (fate) {
 	case FATE_NONE:
@@ -227,7 +227,7 @@ static inline __attribute__((always_inline)) void settle(struct worker *w)
 	else if (__builtin_expect(fate == FATE_KEEP && w->idle_coro_count < DEPOT_CHAIN, 1))
 		link_coro(w, w->outgoing_coro);
 	else if (fate != FATE_NONE)
-		settle_seldom(w, fate);
+		settle_rare(w, fate);
 }
 
 /* Notes that t runs on w next. Returns co, on which it runs. */

@@ -172,7 +172,7 @@ static struct task *borrow(struct worker *w, unsigned *count)
 }
 
 /* Ends the borrowing of t, which has a stack now, or goes on waiting. */
-static void settle_borrowed(struct weft_runtime *rt, struct task *t, bool can_start)
+static void return_borrowed(struct weft_runtime *rt, struct task *t, bool can_start)
 {
 	weft__lock(&rt->starved_lock);
 	if (!can_start)
@@ -197,7 +197,7 @@ struct task *weft__starved_take(struct worker *w)
 		if (!t)
 			break;
 		bool can_start = weft__can_start_task(w, t);
-		settle_borrowed(rt, t, can_start);
+		return_borrowed(rt, t, can_start);
 		if (can_start)
 			found = t;
 	}

@@ -117,7 +117,7 @@ WEFT__MAY_HOP int weft_event_wait_until(weft_event *event, int64_t deadline)
 	bool set = load_acquire(&e->set);
 	bool takes = set && e->resets_itself;
 	if (set && !takes) {
-		sync_settle(&e->queue);
+		sync_await_unlock(&e->queue);
 	} else {
 		int rc = !set && deadline <= 0 ? -ETIMEDOUT : wait_for_set(e, deadline);
 		if (rc < 0)

@@ -103,7 +103,7 @@ WEFT__MAY_HOP int weft_latch_wait_until(weft_latch *latch, int64_t deadline)
 
 	/* acquire: what was done before each count. */
 	if (load_acquire(&l->left) == 0) {
-		sync_settle(&l->queue);
+		sync_await_unlock(&l->queue);
 	} else {
 		int rc = deadline <= 0 ? -ETIMEDOUT : wait_until_open(l, deadline);
 		if (rc < 0)

@@ -137,7 +137,7 @@ WEFT__MAY_HOP void weft_once_call(weft_once *once, void (*fn)(void *arg), void *
 		finish(o);
 		return;
 	}
-	sync_settle(&o->queue);
+	sync_await_unlock(&o->queue);
 	san_acquire(o);
 }
 
@@ -155,7 +155,7 @@ WEFT__MAY_HOP int weft_once_try(weft_once *once, int (*fn)(void *arg), void *arg
 			give_up(o);
 		return rc;
 	}
-	sync_settle(&o->queue);
+	sync_await_unlock(&o->queue);
 	san_acquire(o);
 	return 0;
 }

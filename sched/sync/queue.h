@@ -12,7 +12,7 @@
  * one that let it go on, may still be inside its call. Hence the rule for all of sched/sync: the
  * action that lets others return is the last touch of the object. For a waiter that action is its
  * wake, which needs only the waiter. For a state that others read without the lock, see
- * sync_settle().
+ * sync_await_unlock().
  */
 #ifndef WEFT_SYNC_QUEUE_H
 #define WEFT_SYNC_QUEUE_H
@@ -169,7 +169,7 @@ sync_wait_unlock(struct sync_queue *q, struct sync_node *node, int64_t deadline,
  * state by an acquire, without the lock. So it sees the lock as held, or as released after the
  * state was set.
  */
-static inline void sync_settle(struct sync_queue *q)
+static inline void sync_await_unlock(struct sync_queue *q)
 {
 	/* acquire: the holder's last touches come before what the caller does to the memory. Pairs
 	 * with sync_unlock(). */

@@ -116,7 +116,7 @@ WEFT__MAY_HOP int weft_waitgroup_wait_until(weft_waitgroup *wg, int64_t deadline
 
 	/* acquire: what was done before each done. */
 	if (load_acquire(&g->count) == 0) {
-		sync_settle(&g->queue);
+		sync_await_unlock(&g->queue);
 	} else {
 		int rc = deadline <= 0 ? -ETIMEDOUT : wait_until_empty(g, deadline);
 		if (rc < 0)
