@@ -5,13 +5,13 @@
  *
  * CANCEL_BUSY is a lock among cancellers. Its holder may look at `waiting`. The waiting task takes
  * no lock and does no atomic read-modify-write. It stores `waiting`, and reads `cancel` after a
- * light fence: see cancel_watch() and cancel_unwatch() in wait.c. Cancelling is the rare side, so
+ * light fence: see cancel_show() and cancel_hide() in wait.c. Cancelling is the rare side, so
  * the canceller pays for both, with a heavy fence.
  *
  * CANCEL_BUSY also keeps the task in existence for its canceller. A task that learns of the request
  * may return, and then its joiner or the end of the runtime frees it. So a task must not learn of
  * the request before the canceller is done with it. Two functions see to that. Each wait ends with
- * cancel_unwatch(), which waits until BUSY is gone. weft_cancelled() waits for the same. One store
+ * cancel_hide(), which waits until BUSY is gone. weft_cancelled() waits for the same. One store
  * to one word sets both the request and BUSY. So a task that sees the request also sees BUSY,
  * unless the canceller has cleared it since. After that the canceller touches the task only if it
  * has claimed the wait. The task then lives until it is woken.
@@ -66,7 +66,7 @@ static bool request(struct task *t)
  * called request() and fenced heavily. Returns the list `claimed`, with t's waiter in front if this
  * call has claimed it.
  *
- * Store-load race with cancel_watch(), cancel_unwatch() and weft__wait_take(): request() sets both
+ * Store-load race with cancel_show(), cancel_hide() and weft__wait_take(): request() sets both
  * bits, then we read `waiting` and the waiter's `given`.
  */
 static struct waiter *claim(struct task *t, struct waiter *claimed)
@@ -74,7 +74,7 @@ static struct waiter *claim(struct task *t, struct waiter *claimed)
 	struct wakeup unused;
 
 	chaos_at(weft__worker(), CHAOS_CANCEL);
-	/* acquire: sees the waiter's fields, released by cancel_watch(). */
+	/* acquire: sees the waiter's fields, released by cancel_show(). */
 	struct waiter *waiter = load_acquire(&t->waiting);
 	if (waiter && weft__wait_claim_cancelled(waiter, &unused)) {
 		waiter->next = claimed;

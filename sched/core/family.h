@@ -49,7 +49,7 @@
  *      unlock has published.
  *  (b) The canceller is first. The fork finds the request above it, and takes its wait back.
  *
- * After its entry the fork's waits are like every task's: see cancel_watch().
+ * After its entry the fork's waits are like every task's: see cancel_show().
  *
  * Rejected: each fork that waits looks at all tasks above it and keeps no entry. A fork that waits
  * a thousand times would take the lock a thousand times.

@@ -336,7 +336,7 @@ static bool is_ours(const struct sigaction *action)
 	return (action->sa_flags & SA_SIGINFO) && action->sa_sigaction == on_fault;
 }
 
-void weft__overflow_watch(void)
+void weft__overflow_install(void)
 {
 	struct sigaction ours = {.sa_sigaction = on_fault};
 
@@ -350,7 +350,7 @@ void weft__overflow_watch(void)
 	installed = sigaction(SIGSEGV, &ours, NULL) == 0;
 }
 
-void weft__overflow_unwatch(void)
+void weft__overflow_uninstall(void)
 {
 	struct sigaction now;
 

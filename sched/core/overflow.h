@@ -5,8 +5,8 @@
 
 /* The first installs the handler of SIGSEGV, the second removes it. The caller's lock makes these
  * calls take turns. */
-void weft__overflow_watch(void);
-void weft__overflow_unwatch(void);
+void weft__overflow_install(void);
+void weft__overflow_uninstall(void);
 
 /*
  * Gives the calling thread an alternative signal stack, unless it has one: the handler cannot run

@@ -51,13 +51,13 @@ int weft__process_enter(void)
 {
 	if (weft__is_orphan())
 		return -EPERM;
-	int rc = weft__process_locks_watch();
+	int rc = weft__process_locks_register();
 	if (rc < 0)
 		return rc;
 	weft__lock_process(WEFT__LOCK_PROCESS);
 	weft__process_forked = in_child;
 	if (live++ == 0)
-		weft__overflow_watch();
+		weft__overflow_install();
 	weft__unlock_process(WEFT__LOCK_PROCESS);
 	return 0;
 }
@@ -66,6 +66,6 @@ void weft__process_leave(void)
 {
 	weft__lock_process(WEFT__LOCK_PROCESS);
 	if (--live == 0)
-		weft__overflow_unwatch();
+		weft__overflow_uninstall();
 	weft__unlock_process(WEFT__LOCK_PROCESS);
 }

@@ -110,7 +110,7 @@ struct task *weft__wait_wake_next(struct worker *w, struct wakeup wakeup)
  * CANCEL_REQUESTED, then reads `waiting`. The canceller is the cold side. At least one of the two
  * sees the other.
  */
-static bool cancel_watch(struct task *t, struct waiter *waiter)
+static bool cancel_show(struct task *t, struct waiter *waiter)
 {
 	/* release: the waiter's fields, for the canceller's acquire load. */
 	store_release(&t->waiting, waiter);
@@ -126,12 +126,12 @@ __attribute__((noinline, cold)) void weft__await_canceller(struct task *t)
 }
 
 /*
- * Ends cancel_watch(). After the return no canceller looks at the waiter.
+ * Ends cancel_show(). After the return no canceller looks at the waiter.
  *
  * Store-load race with weft_cancel(): we clear `waiting`, then read `cancel`; it sets CANCEL_BUSY,
  * then reads `waiting`. Either it finds NULL, or we find it busy and wait until it is done.
  */
-static void cancel_unwatch(struct task *t)
+static void cancel_hide(struct task *t)
 {
 	store_relaxed(&t->waiting, NULL);
 	weft__fence_light();
@@ -152,10 +152,10 @@ static bool cancel_itself(struct waiter *waiter)
 	return weft__wait_claim_cancelled(waiter, &unused);
 }
 
-/* Calls cancel_watch(), by t, on w. Returns true if t is cancelled and no waker was faster. */
+/* Calls cancel_show(), by t, on w. Returns true if t is cancelled and no waker was faster. */
 static inline bool must_end(struct worker *w, struct task *t, struct waiter *waiter)
 {
-	if (__builtin_expect(cancel_watch(t, waiter), 1))
+	if (__builtin_expect(cancel_show(t, waiter), 1))
 		return false;
 	/* The waiter is visible already; family.h says why. relaxed: our own bit, and a request,
 	 * which publishes nothing. */
@@ -202,15 +202,15 @@ static bool arm(struct worker *w, struct waiter *waiter, int64_t deadline)
 /*
  * Waits in a task that has a deadline or has been cancelled.
  *
- * @watched  the wait is cancellable, and in no masked region.
+ * @shown    the wait is cancellable, and in no masked region.
  */
 static WEFT__MAY_HOP __attribute__((noinline)) enum wait_outcome
-wait_task(struct waiter *waiter, int64_t deadline, bool watched)
+wait_task(struct waiter *waiter, int64_t deadline, bool shown)
 {
 	struct worker *w = weft__worker();
 	struct task *t = waiter->task;
 	/* We claimed the waiter ourselves: no wake will come. */
-	bool alone = watched && must_end(w, t, waiter);
+	bool alone = shown && must_end(w, t, waiter);
 	bool timed = deadline != WEFT_FOREVER && !alone;
 	if (timed)
 		alone = !arm(w, waiter, deadline);
@@ -221,17 +221,17 @@ wait_task(struct waiter *waiter, int64_t deadline, bool watched)
 
 	if (timed && waiter->timer.timers)
 		weft__timer_disarm(&waiter->timer);
-	if (watched)
-		cancel_unwatch(t);
+	if (shown)
+		cancel_hide(t);
 	return wait_outcome(waiter);
 }
 
 struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struct task *next)
 {
 	struct task *t = waiter->task;
-	bool watched = t->mask == 0;
+	bool shown = t->mask == 0;
 
-	if (watched && must_end(w, t, waiter)) {
+	if (shown && must_end(w, t, waiter)) {
 		weft__start_later(w, next);
 		w = end_unsuspended(w, t);
 	} else {
@@ -242,15 +242,15 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 		w = weft__suspend_to_start(w, FATE_PARK, next);
 		store_relaxed(&t->park, PARK_RUNNING);
 	}
-	if (watched)
-		cancel_unwatch(t);
+	if (shown)
+		cancel_hide(t);
 	return w;
 }
 
 /*
  * Waits until the waiter is signalled or has claimed itself.
  *
- * @late  the scope with the earliest deadline, among those that watch the wait; or NULL.
+ * @late  the scope with the earliest deadline, among those that the wait is in; or NULL.
  */
 static void await_signal(struct waiter *waiter, int64_t deadline, struct scope *late)
 {
@@ -288,7 +288,7 @@ static __attribute__((noinline)) enum wait_outcome wait_thread(struct waiter *wa
 	struct task *t = &s->fork.task;
 	if (!must_end(NULL, t, waiter))
 		await_signal(waiter, deadline, weft__thread_scope_to_end());
-	cancel_unwatch(t);
+	cancel_hide(t);
 	return wait_outcome(waiter);
 }
 
@@ -298,12 +298,12 @@ enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cance
 
 	if (__builtin_expect(!t, 0))
 		return wait_thread(waiter, deadline, cancellable);
-	bool watched = cancellable && t->mask == 0;
-	if (__builtin_expect(deadline != WEFT_FOREVER || (watched && !cancel_watch(t, waiter)), 0))
-		return wait_task(waiter, deadline, watched);
+	bool shown = cancellable && t->mask == 0;
+	if (__builtin_expect(deadline != WEFT_FOREVER || (shown && !cancel_show(t, waiter)), 0))
+		return wait_task(waiter, deadline, shown);
 	suspend_until_woken(weft__worker(), t);
-	if (watched)
-		cancel_unwatch(t);
+	if (shown)
+		cancel_hide(t);
 	return wait_outcome(waiter);
 }
 

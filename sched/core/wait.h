@@ -106,7 +106,7 @@ static inline void wait_begin_by(struct task *t, struct waiter *waiter, bool lon
 		lone = false;
 		store_relaxed(&waiter->signal, 0);
 	} else {
-		/* relaxed: it only saves a later fence; see cancel_watch(). */
+		/* relaxed: it only saves a later fence; see cancel_show(). */
 		if (load_relaxed(&t->cancel) & CANCEL_REQUESTED)
 			lone = false;
 		store_relaxed(&t->park, PARK_SUSPENDING);

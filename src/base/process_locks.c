@@ -44,22 +44,22 @@ static WEFT__STAYS void after_fork_in_child(void)
 		weft__process_forked();
 }
 
-int weft__process_locks_watch(void)
+int weft__process_locks_register(void)
 {
-	static _Atomic bool watching;
+	static _Atomic bool registered;
 
 	/* relaxed: only one caller may see false, and the exchange alone ensures that */
-	if (exchange_relaxed(&watching, true))
+	if (exchange_relaxed(&registered, true))
 		return 0;
 	san_ignore_begin();
 	int rc = -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 	san_ignore_end();
 	if (rc < 0)
-		store_relaxed(&watching, false);
+		store_relaxed(&registered, false);
 	return rc;
 }
 
-__attribute__((constructor)) static void watch_from_the_start(void)
+__attribute__((constructor)) static void register_at_load(void)
 {
-	weft__process_locks_watch();
+	weft__process_locks_register();
 }

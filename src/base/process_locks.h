@@ -95,7 +95,7 @@ static inline void weft__process_lock_covers(enum weft__process_lock which, void
  * constructor calls it. A runtime's start calls it again, because the constructor cannot report a
  * failure.
  */
-int weft__process_locks_watch(void);
+int weft__process_locks_register(void);
 
 /*
  * The function that the child of a fork calls once its locks are free, while it has one thread. Set

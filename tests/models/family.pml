@@ -8,7 +8,7 @@
  *    weft__family_lock(), weft__family_unlock();
  *  - sched/core/cancel.c: weft_cancel(), request(), request_below(), claim_below(), claim(),
  *    weft__wake_cancelled();
- *  - sched/core/wait.c: must_end(), cancel_watch(), cancel_itself(), cancel_unwatch().
+ *  - sched/core/wait.c: must_end(), cancel_show(), cancel_itself(), cancel_hide().
  *
  * Invariants: the lowest fork ends, because a task above it is cancelled. If it does not, this is a
  * deadlock. A canceller looks at the lowest fork, at the fork between and at the root only while

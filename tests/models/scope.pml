@@ -107,7 +107,7 @@ inline wait_once(me, brief)
 	:: atomic { woken[me] -> woken[me] = false }
 	:: atomic { brief && waits[me] -> waits[me] = false; by_other = true }
 	fi;
-	/* cancel_unwatch() */
+	/* cancel_hide() */
 	!family;
 	cut[me] = cut[me] || !by_other;
 	by_other = false

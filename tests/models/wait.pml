@@ -7,8 +7,8 @@
  *  - sched/core/wait.h: weft__wait_begin(), weft__wait_take(), wait_claim_contended(),
  *    weft__parked();
  *  - sched/core/wait.c: weft__wait_claim_cancelled(), weft__wait_wake(), weft__wait(),
- *    weft__wait_running(), wait_task(), arm(), wait_thread(), await_signal(), cancel_watch(),
- *    cancel_itself(), cancel_unwatch(), suspend_until_woken(), weft__expire(), await_parked();
+ *    weft__wait_running(), wait_task(), arm(), wait_thread(), await_signal(), cancel_show(),
+ *    cancel_itself(), cancel_hide(), suspend_until_woken(), weft__expire(), await_parked();
  *  - sched/core/execute.c: settle(), park_outgoing();
  *  - sched/core/early.c: weft__early_put(), weft__early_parked(), collect();
  *  - sched/core/cancel.c: weft_cancel(), request(), claim();
@@ -293,7 +293,7 @@ inline watch()
 	fi
 }
 
-/* cancel_unwatch() */
+/* cancel_hide() */
 inline unwatch()
 {
 	if
