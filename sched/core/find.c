@@ -200,7 +200,7 @@ static struct task *search(struct worker *w)
 			return t;
 		/* A worker that leaves rings alone would get up from its sleep again for the tasks
 		 * in them. */
-		if (!w->spares_rings) {
+		if (!w->avoids_rings) {
 			if (!(w->short_idles & IDLES_SEEN))
 				return NULL;
 			if (give_up == 0)

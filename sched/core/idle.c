@@ -221,7 +221,7 @@ void weft__sleep_announce(struct worker *w)
 	w->roused_at = 0;
 	weft__lock(&rt->idle_lock);
 	push_sleeper_locked(w);
-	bool alone = rt->awake_count == 0;
+	bool last_awake = rt->awake_count == 0;
 	weft__unlock(&rt->idle_lock);
 	/* relaxed: a thread that sets it then wakes the workers on the list, under the lock. A
 	 * worker that joins the list later sees the flag by that lock. */
@@ -229,7 +229,7 @@ void weft__sleep_announce(struct worker *w)
 		weft__drop_idle_coros(w);
 	weft__trim_worker(w);
 	/* store-load race with announce and nudge: see above */
-	if (alone)
+	if (last_awake)
 		weft__fence_full();
 	else
 		weft__fence_heavy();

@@ -90,7 +90,7 @@ int weft__reserve_enter(struct weft_runtime *rt, struct worker *w, size_t stack_
 void weft__reserve_leave(struct weft_runtime *rt, struct reserve *reserve, struct coro *co)
 {
 	struct reserve *over = NULL;
-	struct coro *spare = co;
+	struct coro *unused = co;
 
 	if (co)
 		weft__coro_renew(co, weft__task_main);
@@ -103,12 +103,12 @@ void weft__reserve_leave(struct weft_runtime *rt, struct reserve *reserve, struc
 		over = reserve;
 	} else if (!reserve->coro) {
 		reserve->coro = co;
-		spare = NULL;
+		unused = NULL;
 	}
 	weft__unlock(&rt->starved_lock);
 
-	if (spare)
-		weft__coro_free_lazily(spare);
+	if (unused)
+		weft__coro_free_lazily(unused);
 	if (over && over->coro)
 		weft__coro_free_lazily(over->coro);
 	free_reserve(over);

@@ -12,7 +12,7 @@
  * suspend again. If the loot lasts less than LOOT_SHORT_NS per task, the steal has cost more than
  * it has brought: many cache lines move between two processors. They are those of the queue, of the
  * tasks, and of what the tasks talk through. The thief then leaves rings alone for a moment. It
- * does so for SPARE_FIRST_NS, and twice as long each time in a row, up to SPARE_MAX_NS. Half of the
+ * does so for AVOID_FIRST_NS, and twice as long each time in a row, up to AVOID_MAX_NS. Half of the
  * time that it may search in vain is another limit.
  *
  * Meanwhile the victim runs these tasks itself, or there are more of them and the next loot lasts
@@ -32,37 +32,37 @@
 #define DEQUE_BATCH     1024
 #define DEQUE_BATCH_MIN 64
 #define LOOT_SHORT_NS   1500 /* about what a steal costs both where a cache line travels far */
-#define SPARE_FIRST_NS  1000
-#define SPARE_MAX_NS    8000
+#define AVOID_FIRST_NS  1000
+#define AVOID_MAX_NS    8000
 
 static_assert(DEQUE_BATCH <= WEFT__DEQUE_CLAIM_MAX, "as many as can be claimed");
 
-static int64_t longer_spare(const struct worker *w)
+static int64_t longer_avoidance(const struct worker *w)
 {
-	int64_t next = w->spare_ns == 0 ? SPARE_FIRST_NS : 2 * w->spare_ns;
+	int64_t next = w->avoid_ns == 0 ? AVOID_FIRST_NS : 2 * w->avoid_ns;
 	int64_t most = (int64_t)w->rt->config.spin_us * 1000 / 2;
 
-	if (most > SPARE_MAX_NS)
-		most = SPARE_MAX_NS;
+	if (most > AVOID_MAX_NS)
+		most = AVOID_MAX_NS;
 	return next < most ? next : most;
 }
 
 /* Measures how long w's last loot has lasted, unless that was done. Returns whether to leave rings
  * alone. */
-static bool spares_rings(struct worker *w)
+static bool avoids_rings(struct worker *w)
 {
-	if (w->loot_since == 0 && w->spare_until == 0)
+	if (w->loot_since == 0 && w->avoid_until == 0)
 		return false;
 	int64_t now = weft__clock_now();
 	if (w->loot_since != 0) {
 		bool was_short = now - w->loot_since < w->loot_count * LOOT_SHORT_NS;
-		w->spare_ns = was_short ? longer_spare(w) : 0;
+		w->avoid_ns = was_short ? longer_avoidance(w) : 0;
 		w->loot_since = 0;
-		w->spare_until = now + w->spare_ns;
+		w->avoid_until = now + w->avoid_ns;
 	}
-	if (now < w->spare_until)
+	if (now < w->avoid_until)
 		return true;
-	w->spare_until = 0;
+	w->avoid_until = 0;
 	return false;
 }
 
@@ -93,7 +93,7 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 		counter_add(&w->counters.injected, 1);
 		return startable(w, handed, STACK_GET);
 	}
-	if (w->spares_rings || weft__ring_empty(&victim->ring))
+	if (w->avoids_rings || weft__ring_empty(&victim->ring))
 		return NULL;
 	unsigned count = weft__ring_steal(&victim->ring, loot, hints, RING_BATCH);
 	if (count == 0)
@@ -119,7 +119,7 @@ struct task *weft__steal(struct worker *w)
 	bool can_start = weft__can_start(w);
 	struct task *t = NULL;
 
-	w->spares_rings = spares_rings(w);
+	w->avoids_rings = avoids_rings(w);
 	weft__rcu_lock();
 	struct worker_table *table = worker_table(w->rt);
 	uint32_t start = weft__random_below(&w->random, table->count);

@@ -210,11 +210,11 @@ wait_task(struct waiter *waiter, int64_t deadline, bool shown)
 	struct worker *w = weft__worker();
 	struct task *t = waiter->task;
 	/* We claimed the waiter ourselves: no wake will come. */
-	bool alone = shown && must_end(w, t, waiter);
-	bool timed = deadline != WEFT_FOREVER && !alone;
+	bool ended = shown && must_end(w, t, waiter);
+	bool timed = deadline != WEFT_FOREVER && !ended;
 	if (timed)
-		alone = !arm(w, waiter, deadline);
-	if (alone)
+		ended = !arm(w, waiter, deadline);
+	if (ended)
 		w = end_unsuspended(w, t);
 	else
 		suspend_until_woken(w, t);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The watcher: a worker that sees to it that no task is stranded in a next slot, or alone in a
+ * The watcher: a worker that sees to it that no task is stranded in a next slot, or as the only task in a
  * deque.
  *
  * The next slots. Others do not steal from a slot while its owner picks: that would tear pairs of

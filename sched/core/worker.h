@@ -72,14 +72,14 @@ struct worker {
 	bool settled;        /* fast asleep: sleeps, and answers for nothing (rouse.c) */
 	uint8_t fair_turn;   /* the source that the next fair pick tries first */
 	uint8_t short_idles; /* one bit for each of the last times without work: was it short? */
-	bool spares_rings;   /* the last decision: leaves rings alone (steal.c) */
+	bool avoids_rings;   /* the last decision: leaves rings alone (steal.c) */
 	int64_t idle_since;  /* when its searches began to be in vain; 0: they are not in vain */
 	/* When it last stole from a ring, if it has not searched since; else 0. */
 	int64_t loot_since;
 	unsigned loot_count; /* how many tasks it stole then */
-	int64_t spare_until; /* it leaves rings alone until then */
+	int64_t avoid_until; /* it leaves rings alone until then */
 	/* For how long it left them alone after the last loot that was too short. */
-	int64_t spare_ns;
+	int64_t avoid_ns;
 	int64_t next_watch;       /* when it looks at the next slots again while it searches */
 	uint32_t served_at;       /* .picks when it last served what was due */
 	uint64_t looked_switches; /* .switches when .looked_at was noted */

@@ -17,7 +17,7 @@
 
 struct barrier {
 	uint64_t n;              /* immutable */
-	struct sync_queue queue; /* .spare, under its lock: how many callers are here */
+	struct sync_queue queue; /* .user, under its lock: how many callers are here */
 	uint64_t round;          /* under the queue's lock */
 	/* Under the queue's lock. ThreadSanitizer's edge is the address of .broken in odd rounds,
 	 * and of .round in even ones. */
@@ -71,7 +71,7 @@ static struct sync_node *end_round_locked(struct barrier *b, int rc)
 {
 	struct sync_node *first = NULL, **end = &first, *node;
 
-	b->queue.spare = 0;
+	b->queue.user = 0;
 	while ((node = sync_first(&b->queue))) {
 		struct barrier_node *bnode = (struct barrier_node *)node;
 		sync_remove_locked(&b->queue, node);
@@ -92,7 +92,7 @@ static int leave_round(struct barrier *b, struct barrier_node *node, enum wait_o
 	sync_lock(&b->queue.lock);
 	if (!node->ended) {
 		sync_remove_locked(&b->queue, &node->n);
-		b->queue.spare--;
+		b->queue.user--;
 		node->rc = wait_errno(outcome);
 	}
 	sync_unlock(&b->queue.lock);
@@ -110,7 +110,7 @@ static WEFT__MAY_HOP int wait_until(struct barrier *b, int64_t deadline, const c
 	weft__wait_begin(&node.n.waiter, deadline == WEFT_FOREVER);
 	sync_lock(&b->queue.lock);
 	void *edge = edge_of_round_locked(b);
-	bool last = b->queue.spare + 1 == b->n;
+	bool last = b->queue.user + 1 == b->n;
 	if (b->broken || last || deadline <= 0) {
 		struct sync_node *list = NULL;
 		rc = b->broken ? -EPIPE : last ? 1 : -ETIMEDOUT;
@@ -125,7 +125,7 @@ static WEFT__MAY_HOP int wait_until(struct barrier *b, int64_t deadline, const c
 		w = deadline > 0 ? weft__worker() : NULL;
 	} else {
 		san_release(edge);
-		b->queue.spare++;
+		b->queue.user++;
 		sync_push_locked(&b->queue, &node.n);
 		sync_unlock(&b->queue.lock);
 		enum wait_outcome outcome = weft__wait(&node.n.waiter, deadline, true);

@@ -37,11 +37,11 @@ static __attribute__((noinline)) void forgo(struct group *g)
 {
 	group_lock(g);
 	/* true: nothing runs, so the group leaves its owner's branches */
-	bool alone = g->running == 1;
-	if (alone)
+	bool only_member = g->running == 1;
+	if (only_member)
 		weft__group_leave_family_locked(g);
 	group_unlock(g);
-	if (alone)
+	if (only_member)
 		weft__branch_await(&g->branch);
 	group_lock(g);
 	struct sync_node *woken = group_count_down_locked(g);

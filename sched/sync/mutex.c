@@ -176,7 +176,7 @@ static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret
 	*ret_wake = node->state != MUTEX_AWAKE;
 	*ret_wakeup = weft__wakeup_of(&node->n.waiter);
 	node->state = MUTEX_AWAKE;
-	m->queue.spare = 0;
+	m->queue.user = 0;
 	if (overdue) {
 		sync_remove_locked(&m->queue, &node->n);
 		node->granted = true;
@@ -197,7 +197,7 @@ void weft__mutex_unlock_slow(struct mutex *m, uint64_t self, const char *call)
 				     mutex_holder(word));
 	for (;;) {
 		if (word & MUTEX_QUEUED &&
-		    (!(word & MUTEX_WOKEN) || m->queue.spare % MUTEX_LOOK_EVERY == 0)) {
+		    (!(word & MUTEX_WOKEN) || m->queue.user % MUTEX_LOOK_EVERY == 0)) {
 			struct wakeup wakeup;
 			bool wake = false;
 

@@ -56,7 +56,7 @@ struct mutex {
 	/* A hint for callers that spin: the holder's worker, and that worker's number of picks when
 	 * the holder locked. 0 means unknown. */
 	_Atomic uint64_t held_at;
-	/* .spare: how often the mutex was freed since the first waiter was woken; the holder's */
+	/* .user: how often the mutex was freed since the first waiter was woken; the holder's */
 	struct sync_queue queue;
 } __attribute__((may_alias));
 
@@ -122,7 +122,7 @@ static inline bool mutex_unlock_fast(struct mutex *m, uint64_t self)
 
 	/* release: what the holder did, for the acquire of the next lock. */
 	return __builtin_expect((word == self || (word == (self | MUTEX_FLAGS) &&
-						  ++m->queue.spare % MUTEX_LOOK_EVERY != 0)) &&
+						  ++m->queue.user % MUTEX_LOOK_EVERY != 0)) &&
 					cas_release(&m->word, &word, word & MUTEX_FLAGS),
 				1);
 }

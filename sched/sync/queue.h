@@ -33,7 +33,7 @@ struct sync_node {
 
 struct sync_queue {
 	struct sync_lock lock;
-	uint32_t spare; /* for the object that embeds the queue, under a rule of its own */
+	uint32_t user; /* for the object that embeds the queue, under a rule of its own */
 	_Atomic(struct sync_node *)
 		head; /* under lock; NULL if empty; anyone may read it as a hint */
 };
@@ -42,7 +42,7 @@ static inline void sync_queue_init(struct sync_queue *q)
 {
 	/* relaxed, both: the caller publishes the object. */
 	store_relaxed(&q->lock.held, 0);
-	q->spare = 0;
+	q->user = 0;
 	store_relaxed(&q->head, NULL);
 }
 

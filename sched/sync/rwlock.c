@@ -414,18 +414,18 @@ static void push_first_locked(struct sync_queue *q, struct sync_node *node)
 static int upgrade_or_queue_locked(struct rwlock *rw, uint64_t self, bool waits)
 {
 	uint64_t word = load_relaxed(&rw->word), next;
-	bool alone;
+	bool only_reader;
 
 	do {
-		alone = (word & ~QUEUED) == READER;
+		only_reader = (word & ~QUEUED) == READER;
 		if (word & UPGRADE)
 			return -EDEADLK;
-		if (!alone && !waits)
+		if (!only_reader && !waits)
 			return -ETIMEDOUT;
-		next = alone ? WRITER | (word & QUEUED) : word | QUEUED | UPGRADE;
+		next = only_reader ? WRITER | (word & QUEUED) : word | QUEUED | UPGRADE;
 		/* acquire: what earlier readers did, released when they left. */
 	} while (!cas_weak_acquire(&rw->word, &word, next));
-	if (!alone)
+	if (!only_reader)
 		return -EINPROGRESS;
 	set_writer(rw, self);
 	return 0;

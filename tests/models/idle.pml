@@ -497,7 +497,7 @@ inline stop_if_over()
 proctype worker(byte me)
 {
 	byte t, i, start, mytail, target, count, sum, ends;
-	bool searching, ready, slot, last, watching, settled, alone;
+	bool searching, ready, slot, last, watching, settled, last_awake;
 
 	if
 	:: me == FIRST ->
@@ -574,7 +574,7 @@ going_to_sleep:
 #endif
 	atomic {
 		DRAINED(me) -> asleep[me] = true;
-		alone = ALONE(me);
+		last_awake = ALONE(me);
 #ifndef BROKEN_LEAVE_LATE
 		searchers = searchers - searching;
 		searching = false
@@ -582,7 +582,7 @@ going_to_sleep:
 	}
 #ifndef BROKEN_NO_HEAVY
 	if
-	:: alone -> alone = false
+	:: last_awake -> last_awake = false
 	:: else -> heavy_fence(me)
 	fi;
 #endif

@@ -315,7 +315,7 @@ inline keep_time()
 proctype worker(byte me)
 {
 	byte t, best, target, until;
-	bool searching, last, timer_armed, settled, alone;
+	bool searching, last, timer_armed, settled, last_awake;
 
 	if
 	:: me == 0 ->
@@ -392,13 +392,13 @@ going_to_sleep:
 #endif
 	atomic {
 		DRAINED(me) -> asleep[me] = true;
-		alone = ALONE(me);
+		last_awake = ALONE(me);
 		searchers = searchers - searching;
 		searching = false
 	}
 #ifndef BROKEN_NO_HEAVY
 	if
-	:: alone -> alone = false
+	:: last_awake -> last_awake = false
 	:: else -> heavy_fence(me)
 	fi;
 #endif

@@ -20,7 +20,7 @@ static struct
 try {
 	weft_event first, second;
 	flag waiting, spoilt, first_ran, second_ran;
-	int64_t spare_ns;
+	int64_t avoid_ns;
 	int64_t compute_ns; /* for that long, or until the first has run */
 	bool taken;         /* while the victim computed */
 }
@@ -47,7 +47,7 @@ static void *end_sparing(void *arg)
 {
 	raise_flag(&try.waiting);
 	CHECK(weft_event_wait(&try.first) == 0);
-	weft__worker()->spare_until = 0;
+	weft__worker()->avoid_until = 0;
 	raise_flag(&try.first_ran);
 	return arg;
 }
@@ -58,9 +58,9 @@ static void *spoil_loot(void *arg)
 {
 	struct worker *w = weft__worker();
 
-	w->loot_since = try.spare_ns == 0 ? weft_now() : 0;
+	w->loot_since = try.avoid_ns == 0 ? weft_now() : 0;
 	w->loot_count = UINT_MAX;
-	w->spare_until = weft_after(try.spare_ns);
+	w->avoid_until = weft_after(try.avoid_ns);
 	w->short_idles = 0;
 	raise_flag(&try.spoilt);
 	return arg;
@@ -105,13 +105,13 @@ static void *be_victim(void *arg)
 	return arg;
 }
 
-static bool is_taken_within(weft_fn *victim, weft_runtime *rt, int64_t compute_ns, int64_t spare_ns)
+static bool is_taken_within(weft_fn *victim, weft_runtime *rt, int64_t compute_ns, int64_t avoid_ns)
 {
 	weft_task *task;
 
 	try = (struct try){.first = WEFT_EVENT_INIT, .second = WEFT_EVENT_INIT};
 	try.compute_ns = compute_ns;
-	try.spare_ns = spare_ns;
+	try.avoid_ns = avoid_ns;
 	assert_int_equal(weft_submit(rt, victim, NULL, &task), 0);
 	assert_int_equal(weft_join(task, NULL), 0);
 	return try.taken;
