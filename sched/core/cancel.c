@@ -67,7 +67,7 @@ static bool request(struct task *t)
  * call has claimed it.
  *
  * Store-load race with cancel_show(), cancel_hide() and weft__wait_take(): request() sets both
- * bits, then we read `waiting` and the waiter's `given`.
+ * bits, then we read `waiting` and the waiter's `wanted`.
  */
 static struct waiter *claim(struct task *t, struct waiter *claimed)
 {

@@ -38,7 +38,7 @@ bool weft__wait_claim_cancelled(struct waiter *waiter, struct wakeup *ret)
 {
 	*ret = weft__wakeup_of(waiter);
 	/* Store-load race with weft__wait_take(), relaxed after the heavy fence: see wait.h. */
-	if (waiter->lone && load_relaxed(&waiter->given))
+	if (waiter->lone && load_relaxed(&waiter->wanted))
 		return false;
 	return wait_claim_contended(waiter, WAIT_CANCELLED);
 }

@@ -39,15 +39,15 @@
  * read-modify-write:
  *
  *   waker                                  canceller
- *   store given = true                     set CANCEL_REQUESTED
+ *   store wanted = true                    set CANCEL_REQUESTED
  *   light fence                            heavy fence
- *   load cancel                            load given
- *   not requested: it is mine              given: it is the waker's
+ *   load cancel                            load wanted
+ *   not requested: it is mine              wanted: it is the waker's
  *   requested: compare-and-swap            else: compare-and-swap
  *
  * Store-load race: at least one sees the other. If both do, the waker gets the waiter, since a
- * canceller that sees `given` does not try. They cannot both miss each other: the waker takes the
- * waiter by a mere store only if the canceller has yet to look at `given`. A waiter that finds
+ * canceller that sees `wanted` does not try. They cannot both miss each other: the waker takes the
+ * waiter by a mere store only if the canceller has yet to look at `wanted`. A waiter that finds
  * itself cancelled acts as a canceller, and fences too. That is rare: a task that was cancelled
  * before its wait began is not lone, so its waits cost no fence.
  *
@@ -84,7 +84,7 @@ struct waiter {
 	_Atomic uint32_t outcome; /* enum wait_outcome: the claim */
 	_Atomic uint32_t signal;  /* futex of a thread: becomes 1 when it is woken */
 	bool lone;                /* immutable; see above */
-	_Atomic bool given;       /* of a lone waiter: its queue's waker wants it, or has it */
+	_Atomic bool wanted;      /* of a lone waiter: its queue's waker wants it, or has it */
 	struct timer timer;       /* set once there is a deadline */
 	struct waiter *next;      /* the next waiter that the same canceller has claimed */
 };
@@ -100,7 +100,7 @@ static inline void wait_begin_by(struct task *t, struct waiter *waiter, bool lon
 	waiter->task = t;
 	/* relaxed, all: a lock or a release makes the waiter visible later. */
 	store_relaxed(&waiter->outcome, WAIT_PENDING);
-	store_relaxed(&waiter->given, false);
+	store_relaxed(&waiter->wanted, false);
 	if (!t) {
 		/* The thread may be in a scope, whose deadline the futex waits for. */
 		lone = false;
@@ -158,7 +158,7 @@ static inline bool weft__wait_take(struct waiter *waiter)
 		return wait_claim_contended(waiter, WAIT_WOKEN);
 	/* Store-load race with weft__wait_claim_cancelled(): see above. relaxed, all: the lock or
 	 * the canceller's fence orders them. */
-	store_relaxed(&waiter->given, true);
+	store_relaxed(&waiter->wanted, true);
 	weft__fence_light();
 	if (__builtin_expect(load_relaxed(&t->cancel) & CANCEL_REQUESTED, 0))
 		return wait_claim_contended(waiter, WAIT_WOKEN);

@@ -29,7 +29,7 @@
  *
  * Store buffers. The task's stores of `waiting` go through its thread's store buffer. The store of
  * PARKED after the switch goes through it, too, since the task may go on elsewhere. It stores the
- * number of the round. The waker's store of `given` goes through the waker's store buffer. It also
+ * number of the round. The waker's store of `wanted` goes through the waker's store buffer. It also
  * stores the number of the round, where the code has a flag in each frame.
  *
  * A waker that does not find PARKED leaves the wake in the list at any moment. Only one task is
@@ -53,9 +53,9 @@
  *  - TWO_CLAIMS: a claim is a load and a store.
  *  - WAKE_ANYWAY: a claimer that has lost wakes all the same.
  *  - SIGNAL_LATE (THREAD): a waker touches the frame after it has signalled.
- *  - GIVEN_LATE: the waker of a lone waiter looks for a request before it stores `given`.
+ *  - WANTED_LATE: the waker of a lone waiter looks for a request before it stores `wanted`.
  *  - NO_LOOK: the waker of a lone waiter does not look for a request.
- *  - NO_GIVEN: cancellers do not look at `given`.
+ *  - NO_WANTED: cancellers do not look at `wanted`.
  *  - SELF_NO_HEAVY: a task that finds itself cancelled has no fence.
  *  - LONE_TIMED: a waiter with a deadline is taken to be lone.
  *  - EARLY_NO_HEAVY: a waker that leaves a wake in the list has only a light fence.
@@ -75,7 +75,7 @@
 #define DEPTH   2
 #define CELLS   3
 #define WAITING 0 /* the waiter that cancellers see: the number of the round, or 0 for none */
-#define GIVEN   1 /* the last lone waiter that the waker wants */
+#define WANTED   1 /* the last lone waiter that the waker wants */
 #define PARKED  2 /* the last round in which park was PARKED */
 
 #include "tso.h"
@@ -134,11 +134,11 @@ inline claim_to_wake(round)
 	if
 	:: !lone -> claim(round, WOKEN)
 	:: lone ->
-#ifdef BROKEN_GIVEN_LATE
+#ifdef BROKEN_WANTED_LATE
 		asked = requested;
-		STORE(WAKER, GIVEN, round);
+		STORE(WAKER, WANTED, round);
 #else
-		STORE(WAKER, GIVEN, round);
+		STORE(WAKER, WANTED, round);
 		LIGHT_FENCE;
 #ifndef BROKEN_NO_LOOK
 		asked = requested;
@@ -156,8 +156,8 @@ inline claim_to_wake(round)
 inline claim_cancelled(round)
 {
 	if
-#ifndef BROKEN_NO_GIVEN
-	:: lone && cell[GIVEN] == round -> assert(alive == round)
+#ifndef BROKEN_NO_WANTED
+	:: lone && cell[WANTED] == round -> assert(alive == round)
 #endif
 	:: else -> claim(round, CANCELLED)
 	fi
