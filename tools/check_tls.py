@@ -23,8 +23,8 @@ import subprocess
 import sys
 
 # The last two read the worker and pass it on, once.
-ACCESSORS = ('weft__thread', 'weft__worker', 'weft__worker_set', 'weft__thread_identity', 'weft__served_runtime',
-             'weft__serve', 'weft__thread_scopes', 'weft_fork', 'weft_fork_join')
+ACCESSORS = ('weft__thread', 'weft__worker', 'weft__worker_set', 'weft__thread_identity', 'weft__blocking_for',
+             'weft__set_blocking_for', 'weft__thread_scopes', 'weft_fork', 'weft_fork_join')
 # Other ways in and out, which only the assembly backends have, or that of x86-64.
 ASSEMBLY = ('weft__context_switch_alike', 'weft__context_enter', 'weft__context_jump')
 SWITCHES = ('weft__context_switch', 'weft__coro_switch', 'weft__coro_switch_on', 'weft__coro_start', 'weft__coro_jump',

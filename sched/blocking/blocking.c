@@ -222,7 +222,7 @@ static void *blocker_main(void *arg)
 
 	weft__thread_traits_apply(&pool->rt->traits);
 	pthread_setname_np(pthread_self(), "weft-blocking");
-	weft__serve(pool->rt);
+	weft__set_blocking_for(pool->rt);
 	weft__lock(&pool->lock);
 	b->thread = pthread_self(); /* a thread that joins us takes the lock after us */
 	for (;;) {

@@ -95,24 +95,24 @@ static bool is_below(struct task *f, const struct task *t)
 	return f;
 }
 
-/* Pins b: marks it as held by this canceller, and adds it to the list. If another canceller holds b
- * already, that one will reach it. The caller holds the family's lock. */
-static void pin(struct branch *b, struct branch **pinned)
+/* Marks b as held by this canceller, and adds it to the list. If another canceller holds b already,
+ * that one will reach it. The caller holds the family's lock. */
+static void hold(struct branch *b, struct branch **held)
 {
 	/* acquire: sees that the canceller before us is done with b->next, released by
-	 * weft__reach_branches(). It unpins b without the lock. A canceller that is about to do so
+	 * weft__reach_branches(). It lets go of b without the lock. A canceller that is about to do so
 	 * has cancelled b already, for good. */
-	if (load_acquire(&b->pinned))
+	if (load_acquire(&b->held))
 		return;
 	/* relaxed: the lock orders it. */
-	store_relaxed(&b->pinned, 1);
-	b->next = *pinned;
-	*pinned = b;
+	store_relaxed(&b->held, 1);
+	b->next = *held;
+	*held = b;
 }
 
-/* Calls request() for each listed task below t, but not for t itself. Pins the branches of t and of
- * these tasks. All of them are in the list of root, whose lock the caller holds. */
-static void request_below(struct task *root, const struct task *t, struct branch **pinned)
+/* Calls request() for each listed task below t, but not for t itself. Holds the branches of t and
+ * of these tasks. All of them are in the list of root, whose lock the caller holds. */
+static void request_below(struct task *root, const struct task *t, struct branch **held)
 {
 	for (struct kin *kin = family_first(root); kin; kin = kin->next) {
 		struct branch *b = kin->reach ? (struct branch *)kin : NULL;
@@ -121,7 +121,7 @@ static void request_below(struct task *root, const struct task *t, struct branch
 		if (t != root && !is_below(f, t))
 			continue;
 		if (b)
-			pin(b, pinned);
+			hold(b, held);
 		else if (f != t)
 			request(f);
 	}
@@ -152,11 +152,11 @@ void weft__wake_cancelled(struct waiter *claimed)
 /* The work left to a canceller after it has given the locks back. */
 struct rest {
 	struct waiter *claimed;
-	struct branch *pinned;
+	struct branch *held;
 };
 
 /* Cancels t and all tasks below it. Returns the waiters and branches that it has claimed and
- * pinned. late: t is a scope whose deadline has passed. */
+ * holds. late: t is a scope whose deadline has passed. */
 static struct rest cancel(struct task *t, bool late)
 {
 	struct rest rest = {0};
@@ -168,7 +168,7 @@ static struct rest cancel(struct task *t, bool late)
 		/* Clearing BUSY publishes this, and the end of the scope waits for that. */
 		if (late)
 			scope_of_task(t)->timed_out = !weft__family_requested_above(t);
-		request_below(root, t, &rest.pinned);
+		request_below(root, t, &rest.held);
 		weft__fence_heavy();
 		rest.claimed = claim(t, claim_below(root, t, NULL));
 	}
@@ -180,7 +180,7 @@ static struct rest cancel(struct task *t, bool late)
 static void tell(struct rest rest)
 {
 	weft__wake_cancelled(rest.claimed);
-	weft__reach_branches(rest.pinned);
+	weft__reach_branches(rest.held);
 }
 
 int weft_cancel(weft_task *task)
@@ -208,7 +208,7 @@ void weft__scope_time_out(struct scope *s)
 	tell(rest);
 }
 
-struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n, struct branch **pinned)
+struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n, struct branch **held)
 {
 	struct task *requested[WEFT__CANCEL_SOME];
 	struct waiter *claimed = NULL;
@@ -217,7 +217,7 @@ struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n, struct b
 	for (unsigned i = 0; i < n; i++) {
 		if (!request(tasks[i]))
 			continue;
-		request_below(tasks[i], tasks[i], pinned);
+		request_below(tasks[i], tasks[i], held);
 		requested[count++] = tasks[i];
 	}
 	if (count > 0)

@@ -13,11 +13,11 @@ struct waiter;
 /*
  * Cancels n tasks that are not forks, at most WEFT__CANCEL_SOME, with one fence for all. Returns
  * the waiters that it has claimed, linked by .next. The caller must wake them, and they live until
- * then. Adds the branches that it holds to the list `pinned`, for weft__reach_branches(). Only one
+ * then. Adds the branches that it holds to the list `held`, for weft__reach_branches(). Only one
  * thread at a time may cancel several of these tasks.
  */
 #define WEFT__CANCEL_SOME 32
-struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n, struct branch **pinned);
+struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n, struct branch **held);
 
 /* Wakes the waiters of that list. */
 void weft__wake_cancelled(struct waiter *claimed);

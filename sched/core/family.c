@@ -202,19 +202,19 @@ void weft__branch_await(struct branch *b)
 {
 	/* acquire: sees the canceller's last look at the branch, released by
 	 * weft__reach_branches(). */
-	for (unsigned looks = 0; load_acquire(&b->pinned); looks++)
+	for (unsigned looks = 0; load_acquire(&b->held); looks++)
 		weft__pause(looks);
 }
 
-WEFT__STAYS void weft__reach_branches(struct branch *pinned)
+WEFT__STAYS void weft__reach_branches(struct branch *held)
 {
-	while (pinned) {
-		struct branch *b = pinned;
-		pinned = b->next;
-		b->kin.reach(b, &pinned);
+	while (held) {
+		struct branch *b = held;
+		held = b->next;
+		b->kin.reach(b, &held);
 		/* release: publishes our last look at b, to weft__branch_await() and to the next
-		 * canceller, in pin() (cancel.c). */
-		store_release(&b->pinned, 0);
+		 * canceller, in hold() (cancel.c). */
+		store_release(&b->held, 0);
 	}
 }
 

@@ -71,9 +71,9 @@ struct branch;
 struct kin {
 	struct kin *next, *prev; /* under the family's lock; prev is NULL in the first entry */
 	/* Constant while the entry is in the list. NULL in the entry of a fork. In that of a branch
-	 * it cancels what the branch stands for, pins further branches by that, and puts these into
-	 * the list `pinned`. */
-	void (*reach)(struct branch *b, struct branch **pinned);
+	 * it cancels what the branch stands for, holds further branches by that, and puts these
+	 * into the list `held`. */
+	void (*reach)(struct branch *b, struct branch **held);
 };
 
 /* A fork: a task, and the parts that only forks have. It lies in the storage of weft_forked. */
@@ -88,7 +88,7 @@ struct fork {
  * list of its owner's family.
  *
  * A canceller must not call into a higher layer under the family's lock. And the tasks of a group
- * may have branches of their own, and so on. So the canceller pins the branches that it finds,
+ * may have branches of their own, and so on. So the canceller holds the branches that it finds,
  * under the lock: it marks them as held. It reaches them one after the other after it has given the
  * lock back. A thread that takes a branch out of the list waits until no canceller holds the
  * branch, before the branch's memory goes.
@@ -100,10 +100,9 @@ struct fork {
 struct branch {
 	struct kin kin;
 	struct weft__lock lock;
-	_Atomic uint32_t
-		pinned;      /* 1: set under the family's lock; 0: by the canceller that set it */
-	struct task *owner;  /* written under both locks, read under either; NULL: in no list */
-	struct branch *next; /* owned by the canceller that has pinned it */
+	_Atomic uint32_t held; /* 1: set under the family's lock; 0: by the canceller that set it */
+	struct task *owner;    /* written under both locks, read under either; NULL: in no list */
+	struct branch *next;   /* owned by the canceller that holds it */
 };
 
 static_assert(sizeof(struct fork) <= sizeof(weft_forked), "a fork fits its public storage");
@@ -173,9 +172,9 @@ void weft__branch_leave(struct branch *b);
  * caller must not hold a lock that b->kin.reach() takes. */
 void weft__branch_await(struct branch *b);
 
-/* Reaches the pinned branches, and those that this pins in turn. Stays: b->kin.reach() does not
- * wait. */
-WEFT__STAYS void weft__reach_branches(struct branch *pinned);
+/* Reaches the held branches, and those that this makes it hold in turn. Stays: b->kin.reach() does
+ * not wait. */
+WEFT__STAYS void weft__reach_branches(struct branch *held);
 
 /* Take and release the lock of a root's family. */
 void weft__family_lock(struct task *root);

@@ -102,7 +102,7 @@ int weft__runtime_new(const struct weft_runtime_options *opt, bool borrowed, wef
 	rc = weft__workers_init(rt);
 	if (rc < 0)
 		goto err_init;
-	if (rt->config.chaos.virtual_time && !weft__clock_claim()) {
+	if (rt->config.chaos.virtual_time && !weft__clock_reserve()) {
 		weft__warn("WEFT_CHAOS=%" PRIu64
 			   ",virtual: another runtime has virtual time, and only "
 			   "one of a process can have it",
@@ -154,7 +154,7 @@ int weft_runtime_destroy(weft_runtime *rt)
 		return 0;
 	/* The runtime's end would wait for the caller itself: for its task, or for the task whose
 	 * blocking call this is. */
-	if ((w && w->rt == rt) || weft__served_runtime() == rt)
+	if ((w && w->rt == rt) || weft__blocking_for() == rt)
 		return -EDEADLK;
 	if (weft__is_orphan())
 		return -EPERM;

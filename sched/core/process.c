@@ -44,7 +44,7 @@ static void in_child(void)
 	     t = t->flags & TASK_SCOPE ? family_parent(t) : NULL)
 		t->flags |= TASK_ORPHAN;
 	weft__worker_set(NULL, false);
-	weft__serve(NULL);
+	weft__set_blocking_for(NULL);
 }
 
 int weft__process_enter(void)

@@ -14,7 +14,7 @@ weft_runtime *weft_runtime_self(void)
 {
 	struct worker *w = weft__worker();
 
-	return w ? w->rt : weft__served_runtime();
+	return w ? w->rt : weft__blocking_for();
 }
 
 unsigned weft_runtime_workers(const weft_runtime *rt)

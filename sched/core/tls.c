@@ -52,18 +52,18 @@ WEFT__REREAD uint64_t weft__thread_identity(void)
 
 /* The runtime for which the thread runs a blocking call. Such a thread is not a worker or, inside
  * that call, is worker 0 of another runtime. */
-static _Thread_local struct weft_runtime *served WEFT__TLS_MODEL;
+static _Thread_local struct weft_runtime *blocking_for WEFT__TLS_MODEL;
 
-WEFT__REREAD struct weft_runtime *weft__served_runtime(void)
+WEFT__REREAD struct weft_runtime *weft__blocking_for(void)
 {
 	WEFT__READ_ANEW();
-	return served;
+	return blocking_for;
 }
 
-WEFT__REREAD void weft__serve(struct weft_runtime *rt)
+WEFT__REREAD void weft__set_blocking_for(struct weft_runtime *rt)
 {
 	WEFT__READ_ANEW();
-	served = rt;
+	blocking_for = rt;
 }
 
 static _Thread_local struct thread_scopes this_scopes WEFT__TLS_MODEL;

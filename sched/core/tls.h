@@ -41,9 +41,10 @@ void weft__worker_set(struct worker *w, bool plain);
 uint64_t weft__thread_identity(void);
 
 /* The runtime for which the calling thread runs a blocking call, or NULL. */
-struct weft_runtime *weft__served_runtime(void);
+struct weft_runtime *weft__blocking_for(void);
 
-void weft__serve(struct weft_runtime *rt);
+/* Sets it. NULL: the thread runs no blocking call. */
+void weft__set_blocking_for(struct weft_runtime *rt);
 
 /* The scopes of a thread that is not a worker (scope.h). */
 struct thread_scopes {

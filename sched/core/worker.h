@@ -43,7 +43,7 @@ struct worker {
 	/* immutable */
 	struct weft_runtime *rt;
 	uint16_t id;
-	uint64_t mark; /* (id + 1) << 32: tells in a mutex which worker holds it; a hint */
+	uint64_t holder_hint; /* (id + 1) << 32: tells in a mutex which worker holds it; a hint */
 
 	/* owner only */
 	struct task *task;       /* the task that runs here; NULL: the leader */

@@ -68,7 +68,7 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 		return NULL;
 	*w = (struct worker){.rt = rt,
 			     .id = id,
-			     .mark = (uint64_t)(id + 1u) << 32,
+			     .holder_hint = (uint64_t)(id + 1u) << 32,
 			     .state = WORKER_NEW,
 			     .short_idles = 0xff,
 			     .patience = WEFT__PATIENCE,

@@ -26,8 +26,8 @@ static void member_remove_locked(struct member *m)
 		m->next->link = m->link;
 }
 
-/* Cancels the members, and adds the branches that it pins to the list. */
-static void cancel_members(struct group *g, struct branch **pinned)
+/* Cancels the members, and adds the branches that it holds to the list. */
+static void cancel_members(struct group *g, struct branch **held)
 {
 	struct task *tasks[WEFT__CANCEL_SOME];
 	bool more;
@@ -43,7 +43,7 @@ static void cancel_members(struct group *g, struct branch **pinned)
 			member_add_locked(&g->old, m);
 			tasks[count] = m->task;
 		}
-		struct waiter *claimed = weft__cancel_some(tasks, count, pinned);
+		struct waiter *claimed = weft__cancel_some(tasks, count, held);
 		more = g->new != NULL;
 		group_unlock(g);
 		weft__wake_cancelled(claimed);
@@ -52,16 +52,16 @@ static void cancel_members(struct group *g, struct branch **pinned)
 
 void weft__group_cancel_all(struct group *g)
 {
-	struct branch *pinned = NULL;
+	struct branch *held = NULL;
 
-	cancel_members(g, &pinned);
-	weft__reach_branches(pinned);
+	cancel_members(g, &held);
+	weft__reach_branches(held);
 }
 
 /* Called when a canceller reaches the group's branch. */
-static void reach(struct branch *b, struct branch **pinned)
+static void reach(struct branch *b, struct branch **held)
 {
-	cancel_members((struct group *)((char *)b - offsetof(struct group, branch)), pinned);
+	cancel_members((struct group *)((char *)b - offsetof(struct group, branch)), held);
 }
 
 void weft__group_leave_family_locked(struct group *g)

@@ -12,7 +12,7 @@
 #include <errno.h>
 
 /* How long a waiter loses to others before it is handed the mutex. */
-#define PATIENCE_NS 1000000
+#define OVERDUE_NS 1000000
 
 /* A caller that spins looks this many times: about the length of a short critical section. */
 #define SPINS       4
@@ -141,7 +141,7 @@ int weft__mutex_compete(struct mutex *m, struct mutex_node *node, enum wait_outc
 		 * again. */
 		node->state = MUTEX_ASLEEP;
 		node->overdue =
-			weft__clock_now() - node->since > PATIENCE_NS || chaos_at(w, CHAOS_LOCK);
+			weft__clock_now() - node->since > OVERDUE_NS || chaos_at(w, CHAOS_LOCK);
 		weft__wait_begin(&node->n.waiter, deadline == WEFT_FOREVER);
 		sync_unlock(&m->queue.lock);
 		outcome = weft__wait(&node->n.waiter, deadline, false);
@@ -168,7 +168,7 @@ static bool pass_on_locked(struct mutex *m, struct wakeup *ret_wakeup, bool *ret
 		drop_flags_locked(m, 0);
 		return false;
 	}
-	bool overdue = node->overdue || (awake && weft__clock_now() - node->since > PATIENCE_NS);
+	bool overdue = node->overdue || (awake && weft__clock_now() - node->since > OVERDUE_NS);
 	if (awake && !overdue)
 		return false;
 

@@ -101,7 +101,7 @@ static inline void mutex_note_holder(struct mutex *m, struct worker *w)
 {
 	/* relaxed, both: hints */
 	if (w)
-		store_relaxed(&m->held_at, w->mark | load_relaxed(&w->picks));
+		store_relaxed(&m->held_at, w->holder_hint | load_relaxed(&w->picks));
 }
 
 /* Takes the mutex if it is free, even if others wait for it. */

@@ -53,7 +53,7 @@ WEFT__NEVER_INLINE int64_t weft__clock_now(void)
 	return weft__clock_real();
 }
 
-bool weft__clock_claim(void)
+bool weft__clock_reserve(void)
 {
 	uintptr_t nobody = NOBODY;
 
@@ -64,7 +64,7 @@ bool weft__clock_claim(void)
 void weft__clock_release(void)
 {
 	/* release: publishes virtual_now to the next owner. Pairs with the acquire in
-	 * weft__clock_claim(). */
+	 * weft__clock_reserve(). */
 	store_release(&owner, NOBODY);
 }
 

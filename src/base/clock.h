@@ -26,7 +26,7 @@ int64_t weft__clock_real(void);
 
 /* Claims virtual time for a thread of the caller's. Returns false if it is claimed already. Any
  * thread. */
-bool weft__clock_claim(void);
+bool weft__clock_reserve(void);
 
 /* Gives the claim back, after virtual time has ended. Any thread. */
 void weft__clock_release(void);

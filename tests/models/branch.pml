@@ -6,7 +6,7 @@
  * Mirrors:
  *  - sched/core/family.c: weft__branch_enter(), weft__branch_leave(), weft__branch_await(),
  *    try_cut(), try_lock(), weft__family_leave(), cut_all_locked(), weft__reach_branches();
- *  - sched/core/cancel.c: weft_cancel(), request_below(), pin();
+ *  - sched/core/cancel.c: weft_cancel(), request_below(), hold();
  *  - sched/sync/group_spawn.c: spawn();
  *  - sched/sync/group.c: weft__group_leave_family_locked(), wait_until(), cancel_members().
  *
@@ -23,15 +23,15 @@
  *     end sooner.
  *
  * Broken:
- *  - NO_PIN_WAIT: a task that takes the group out does not wait until the group is not pinned.
+ *  - NO_HOLD_WAIT: a task that takes the group out does not wait until the group is not held.
  *  - NO_CUT: the owner ends without taking the group out.
  *  - NO_LOCK: a task that takes the group out looks at its owner without the branch's lock.
  *  - NO_CHECK: a group that enters does not look whether the owner is cancelled.
- *  - UNPIN_EARLY: the canceller unpins the group before it reaches it.
+ *  - LET_GO_EARLY: the canceller lets go of the group before it reaches it.
  *  - IN_ORDER: a task that takes the group out holds the branch's lock while it waits for the
  *    owner's lock.
  *  - LEAVE_UNLOCKED: it releases the group's lock before it takes the group out.
- *  - AWAIT_LOCKED: it holds the group's lock while it waits until the group is not pinned.
+ *  - AWAIT_LOCKED: it holds the group's lock while it waits until the group is not held.
  */
 #ifndef CANCELLERS
 #define CANCELLERS 1
@@ -42,7 +42,7 @@ bool branch_busy;
 bool group_busy, in_family, running; /* struct group: lock, entered, running */
 bool waited, others_done, theirs;
 bool listed, has_owner; /* in the list; branch.owner */
-bool pinned;
+bool held;
 bool reached;           /* group.cancelled */
 byte given_back;        /* ghost: how many cancellers have released the owner's lock */
 bool owner_alive = true, group_alive = true; /* ghost */
@@ -126,7 +126,7 @@ inline take_out()
 	lock_group();
 	if
 	:: running -> unlock_group()
-	:: !running && !in_family -> unlock_group(); !pinned
+	:: !running && !in_family -> unlock_group(); !held
 	:: !running && in_family ->
 #ifdef BROKEN_LEAVE_UNLOCKED
 		in_family = false;
@@ -136,12 +136,12 @@ inline take_out()
 		cut();
 		in_family = false;
 #ifdef BROKEN_AWAIT_LOCKED
-		!pinned;
+		!held;
 #endif
 		unlock_group();
 #endif
-#ifndef BROKEN_NO_PIN_WAIT
-		!pinned
+#ifndef BROKEN_NO_HOLD_WAIT
+		!held
 #endif
 	fi
 }
@@ -188,7 +188,7 @@ active [CANCELLERS] proctype canceller()
 		atomic {
 			assert(group_alive);
 			if
-			:: !pinned -> pinned = true; mine = true
+			:: !held -> held = true; mine = true
 			:: else
 			fi
 		}
@@ -197,14 +197,14 @@ active [CANCELLERS] proctype canceller()
 	atomic { unlock_owner(); given_back++ };
 	if
 	:: mine ->
-#ifdef BROKEN_UNPIN_EARLY
-		pinned = false;
+#ifdef BROKEN_LET_GO_EARLY
+		held = false;
 #endif
 		lock_group();
 		reached = true;
 		unlock_group();
-#ifndef BROKEN_UNPIN_EARLY
-		atomic { assert(group_alive); pinned = false }
+#ifndef BROKEN_LET_GO_EARLY
+		atomic { assert(group_alive); held = false }
 #endif
 	:: else
 	fi

@@ -41,7 +41,7 @@ static void test_virtual_time_repeats(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
-		assert_true(weft__clock_claim());
+		assert_true(weft__clock_reserve());
 		assert_true(is_real());
 		weft__clock_begin_virtual();
 		times[i][0] = weft__clock_now();
@@ -75,7 +75,7 @@ static void test_other_threads_have_real_time(void **state)
 	bool real = false;
 
 	(void)state;
-	assert_true(weft__clock_claim());
+	assert_true(weft__clock_reserve());
 	weft__clock_begin_virtual();
 	assert_int_equal(pthread_create(&thread, NULL, look, &real), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
@@ -88,14 +88,14 @@ static void test_other_threads_have_real_time(void **state)
 static void test_one_thread_at_a_time(void **state)
 {
 	(void)state;
-	assert_true(weft__clock_claim());
-	assert_false(weft__clock_claim());
+	assert_true(weft__clock_reserve());
+	assert_false(weft__clock_reserve());
 	weft__clock_begin_virtual();
-	assert_false(weft__clock_claim());
+	assert_false(weft__clock_reserve());
 	weft__clock_end_virtual();
-	assert_false(weft__clock_claim());
+	assert_false(weft__clock_reserve());
 	weft__clock_release();
-	assert_true(weft__clock_claim());
+	assert_true(weft__clock_reserve());
 	weft__clock_release();
 }
 
