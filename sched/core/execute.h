@@ -18,8 +18,8 @@ WEFT__MAY_HOP WEFT__MUST_USE struct worker *weft__suspend(struct worker *w, enum
 							  struct task *next);
 
 /* The same for a `next` that has not started. w must keep a coroutine for it. */
-WEFT__MAY_HOP WEFT__MUST_USE struct worker *
-weft__suspend_to_start(struct worker *w, enum fate fate, struct task *next);
+WEFT__MAY_HOP WEFT__MUST_USE struct worker *weft__suspend_to_start(struct worker *w, enum fate fate,
+								   struct task *next);
 
 /* Runs t on w. By w's leader; returns when something switches to the leader again. Stays: only w's
  * thread resumes its leader. */
