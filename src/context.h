@@ -101,7 +101,7 @@ WEFT__MAY_HOP void *weft__context_switch_alike(struct context *from, struct cont
 #endif
 
 /*
- * The fast path for contexts that can be left without being saved.
+ * The fast path for contexts that need not be saved.
  *
  * weft__context_enter() saves the caller's place in `from`. It then calls entry(value) on the stack
  * below `top`, whatever that stack held. `top` is aligned to 16.

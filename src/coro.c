@@ -11,11 +11,11 @@
  *  (a) a mispredicted return for each switch (11.8 instead of 5.8 ns);
  *  (b) a frame that is live across the switch, which could hold a thread-local address (tls.c).
  *
- * So the coroutine that leaves does the bookkeeping for both coroutines. Both are at hand, on the
+ * So the outgoing coroutine does the bookkeeping for both coroutines. Both are at hand, on the
  * same thread.
  *
  * weft_coro_enter() and weft_coro_yield() end in the same jump. The yielder's switch passes the
- * value 0, which is what enter returns. The yielder writes *ret_out before it leaves.
+ * value 0, which is what enter returns. The yielder writes *ret_out before the switch.
  */
 #include "coro.h"
 
@@ -326,7 +326,7 @@ void weft__coro_free_lazily(struct coro *co)
 	weft__stack_free_lazily(&co->stack);
 }
 
-/* Leaves the generator `co` for its enterer, with `out`. */
+/* Switches from the generator `co` to its enterer, with `out`. */
 static inline WEFT__MAY_HOP __attribute__((always_inline)) void *
 go_back(struct weft__thread *th, struct weft_coro *co, void *out, int state)
 {

@@ -71,12 +71,12 @@ static inline __attribute__((always_inline)) void coro_prefetch(uintptr_t hint)
  */
 struct coro *weft__coro_new(size_t stack_size, bool guard, weft__coro_main *main);
 
-/* Prepares a coroutine that was left by weft__coro_jump() for another weft__coro_switch(), which
+/* Prepares a coroutine that has ended by weft__coro_jump() for another weft__coro_switch(), which
  * then starts main(value). */
 void weft__coro_renew(struct coro *co, weft__coro_main *main);
 
-/* Gives back the stack of a coroutine that is suspended, was left, or was never started. Drops its
- * frames. */
+/* Gives back the stack of a coroutine that is suspended, has jumped away, or was never started.
+ * Drops its frames. */
 void weft__coro_free(struct coro *co);
 
 /* The same, with weft__stack_free_lazily(). */
@@ -97,7 +97,7 @@ WEFT__MAY_HOP void *weft__coro_switch(struct coro *to, void *value);
 WEFT__MAY_HOP void *weft__coro_switch_on(struct weft__thread *th, struct coro *to, void *value);
 
 /*
- * Like weft__coro_switch_on(), but for a coroutine that is new or was left by weft__coro_jump().
+ * Like weft__coro_switch_on(), but for a coroutine that is new or has ended by weft__coro_jump().
  * It runs main(value), with errno 0 and the default floating-point environment. main must be the
  * function that the coroutine was made with.
  */
@@ -105,7 +105,7 @@ WEFT__MAY_HOP void *weft__coro_start(struct weft__thread *th, struct coro *co, v
 				     weft__coro_main *main);
 
 /*
- * Leaves the current coroutine, which has reached the end of its main, and continues `to`.
+ * Continues `to`, and does not save the current coroutine, which has reached the end of its main.
  *
  * With WEFT__CONTEXT_JUMPS it should be the last call of main, and it does not return. Without
  * WEFT__CONTEXT_JUMPS it returns when the coroutine is started again. It then returns the value of

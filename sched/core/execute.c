@@ -6,15 +6,15 @@
  * Switching. A task that suspends looks at its own worker's queues and switches straight to the
  * task that it finds there. If it finds none, it switches to the leader, which searches and sleeps.
  * A coroutine whose task has ended runs the next unstarted task on its own stack, with no switch at
- * all. Otherwise the ended task's coroutine is left. It is started again later, from the top, for
- * another task.
+ * all. Otherwise the ended task's coroutine jumps away. It is started again later, from the top,
+ * for another task.
  *
  * Rejected: always a switch to the leader first, as most libraries do. That is simpler, and costs a
  * second switch each time.
  *
  * Publish only after the switch. The switch saves the context of the coroutine that is replaced.
- * Before that nobody may be able to resume the coroutine, or to reuse its stack. So the coroutine
- * that leaves notes in worker.fate what must become of it. The next coroutine on that thread does
+ * Before that nobody may be able to resume the coroutine, or to reuse its stack. So the outgoing
+ * coroutine notes in worker.fate what must become of it. The next coroutine on that thread does
  * that first of all, in settle(). Every resume path begins with settle():
  *
  *  - weft__suspend() and start(), after their switch
@@ -198,7 +198,7 @@ static inline void announce_armed(struct worker *w)
 		weft__announce_timer(w);
 }
 
-/* Parks the task that leaves. After the store the task may go on elsewhere, so this worker does not
+/* Parks the outgoing task. After the store the task may go on elsewhere, so this worker does not
  * touch it any more. */
 static inline __attribute__((always_inline)) void park_outgoing(struct worker *w)
 {

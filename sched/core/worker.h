@@ -24,7 +24,7 @@
 /* After a switch, the code that runs next on this thread finishes the suspension of its
  * predecessor, whose context is saved only then. This says what there is to do. */
 enum fate {
-	FATE_NONE,  /* the leader left; only this thread resumes it */
+	FATE_NONE,  /* it is the leader; only this thread resumes it */
 	FATE_PARK,  /* .outgoing: SUSPENDING → PARKED */
 	FATE_QUEUE, /* .outgoing: to the tail of the ready ring */
 	FATE_KEEP,  /* .outgoing_coro has lost its task: keep it for another one */
@@ -72,13 +72,13 @@ struct worker {
 	bool settled;        /* fast asleep: sleeps, and answers for nothing (rouse.c) */
 	uint8_t fair_turn;   /* the source that the next fair pick tries first */
 	uint8_t short_idles; /* one bit for each of the last times without work: was it short? */
-	bool avoids_rings;   /* the last decision: leaves rings alone (steal.c) */
+	bool avoids_rings;   /* the last decision: does not steal from rings (steal.c) */
 	int64_t idle_since;  /* when its searches began to be in vain; 0: they are not in vain */
 	/* When it last stole from a ring, if it has not searched since; else 0. */
 	int64_t loot_since;
 	unsigned loot_count; /* how many tasks it stole then */
-	int64_t avoid_until; /* it leaves rings alone until then */
-	/* For how long it left them alone after the last loot that was too short. */
+	int64_t avoid_until; /* it avoids rings until then */
+	/* For how long it avoided them after the last loot that was too short. */
 	int64_t avoid_ns;
 	int64_t next_watch;       /* when it looks at the next slots again while it searches */
 	uint32_t served_at;       /* .picks when it last served what was due */
