@@ -135,7 +135,7 @@ static inline WEFT__MAY_HOP int wait_locked_until(weft_chan *ch, enum weft_op op
 {
 	if (deadline > 0)
 		return wait_locked(ch, op, elem, deadline);
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 	return -ETIMEDOUT;
 }
 
@@ -147,7 +147,7 @@ send_locked_until(weft_chan *ch, const void *elem, int64_t deadline)
 
 	step_begin(&step);
 	if (__builtin_expect(send_locked(ch, elem, &step), 1)) {
-		sync_unlock(&ch->lock);
+		chan_unlock(ch);
 		weft__chan_finish(&step, WEFT_SEND, (void *)elem);
 		return step.status;
 	}
@@ -162,7 +162,7 @@ static WEFT__MAY_HOP __attribute__((noinline)) int recv_locked_until(weft_chan *
 
 	step_begin(&step);
 	if (__builtin_expect(recv_locked(ch, ret_elem, &step), 1)) {
-		sync_unlock(&ch->lock);
+		chan_unlock(ch);
 		weft__chan_finish(&step, WEFT_RECV, ret_elem);
 		return step.status;
 	}
@@ -190,7 +190,7 @@ meet_locked(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
 		return wait_locked_until(ch, op, elem, deadline);
 	edges_meet(&peer->edges);
 	size_t size = ch->elem_size;
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 	void *to = op == WEFT_SEND ? peer->elem : elem;
 	const void *from = op == WEFT_SEND ? elem : peer->elem;
 	if (__builtin_expect(!copy_usual(to, from, size), 0))
@@ -232,13 +232,13 @@ static WEFT__MAY_HOP __attribute__((noinline, cold)) int step_seldom(weft_chan *
 	if (deadline > 0 && (plain || ch->plain < -WEFT__PATIENCE)) {
 		ch->plain = plain ? WEFT__PATIENCE : 0;
 		/* The task may never wait. So it looks at other tasks here, without the lock. */
-		sync_unlock(&ch->lock);
+		chan_unlock(ch);
 		weft__fast_path_in_object();
-		sync_lock(&ch->lock);
+		chan_lock(ch);
 	}
 	if (!big)
 		return step_locked_until(ch, op, elem, deadline);
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 	return weft__chan_big_do(ch, op, elem, deadline);
 }
 
@@ -253,7 +253,7 @@ static inline __attribute__((always_inline)) bool is_plain_locked(weft_chan *ch,
 static WEFT__MAY_HOP int step_contended(weft_chan *ch, enum weft_op op, void *elem,
 					int64_t deadline)
 {
-	weft__sync_lock_slow(&ch->lock);
+	chan_lock_slow(ch);
 	return is_plain_locked(ch, deadline) ? step_locked_until(ch, op, elem, deadline)
 					     : step_seldom(ch, op, elem, deadline);
 }
@@ -268,7 +268,7 @@ send_until(weft_chan *ch, const void *elem, int64_t deadline, void *call)
 	if (__builtin_expect(!ch || (!elem && ch->elem_size > 0), 0))
 		return -EINVAL;
 	san_reads(elem, ch->elem_size, call);
-	if (__builtin_expect(!sync_trylock(&ch->lock), 0))
+	if (__builtin_expect(!chan_trylock(ch), 0))
 		return step_contended(ch, WEFT_SEND, (void *)elem, deadline);
 	if (!is_plain_locked(ch, deadline))
 		return step_seldom(ch, WEFT_SEND, (void *)elem, deadline);
@@ -283,14 +283,14 @@ send_until(weft_chan *ch, const void *elem, int64_t deadline, void *call)
 		return send_locked_until(ch, elem, deadline);
 	edges_send(ch->edges, slot);
 	chan_set_count(ch, count + 1);
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 	return 0;
 }
 
 static inline WEFT__MAY_HOP __attribute__((always_inline)) int
 recv_plainly_until(weft_chan *ch, void *ret_elem, int64_t deadline)
 {
-	if (__builtin_expect(!sync_trylock(&ch->lock), 0))
+	if (__builtin_expect(!chan_trylock(ch), 0))
 		return step_contended(ch, WEFT_RECV, ret_elem, deadline);
 	if (!is_plain_locked(ch, deadline))
 		return step_seldom(ch, WEFT_RECV, ret_elem, deadline);
@@ -306,7 +306,7 @@ recv_plainly_until(weft_chan *ch, void *ret_elem, int64_t deadline)
 	ch->order.first = slot_after(ch, slot);
 	edges_recv(ch->edges, slot);
 	chan_set_count(ch, count - 1);
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 	return 0;
 }
 
@@ -369,7 +369,7 @@ void weft_chan_close(weft_chan *ch)
 
 	if (!ch)
 		return;
-	sync_lock(&ch->lock);
+	chan_lock(ch);
 	if (!chan_closed(ch)) {
 		store_relaxed(&ch->closed, true);
 		ch->plain = 0;
@@ -382,7 +382,7 @@ void weft_chan_close(weft_chan *ch)
 			tail = &node->next;
 		}
 	}
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 
 	for (node = claimed; node; node = next) {
 		next = node->next;

@@ -100,6 +100,35 @@ struct weft_chan {
 	char slots[];
 };
 
+/* The channel's lock, also a timer's. A caller may hold several, which it has taken in rising order
+ * of their addresses (select.c). */
+static inline bool chan_trylock(weft_chan *ch)
+{
+	return sync_trylock(&ch->lock);
+}
+
+static inline void chan_lock(weft_chan *ch)
+{
+	sync_lock(&ch->lock);
+}
+
+/* For a caller whose chan_trylock() has failed. */
+static inline void chan_lock_slow(weft_chan *ch)
+{
+	weft__sync_lock_slow(&ch->lock);
+}
+
+static inline void chan_unlock(weft_chan *ch)
+{
+	sync_unlock(&ch->lock);
+}
+
+/* In place of the last unlock, before the channel is freed. */
+static inline void chan_bury(weft_chan *ch)
+{
+	sync_lock_bury(&ch->lock);
+}
+
 /* Larger elements, in bytes, are not copied under the lock if the channel has a buffer. Copying so
  * many bytes takes about a tenth of a microsecond. */
 #define CHAN_BIG     4096

@@ -159,7 +159,7 @@ static int filled(weft_chan *ch, size_t slot)
 	struct chan_step step;
 
 	step_begin(&step);
-	sync_lock(&ch->lock);
+	chan_lock(ch);
 	if (chan_closed(ch)) {
 		found_closed(ch, &step);
 		free_slot_locked(ch, slot); /* nobody waits in a closed channel */
@@ -171,7 +171,7 @@ static int filled(weft_chan *ch, size_t slot)
 		else
 			ready_slot_locked(ch, slot);
 	}
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 	if (peer)
 		weft__wait_wake(weft__wakeup_of(&peer->wait->waiter));
 	return step.status;
@@ -182,14 +182,14 @@ static void drained(weft_chan *ch, size_t slot)
 {
 	struct chan_node *peer;
 
-	sync_lock(&ch->lock);
+	chan_lock(ch);
 	edges_recv(ch->edges, slot);
 	peer = claim_first(&ch->senders, 0);
 	if (peer)
 		peer->slot = slot;
 	else
 		free_slot_locked(ch, slot);
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 	if (peer)
 		weft__wait_wake(weft__wakeup_of(&peer->wait->waiter));
 }
@@ -213,16 +213,16 @@ int weft__chan_big_do(weft_chan *ch, enum weft_op op, void *elem, int64_t deadli
 
 	step_begin(&step);
 	step.copies_in = NULL;
-	sync_lock(&ch->lock);
+	chan_lock(ch);
 	if (weft__chan_big_step_locked(ch, op, &step)) {
-		sync_unlock(&ch->lock);
+		chan_unlock(ch);
 		if (step.copies_in)
 			return weft__chan_big_copy(ch, op, step.slot, elem);
 		weft__chan_finish(&step, op, elem);
 		return step.status;
 	}
 	if (deadline <= 0) {
-		sync_unlock(&ch->lock);
+		chan_unlock(ch);
 		return -ETIMEDOUT;
 	}
 	enum wait_outcome outcome = chan_wait_locked(ch, op, &node, deadline);

@@ -86,10 +86,10 @@ int weft_chan_create_in(void *memory, size_t memory_size, size_t elem_size, size
 
 static void destroy(weft_chan *ch, const char *call)
 {
-	sync_lock(&ch->lock);
+	chan_lock(ch);
 	if (queue_first(&ch->senders) || queue_first(&ch->receivers))
 		weft__sync_misuse(call, "channel", ch, "still has waiters");
-	sync_lock_bury(&ch->lock);
+	chan_bury(ch);
 	slot_edges_free(ch->edges, ch->capacity);
 	if (ch->lent) {
 		san_forget(ch, sizeof *ch);

@@ -129,12 +129,12 @@ chan_wait_locked(weft_chan *ch, enum weft_op op, struct chan_node *node, int64_t
 
 	weft__wait_begin(waiter, deadline == WEFT_FOREVER);
 	chan_enqueue_locked(ch, op, node);
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 	enum wait_outcome outcome = weft__wait(waiter, deadline, true);
 	if (outcome != WAIT_WOKEN) {
-		sync_lock(&ch->lock);
+		chan_lock(ch);
 		chan_dequeue_locked(ch, op, node);
-		sync_unlock(&ch->lock);
+		chan_unlock(ch);
 	}
 	edges_waited(&node->edges, outcome == WAIT_WOKEN);
 	return outcome;

@@ -170,9 +170,9 @@ static inline __attribute__((always_inline)) int take_ready(struct weft_case *ca
 	while (i >= 0) {
 		struct weft_case *c = &cases[i];
 		struct chan_step step;
-		sync_lock(&c->chan->lock);
+		chan_lock(c->chan);
 		bool done = weft__chan_step_locked(c->chan, c->op, c->elem, &step);
-		sync_unlock(&c->chan->lock);
+		chan_unlock(c->chan);
 		if (done) {
 			finish(c, &step, call);
 			return i;
@@ -253,7 +253,7 @@ static inline void lock_and_look(const struct weft_case *cases, const struct sel
 		const struct weft_case *c = &cases[at->nth];
 		weft_chan *ch = c->chan;
 		if (ch != previous)
-			sync_lock(&ch->lock);
+			chan_lock(ch);
 		previous = ch;
 		if (chan_looks_ready(ch, c->op))
 			consider(choice, at->nth);
@@ -285,7 +285,7 @@ static inline __attribute__((always_inline)) void unlock_all(const struct weft_c
 			chan_enqueue_locked(ch, c->op, &at->node);
 		}
 		if (at + 1 == end || cases[at[1].nth].chan != ch)
-			sync_unlock(&ch->lock);
+			chan_unlock(ch);
 	}
 }
 
@@ -300,16 +300,16 @@ static inline void dequeue_all(const struct weft_case *cases, struct select_node
 		if (node != taken) {
 			if (c->chan != locked) {
 				if (locked)
-					sync_unlock(&locked->lock);
+					chan_unlock(locked);
 				locked = c->chan;
-				sync_lock(&locked->lock);
+				chan_lock(locked);
 			}
 			chan_dequeue_locked(c->chan, c->op, node);
 		}
 		edges_waited(&node->edges, node == taken);
 	}
 	if (locked)
-		sync_unlock(&locked->lock);
+		chan_unlock(locked);
 }
 
 /* timers: some of the cases are timers, which look like channels (timer_chan.h). Returns -EAGAIN if

@@ -88,9 +88,9 @@ void weft__timers_fire(const struct weft_case *cases, size_t n)
 		struct chan_node *handed = NULL;
 		if (cases[i].op != WEFT_TIMER || !ch)
 			continue;
-		sync_lock(&ch->lock);
+		chan_lock(ch);
 		fire_locked(ch, now, &handed);
-		sync_unlock(&ch->lock);
+		chan_unlock(ch);
 		weft__timers_wake(handed);
 	}
 }
@@ -144,7 +144,7 @@ static bool set(weft_chan *ch, int64_t deadline, int64_t period)
 	struct chan_node *claimed = NULL;
 
 	san_release(&slot->armed);
-	sync_lock(&ch->lock);
+	chan_lock(ch);
 	int64_t old = slot->deadline;
 	bool was_armed = old != WEFT_FOREVER || chan_count(ch) > 0;
 	chan_set_count(ch, 0);
@@ -152,7 +152,7 @@ static bool set(weft_chan *ch, int64_t deadline, int64_t period)
 	slot->period = period;
 	if (deadline < old && queue_first(&ch->receivers))
 		claimed = retime_locked(ch, old);
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 	weft__timers_wake(claimed);
 	return was_armed;
 }

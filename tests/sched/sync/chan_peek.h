@@ -14,12 +14,12 @@ UNSEEN unsigned chan_waiters(weft_chan *ch, enum weft_op op)
 {
 	unsigned count = 0;
 
-	sync_lock(&ch->lock);
+	chan_lock(ch);
 	struct chan_node *first = atomic_load_explicit(
 		op == WEFT_SEND ? &ch->senders.first : &ch->receivers.first, memory_order_relaxed);
 	for (struct chan_node *node = first; node; node = node->next == first ? NULL : node->next)
 		count++;
-	sync_unlock(&ch->lock);
+	chan_unlock(ch);
 	return count;
 }
 

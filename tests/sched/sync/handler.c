@@ -33,9 +33,9 @@ static void interrupted(void)
 {
 	int number;
 
-	sync_lock(&channel->lock);
+	chan_lock(channel);
 	raise(SIGUSR1);
-	sync_unlock(&channel->lock);
+	chan_unlock(channel);
 	child_got(weft_chan_try_recv(channel, &number));
 }
 

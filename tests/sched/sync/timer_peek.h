@@ -28,9 +28,9 @@ static inline bool await_timer_waiters(weft_timer *timer, unsigned n)
 /* Makes the timer look as if its time had come and nobody had noticed so far. */
 UNSEEN void let_expire(weft_timer *timer)
 {
-	sync_lock(&chan_of(timer)->lock);
+	chan_lock(chan_of(timer));
 	clock_slot(chan_of(timer))->deadline = 1;
-	sync_unlock(&chan_of(timer)->lock);
+	chan_unlock(chan_of(timer));
 }
 
 #endif
