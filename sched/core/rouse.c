@@ -207,11 +207,12 @@ void weft__wake_all(struct weft_runtime *rt)
 		w->sleep_next = woken;
 		woken = w;
 	}
-	/* They are roused under the lock. A roused worker could otherwise be on the list again,
-	 * with its link overwritten. */
+	weft__unlock(&rt->idle_lock);
+	/* A worker that is off the list waits until it is roused (await_rouse() in park.c). Until
+	 * then its link is ours. After that it may be on the list again, so the link is read
+	 * first. The last wake may end the runtime, so nothing is touched after it. */
 	for (struct worker *w = woken, *next; w; w = next) {
 		next = w->sleep_next;
 		rouse(w);
 	}
-	weft__unlock(&rt->idle_lock);
 }
