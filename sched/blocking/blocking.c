@@ -148,8 +148,21 @@ static void set_thread_count_locked(struct pool *pool, unsigned count)
 {
 	/* release: for pool_end(). */
 	store_release(&pool->threads, count);
-	if (count == 0 && pool->ending)
-		weft__futex_wake(&pool->threads, 1);
+}
+
+/* Returns whether the caller must wake pool_end() after the unlock. */
+static WEFT__MUST_USE bool count_off_locked(struct pool *pool)
+{
+	unsigned count = thread_count(pool) - 1;
+
+	set_thread_count_locked(pool, count);
+	return count == 0 && pool->ending;
+}
+
+/* Only the address of the count is used. */
+static void wake_end(struct pool *pool)
+{
+	weft__futex_wake(&pool->threads, 1);
 }
 
 static void choose(struct blocker *b)
@@ -243,8 +256,11 @@ static void *blocker_main(void *arg)
 	struct blocker *ended = pool->ended;
 	b->next = NULL;
 	pool->ended = b;
-	set_thread_count_locked(pool, thread_count(pool) - 1);
+	bool wakes = count_off_locked(pool);
 	weft__unlock(&pool->lock);
+	/* pool_end() joins this thread before it frees the pool. */
+	if (wakes)
+		wake_end(pool);
 	join_ended(ended);
 	return NULL;
 }
@@ -270,12 +286,14 @@ static void pool_end(struct attachment *attachment)
 
 	weft__lock(&pool->lock);
 	pool->ending = true;
-	while (pool->idle) {
-		struct blocker *b = pool->idle;
-		pool->idle = b->next;
+	struct blocker *idle = pool->idle;
+	pool->idle = NULL;
+	weft__unlock(&pool->lock);
+	/* Each waits until it is chosen (linger_locked()). It may be gone after that. */
+	for (struct blocker *b = idle, *next; b; b = next) {
+		next = b->next;
 		choose(b);
 	}
-	weft__unlock(&pool->lock);
 	/* acquire: the last actions of the threads. No wake is lost: the count is stored before the
 	 * wake. */
 	while ((count = load_acquire(&pool->threads)) > 0)
@@ -317,9 +335,11 @@ static WEFT__MAY_HOP bool carry_out_here(struct pool *pool, struct job *job)
 	struct job *other;
 
 	weft__lock(&pool->lock);
-	set_thread_count_locked(pool, thread_count(pool) - 1);
+	bool wakes = count_off_locked(pool);
 	bool own = thread_count(pool) == 0 && remove_job_locked(pool, job);
 	weft__unlock(&pool->lock);
+	if (wakes)
+		wake_end(pool);
 	if (!own)
 		return false;
 
