@@ -214,12 +214,13 @@ struct waiter *weft__cancel_some(struct task *const *tasks, unsigned n, struct b
 	struct waiter *claimed = NULL;
 	unsigned count = 0;
 
+	/* All roots come before the first fork, as the order of locks demands. */
 	for (unsigned i = 0; i < n; i++) {
-		if (!request(tasks[i]))
-			continue;
-		request_below(tasks[i], tasks[i], held);
-		requested[count++] = tasks[i];
+		if (request(tasks[i]))
+			requested[count++] = tasks[i];
 	}
+	for (unsigned i = 0; i < count; i++)
+		request_below(requested[i], requested[i], held);
 	if (count > 0)
 		weft__fence_heavy();
 	for (unsigned i = 0; i < count; i++) {
