@@ -9,10 +9,13 @@
 
 #include "guard.h"
 #include "src/base/alloc.h"
+#include "src/base/atomic.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+
+#define HOLES_MAX 1024 /* of all arenas */
 
 uint32_t weft__arena_make_ready(struct arena *arena, uint32_t count)
 {
@@ -64,9 +67,39 @@ err_unmap:
 	return NULL;
 }
 
+/* How many holes there are. Each may split a mapping in two. relaxed: a counter that publishes
+ * nothing. */
+static _Atomic uint32_t hole_runs;
+
+bool weft__arena_make_hole(struct arena *arena, uint32_t first, uint32_t count)
+{
+	if (fetch_add_relaxed(&hole_runs, 1) < HOLES_MAX &&
+	    munmap(arena_slot_base(arena, first), count * arena->slot_bytes) == 0)
+		return true;
+	fetch_sub_relaxed(&hole_runs, 1);
+	return false;
+}
+
+/* The end of the slots from `first` on that are all holes, or all no holes. */
+static uint32_t run_end(const struct arena *arena, uint32_t first)
+{
+	bool hole = arena->slot[first].state == SLOT_HOLE;
+	uint32_t end = first + 1;
+
+	while (end < arena->slots && (arena->slot[end].state == SLOT_HOLE) == hole)
+		end++;
+	return end;
+}
+
 void weft__arena_unmap(struct arena *arena)
 {
-	munmap(arena->base, arena->slots * arena->slot_bytes);
+	/* Another mapping of the process may lie in a hole by now. */
+	for (uint32_t first = 0, end; first < arena->slots; first = end) {
+		end = run_end(arena, first);
+		if (arena->slot[first].state != SLOT_HOLE)
+			munmap(arena_slot_base(arena, first), (end - first) * arena->slot_bytes);
+	}
+	fetch_sub_relaxed(&hole_runs, arena->hole_runs);
 	weft__guard_mappings_give_back(arena->guard_mappings);
 	free(arena);
 }

@@ -21,6 +21,7 @@ enum slot_state {
 	SLOT_DIRTY,   /* in the pool's dirty list */
 	SLOT_USED,    /* in no list; belongs to its allocator */
 	SLOT_DISCARD, /* in no list while its memory is given back */
+	SLOT_HOLE,    /* in no list, and unmapped for as long as the arena lives (stack_holes.c) */
 };
 
 /* Under the pool's lock. */
@@ -44,7 +45,11 @@ struct arena {
 	 * the arena reads it without the lock. */
 	uint32_t ready;
 	uint32_t guard_mappings; /* guards that are mappings of their own; the filling thread's */
-	uint32_t used; /* slots in SLOT_USED or SLOT_DISCARD; one more while it is filled */
+	/* Slots in SLOT_USED or SLOT_DISCARD. One more while a thread fills the arena or makes holes
+	 * in it. */
+	uint32_t used;
+	uint32_t holes;     /* slots in SLOT_HOLE; all are below `ready` */
+	uint32_t hole_runs; /* how many pieces they are in */
 	struct slot slot[];
 };
 
@@ -57,6 +62,10 @@ struct arena *weft__arena_map(struct pool *pool, size_t slot_bytes, size_t guard
 
 /* Unmaps the arena, which must be in no list. */
 void weft__arena_unmap(struct arena *arena);
+
+/* Unmaps `count` slots from `first` on. All are mapped and in no list. Returns false if the system
+ * refuses, or if there are too many holes already. The caller records the hole. */
+bool weft__arena_make_hole(struct arena *arena, uint32_t first, uint32_t count);
 
 /* Guards up to `count` slots, at most ARENA_BATCH, from the first unready slot on. Returns how many
  * are done, or 0 if the system refuses. The caller adds that number to `ready`. If guards have used

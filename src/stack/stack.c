@@ -9,6 +9,7 @@
 #include "src/base/atomic.h"
 #include "src/base/pages.h"
 #include "src/base/sanitizer.h"
+#include "stack_holes.h"
 #include "stack_pool.h"
 #include "stack_trim.h"
 
@@ -32,12 +33,19 @@ size_t weft__stack_within(size_t reserved, bool guard)
 	return reserved - guard_size(guard, page) - page;
 }
 
+/* Takes a slot of the pool of that kind. Returns NULL if the system refuses. */
+static struct slot *take_slot(size_t slot_bytes, size_t guard_bytes)
+{
+	struct pool *pool = weft__pool_get(slot_bytes, guard_bytes);
+
+	return pool ? weft__pool_take(pool) : NULL;
+}
+
 int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 {
 	size_t page = weft__page_size();
 	size_t guard_bytes = guard_size(guard, page);
 	size_t slot_bytes;
-	struct pool *pool;
 	struct arena *arena;
 	struct slot *slot;
 	uint32_t index;
@@ -47,14 +55,14 @@ int weft__stack_alloc(size_t size, bool guard, size_t header, struct stack *ret)
 		return -ENOMEM;
 	/* The extra page holds the header and the colour. */
 	slot_bytes = guard_bytes + (size + page - 1) / page * page + page;
-	pool = weft__pool_get(slot_bytes, guard_bytes);
-	slot = pool ? weft__pool_take(pool) : NULL;
+	slot = take_slot(slot_bytes, guard_bytes);
+	/* Free slots of other pools must not be the reason for the refusal. */
 	if (!slot) {
-		/* The slots that other pools keep must not be the reason for the refusal. */
 		weft__stack_trim();
-		pool = weft__pool_get(slot_bytes, guard_bytes);
-		slot = pool ? weft__pool_take(pool) : NULL;
+		slot = take_slot(slot_bytes, guard_bytes);
 	}
+	if (!slot && weft__stack_make_holes(slot_bytes))
+		slot = take_slot(slot_bytes, guard_bytes);
 	if (!slot)
 		return -ENOMEM;
 

@@ -134,52 +134,6 @@ struct pool *weft__pool_get(size_t slot_bytes, size_t guard_bytes)
 	return pool;
 }
 
-static inline void list_push(struct list *list, struct slot *slot)
-{
-	slot->prev = NULL;
-	slot->next = list->head;
-	if (list->head)
-		list->head->prev = slot;
-	else
-		list->tail = slot;
-	list->head = slot;
-	list->count++;
-}
-
-static inline void list_remove(struct list *list, struct slot *slot)
-{
-	if (slot->prev)
-		slot->prev->next = slot->next;
-	else
-		list->head = slot->next;
-	if (slot->next)
-		slot->next->prev = slot->prev;
-	else
-		list->tail = slot->prev;
-	slot->prev = NULL;
-	slot->next = NULL;
-	list->count--;
-}
-
-/* The list that holds free slots in this state. */
-static inline struct list *list_of(struct pool *pool, enum slot_state state)
-{
-	return state == SLOT_DIRTY ? &pool->dirty : &pool->clean;
-}
-
-/* Count one more, or one less, of the arena's slots as used. */
-static inline void arena_hold_locked(struct arena *arena)
-{
-	if (arena->used++ == 0)
-		arena->pool->idle--;
-}
-
-static inline void arena_release_locked(struct arena *arena)
-{
-	if (--arena->used == 0)
-		arena->pool->idle++;
-}
-
 static void pool_attach_locked(struct pool *pool, struct arena *arena)
 {
 	arena->next = pool->arenas;
@@ -295,22 +249,31 @@ struct slot *weft__pool_take(struct pool *pool)
 	return slot;
 }
 
+bool weft__pool_unlink_filling_locked(struct pool *pool, struct arena *arena)
+{
+	struct arena **link = &pool->filling;
+
+	while (*link && *link != arena)
+		link = &(*link)->fill_next;
+	if (!*link)
+		return false;
+	*link = arena->fill_next;
+	return true;
+}
+
 void weft__pool_detach_locked(struct pool *pool, struct arena *arena)
 {
-	for (uint32_t i = 0; i < arena->ready; i++)
-		list_remove(list_of(pool, arena->slot[i].state), &arena->slot[i]);
+	for (uint32_t i = 0; i < arena->ready; i++) {
+		if (arena->slot[i].state != SLOT_HOLE)
+			list_remove(list_of(pool, arena->slot[i].state), &arena->slot[i]);
+	}
 	if (arena->prev)
 		arena->prev->next = arena->next;
 	else
 		pool->arenas = arena->next;
 	if (arena->next)
 		arena->next->prev = arena->prev;
-	for (struct arena **link = &pool->filling; *link; link = &(*link)->fill_next) {
-		if (*link == arena) {
-			*link = arena->fill_next;
-			break;
-		}
-	}
+	weft__pool_unlink_filling_locked(pool, arena);
 	pool->arena_count--;
 	pool->idle--;
 }
@@ -343,7 +306,8 @@ static inline struct arena *pool_put_locked(struct pool *pool, struct slot *slot
 	pool->used--;
 	if (arena->used > 0)
 		return NULL;
-	if (pool->dirty.count + pool->clean.count - arena->ready < pool->keep)
+	/* An arena with holes is of little use. */
+	if (arena->holes == 0 && pool->dirty.count + pool->clean.count - arena->ready < pool->keep)
 		return NULL;
 	weft__pool_detach_locked(pool, arena);
 	return arena;

@@ -62,7 +62,56 @@ bool weft__pool_discard_batch(struct pool *pool, size_t left);
 /* Takes the arena out of the pool. None of its slots may be in use. The caller unmaps it. */
 void weft__pool_detach_locked(struct pool *pool, struct arena *arena);
 
+/* Takes the arena off the pool's list of arenas with unready slots. Returns whether it was there. */
+bool weft__pool_unlink_filling_locked(struct pool *pool, struct arena *arena);
+
 /* Unmaps detached arenas, which are linked by next. */
 void weft__arenas_unmap(struct arena *doomed);
+
+static inline void list_push(struct list *list, struct slot *slot)
+{
+	slot->prev = NULL;
+	slot->next = list->head;
+	if (list->head)
+		list->head->prev = slot;
+	else
+		list->tail = slot;
+	list->head = slot;
+	list->count++;
+}
+
+static inline void list_remove(struct list *list, struct slot *slot)
+{
+	if (slot->prev)
+		slot->prev->next = slot->next;
+	else
+		list->head = slot->next;
+	if (slot->next)
+		slot->next->prev = slot->prev;
+	else
+		list->tail = slot->prev;
+	slot->prev = NULL;
+	slot->next = NULL;
+	list->count--;
+}
+
+/* The list that holds free slots in this state. */
+static inline struct list *list_of(struct pool *pool, enum slot_state state)
+{
+	return state == SLOT_DIRTY ? &pool->dirty : &pool->clean;
+}
+
+/* Count one more, or one less, of the arena's slots as used. */
+static inline void arena_hold_locked(struct arena *arena)
+{
+	if (arena->used++ == 0)
+		arena->pool->idle--;
+}
+
+static inline void arena_release_locked(struct arena *arena)
+{
+	if (--arena->used == 0)
+		arena->pool->idle++;
+}
 
 #endif

@@ -20,7 +20,8 @@
  *  3. The end of the last runtime leaves no dirty slot.
  *
  * If the system refuses more memory, every cache is emptied (stack_trim.h), and every arena without
- * a used slot is unmapped, in all pools. Only then does an allocation fail.
+ * a used slot is unmapped, in all pools. If that does not help, free slots of the other arenas are
+ * unmapped too (stack_holes.c). Only then does an allocation fail.
  *
  * A slot is discarded at most once for each time it was freed. System calls are made without the
  * lock. The slots to discard are in no list meanwhile and count as used, which keeps their arena.

@@ -53,6 +53,12 @@ MUTANTS = [
            'w->fate = FATE_NONE; weft__coro_free(weft__thread()->current); int sched_yield(void); sched_yield();',
            stress('steal', 'WEFT_WORKERS=4')),
 
+    Mutant('hole-unmapped-twice', 'an arena is unmapped as a whole, although others may use its holes',
+           'src/stack/arena.c',
+           'if (arena->slot[first].state != SLOT_HOLE)',
+           'if (arena->slots > 0)',
+           unit('src-stack-stack')),
+
     # --- waking and sleeping of workers ---
     Mutant('wakes-only-the-awake', 'a worker is woken only if nobody sleeps',
            'sched/core/rouse.c',

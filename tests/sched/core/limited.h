@@ -6,15 +6,20 @@
 #include "src/base/sanitizer.h"
 #include "tests/src/child.h"
 
+#include <malloc.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+/* malloc() of glibc keeps 64 MiB of addresses for each thread that allocates, and never gives them
+ * back. With four workers that may be all but a few MiB of the limit. Which threads get them depends
+ * on how much is free when each of them allocates first. So all threads share one heap. */
 static inline void limit_address_space(size_t mebibytes)
 {
 	struct rlimit limit = {mebibytes << 20, mebibytes << 20};
 
+	mallopt(M_ARENA_MAX, 1);
 	if (setrlimit(RLIMIT_AS, &limit) != 0)
 		exit(99);
 }

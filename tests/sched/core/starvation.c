@@ -214,11 +214,75 @@ static void test_tasks_from_outside_and_large_stacks(void **state)
 	}
 }
 
+/* A few tasks live on, at least one in each arena. The room of the others is free for stacks of
+ * another size. */
+#define LIVES_ON 8
+
+static flag leave;
+
+static void *live_on(void *arg)
+{
+	while (!is_raised(&leave, 1))
+		CHECK(weft_sleep(1000000) == 0);
+	return arg;
+}
+
+static void *keep_some_tasks(void *arg)
+{
+	/* Not the size that the first task of weft_run() has. */
+	const struct weft_task_options options = {.stack_size = 6 << 20};
+	unsigned accepted = 0;
+	weft_task *task;
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0; i++) {
+		rc = weft_spawn(i % LIVES_ON == 0 ? live_on : hold_a_stack, NULL, NULL);
+		accepted += rc == 0 && i % LIVES_ON != 0;
+		weft_yield();
+	}
+	CHECK(rc == -ENOMEM);
+	raise_flag(&go);
+	CHECK(yield_for(&ended, accepted));
+	int64_t lost = weft_after(LOST_NS);
+	while ((rc = weft_spawn_with(&options, give_back, NULL, &task)) == -ENOMEM &&
+	       weft_now() < lost)
+		CHECK(weft_sleep(1000000) == 0);
+	CHECK(rc == 0);
+	if (rc == 0)
+		CHECK(weft_join(task, NULL) == 0);
+	raise_flag(&leave);
+	return arg;
+}
+
+static void keep_some(void *arg)
+{
+	limit_address_space(256);
+	set_number("WEFT_WORKERS", workers);
+	if (weft_run(keep_some_tasks, arg, NULL) != 0)
+		exit(1);
+	exit(checks_failed() == 0 ? 0 : 2);
+}
+
+static void test_tasks_that_live_on_leave_room_for_large_stacks(void **state)
+{
+	(void)state;
+	if (!can_limit_address_space())
+		skip();
+	for (workers = 1; workers <= 4; workers *= 2) {
+		struct child child;
+
+		child_run(&child, keep_some, NULL);
+		assert_says_at_most_that_tasks_wait(&child);
+		assert_true(child_exited_with(&child, 0));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_accepted_tasks_run_in_the_end),
 		cmocka_unit_test(test_tasks_from_outside_and_large_stacks),
+		cmocka_unit_test(test_tasks_that_live_on_leave_room_for_large_stacks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -391,6 +391,65 @@ static void live_in_256_mib(void *arg)
 	}
 }
 
+#define KEPT_EVERY 32 /* with its neighbours more than 8 MiB, and less than an arena */
+
+/* Allocates stacks until one is refused. Returns how many it has. */
+static size_t take_all(size_t size, struct stack *stacks, size_t room)
+{
+	size_t count = 0;
+
+	while (count < room && weft__stack_alloc(size, true, HEADER, &stacks[count]) == 0) {
+		stacks[count].low[0] = 1;
+		stacks[count].top[0] = 1;
+		count++;
+	}
+	return count;
+}
+
+/* A few stacks live on in every arena. What lies between them is free for other sizes. */
+static void keep_a_few_of_each_arena(void *arg)
+{
+	static struct stack stacks[2000], large[100];
+	struct rlimit limit = {.rlim_cur = (rlim_t)256 << 20, .rlim_max = (rlim_t)256 << 20};
+	struct stack_counts counts;
+
+	(void)arg;
+	if (setrlimit(RLIMIT_AS, &limit) != 0)
+		_exit(1);
+	for (int round = 0; round < 3; round++) {
+		size_t count = take_all(256 << 10, stacks, 2000), kept = 0;
+
+		if (count < 400)
+			_exit(2);
+		for (size_t i = 0; i < count; i++) {
+			stacks[i].low[0] = (char)i;
+			if (i % KEPT_EVERY == 0)
+				stacks[kept++] = stacks[i];
+			else
+				weft__stack_free(&stacks[i]);
+		}
+		size_t large_count = take_all(8 << 20, large, 100);
+		if (large_count < 12)
+			_exit(3);
+		for (size_t i = 0; i < kept; i++) {
+			if (stacks[i].low[0] != (char)(i * KEPT_EVERY))
+				_exit(4);
+			weft__stack_free(&stacks[i]);
+		}
+		/* The arenas of the small stacks are gone. The large ones may lie in what were
+		 * holes of theirs. */
+		while (large_count > 0) {
+			if (large[--large_count].low[0] != 1)
+				_exit(5);
+			weft__stack_free(&large[large_count]);
+		}
+		weft__stack_trim();
+		weft__stack_counts(&counts);
+		if (counts.arenas != 0 || counts.used != 0 || counts.clean + counts.dirty != 0)
+			_exit(6);
+	}
+}
+
 /* There is no room for an arena of full size, 20 MiB. */
 static void live_in_8_mib(void *arg)
 {
@@ -430,6 +489,8 @@ static void test_arenas_shrink_under_an_address_space_limit(void **state)
 	assert_true(child_exited_with(&child, 0));
 	assert_string_equal(child.said, "");
 	child_run(&child, live_in_8_mib, NULL);
+	assert_true(child_exited_with(&child, 0));
+	child_run(&child, keep_a_few_of_each_arena, NULL);
 	assert_true(child_exited_with(&child, 0));
 }
 
