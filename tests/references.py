@@ -8,6 +8,7 @@ is one.
   - A function that is named, such as weft__find(), stands in the code of some file, or is a function of the C library. If a file is
     named with it, as in "settle() in execute.c", "settle() (execute.c)" or "execute.c settle()", that file has it.
   - Every other name weft__... stands in the code of some file as well.
+  - A test that a page runs exists: what stands behind "meson test -C build/..." and "models/run.py", and each stress program.
   - A link of a Markdown page leads to a file, and to a heading of that file if it names one.
   - A picture x.svg was drawn from x.dot as that is now: each has all words of the other.
   - No placeholder is left over: an address that belongs to nobody, or a note of something that is still to be done.
@@ -42,6 +43,8 @@ FUNCTION = re.compile(r'(?<![\w.>$-])([A-Za-z_]\w+)\(\)')
 OWN = re.compile(r'\b(weft__\w*[a-z0-9])\b(?![_*])')
 IN_FILE = (re.compile(r'(?<![\w.>])([A-Za-z_]\w+)\(\)`?,? +(?:in +|\()`?((?:[\w-]+/)*[\w-]+\.[chS])\b'),
            re.compile(r'((?:[\w-]+/)*[\w-]+\.[chS]) +(\w+)\(\)'))
+RUN = (re.compile(r'meson test -C build/\w+((?: +[a-z][\w-]*)+)'), re.compile(r'tests/models/run\.py((?: +[a-z]\w*)+)'),
+       re.compile(r'(?<![\w.-])(stress-[a-z]+)\b'))
 INCLUDE = re.compile(r'^\s*#\s*include\s*<([^>]+)>', re.M)
 LINK = re.compile(r'\]\((?!https?:|mailto:)([^)#\s]*)(?:#([^)\s]+))?\)')
 HEADING = re.compile(r'^#+ (.*)$', re.M)
@@ -122,6 +125,13 @@ class Tree:
         self.headings = {path: {slug(h) for h in HEADING.findall(text)}
                          for path, text in self.prose.items() if path.endswith('.md')}
         self.library = ctypes.CDLL(None)
+        # A unit test is named by its path, a stress program and a model by its file; the others are named in a meson.build.
+        self.tests = {re.sub('[/_]', '-', os.path.splitext(path)[0].removeprefix('tests/')) for path in self.files
+                      if path.startswith(('tests/', 'stress/'))}
+        self.tests |= {os.path.basename(path)[:-len('.pml')] for path in self.files if path.endswith('.pml')}
+        for path, code in self.code.items():
+            if path.endswith('meson.build'):
+                self.tests.update(re.findall(r"\btest\('([\w-]+)'[,)]", code))
 
     def exists(self, name, page):
         near = os.path.normpath(os.path.join(os.path.dirname(page), name))
@@ -151,6 +161,14 @@ def check_names(tree, page, text):
                 yield match.start(), '%s has no %s()' % (name, function)
 
 
+def check_tests(tree, text):
+    for pattern in RUN:
+        for match in pattern.finditer(text):
+            for name in match.group(1).split():
+                if name not in tree.tests and name.removeprefix('model-') not in tree.tests:
+                    yield match.start(), 'there is no test %s' % name
+
+
 def check_links(tree, page, text):
     for match in LINK.finditer(text):
         target, anchor = match.groups()
@@ -175,6 +193,8 @@ def check(tree, page):
         yield from check_names(tree, page, text)
     if page.endswith('.md'):
         yield from check_links(tree, page, tree.prose[page])
+        if not page.startswith(PAST):
+            yield from check_tests(tree, tree.texts[page])
     if page.endswith('.svg') and page[:-len('svg')] + 'dot' in tree.texts:
         yield from check_picture(tree, page)
     for match in PLACEHOLDER.finditer(tree.texts[page]):

@@ -208,7 +208,7 @@ void weft__wake_all(struct weft_runtime *rt)
 		woken = w;
 	}
 	weft__unlock(&rt->idle_lock);
-	/* A worker that is off the list waits until it is roused (await_rouse() in park.c). Until
+	/* A worker that is off the list waits until it is roused (await_rouse() in idle.c). Until
 	 * then its link is ours. After that it may be on the list again, so the link is read
 	 * first. The last wake may end the runtime, so nothing is touched after it. */
 	for (struct worker *w = woken, *next; w; w = next) {
