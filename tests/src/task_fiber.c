@@ -183,7 +183,8 @@ static void run_generators(void *value)
 	for (int i = 0; i < 20; i++) {
 		weft_coro *co;
 
-		weft_coro_create(write_twice, 0, &co);
+		if (weft_coro_create(write_twice, 0, &co) < 0)
+			_exit(1);
 		weft_coro_enter(co, NULL, NULL);
 		write_shared();
 		weft_coro_enter(co, NULL, NULL);
@@ -300,7 +301,8 @@ static void run_too_many(void *value)
 	for (int i = 0; i < 10000000; i++) {
 		weft_coro *co;
 
-		weft_coro_create(write_twice, 16 << 10, &co);
+		if (weft_coro_create(write_twice, 16 << 10, &co) < 0)
+			_exit(1);
 	}
 }
 
