@@ -34,13 +34,13 @@
 
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
+#include "src/base/digits.h"
 #include "src/base/fatal.h"
 #include "src/base/pages.h"
 #include "src/base/sanitizer.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -140,6 +140,8 @@ static size_t mapping_limit(void)
 	static _Atomic size_t limit;
 	size_t known = load_relaxed(&limit);
 	char text[32] = "";
+	const char *digits = text;
+	uint64_t number = 0;
 
 	if (known > 0)
 		return known;
@@ -149,9 +151,9 @@ static size_t mapping_limit(void)
 		text[length > 0 ? length : 0] = '\0';
 		close(fd);
 	}
-	known = strtoul(text, NULL, 10);
-	if (known == 0)
-		known = MAPPINGS_DEFAULT; /* in a sandbox without /proc */
+	weft__read_digits(&digits, &number);
+	/* The default is for a sandbox without /proc. */
+	known = number > 0 && number <= SIZE_MAX ? (size_t)number : MAPPINGS_DEFAULT;
 	store_relaxed(&limit, known);
 	return known;
 }

@@ -5,6 +5,7 @@
 
 #include "guard.h"
 #include "src/base/atomic.h"
+#include "src/base/digits.h"
 #include "src/base/fatal.h"
 #include "stack.h"
 
@@ -14,24 +15,19 @@
 
 int weft__parse_size(const char *text, size_t *ret)
 {
-	const char *p = text;
-	size_t value = 0;
+	uint64_t digits;
+	size_t value;
 	size_t unit = 1;
 
-	if (*p < '0' || *p > '9')
+	if (!weft__read_digits(&text, &digits))
 		return -EINVAL;
-	for (; *p >= '0' && *p <= '9'; p++) {
-		if (__builtin_mul_overflow(value, 10, &value) ||
-		    __builtin_add_overflow(value, (size_t)(*p - '0'), &value))
-			return -EINVAL;
-	}
-	if (*p == 'K' || *p == 'k')
+	if (*text == 'K' || *text == 'k')
 		unit = (size_t)1 << 10;
-	else if (*p == 'M' || *p == 'm')
+	else if (*text == 'M' || *text == 'm')
 		unit = (size_t)1 << 20;
 	if (unit != 1)
-		p++;
-	if (*p != '\0' || __builtin_mul_overflow(value, unit, &value))
+		text++;
+	if (*text != '\0' || __builtin_mul_overflow(digits, unit, &value))
 		return -EINVAL;
 	*ret = value;
 	return 0;
