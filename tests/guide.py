@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Compiles and runs the programs of docs/guide.md and compares what they print.
+Compiles and runs the programs of docs/guide.md, and compares what they print with the page.
 
-A ```c block is a program if it has a main(); the ```text block behind it, if there is one, is what it prints. A block that
-begins with /* NAME.h */ is a header for the others. A comment before a block says what is special about it:
+A ```c block with a main() is a program. If a ```text block follows it, that is what the program prints. A block that begins with
+/* NAME.h */ is a header for the other blocks. A comment before a block says what is special about it:
 
-  <!-- tests/guide.py: aborts -->  ends by SIGABRT, and the text is what it says on stderr; hexadecimal numbers differ
-  <!-- tests/guide.py: races -->   ThreadSanitizer has to find a race; elsewhere it just runs
+  <!-- tests/guide.py: aborts -->  It ends by SIGABRT, and the text is what it says on stderr. Hexadecimal numbers may differ.
+  <!-- tests/guide.py: races -->   ThreadSanitizer has to find a race. Without ThreadSanitizer the program just runs.
 
-The tables "If you know ..." are compared with examples/patterns/: each line names a program there, each program is named in a
-line, is built and run by examples/meson.build, opens with the forms that it stands for, and is short. Every other link of the
-page leads to a file as well, and every name weft_... of the page, of the README and of the examples is in a header.
+The tables "If you know ..." are compared with examples/patterns/. Each line names a program there. Each program is named in a
+line, is built and run by examples/meson.build, says in its opening comment what it is in Go and tokio, and is short.
+
+Every other link of the page leads to a file. Every name weft_... of the page, of the README and of the examples is in a header.
 
 Usage: guide.py GUIDE INCLUDE_DIR LIBRARY SANITIZE COMPILER...
 """

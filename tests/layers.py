@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Checks who may know whom. layers.py ROOT prints each breach as file:line and exits with 1 if there is one.
+Checks which file may use which. layers.py ROOT prints each breach as file:line, and exits with 1 if there is one.
 
-  - A file includes only its own layer and lower ones (LAYERS, lowest first; docs/architecture.md).
+  - A file includes only files of its own layer and of lower ones (LAYERS, lowest first; docs/architecture.md).
   - A public header includes only public and standard headers.
-  - A thread-local variable is declared in src/tls.c and sched/core/tls.c only: an address of one that is kept over a
-    switch is another thread's.
-  - A lock with static storage is one of src/base/process_locks.h, where the handlers of fork() find it.
-  - Memory comes from src/base/alloc.c, so that errno is kept: it belongs to the task. (src/base/cpus.c, at a runtime's start, keeps it
-    as a whole.)
-  - liburcu is included in sched/queue/urcu.c only, so that ThreadSanitizer's view of it is arranged in one place.
+  - Thread-local variables are declared in src/tls.c and sched/core/tls.c only. If another file kept the address of one over a
+    switch, it would use another thread's variable.
+  - A lock with static storage is one of those in src/base/process_locks.h, where the handlers of fork() find it.
+  - Memory comes from src/base/alloc.c, which keeps errno, because errno belongs to the task. (src/base/cpus.c works at the start
+    of a runtime, and keeps errno as a whole.)
+  - Only sched/queue/urcu.c includes liburcu, so that ThreadSanitizer's view of liburcu is arranged in one place.
 """
 import os
 import re

@@ -1,20 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Checks docs/memory-model.md against the sources. memory_model.py ROOT prints what is wrong and exits with 1 if anything is.
+Checks docs/memory-model.md against the sources. memory_model.py ROOT prints what is wrong, and exits with 1 if anything is.
 
-Of the document, whose tables are known by their heads:
-  - Each function that it names with a file (`rouse.c rouse()`, or `rouse()` behind another one of the same file in a cell) is
-    in that file of src/ or sched/. A file is named by its last part if that is enough.
-  - In a table of pairs each function of the column "release" has such an ordering, and each of "acquire" one of that kind;
-    what another library orders is marked (liburcu). Of the functions of each side of a race, one at least has a
-    fence or a sequentially consistent operation.
-  - Each row is guarded: by a test (`tests/.../x.c test_name()`), a stress (`stress/x.c`), or a model and the broken twins of
-    it that must be rejected (`x.pml TWIN`). These exist and are run, and a model speaks of a function of its row.
+It knows the tables of the document by their heads. It checks these rules for the document:
+  - A function that is named with a file (`rouse.c rouse()`, or `rouse()` behind another function of that file in the same cell)
+    is in that file of src/ or sched/. The last part of the file's path is enough if it is unique.
+  - In a table of pairs, each function of the column "release" has a release, and each of "acquire" an acquire. An ordering that
+    another library has is marked (liburcu). Of the functions of each side of a race, at least one has a fence or a sequentially
+    consistent operation.
+  - Each row has a guard: a test (`tests/.../x.c test_name()`), a stress (`stress/x.c`), or a model with the broken twins that
+    must be rejected (`x.pml TWIN`). The guard exists and is run, and a model names a function of its row.
 
-Of the sources: each function of src/ and sched/ with a release is in a column "release", with an acquire in a column "acquire" (or
-among the acquires that only order loads), with a fence or a sequentially consistent operation among the races. One that
-does both at once (acq_rel) is in one of these. So an ordering that nobody has paired fails here.
+It checks these rules for the functions of src/ and sched/:
+  - A function with a release is in a column "release".
+  - One with an acquire is in a column "acquire", or among the acquires that only order loads.
+  - One with a fence or a sequentially consistent operation is among the races.
+  - One with an acq_rel operation is in one of these columns.
+So an ordering that nobody has paired fails here.
 """
 import os
 import re

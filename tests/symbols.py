@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Looks at the names that the libraries define: a program that has a function of such a name would not link, or call ours.
+Looks at the names that the libraries define. If a library defined a name that a program uses as well, the program would not
+link, or would call the library's function.
 
 usage: symbols.py NM INCLUDE_DIR LIBRARY...
 
-A static library defines every function of the public headers, inline ones too, and otherwise only what our files share, which
-begins with weft__. A shared one exports every function of the public headers, the name of its version, and nothing else.
-(A function that tools/interface.py overlooks in the headers is one too many here.)
+A static library defines every function of the public headers, inline ones too. Its other names begin with weft__. A shared
+library exports every function of the public headers and the name of its version, and nothing else. If tools/interface.py
+overlooks a function in the headers, that function counts as one too many here.
 """
 import os
 import re

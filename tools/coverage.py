@@ -3,10 +3,12 @@
 """
 Prints which lines and branches of src/ and sched/ a coverage build has run: coverage.py [--minimum PERCENT] [--brief] BUILD
 
-./dev coverage makes such a build, runs its tests and calls this. All that was compiled counts together: the libraries, and what
-tests and stresses compile of the headers. A line is covered if it ran in one of them; a branch likewise, where branches of a
-line are told apart by their order. Then come the files, and every run of more than 3 lines that nothing reached.
-Exit status: 1 below the minimum.
+./dev coverage makes such a build, runs its tests and calls this program. Everything that was compiled counts together: the
+libraries, and the code of headers that tests and stresses compile. A line is covered if it ran in one of them, and so is a
+branch. The branches of a line are told apart by their order. Then the files follow, and every run of more than 3 lines that
+nothing reached.
+
+Exit status: 1 if less than the minimum is covered.
 """
 import argparse
 import collections

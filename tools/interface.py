@@ -1,23 +1,23 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Reads the public headers: the functions that they declare, inline ones included. Scripts import it; run by itself it checks
-the interface's conventions (weft(7)) on each prototype.
+Reads the functions that the public headers declare, inline ones included. Scripts import this file. As a program it checks each
+prototype against the interface's conventions (weft(7)).
 
 Usage: interface.py INCLUDE_DIR          checks
-       interface.py --list INCLUDE_DIR   prints the functions' names
+       interface.py --list INCLUDE_DIR   prints the names of the functions
        interface.py --macro INCLUDE_DIR  prints a macro PUBLIC(X), which is X(name) for each function
 
 Arguments stand in this order: the object, options, the function to be run and its argument, other values, outputs, the
-deadline. A script cannot tell an object from another value. What it checks:
+deadline. A script cannot tell an object from another value. So it checks these rules:
 (1) Outputs, which are named ret_..., are followed by outputs, sizes and a deadline only.
-(2) A deadline is the last one.
-(3) What follows a function that is to be run is its argument, or another function that shares it.
-(4) A size is named after what it is the size of, and follows it.
-(5) The compiler warns where a caller ignores that it does not have what it asked for (WEFT_MUST_CHECK): so it does for every
-    call that returns an int, except for those of MAY_BE_IGNORED.
-(6) weft_x_until() has the parameters of weft_x() and a deadline, weft_x_sized() and sizes, weft_x_with() and options;
-    weft_x_try_y() has those of weft_x_y().
+(2) A deadline is the last argument.
+(3) A function that is to be run is followed by its argument, or by another function that has the same argument.
+(4) A size follows the argument whose size it is, and is named after it.
+(5) Every call that returns an int is WEFT_MUST_CHECK, except for those of MAY_BE_IGNORED. So the compiler warns if a caller
+    does not notice that it lacks what it asked for.
+(6) weft_x_until() has the parameters of weft_x() and a deadline. weft_x_sized() has them and sizes, and weft_x_with() has them
+    and options. weft_x_try_y() has the parameters of weft_x_y().
 (7) weft.h includes each header, and meson.build installs it.
 """
 import collections

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Holds the manual pages against the headers: each public function stands in the synopsis of exactly one page, with the
-header's prototype, and in that page's NAME (so that `man weft_join` finds it); no page has others. No page, no header's
-comment, and neither README nor guide nor design names a function that does not exist. If there is a mandoc, it has nothing to
-complain about either.
+Compares the manual pages with the headers.
 
-The table of weft-waits(7) says the same as the one in the test that tries each of its cells. Each public function is in that
-table, by itself or by its _until form, or is in one of the lists below: those that never wait for somebody, and those whose waits
-other tests try.
+  - Each public function is in the synopsis of exactly one page, with the header's prototype. It is also in the NAME section of
+    that page, so that `man weft_join` finds it. No page has other functions.
+  - No page, no comment of a header, and neither the README nor docs/*.md names a function that does not exist.
+  - mandoc, if it is installed, finds nothing wrong with the pages.
+  - The table of weft-waits(7) is the same as the table in the test that tries each of its cells.
+  - Each public function is in that table, by itself or by its _until form, or in one of the lists below. One list has the
+    functions that never wait, and the other one those whose waits other tests try.
 
 Usage: check.py INCLUDE_DIR TEST_OF_RETURNS PAGE...
 """

@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Runs a workload once for every n, with the n-th call of one kind failing, and prints a table.
+Runs a workload once for every n. In each run the n-th call of one kind fails. Prints a table.
 
   run.py --preload faults.so --program workload WORKLOAD             every kind, every n
-  run.py ... --only malloc:ENOMEM WORKLOAD                           one row of it
+  run.py ... --only malloc:ENOMEM WORKLOAD                           one row of the table
   run.py ... --only malloc:ENOMEM --nth 17 WORKLOAD                  one run, with its output
   run.py ... --long --workers 8 WORKLOAD                             no n left out, another number of workers
   run.py ... --always WORKLOAD...                                    with kinds that never work
   run.py ... --always --launcher seccomp_exec WORKLOAD...            by a filter in the kernel
 
-Of each run is asked: it ends, with 0; only the errors that go with the fault were seen, by calls that document them;
-what Weft holds afterwards is no more than without a fault, and the same once the workload has been run again without;
-open files as before. n goes on until the workload makes no n-th call of the kind any more, three times in a row since
-threads do not do the same each time.
+Each run must end with status 0. The only errors are those that go with the fault, from calls that document them. Afterwards
+Weft holds no more than without a fault. It holds the same once the workload has been run again without a fault. As many files
+are open as before.
+
+n rises until the workload makes no n-th call of the kind any more, three times in a row. Three times, because threads do not do
+the same in each run.
 """
 import argparse
 import collections

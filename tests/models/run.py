@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Checks the models of this folder exhaustively with SPIN, and that it rejects the broken twins of each.
+Checks the models of this folder exhaustively with SPIN, and that SPIN rejects the broken twins of each.
 
-  run.py [--cc CC] [--keep DIR] [MODEL ...]      without a name: all of them
+  run.py [--cc CC] [--keep DIR] [MODEL ...]      without a name: all models
   run.py --long [MODEL ...]                      within larger bounds, without the twins
-  run.py --list                                  the models' names
+  run.py --list                                  prints the models' names
 
-For each model: its opening comment must name files and functions that exist, and list exactly the BROKEN_ twins that the file
-has and that MODELS below runs. The model itself must be verified within each of its bounds, with every state visited; each
-twin must be rejected, by an assertion or by a state in which nobody can go on (for a lost wake). A twin differs from the
-model by one preprocessor definition. A table is printed; 0 if all is as it should be, 1 if not, 77 if there is no spin.
+The opening comment of a model must name files and functions that exist. It must list exactly the BROKEN_ twins that the file has
+and that MODELS below runs. SPIN must verify the model within each of its bounds, and visit every state. It must reject each
+twin, by an assertion, or by a state in which nobody can go on (a lost wake). A twin differs from the model by one preprocessor
+definition.
+
+Prints a table. Exit status: 0 if all is as it should be, 1 if not, 77 if spin is not installed.
 """
 import argparse
 import os
