@@ -78,8 +78,8 @@ struct depot {
 	bool note_aged;      /* there was a note before this window began */
 	_Atomic bool noted;  /* a note in this window; any thread reads it */
 	size_t taken;        /* chains taken and not put back in this window */
-	_Atomic(const void *)
-		tender; /* the thread that gives back; any thread compares it with itself */
+	/* The thread that gives back. Any thread compares it with itself. */
+	_Atomic(const void *) tender;
 
 	/* Under the lock of the list of all depots. */
 	struct depot *next;

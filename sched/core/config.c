@@ -160,7 +160,7 @@ static bool read_print_config(const char *text, struct weft__config *ret)
 	return read_flag(text, &ret->print_config);
 }
 
-/* --- showers: they write the value as one would write the variable, where that can be --- */
+/* --- showers: they write a value as the variable would have it, where that is possible --- */
 
 static void show_workers(const struct weft__config *config, char *ret_text)
 {

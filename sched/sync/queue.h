@@ -34,8 +34,8 @@ struct sync_node {
 struct sync_queue {
 	struct sync_lock lock;
 	uint32_t user; /* for the object that embeds the queue, under a rule of its own */
-	_Atomic(struct sync_node *)
-		head; /* under lock; NULL if empty; anyone may read it as a hint */
+	/* Under the lock; NULL if the queue is empty. Anyone may read it as a hint. */
+	_Atomic(struct sync_node *) head;
 };
 
 static inline void sync_queue_init(struct sync_queue *q)
