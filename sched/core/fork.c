@@ -93,18 +93,21 @@ static WEFT__MAY_HOP __attribute__((noinline)) void run_serially(struct task *t,
 	fpwords_restore(&fpwords);
 }
 
-/* plain: w is plain, see weft__worker_set(). */
-static inline WEFT__MAY_HOP __attribute__((always_inline)) void
-fork_on(struct worker *w, bool plain, weft_forked *storage, weft_fn *fn, void *arg)
+/* Returns the task in the storage of a new fork. */
+static inline __attribute__((always_inline)) struct task *new_fork(weft_forked *storage,
+								   weft_fn *fn)
 {
 	struct task *t = task_of_fork(storage);
 
 	if (__builtin_expect(!t || !fn, 0))
 		weft__fatal("weft_fork: the %s is NULL", t ? "function" : "storage");
-	if (__builtin_expect(!plain && !w, 0)) {
-		run_serially(t, fn, arg);
-		return;
-	}
+	return t;
+}
+
+/* plain: w is plain, see weft__worker_set(). */
+static inline __attribute__((always_inline)) void fork_on(struct worker *w, bool plain,
+							  struct task *t, weft_fn *fn, void *arg)
+{
 	task_init_fork(t, w->rt, fn, arg, w->task);
 	san_release(t);
 	counter_add(&w->counters.forked, 1);
@@ -115,13 +118,18 @@ fork_on(struct worker *w, bool plain, weft_forked *storage, weft_fn *fn, void *a
 __attribute__((aligned(64))) void weft__fork_plainly(weft_forked *storage, weft_fn *fn, void *arg,
 						     struct worker *w)
 {
-	fork_on(w, true, storage, fn, arg);
+	fork_on(w, true, new_fork(storage, fn), fn, arg);
 }
 
 __attribute__((aligned(64))) void weft__fork(weft_forked *storage, weft_fn *fn, void *arg,
 					     struct worker *w)
 {
-	fork_on(w, false, storage, fn, arg);
+	struct task *t = new_fork(storage, fn);
+
+	if (__builtin_expect(w != NULL, 1))
+		fork_on(w, false, t, fn, arg);
+	else
+		run_serially(t, fn, arg);
 }
 
 static inline __attribute__((always_inline)) bool has_room(const struct worker *w)

@@ -14,8 +14,7 @@ WEFT__MAY_HOP void weft__fork(weft_forked *storage, weft_fn *fn, void *arg, stru
 WEFT__MAY_HOP void *weft__fork_join(weft_forked *storage, struct worker *w);
 
 /* The same if w is plain (weft__worker_set()). */
-WEFT__MAY_HOP void weft__fork_plainly(weft_forked *storage, weft_fn *fn, void *arg,
-				      struct worker *w);
+void weft__fork_plainly(weft_forked *storage, weft_fn *fn, void *arg, struct worker *w);
 WEFT__MAY_HOP void *weft__fork_join_plainly(weft_forked *storage, struct worker *w);
 
 #endif
