@@ -16,7 +16,7 @@
 
 /* The bottom of every context's stack (context.S). Calls the entry that the frame holds. C code
  * must not call it. */
-extern void weft__context_start(void);
+extern WEFT__MAY_HOP void weft__context_start(void);
 
 void weft__context_make(struct context *ctx, void *stack_low, void *stack_top,
 			void (*entry)(void *value))

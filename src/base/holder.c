@@ -2,6 +2,7 @@
 #include "holder.h"
 
 #include "atomic.h"
+#include "compiler.h"
 #include "fatal.h"
 
 /* The assumed room on a stack whose bounds are unknown. It is a thread's stack, which is no
@@ -16,7 +17,8 @@ void weft__holder_ask(size_t (*room_above)(uintptr_t place))
 	store_relaxed(&asked, room_above);
 }
 
-static size_t room_above(uintptr_t place)
+/* Stays: the pointer is to room_above() of src/coro.c. */
+static WEFT__STAYS size_t room_above(uintptr_t place)
 {
 	size_t (*ask)(uintptr_t) = load_relaxed(&asked);
 	size_t room = ask ? ask(place) : 0;

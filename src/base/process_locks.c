@@ -11,7 +11,9 @@
 struct weft__padded_lock weft__process_locks[WEFT__PROCESS_LOCKS];
 void (*weft__process_forked)(void);
 
-static void before_fork(void)
+/* These three stay: the pointers are to functions that take and release locks, and to in_child() of
+ * sched/core/process.c. */
+static WEFT__STAYS void before_fork(void)
 {
 	for (int i = 0; i < WEFT__PROCESS_LOCKS; i++) {
 		weft__lock_process((enum weft__process_lock)i);
@@ -21,7 +23,7 @@ static void before_fork(void)
 	san_fork_begin();
 }
 
-static void after_fork(bool in_child)
+static WEFT__STAYS void after_fork(bool in_child)
 {
 	san_fork_end();
 	for (int i = WEFT__PROCESS_LOCKS - 1; i >= 0; i--) {
@@ -36,7 +38,6 @@ static void after_fork_in_parent(void)
 	after_fork(false);
 }
 
-/* Stays: the pointer is to in_child() of sched/core/process.c. */
 static WEFT__STAYS void after_fork_in_child(void)
 {
 	after_fork(true);

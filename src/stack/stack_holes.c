@@ -28,6 +28,7 @@
 
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/pages.h"
 #include "src/base/process_locks.h"
 #include "src/base/sanitizer.h"
@@ -153,8 +154,9 @@ static size_t free_bytes(struct pool *pool, size_t bytes)
 	return slots * pool->slot_bytes;
 }
 
-/* Calls fn for each pool until it has returned `bytes` in all. Returns that sum. */
-static size_t sum_of_pools(size_t (*fn)(struct pool *pool, size_t bytes), size_t bytes)
+/* Calls fn for each pool until it has returned `bytes` in all. Returns that sum.
+ * Stays: fn is a function of this file. */
+static WEFT__STAYS size_t sum_of_pools(size_t (*fn)(struct pool *pool, size_t bytes), size_t bytes)
 {
 	size_t sum = 0;
 

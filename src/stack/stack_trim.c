@@ -34,6 +34,7 @@
 #include "stack_trim.h"
 
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/process_locks.h"
 #include "stack_pool.h"
 
@@ -78,6 +79,13 @@ void weft__stack_cache_add(struct weft__stack_cache *cache)
 	weft__unlock_process(WEFT__LOCK_TRIM);
 }
 
+/* Stays: to empty a cache is to free memory. */
+static WEFT__STAYS void empty_caches_locked(void)
+{
+	for (struct weft__stack_cache *cache = caches; cache; cache = cache->next)
+		cache->empty();
+}
+
 void weft__stack_trim(void)
 {
 	struct arena *doomed = NULL;
@@ -85,9 +93,7 @@ void weft__stack_trim(void)
 	/* One thread at a time. A second thread would find nothing left to free, although the first
 	 * one has not freed it yet. */
 	weft__lock_process(WEFT__LOCK_TRIM);
-	for (struct weft__stack_cache *cache = caches; cache; cache = cache->next)
-		cache->empty();
-
+	empty_caches_locked();
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
 		/* acquire: as in weft__pool_get() (stack_pool.c) */
 		struct pool *pool = load_acquire(&weft__stack_pools[i]);
