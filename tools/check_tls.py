@@ -1,370 +1,57 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-Checks in the machine code that no thread-local address is computed before a switch and used after it: a coroutine may
-have hopped to another thread in between, and the compiler does not know (src/tls.c).
+Checks in the machine code that nothing which belongs to a thread is obtained before a switch and used after it: a coroutine
+may have hopped to another thread in between, and the compiler does not know (src/tls.c).
 
-    check_tls.py [--objdump OBJDUMP] LIBRARY...     static or shared, x86-64 or aarch64, with its symbols
+    check_tls.py [--objdump OBJDUMP] [--planted LIBRARY]... LIBRARY...
+
+    LIBRARY             static or shared, for x86-64 or aarch64, with its symbols
+    --planted LIBRARY   tools/check_tls_broken.c, in which each function has a mistake that must be found. It calls the
+                        first of the other libraries.
 
 Prints each breach and exits with 1 if there is one, with 2 if it could not look. What has to hold:
 
   - The functions that read thread-local storage, and those that switch, are there as functions of their own.
   - Nothing else accesses the thread pointer or asks for a thread-local address. (The stack protector's canary is the
     same in all threads.)
-  - Where such an address is a call's result (READERS), it is not used after a call that may switch, followed through
-    registers and stack slots. A call may switch if the switch can be reached from it by direct calls and jumps, or a
-    call or tail call through a pointer, which is taken for a user's function.
-  - Who may switch does not ask for errno's address (which is constant, says glibc), but for a few REVIEWED functions.
+  - A call may switch if the switch can be reached from it by direct calls and jumps, or a call or tail call through a
+    pointer, which is taken for a user's function. A function that may switch has the mark WEFT__MAY_HOP in the sources, and
+    one that has the mark may switch. A function with the mark WEFT__STAYS does not switch, whatever it calls.
+  - Where such an address is a call's result (READERS), or where the result is the worker after a hop, it is not used after a
+    call that may switch. It is followed through registers and stack slots.
+  - Who may switch does not ask for errno's address, which is constant, says glibc.
+
+tools/check_hops.py does more in the sources. It knows which variables are workers, and sees inlined functions. This check
+sees what the compiler has made of them.
 """
 import argparse
-import collections
+import os
 import re
-import subprocess
 import sys
+
+import hop_marks
+from disassembly import Function, TARGET, TLS_RELOCATION, read
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PLANTED = 'tools/check_tls_broken.c'
+BROKEN = 'check_tls_broken_'
 
 # The last two read the worker and pass it on, once.
 ACCESSORS = ('weft__thread', 'weft__worker', 'weft__worker_set', 'weft__thread_identity', 'weft__blocking_for',
              'weft__set_blocking_for', 'weft__thread_scopes', 'weft_fork', 'weft_fork_join')
-# Other ways in and out, which only the assembly backends have, or that of x86-64.
-ASSEMBLY = ('weft__context_switch_alike', 'weft__context_enter', 'weft__context_jump')
-SWITCHES = ('weft__context_switch', 'weft__coro_switch', 'weft__coro_switch_on', 'weft__coro_start', 'weft__coro_jump',
-            'weft_coro_enter', 'weft_coro_yield') + ASSEMBLY
+# Only the assembly backends have these, or that of x86-64.
+ASSEMBLY = [name for name in hop_marks.SWITCHES if name != 'weft__context_switch']
+SWITCHES = ('weft__coro_switch', 'weft__coro_switch_on', 'weft__coro_start', 'weft__coro_jump', 'weft_coro_enter',
+            'weft_coro_yield', *hop_marks.SWITCHES)
 READERS = {
     '__errno_location': "errno's address",
     'weft__thread': "the thread's state",
     'weft__thread_scopes': "the thread's scopes",
     'weft__worker': 'the worker',
 }
-# Functions that need no check, and why.
-REVIEWED = {
-    'weft__cpus_usable': "the pointer is to functions of src/base/cpus.c, which switch nothing",
-    'on_fault': 'a signal handler: what it calls by pointer is another one, which returns on the same thread',
-    'weft__call_hook': 'during a hook the thread is no worker, so the hook returns on the same thread',
-    'weft__config_load': 'link-time optimization puts weft__cpus_usable() into it',
-}
-# Functions that call through a pointer which is never a user's function, and why it does not switch.
-POINTERS_STAY = {
-    'weft__fence_insist': "the pointer is to the membarrier call, or to a test's",
-    'weft__cpus_usable_within': 'the pointer is to functions of src/base/cpus.c',
-    'weft__depots_each': 'the pointer is to wake_workers() of sched/core/trim.c',
-    'weft__call_hook': 'the pointer is to a hook, in which the thread is no worker',
-    'weft__reach_branches': 'the pointer is to reach() of sched/sync/group.c',
-    'after_fork_in_child': 'the pointer is to in_child() of sched/core/process.c',
-}
 NO_RETURN = ('weft__fatal', 'weft__orphan_refuse', 'abort', '__stack_chk_fail', '__assert_fail')
-
-X86_CANARY = '%fs:0x28'
-TLS_RELOCATION = re.compile(r'_TLS|TPOFF|DTPMOD|DTPOFF')
-TARGET_RELOCATION = re.compile(r'PLT|PC32|GOTPCREL|CALL|JUMP|CONDBR|TSTBR')
-SECTION = re.compile(r'^Disassembly of section (\S+):$')
-OBJECT = re.compile(r'^(\S+):\s+file format (\S+)$')
-LABEL = re.compile(r'^([0-9a-f]+) <(.+)>:$')
-INSTRUCTION = re.compile(r'^\s*([0-9a-f]+):\t(.*)$')
-RELOCATION = re.compile(r'^\s+[0-9a-f]+:\s+(R_\w+)\s+(\S+?)([+-]0x[0-9a-f]+)?$')
-TARGET = re.compile(r'^([0-9a-f]+) <([^>+]+?)(@plt)?(\+0x[0-9a-f]+)?>$')
-
-
-class Instruction:
-    def __init__(self, address, text):
-        text = re.split(r'\s+(?:#|//)\s', text)[0].strip()
-        words = text.split(None, 1)
-        while len(words) > 1 and words[0] in ('notrack', 'bnd', 'data16', 'rex.W', 'lock', 'rep', 'repz', 'ds', 'cs'):
-            words = words[1].split(None, 1)
-        self.address = address
-        self.text = text
-        self.name = words[0] if words else ''
-        self.operands = split_operands(words[1]) if len(words) > 1 else []
-        self.relocations = []
-
-
-class Function:
-    def __init__(self, where, name):
-        self.where = where
-        self.name = name
-        self.code = []
-        self.calls = set()  # the functions and the outside names that it calls or jumps to
-        self.calls_pointer = False
-        self.may_switch = False
-
-
-def split_operands(text):
-    operands, depth, start = [], 0, 0
-    for i, c in enumerate(text):
-        if c in '([{':
-            depth += 1
-        elif c in ')]}':
-            depth -= 1
-        elif c == ',' and depth == 0:
-            operands.append(text[start:i].strip())
-            start = i + 1
-    return operands + [text[start:].strip()]
-
-
-class X86:
-    """What has to be known of an instruction set. AT&T syntax: the last operand is the one written."""
-    result = 'ax'
-    kept = {'bx', 'bp', '12', '13', '14', '15'}
-    alike = {'mov', 'movq', 'movl', 'lea', 'add', 'sub'}
-    pc_bias = 4  # a relocated distance counts from the instruction's end
-    only_writes = ('mov', 'lea', 'set', 'pop', 'cvt')
-
-    @staticmethod
-    def thread_pointer(insn):
-        return any('%fs:' in o and not o.startswith(X86_CANARY) for o in insn.operands)
-
-    @staticmethod
-    def register(operand):
-        """The register that an operand is, in one spelling for all its widths; None for other operands."""
-        if not operand.startswith('%'):
-            return None
-        name = operand[1:]
-        found = re.match(r'r(\d+)[bwd]?$', name)
-        if found:
-            return found.group(1)
-        name = name.lstrip('re') if len(name) == 3 else name
-        return {'al': 'ax', 'bl': 'bx', 'cl': 'cx', 'dl': 'dx', 'sil': 'si', 'dil': 'di', 'bpl': 'bp'}.get(name, name)
-
-    @classmethod
-    def mentioned(cls, operand):
-        return {cls.register(r) for r in re.findall(r'%\w+', operand)}
-
-    @classmethod
-    def slots(cls, insn, depth):
-        """[(register, stack slot)] of what is stored, and of what is loaded. depth: the stack pointer's, in bytes."""
-        if not insn.name.startswith('mov') or len(insn.operands) != 2:
-            return [], []
-        source, target = insn.operands
-        if cls.register(source) and cls.slot(target, depth):
-            return [(cls.register(source), cls.slot(target, depth))], []
-        if cls.register(target) and cls.slot(source, depth):
-            return [], [(cls.register(target), cls.slot(source, depth))]
-        return [], []
-
-    @staticmethod
-    def slot(operand, depth):
-        found = re.match(r'(-?0x[0-9a-f]+)?\(%rsp\)$', operand)
-        return found and 'slot %d' % (int(found.group(1) or '0', 16) - depth)
-
-    @staticmethod
-    def pushed(insn):
-        """By how many bytes the stack grows."""
-        if insn.name.startswith('push'):
-            return 8
-        if insn.name.startswith('pop'):
-            return -8
-        if insn.name in ('sub', 'add') and insn.operands[1:] == ['%rsp'] and insn.operands[0].startswith('$'):
-            bytes = int(insn.operands[0][1:], 0)
-            return bytes if insn.name == 'sub' else -bytes
-        return 0
-
-    @classmethod
-    def effect(cls, insn):
-        """The registers read, the ones written, and whether the written ones get the read value or one near it."""
-        if not insn.operands:
-            return set(), set(), False
-        *sources, target = insn.operands
-        written = {cls.register(target)} - {None}
-        if insn.name.startswith(('cmp', 'test', 'push', 'j', 'ret')):
-            written = set()
-        if insn.name.startswith(('xor', 'sub')) and sources == [target]:
-            return set(), written, False
-        read = set().union(*[cls.mentioned(o) for o in sources]) if sources else set()
-        if not (written and insn.name.startswith(cls.only_writes)):
-            read |= cls.mentioned(target)
-        alike = insn.name in cls.alike or insn.name.startswith('cmov')
-        return read, written, alike and (insn.name == 'lea' or all('(' not in o for o in sources))
-
-    @staticmethod
-    def is_call(insn):
-        return insn.name.startswith('call')
-
-    @staticmethod
-    def is_jump(insn):
-        return insn.name == 'jmp' or insn.name == 'jmpq'
-
-    @staticmethod
-    def is_branch(insn):
-        return insn.name.startswith('j')
-
-    @staticmethod
-    def is_end(insn):
-        return insn.name.startswith(('ret', 'ud2', 'hlt'))
-
-    @staticmethod
-    def is_indirect(insn):
-        return bool(insn.operands) and insn.operands[0].startswith('*')
-
-
-class Aarch64:
-    """The first operand is the one written, but for stores and comparisons."""
-    result = '0'
-    kept = {str(n) for n in range(19, 30)}
-    alike = {'mov', 'add', 'sub', 'csel'}
-    pc_bias = 0
-
-    @staticmethod
-    def thread_pointer(insn):
-        return insn.name in ('mrs', 'msr') and any('tpidr' in o.lower() for o in insn.operands)
-
-    @staticmethod
-    def register(operand):
-        found = re.match(r'[xw](\d+)$', operand)
-        return found.group(1) if found else None
-
-    @classmethod
-    def mentioned(cls, operand):
-        return set(re.findall(r'\b[xw](\d+)\b', operand))
-
-    @classmethod
-    def slots(cls, insn, depth):
-        found = re.match(r'\[(?:sp|x29)(?:, #(\d+))?\]$', insn.operands[-1]) if insn.operands else None
-        if not found or insn.name not in ('str', 'stp', 'ldr', 'ldp'):
-            return [], []
-        base = insn.operands[-1][1:].split(',')[0].rstrip(']')
-        pairs = [(cls.register(o), 'slot %s%+d' % (base, int(found.group(1) or 0) + 8 * i - depth))
-                 for i, o in enumerate(insn.operands[:-1])]
-        return (pairs, []) if insn.name.startswith('st') else ([], pairs)
-
-    @staticmethod
-    def pushed(insn):
-        return 0  # only at a function's begin and end
-
-    @classmethod
-    def effect(cls, insn):
-        name, operands = insn.name, insn.operands
-        if not operands:
-            return set(), set(), False
-        if name.startswith(('st', 'cmp', 'cmn', 'tst', 'ccmp', 'cb', 'tb', 'b', 'msr', 'prfm')):
-            return set().union(*[cls.mentioned(o) for o in operands]), set(), False
-        count = 2 if name.startswith(('ldp', 'ldxp', 'ldaxp')) else 1
-        written = {cls.register(o) for o in operands[:count]} - {None}
-        read = set().union(*[cls.mentioned(o) for o in operands[count:]]) if operands[count:] else set()
-        return read, written, name in cls.alike
-
-    @staticmethod
-    def is_call(insn):
-        return insn.name in ('bl', 'blr', 'blraaz', 'blraa')
-
-    @staticmethod
-    def is_jump(insn):
-        return insn.name in ('b', 'br')
-
-    @staticmethod
-    def is_branch(insn):
-        return insn.name in ('b', 'br') or insn.name.startswith(('b.', 'cb', 'tb'))
-
-    @staticmethod
-    def is_end(insn):
-        return insn.name.startswith(('ret', 'udf', 'brk'))
-
-    @staticmethod
-    def is_indirect(insn):
-        return insn.name in ('br', 'blr', 'blraa', 'blraaz')
-
-
-class Program:
-    """All functions of the libraries' objects, and who calls whom."""
-
-    def __init__(self, cpu):
-        self.cpu = cpu
-        self.functions = []
-        self.inside = {}  # (object, section, address of an instruction) -> Function
-        self.named = {}  # name -> Function; the last one of several static ones
-        self.in_object = {}  # (object, name) -> Function
-
-    def target(self, place, insn):
-        """The Function that a direct call, jump or branch leads to, or a name from outside, or None for inner jumps."""
-        obj, section = place
-        for kind, symbol, addend in insn.relocations:
-            if not TARGET_RELOCATION.search(kind):
-                continue
-            if symbol.startswith('.'):
-                return self.inside.get((obj, symbol, addend + self.cpu.pc_bias))
-            return self.in_object.get((obj, symbol)) or self.named.get(symbol) or symbol
-        found = TARGET.match(insn.operands[-1]) if insn.operands else None
-        if not found:
-            return None
-        address, symbol, plt = int(found.group(1), 16), found.group(2), found.group(3)
-        if plt:
-            return self.named.get(symbol) or symbol
-        return self.inside.get((obj, section, address)) or symbol
-
-    def link(self):
-        for function in self.functions:
-            for place, insn in function.code:
-                if not (self.cpu.is_call(insn) or self.cpu.is_branch(insn)):
-                    continue
-                target = self.target(place, insn)
-                if target is None and self.cpu.is_indirect(insn):
-                    function.calls_pointer = function.name not in POINTERS_STAY
-                elif target is not None and target is not function:
-                    function.calls.add(target)
-        todo = [f for f in self.functions if f.calls_pointer or f.name in SWITCHES]
-        callers = collections.defaultdict(set)
-        for function in self.functions:
-            for callee in function.calls:
-                callers[callee].add(function)
-        while todo:
-            function = todo.pop()
-            if not function.may_switch:
-                function.may_switch = True
-                todo += callers[function]
-
-
-def die(message):
-    print('check_tls.py: ' + message, file=sys.stderr)
-    sys.exit(2)
-
-
-def disassemble(objdump, path):
-    try:
-        return subprocess.run([objdump, '-dr', '--no-show-raw-insn', path], check=True, text=True,
-                              stdout=subprocess.PIPE).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        die(str(error))
-
-
-def read(objdump, path):
-    program, obj, section, function = None, None, None, None
-    for line in disassemble(objdump, path).split('\n'):
-        found = OBJECT.match(line)
-        if found:
-            obj = found.group(1)
-            cpu = {'elf64-x86-64': X86, 'elf64-littleaarch64': Aarch64}.get(found.group(2))
-            if not cpu:
-                die('%s: it is for %s, which this tool does not know' % (path, found.group(2)))
-            program = program or Program(cpu)
-            continue
-        found = SECTION.match(line)
-        if found:
-            section = found.group(1)
-            continue
-        found = LABEL.match(line)
-        if found:
-            # What gcc has moved out of a function's way is still that function.
-            label = re.sub(r'\.lto_priv\.\d+', '', found.group(2))
-            name = re.sub(r'\.cold(\.\d+)?$', '', label)
-            function = program.in_object.get((obj, name)) if name != label else None
-            if not function:
-                function = Function(obj, name)
-                program.functions.append(function)
-                program.named[name] = function
-                program.in_object[obj, name] = function
-            continue
-        found = RELOCATION.match(line)
-        if found and function and function.code:
-            function.code[-1][1].relocations.append(
-                (found.group(1), found.group(2), int(found.group(3) or '0', 16)))
-            continue
-        found = INSTRUCTION.match(line)
-        if found and function and section != '.plt':
-            insn = Instruction(int(found.group(1), 16), found.group(2))
-            function.code.append(((obj, section), insn))
-            program.inside[obj, section, insn.address] = function
-    if not program or not program.functions:
-        die('%s: nothing to disassemble' % path)
-    program.link()
-    return program
+PUBLIC_INLINE = re.compile(r'\bWEFT_INLINE\b[^;{}]*?\b(weft_\w+)\(')
 
 
 def check_accesses(program, function):
@@ -372,18 +59,19 @@ def check_accesses(program, function):
         direct = program.cpu.thread_pointer(insn) or any(TLS_RELOCATION.search(r[0]) for r in insn.relocations)
         asks = program.cpu.is_call(insn) and program.target(place, insn) == '__tls_get_addr'
         if (direct or asks) and function.name not in ACCESSORS:
-            yield '%s: accesses thread-local storage: %s' % (function.name, insn.text)
+            yield function, 'accesses thread-local storage: %s' % insn.text
             return
 
 
 class Follower:
     """
-    Follows the READERS' results along every path through a function. A state is a set of (register or stack slot, reader,
+    Follows the readers' results along every path through a function. A state is a set of (register or stack slot, reader,
     the switching call that the value has outlived or None), a place an instruction's index, the stack's depth, a state.
     """
 
-    def __init__(self, program, function):
+    def __init__(self, program, function, readers):
         self.program = program
+        self.readers = readers
         self.cpu = program.cpu
         self.function = function
         self.index = {(place, insn.address): i for i, (place, insn) in enumerate(function.code)}
@@ -403,7 +91,7 @@ class Follower:
         place, insn = self.function.code[i]
         stored, loaded = self.cpu.slots(insn, depth)
         if not stored:  # to spill a value is not to use it
-            read = self.cpu.effect(insn)[0]
+            read = self.cpu.effect(insn)[0] | self.handed_on(place, insn)
             self.found.update({reader: over for r, reader, over in state if over and r in read})
         if self.cpu.is_end(insn):
             return []
@@ -411,9 +99,17 @@ class Follower:
             after = self.call(place, insn, state)
             return [] if after is None else [(i + 1, depth, after)]
         if self.cpu.is_branch(insn):
-            after = [(k, depth, state) for k in self.branch_targets(place, insn, i)]
+            after = [(k, depth, state) for k in self.branch_targets(place, insn)]
             return after if self.cpu.is_jump(insn) else after + [(i + 1, depth, state)]
         return [(i + 1, depth + self.cpu.pushed(insn), self.move(insn, stored, loaded, state))]
+
+    def handed_on(self, place, insn):
+        """The registers in which the instruction may hand values on to another function."""
+        if self.cpu.is_end(insn):
+            return {self.cpu.result}
+        if self.cpu.is_call(insn) or (self.cpu.is_jump(insn) and not self.branch_targets(place, insn)):
+            return self.cpu.arguments
+        return set()
 
     def call(self, place, insn, state):
         target = self.program.target(place, insn)
@@ -423,14 +119,14 @@ class Follower:
             return None
         if isinstance(target, Function) and target.may_switch:
             over = name
-        elif target is None and self.cpu.is_indirect(insn):
+        elif target is None and self.cpu.is_indirect(insn) and not self.function.stays:
             over = 'a call through a pointer'
         after = {(r, reader, was or over) for r, reader, was in state if r in self.cpu.kept or r.startswith('slot')}
-        if name in READERS:
+        if name in self.readers:
             after.add((self.cpu.result, name, None))
         return frozenset(after)
 
-    def branch_targets(self, place, insn, i):
+    def branch_targets(self, place, insn):
         if self.cpu.is_indirect(insn):
             return []  # a tail call through a pointer: the library has no jump tables (-fno-jump-tables)
         for _, symbol, addend in insn.relocations:
@@ -451,37 +147,100 @@ class Follower:
         return frozenset(after)
 
 
-def check_kept(program, function):
-    if function.name in REVIEWED:
-        return
+def check_kept(program, function, readers):
     # Whether the compiler keeps errno's address over a call is its whim, so nobody may ask for it who may switch.
     if function.may_switch and '__errno_location' in function.calls:
-        yield "%s: asks for errno's address, and may switch" % function.name
-    for reader, over in Follower(program, function).run().items():
-        yield '%s: uses %s from before %s' % (function.name, READERS[reader], over)
+        yield function, "asks for errno's address, and may switch"
+    for reader, over in Follower(program, function, readers).run().items():
+        yield function, 'uses %s from before %s' % (readers[reader], over)
+
+
+class Marks:
+    """
+    What the sources say of the functions, by their names. Two static functions in different files may have one name, so only
+    check_hops.py finds all needless marks.
+    """
+
+    def __init__(self):
+        marks = hop_marks.read(ROOT) + list(hop_marks.read_file(ROOT, PLANTED))
+        self.hops = {m.name for m in marks if not m.stays}
+        self.stays = {m.name for m in marks if m.stays}
+        self.return_worker = {m.name for m in marks if not m.stays and m.returns_worker}
+        # The inline functions of the public headers have no marks, and only pass on.
+        self.passes_on = set()
+        headers = os.path.join(ROOT, 'include', 'weft')
+        for name in os.listdir(headers):
+            with open(os.path.join(headers, name), encoding='utf-8') as file:
+                self.passes_on.update(PUBLIC_INLINE.findall(file.read()))
+
+
+def calls_marked(function, marks):
+    """Whether the function itself calls through a pointer or calls a marked one. Otherwise another one lacks the mark."""
+    return function.calls_pointer or any(
+        callee.may_switch and callee.source_name in marks.hops | marks.passes_on
+        for callee in function.calls if isinstance(callee, Function))
+
+
+def check_marks(program, marks):
+    switching = set()
+    for function in program.functions:
+        name = function.source_name
+        if function.may_switch:
+            switching.add(name)
+            if name not in marks.hops and name not in marks.passes_on and calls_marked(function, marks):
+                yield function, 'may switch, but is not marked WEFT__MAY_HOP'
+    for function in program.functions:
+        name = function.source_name
+        if name in marks.hops and name not in switching and name.startswith(('weft_', BROKEN)):
+            yield function, 'is marked WEFT__MAY_HOP, but cannot switch'
+
+
+def check(program, marks):
+    """All breaches as pairs of a Function and a text."""
+    readers = {**READERS, **{name: 'the worker' for name in marks.return_worker}}
+    for function in program.functions:
+        yield from check_accesses(program, function)
+        yield from check_kept(program, function, readers)
+    yield from check_marks(program, marks)
+
+
+def judge(program, breaches):
+    """What is wrong: the breaches without the planted ones, and those planted ones that were not found."""
+    for name in ACCESSORS + SWITCHES:
+        if name not in program.named and name not in ASSEMBLY:
+            yield '%s: is not there as a function of its own' % name
+    for function, text in breaches:
+        if not function.name.startswith(BROKEN):
+            yield '%s: %s' % (function.name, text)
+    found = {function for function, _ in breaches}
+    for function in program.functions:
+        if function.name.startswith(BROKEN) and function not in found:
+            yield '%s, %s: the mistake was not found' % (function.where, function.name)
 
 
 def main():
     parser = argparse.ArgumentParser(description='Checks that no thread-local address is kept over a switch.')
     parser.add_argument('--objdump', default='objdump')
-    parser.add_argument('--verbose', action='store_true', help='list what may switch')
+    parser.add_argument('--planted', action='append', default=[],
+                        help='a static library of functions %s*, each with a mistake that has to be found' % BROKEN)
+    parser.add_argument('--verbose', action='store_true', help='list what may switch, and the planted breaches')
     parser.add_argument('library', nargs='+')
     args = parser.parse_args()
+    marks = Marks()
     failed = False
-    for path in args.library:
-        program = read(args.objdump, path)
-        problems = ['%s: is not there as a function of its own' % name
-                    for name in ACCESSORS + SWITCHES if name not in program.named and name not in ASSEMBLY]
-        for function in program.functions:
-            problems += check_accesses(program, function)
-            problems += check_kept(program, function)
+    for number, path in enumerate(args.library):
+        program = read(args.objdump, [path] + (args.planted if number == 0 else []))
+        program.link(SWITCHES, marks.stays)
+        breaches = list(check(program, marks))
+        wrong = list(judge(program, breaches))
         if args.verbose:
             print('may switch: ' + ' '.join(sorted(f.name for f in program.functions if f.may_switch)))
-        for problem in problems:
-            print('%s: %s' % (path, problem))
+            print('\n'.join('%s, %s: %s' % (f.where, f.name, text) for f, text in breaches))
+        for text in wrong:
+            print('%s: %s' % (path, text))
         print('%s: %d functions, %d of which may switch, %d breaches' % (
-            path, len(program.functions), sum(f.may_switch for f in program.functions), len(problems)))
-        failed = failed or bool(problems)
+            path, len(program.functions), sum(f.may_switch for f in program.functions), len(wrong)))
+        failed = failed or bool(wrong)
     return 1 if failed else 0
 
 
