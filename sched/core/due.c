@@ -107,18 +107,18 @@ void weft__announce_due(struct weft_runtime *rt)
 
 struct worker *weft__let_due_run(struct worker *w)
 {
-	if (weft__clock_now() - w->gave_way_at < SLICE_NS)
+	if (weft__clock_now() - w->patience.gave_way_at < SLICE_NS)
 		return w;
-	if (w->retires) {
+	if (w->duties.retires) {
 		w = give_way(w);
 	} else {
 		/* relaxed: only we write it. */
-		w->served_at = load_relaxed(&w->picks);
-		w->fair = w->due = true;
+		w->pick.served_at = load_relaxed(&w->picks);
+		w->pick.fair = w->pick.due = true;
 		w = weft__suspend(w, FATE_QUEUE, NULL);
 	}
 	/* The time after it gave way, not before: the due tasks may have taken longer than a
 	 * slice. */
-	w->gave_way_at = weft__clock_now();
+	w->patience.gave_way_at = weft__clock_now();
 	return w;
 }

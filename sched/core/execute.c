@@ -14,7 +14,7 @@
  *
  * Publish only after the switch. The switch saves the context of the coroutine that is replaced.
  * Before that nobody may be able to resume the coroutine, or to reuse its stack. So the outgoing
- * coroutine notes in worker.fate what must become of it. The next coroutine on that thread does
+ * coroutine notes in worker.outgoing what must become of it. The next coroutine on that thread does
  * that first of all, in settle(). Every resume path begins with settle():
  *
  *  - weft__suspend() and start(), after their switch
@@ -64,15 +64,15 @@ static inline void san_after_start_hook(struct worker *w)
 static inline void san_before_stop_hook(struct worker *w)
 {
 	if (w->rt->hooks.stop)
-		san_release(&w->fate);
+		san_release(&w->outgoing.fate);
 }
 
 static inline void link_coro(struct worker *w, struct coro *co)
 {
 	co->cool = false;
-	co->next = w->idle_coros;
-	w->idle_coros = co;
-	w->idle_coro_count++;
+	co->next = w->coros.first;
+	w->coros.first = co;
+	w->coros.count++;
 }
 
 /* Begins the depot's first window, and announces the deadline by which the depot must be tended. */
@@ -86,34 +86,34 @@ static void depot_begins(struct worker *w)
  * depot takes the rest. */
 static void keep_coro(struct worker *w, struct coro *co)
 {
-	if (w->idle_coro_count == DEPOT_CHAIN) {
+	if (w->coros.count == DEPOT_CHAIN) {
 		/* relaxed: see the invariants in reserve.h. */
 		if (load_relaxed(&w->rt->starving) && weft__reserve_fill(w->rt, co))
 			return;
-		if (w->idle_chain && weft__depot_put(&w->rt->depot, w->idle_chain))
+		if (w->coros.chain && weft__depot_put(&w->rt->depot, w->coros.chain))
 			depot_begins(w);
-		w->idle_chain = w->idle_coros;
-		w->idle_coros = NULL;
-		w->idle_coro_count = 0;
-		w->idle_cold = 0;
+		w->coros.chain = w->coros.first;
+		w->coros.first = NULL;
+		w->coros.count = 0;
+		w->coros.cold = 0;
 	}
 	link_coro(w, co);
 }
 
 bool weft__coro_at_hand_in_chain(struct worker *w)
 {
-	w->idle_coros = w->idle_chain;
-	w->idle_chain = NULL;
-	w->idle_coro_count = DEPOT_CHAIN;
-	w->idle_cold = 0;
+	w->coros.first = w->coros.chain;
+	w->coros.chain = NULL;
+	w->coros.count = DEPOT_CHAIN;
+	w->coros.cold = 0;
 	return true;
 }
 
 void weft__shed_coros(struct worker *w)
 {
-	if (w->idle_chain && weft__depot_put(&w->rt->depot, w->idle_chain))
+	if (w->coros.chain && weft__depot_put(&w->rt->depot, w->coros.chain))
 		weft__depot_tend(&w->rt->depot, weft__clock_now(), w);
-	w->idle_chain = NULL;
+	w->coros.chain = NULL;
 }
 
 void weft__cool_coros(struct worker *w)
@@ -121,7 +121,7 @@ void weft__cool_coros(struct worker *w)
 	const struct stack *warm[DEPOT_CHAIN];
 	size_t count = 0;
 
-	for (struct coro *co = w->idle_coros; co && count < DEPOT_CHAIN; co = co->next) {
+	for (struct coro *co = w->coros.first; co && count < DEPOT_CHAIN; co = co->next) {
 		if (co->cool)
 			continue;
 		co->cool = true;
@@ -135,16 +135,17 @@ void weft__cool_coros(struct worker *w)
  * no chain. */
 static bool fetch_coros(struct worker *w)
 {
-	w->idle_coros = weft__depot_take(&w->rt->depot);
-	w->idle_coro_count = w->idle_coros ? DEPOT_CHAIN : 0;
-	w->idle_cold = w->idle_coro_count;
-	return w->idle_coros;
+	w->coros.first = weft__depot_take(&w->rt->depot);
+	w->coros.count = w->coros.first ? DEPOT_CHAIN : 0;
+	w->coros.cold = w->coros.count;
+	return w->coros.first;
 }
 
 /* As weft__ready_tail(), but makes no call in the ordinary case. */
 static inline __attribute__((always_inline)) void ready_tail(struct worker *w, struct task *t)
 {
-	if (__builtin_expect(t->pin == TASK_UNPINNED && !w->overflowed && !w->rt->config.chaos.on &&
+	if (__builtin_expect(t->pin == TASK_UNPINNED && !w->pick.overflowed &&
+				     !w->rt->config.chaos.on &&
 				     weft__ring_push(&w->ring, t, coro_hint(t->coro)),
 			     1))
 		announce(w->rt);
@@ -160,11 +161,11 @@ static inline __attribute__((always_inline)) void ready_tail(struct worker *w, s
  */
 static inline void fetch_ahead(struct worker *w)
 {
-	const char *header = (const char *)w->idle_coros;
+	const char *header = (const char *)w->coros.first;
 
-	if (__builtin_expect(w->idle_coro_count >= w->idle_cold, 1))
+	if (__builtin_expect(w->coros.count >= w->coros.cold, 1))
 		return;
-	w->idle_cold = w->idle_coro_count;
+	w->coros.cold = w->coros.count;
 	if (!header)
 		return;
 	for (int at = -AHEAD_FRAMES; at < AHEAD_HEADER; at += 64)
@@ -179,10 +180,10 @@ static __attribute__((noinline)) void settle_rare(struct worker *w, enum fate fa
 	case FATE_QUEUE:
 		break;
 	case FATE_KEEP:
-		keep_coro(w, w->outgoing_coro);
+		keep_coro(w, w->outgoing.coro);
 		break;
 	case FATE_FREE:
-		weft__reserve_leave(w->rt, w->outgoing_reserve, w->outgoing_coro);
+		weft__reserve_leave(w->rt, w->outgoing.reserve, w->outgoing.coro);
 		if (weft__depot_note(&w->rt->depot))
 			depot_begins(w);
 		break;
@@ -194,7 +195,7 @@ static __attribute__((noinline)) void settle_rare(struct worker *w, enum fate fa
  * about to sleep, and then it looks at all deadlines. */
 static inline void announce_armed(struct worker *w)
 {
-	if (__builtin_expect(w->timer_armed, 0) && w->task)
+	if (__builtin_expect(w->duties.timer_armed, 0) && w->task)
 		weft__announce_timer(w);
 }
 
@@ -204,7 +205,7 @@ static inline __attribute__((always_inline)) void park_outgoing(struct worker *w
 {
 	/* release: publishes the saved context, to the waker's acquire in weft__parked()
 	 * (wait.h). */
-	store_release(&w->outgoing->park, PARK_PARKED);
+	store_release(&w->outgoing.task->park, PARK_PARKED);
 	/* Store-load race with weft__early_put(): see early.c. The seq_cst fence stops only the
 	 * compiler. If the processor needs a fence too, the count is never 0. */
 	atomic_signal_fence(memory_order_seq_cst);
@@ -216,16 +217,16 @@ static inline __attribute__((always_inline)) void park_outgoing(struct worker *w
 
 static inline __attribute__((always_inline)) void settle(struct worker *w)
 {
-	enum fate fate = w->fate;
+	enum fate fate = w->outgoing.fate;
 
 	san_after_start_hook(w);
-	w->fate = FATE_NONE;
+	w->outgoing.fate = FATE_NONE;
 	if (__builtin_expect(fate == FATE_PARK, 1))
 		park_outgoing(w);
 	else if (fate == FATE_QUEUE)
-		ready_tail(w, w->outgoing);
-	else if (__builtin_expect(fate == FATE_KEEP && w->idle_coro_count < DEPOT_CHAIN, 1))
-		link_coro(w, w->outgoing_coro);
+		ready_tail(w, w->outgoing.task);
+	else if (__builtin_expect(fate == FATE_KEEP && w->coros.count < DEPOT_CHAIN, 1))
+		link_coro(w, w->outgoing.coro);
 	else if (fate != FATE_NONE)
 		settle_rare(w, fate);
 }
@@ -235,7 +236,7 @@ static inline __attribute__((always_inline)) struct coro *run_on(struct worker *
 								 struct coro *co)
 {
 	w->task = t;
-	w->inline_span = 0; /* a join sets it: allow_inlining_here() in fork.c */
+	w->inlining.span = 0; /* a join sets it: allow_inlining_here() in fork.c */
 	counter_add(&w->counters.switches, 1);
 	return co;
 }
@@ -260,10 +261,10 @@ static __attribute__((noinline)) void check_fork(struct task *t, const struct co
 static inline __attribute__((always_inline)) struct coro *take_idle(struct worker *w,
 								    struct task *t)
 {
-	struct coro *co = w->idle_coros; /* not NULL: the pickers made sure */
+	struct coro *co = w->coros.first; /* not NULL: the pickers made sure */
 
-	w->idle_coros = co->next;
-	w->idle_coro_count--;
+	w->coros.first = co->next;
+	w->coros.count--;
 	fetch_ahead(w);
 	if (__builtin_expect(t->flags & TASK_FORK, 0))
 		check_fork(t, co);
@@ -388,9 +389,9 @@ void weft__task_main(void *value)
 			counter_add(&w->counters.switches, 1);
 			weft__coro_reset_environment(w->thread_state);
 		}
-		w->fate = common ? FATE_KEEP : FATE_FREE;
-		w->outgoing_coro = w->thread_state->current;
-		w->outgoing_reserve = reserve;
+		w->outgoing.fate = common ? FATE_KEEP : FATE_FREE;
+		w->outgoing.coro = w->thread_state->current;
+		w->outgoing.reserve = reserve;
 		if (next && !next->coro) /* the stack of this coroutine is uncommon, and is freed */
 			w = weft__coro_start(w->thread_state, take_idle(w, next), w,
 					     weft__task_main);
@@ -405,8 +406,8 @@ static bool keep_first(struct worker *w, struct coro *co)
 {
 	if (co) {
 		co->next = NULL;
-		w->idle_coros = co;
-		w->idle_coro_count = 1;
+		w->coros.first = co;
+		w->coros.count = 1;
 	}
 	return co;
 }
@@ -443,7 +444,7 @@ bool weft__can_start_task(struct worker *w, struct task *t)
 	if (!reserve)
 		return weft__can_start(w);
 	struct coro *co = uncommon_coro(w, reserve);
-	if (!co && (w->idle_coros || w->idle_chain)) {
+	if (!co && (w->coros.first || w->coros.chain)) {
 		weft__drop_idle_coros(w);
 		co = uncommon_coro(w, reserve);
 	}
@@ -457,16 +458,16 @@ bool weft__can_start_task(struct worker *w, struct task *t)
 
 void weft__drop_idle_coros(struct worker *w)
 {
-	while (w->idle_coros || w->idle_chain) {
-		struct coro *co = w->idle_coros ? w->idle_coros : w->idle_chain;
-		if (!w->idle_coros)
-			w->idle_chain = NULL;
-		w->idle_coros = co->next;
+	while (w->coros.first || w->coros.chain) {
+		struct coro *co = w->coros.first ? w->coros.first : w->coros.chain;
+		if (!w->coros.first)
+			w->coros.chain = NULL;
+		w->coros.first = co->next;
 		if (!weft__reserve_fill(w->rt, co))
 			weft__coro_free(co);
 	}
-	w->idle_coro_count = 0;
-	w->idle_cold = 0;
+	w->coros.count = 0;
+	w->coros.cold = 0;
 }
 
 /* Runs t, which has not started, on a coroutine that w keeps. Returns once the caller runs again.
@@ -486,8 +487,8 @@ static inline void set_fate(struct worker *w, enum fate fate)
 	san_before_stop_hook(w);
 	t->coro = w->thread_state->current;
 	t->home = w->id;
-	w->fate = fate;
-	w->outgoing = t;
+	w->outgoing.fate = fate;
+	w->outgoing.task = t;
 }
 
 struct worker *weft__suspend_to_start(struct worker *w, enum fate fate, struct task *next)

@@ -31,14 +31,14 @@ bool weft__coro_at_hand_in_chain(struct worker *w);
 
 static inline bool weft__coro_at_hand(struct worker *w)
 {
-	return w->idle_coros || (w->idle_chain && weft__coro_at_hand_in_chain(w));
+	return w->coros.first || (w->coros.chain && weft__coro_at_hand_in_chain(w));
 }
 
 /* Asserts that slow work is allowed here. It is not allowed between the beginning of a wait and the
  * switch. There it would delay the waker for a moment, and the task until it is parked. */
 static inline void weft__assert_may_be_slow(const struct worker *w)
 {
-	assert(w->fate != FATE_PARK);
+	assert(w->outgoing.fate != FATE_PARK);
 	/* A task that has ended is skipped: its memory may belong to another task already. */
 	assert(!w->task || w->task == w->over || load_relaxed(&w->task->park) != PARK_SUSPENDING);
 	(void)w;

@@ -115,7 +115,7 @@ void weft__family_enter(struct worker *w, struct task *t)
 static void enter_running(struct worker *w, struct task *t)
 {
 	weft__family_enter(w, t);
-	if (w && w->timer_armed)
+	if (w && w->duties.timer_armed)
 		weft__announce_timer(w);
 }
 

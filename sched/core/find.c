@@ -38,7 +38,7 @@
 #define FAIR_SOURCES    4
 #define INJECTION_BATCH WEFT__INJECTION_BATCH
 #define SEARCH_PAUSES   128
-#define IDLES_SEEN      0xf /* the last four bits of worker.short_idles */
+#define IDLES_SEEN      0xf /* the last four bits of worker.idle.shorts */
 
 static_assert(WEFT__FAIR_BOUND == WEFT__LEADER_EVERY * FAIR_SOURCES,
 	      "what the documentation promises");
@@ -67,7 +67,7 @@ static struct task *pick_fair(struct worker *w)
 	struct task *t = NULL;
 
 	for (unsigned i = 0; i < FAIR_SOURCES && !t; i++) {
-		switch (w->fair_turn++ % FAIR_SOURCES) {
+		switch (w->pick.fair_turn++ % FAIR_SOURCES) {
 		case 0:
 			t = weft__from_injection(w, 1, STACK_GET);
 			break;
@@ -138,7 +138,7 @@ static struct task *serve_fair(struct worker *w)
 {
 	run_timers(w, true);
 	struct task *t = pick_fair(w);
-	if (!w->overflowed && !weft__wfcq_empty(&w->rt->injection))
+	if (!w->pick.overflowed && !weft__wfcq_empty(&w->rt->injection))
 		weft__announce_due(w->rt);
 	return t;
 }
@@ -152,11 +152,11 @@ static int64_t spin_ns(const struct worker *w)
  * pays. */
 static void end_idle(struct worker *w)
 {
-	if (w->idle_since == 0)
+	if (w->idle.since == 0)
 		return;
-	int64_t end = w->roused_at ? w->roused_at : weft__clock_now();
-	w->short_idles = (uint8_t)(w->short_idles << 1 | (end - w->idle_since < spin_ns(w)));
-	w->idle_since = 0;
+	int64_t end = w->sleep.roused_at ? w->sleep.roused_at : weft__clock_now();
+	w->idle.shorts = (uint8_t)(w->idle.shorts << 1 | (end - w->idle.since < spin_ns(w)));
+	w->idle.since = 0;
 }
 
 /* Looks everywhere once. If spinning has paid lately, goes on for as long as configured. */
@@ -165,7 +165,7 @@ static struct task *search(struct worker *w)
 	int64_t spin = spin_ns(w);
 	int64_t give_up = 0;
 
-	if (!w->searching && !weft__search_start(w))
+	if (!w->idle.searching && !weft__search_start(w))
 		return NULL;
 	for (;;) {
 		struct task *t = chaos_at(w, CHAOS_STEAL) ? NULL : weft__steal(w);
@@ -191,17 +191,17 @@ static struct task *search(struct worker *w)
 			continue;
 		}
 		int64_t now = weft__clock_now();
-		if (w->idle_since == 0) {
-			w->idle_since = now;
-			w->roused_at = 0;
+		if (w->idle.since == 0) {
+			w->idle.since = now;
+			w->sleep.roused_at = 0;
 		}
 		t = weft__watch_between(w, now);
 		if (t)
 			return t;
 		/* A worker that leaves rings alone would get up from its sleep again for the tasks
 		 * in them. */
-		if (!w->avoids_rings) {
-			if (!(w->short_idles & IDLES_SEEN))
+		if (!w->thief.avoids_rings) {
+			if (!(w->idle.shorts & IDLES_SEEN))
 				return NULL;
 			if (give_up == 0)
 				give_up = now + spin;
@@ -220,20 +220,20 @@ static struct task *look_around(struct worker *w, bool *ret_more)
 	struct task *t;
 
 	*ret_more = false;
-	if (w->fair) {
+	if (w->pick.fair) {
 		/* A worker that was told to retire on the way here takes no due task. So it leaves
 		 * DUE to the others. */
-		t = w->due && !w->retires ? serve_due(w) : serve_fair(w);
-		w->fair = w->due = false;
+		t = w->pick.due && !w->duties.retires ? serve_due(w) : serve_fair(w);
+		w->pick.fair = w->pick.due = false;
 		if (t)
 			return t;
 	}
 	t = weft__pick_local(w, STACK_GET);
-	if (t || w->fair)
+	if (t || w->pick.fair)
 		return t;
 
 	t = weft__from_inbox(w, STACK_GET);
-	if (!t && !w->retires && is_due(w->rt))
+	if (!t && !w->duties.retires && is_due(w->rt))
 		t = serve_due(w);
 	if (!t)
 		t = weft__from_injection(w, INJECTION_BATCH, STACK_GET);
@@ -249,16 +249,16 @@ static struct task *look_around(struct worker *w, bool *ret_more)
  * NULL. */
 static struct task *resume_pick(struct worker *w)
 {
-	struct task *t = w->put_off_task;
+	struct task *t = w->pick.put_off_task;
 
-	w->put_off = false;
-	w->put_off_task = NULL;
+	w->pick.put_off = false;
+	w->pick.put_off_task = NULL;
 	return startable(w, t, STACK_GET);
 }
 
 struct task *weft__find(struct worker *w)
 {
-	if (w->put_off) {
+	if (w->pick.put_off) {
 		struct task *t = resume_pick(w);
 		if (t)
 			return t;
@@ -267,11 +267,11 @@ struct task *weft__find(struct worker *w)
 		/* acquire: pairs with the release in weft__stop(). */
 		if (load_acquire(&w->rt->stopped))
 			return NULL;
-		w->retires = load_relaxed(&w->retiring);
-		if (w->retires) {
+		w->duties.retires = load_relaxed(&w->life.retiring);
+		if (w->duties.retires) {
 			/* It may have been woken for work, and so be counted as a searcher. It will
 			 * not look for that work. */
-			if (w->searching)
+			if (w->idle.searching)
 				weft__search_stop(w);
 			weft__hand_over(w);
 			if (w->pinned == 0 && weft__worker_leave(w))
@@ -279,12 +279,12 @@ struct task *weft__find(struct worker *w)
 		}
 		bool more;
 		struct task *t = look_around(w, &more);
-		if (!t && w->fair)
+		if (!t && w->pick.fair)
 			continue;
-		if (!t && !w->retires)
+		if (!t && !w->duties.retires)
 			t = search(w);
 		if (t) {
-			if (w->searching)
+			if (w->idle.searching)
 				weft__search_stop(w);
 			end_idle(w);
 			return t;
@@ -294,7 +294,7 @@ struct task *weft__find(struct worker *w)
 			continue;
 		weft__sleep_announce(w);
 		t = weft__from_inbox(w, STACK_GET);
-		if (!t && !w->retires)
+		if (!t && !w->duties.retires)
 			t = weft__from_injection(w, 1, STACK_GET);
 		if (t)
 			weft__get_up(w);
@@ -302,7 +302,7 @@ struct task *weft__find(struct worker *w)
 			t = weft__sleep(w);
 		t = or_handed(w, t);
 		if (t) {
-			if (w->searching)
+			if (w->idle.searching)
 				weft__search_stop(w);
 			end_idle(w);
 			return t;
@@ -320,5 +320,5 @@ void weft__hand_over(struct worker *w)
 		weft__inject(w->rt, t);
 	while ((t = weft__deque_pop(&w->deque)))
 		weft__inject(w->rt, t);
-	w->overflowed = false;
+	w->pick.overflowed = false;
 }

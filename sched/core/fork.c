@@ -134,7 +134,7 @@ __attribute__((aligned(64))) void weft__fork(weft_forked *storage, weft_fn *fn, 
 
 static inline __attribute__((always_inline)) bool has_room(const struct worker *w)
 {
-	return (size_t)((char *)__builtin_frame_address(0) - w->inline_floor) < w->inline_span;
+	return (size_t)((char *)__builtin_frame_address(0) - w->inlining.floor) < w->inlining.span;
 }
 
 /* Does what only few inlined forks need. Returns the worker on which the fork ended. The result is
@@ -186,7 +186,7 @@ run_inline(struct worker *w, bool plain, struct task *t, const struct fpwords *f
 	t->pin = parent->pin;
 	w->task = t;
 	counter_add(&w->counters.inlined, 1);
-	if (__builtin_expect(--w->inline_patience < 0, 0))
+	if (__builtin_expect(--w->inlining.patience < 0, 0))
 		weft__note_inline_joins(w);
 
 	void *outer = san_task_begin();
@@ -240,8 +240,8 @@ static void allow_inlining_here(struct worker *w)
 
 	if (co->caller || size < reserve)
 		return;
-	w->inline_floor = co->stack.low + reserve;
-	w->inline_span = size - reserve;
+	w->inlining.floor = co->stack.low + reserve;
+	w->inlining.span = size - reserve;
 }
 
 static bool room_in_generator(struct worker *w)
@@ -302,7 +302,7 @@ join_slowly(struct worker *w, struct task *t, bool taken, const struct fpwords *
 			void *result = run_inline_slowly(w, t, fpwords);
 			weft__coro_boundary_end(caller);
 			/* Back in the generator: the next fork takes this way again. */
-			weft__worker()->inline_span = 0;
+			weft__worker()->inlining.span = 0;
 			return result;
 		}
 		/* The fork gets a stack of its own. The wait below switches to it directly. */

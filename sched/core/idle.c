@@ -52,8 +52,8 @@
  *
  * A leader does not announce a deadline that its task has armed before it runs another task. It may
  * be about to keep that deadline itself. So the deadline stays unannounced (timer_armed) until the
- * worker is fast asleep (worker.settled). If the worker gets up earlier, it announces the deadline
- * when it runs what it has found.
+ * worker is fast asleep (worker.idle.fast_asleep). If the worker gets up earlier, it announces the
+ * deadline when it runs what it has found.
  *
  * A woken worker becomes the keeper, when it sleeps again, if its deadline is earlier. When a
  * keeper gets something else to do, the last searcher wakes the next keeper. The last searcher is
@@ -90,7 +90,7 @@ bool weft__search_start(struct worker *w)
 	if (SEARCHERS(load_relaxed(&rt->idle)) >= rt->searchers_max)
 		return false;
 	fetch_add_seq_cst(&rt->idle, SEARCHER);
-	w->searching = true;
+	w->idle.searching = true;
 	return true;
 }
 
@@ -119,9 +119,9 @@ static unsigned look_at_workers(struct worker *self)
 			seen |= SEEN_READY;
 		size_t unstarted = weft__deque_size(&w->deque);
 		/* A worker that lacks a stack watches for none: it asks again after a while. */
-		if (unstarted > (w == self || self->starving ? 0 : 1))
+		if (unstarted > (w == self || self->duties.starving ? 0 : 1))
 			seen |= SEEN_UNSTARTED;
-		if (unstarted == 1 || load_relaxed(&w->slot))
+		if (unstarted == 1 || load_relaxed(&w->slot.task))
 			seen |= SEEN_SLOT;
 	}
 	weft__rcu_unlock();
@@ -166,7 +166,7 @@ static void pass_on_duties(struct worker *w)
 	/* store-load race with weft__announce_due() and time_has_come(): searchers - 1, then the
 	 * queue and post_left. They fence fully, so a full fence suffices here. */
 	weft__fence_full();
-	if (!weft__wfcq_empty(&rt->injection) && !w->overflowed)
+	if (!weft__wfcq_empty(&rt->injection) && !w->pick.overflowed)
 		weft__announce_due(rt);
 	/* relaxed: the change of idle has published it. acquire: how the post was left, released by
 	 * take_sleeper_locked() and push_sleeper_locked() (sleepers.h). One step, so that a later
@@ -184,11 +184,11 @@ void weft__search_stop(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
-	w->searching = false;
-	if (w->watches) {
+	w->idle.searching = false;
+	if (w->duties.watches) {
 		/* release: our raids, for the next watcher. The heavy fence comes later, and then a
 		 * look at the slots. */
-		w->watches = false;
+		w->duties.watches = false;
 		store_release(&rt->watching, 0);
 	}
 	uint64_t idle = fetch_sub_seq_cst(&rt->idle, SEARCHER);
@@ -217,8 +217,8 @@ void weft__sleep_announce(struct worker *w)
 
 	counter_add(&w->counters.sleeps, 1);
 	weft__shed_coros(w);
-	w->settled = false;
-	w->roused_at = 0;
+	w->idle.fast_asleep = false;
+	w->sleep.roused_at = 0;
 	weft__lock(&rt->idle_lock);
 	push_sleeper_locked(w);
 	bool last_awake = rt->awake_count == 0;
@@ -242,15 +242,16 @@ static void await_rouse(struct worker *w)
 {
 	/* acquire: pairs with rouse() (rouse.c). No wake-up is lost: the kernel sleeps only while
 	 * awake is 0. */
-	while (!load_acquire(&w->awake))
-		weft__futex_wait(&w->awake, 0, WEFT_FOREVER);
-	w->watches |= w->to_watch;
-	w->to_watch = false;
-	w->searching = !w->given || w->watches || w->starving || !w->settled;
-	if (w->given && w->searching)
+	while (!load_acquire(&w->sleep.awake))
+		weft__futex_wait(&w->sleep.awake, 0, WEFT_FOREVER);
+	w->duties.watches |= w->sleep.to_watch;
+	w->sleep.to_watch = false;
+	w->idle.searching = !w->sleep.was_handed || w->duties.watches || w->duties.starving ||
+			    !w->idle.fast_asleep;
+	if (w->sleep.was_handed && w->idle.searching)
 		/* seq_cst: simple to read, as in push_sleeper_locked() (sleepers.h). */
 		fetch_add_seq_cst(&w->rt->idle, SEARCHER);
-	w->given = false;
+	w->sleep.was_handed = false;
 	counter_add(&w->counters.nudges, 1);
 }
 
@@ -261,13 +262,13 @@ void weft__get_up(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	weft__lock(&rt->idle_lock);
-	bool asleep = load_relaxed(&w->asleep);
+	bool asleep = load_relaxed(&w->sleep.asleep);
 	if (asleep)
 		take_sleeper_locked(rt, w, SEARCHER);
 	weft__unlock(&rt->idle_lock);
-	w->settled = false;
+	w->idle.fast_asleep = false;
 	if (asleep)
-		w->searching = true;
+		w->idle.searching = true;
 	else
 		await_rouse(w);
 }
@@ -282,7 +283,7 @@ static int64_t keep_time(struct worker *w)
 	if (deadline >= load_relaxed(&rt->keeper_deadline))
 		return WEFT_FOREVER;
 	weft__lock(&rt->idle_lock);
-	if (!load_relaxed(&w->asleep) || deadline >= load_relaxed(&rt->keeper_deadline)) {
+	if (!load_relaxed(&w->sleep.asleep) || deadline >= load_relaxed(&rt->keeper_deadline)) {
 		deadline = WEFT_FOREVER;
 	} else {
 		rt->keeper = w;
@@ -296,7 +297,7 @@ void weft__sign_off(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
-	w->timer_armed = false;
+	w->duties.timer_armed = false;
 	/* store-load race with weft_runtime_destroy() and with a worker that becomes the keeper */
 	weft__fence_heavy();
 	weft__stop_if_over(rt);
@@ -310,12 +311,12 @@ static bool must_get_up(struct worker *w, unsigned seen)
 	struct weft_runtime *rt = w->rt;
 
 	weft__stop_if_over(rt);
-	if (load_relaxed(&rt->stopped) || w->retires != load_relaxed(&w->retiring))
+	if (load_relaxed(&rt->stopped) || w->duties.retires != load_relaxed(&w->life.retiring))
 		return true;
-	if (w->retires)
+	if (w->duties.retires)
 		return w->pinned == 0;
 	/* A worker that was refused a stack has just looked in vain for tasks that need none. */
-	return (seen & SEEN_READY) || ((seen & SEEN_UNSTARTED) && !w->starving);
+	return (seen & SEEN_READY) || ((seen & SEEN_UNSTARTED) && !w->duties.starving);
 }
 
 /* Sleeps until w is woken, or until that time. Virtual time jumps there at once, since nothing else
@@ -323,7 +324,7 @@ static bool must_get_up(struct worker *w, unsigned seen)
 static int rest(struct worker *w, int64_t until)
 {
 	if (!w->rt->config.chaos.virtual_time || until == WEFT_FOREVER)
-		return weft__futex_wait(&w->awake, 0, until);
+		return weft__futex_wait(&w->sleep.awake, 0, until);
 	weft__clock_reach(until);
 	return -ETIMEDOUT;
 }
@@ -331,7 +332,7 @@ static int rest(struct worker *w, int64_t until)
 /* Gives back what a burst of tasks has left with w. Before w waits. */
 static void cool_down(struct worker *w)
 {
-	if (w->idle_coros && !w->idle_coros->cool)
+	if (w->coros.first && !w->coros.first->cool)
 		weft__cool_coros(w);
 	weft__deque_shrink(&w->deque);
 	weft__ring_shrink(&w->ring);
@@ -351,18 +352,18 @@ struct task *weft__sleep(struct worker *w)
 	}
 	int64_t until = keep_time(w);
 	/* acquire: the last watcher's raids, so that no two go on at once in one slot. */
-	if (!w->watches && !w->retires && (seen & SEEN_SLOT) &&
+	if (!w->duties.watches && !w->duties.retires && (seen & SEEN_SLOT) &&
 	    cas_acquire(&rt->watching, &unwatched, 1))
-		w->watches = true;
+		w->duties.watches = true;
 	/* This goes for a watcher too: without a stack it cannot take the only task of a deque. */
-	if (w->starving && ((seen & SEEN_UNSTARTED) || w->watches)) {
+	if (w->duties.starving && ((seen & SEEN_UNSTARTED) || w->duties.watches)) {
 		if (seen & SEEN_UNSTARTED)
 			weft__note_stack_wait(w);
 		int64_t again = weft__clock_now() + STARVE_NS;
 		until = again < until ? again : until;
 	}
 	int64_t watch_ns = WATCH_NS;
-	if (w->watches) {
+	if (w->duties.watches) {
 		found = weft__watch(w, &watch);
 		if (found || watch.stuck) {
 			weft__get_up(w);
@@ -370,28 +371,29 @@ struct task *weft__sleep(struct worker *w)
 		}
 	}
 	/* relaxed: keep_time() has looked under the lock if there was something to keep. */
-	w->settled = load_relaxed(&w->asleep);
+	w->idle.fast_asleep = load_relaxed(&w->sleep.asleep);
 	/* A worker that gets up before announces its new deadlines: see above. */
-	if (w->settled)
-		w->timer_armed = false;
+	if (w->idle.fast_asleep)
+		w->duties.timer_armed = false;
 
 	call_hook(w, rt->hooks.sleep);
 	for (;;) {
-		if (!w->watches)
+		if (!w->duties.watches)
 			cool_down(w);
-		int64_t nap = w->watches ? weft__clock_now() + (watch.filled ? WATCH_NS : watch_ns)
-					 : until;
+		int64_t nap = w->duties.watches
+				      ? weft__clock_now() + (watch.filled ? WATCH_NS : watch_ns)
+				      : until;
 		if (nap > until)
 			nap = until;
 		int rc = rest(w, nap);
 		/* acquire: pairs with rouse() (rouse.c). */
-		if (load_acquire(&w->awake)) {
+		if (load_acquire(&w->sleep.awake)) {
 			await_rouse(w);
 			break;
 		}
 		if (rc != -ETIMEDOUT)
 			continue;
-		if (w->watches)
+		if (w->duties.watches)
 			found = weft__watch(w, &watch);
 		if (found || watch.stuck || nap == until) {
 			weft__get_up(w);
@@ -402,8 +404,8 @@ struct task *weft__sleep(struct worker *w)
 		watch_ns = watch.moved ? 2 * watch_ns : WATCH_NS;
 		if (watch_ns > WATCH_MAX_NS)
 			watch_ns = WATCH_MAX_NS;
-		if (w->watches && !watch.filled && !watch.moved) {
-			w->watches = false;
+		if (w->duties.watches && !watch.filled && !watch.moved) {
+			w->duties.watches = false;
 			weft__watch_stop(rt);
 			if (look_at_workers(w) != SEEN_NOTHING) {
 				weft__get_up(w);

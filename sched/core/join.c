@@ -130,7 +130,7 @@ static inline bool take_child(struct worker *w, struct task *t)
 {
 	/* relaxed: this only detects misuse. */
 	return weft__next_pick(w) % WEFT__LEADER_EVERY != 0 && !is_due(w->rt) &&
-	       !chaos_at(w, CHAOS_ORDER) && weft__nothing_ready(w) && w->idle_coros &&
+	       !chaos_at(w, CHAOS_ORDER) && weft__nothing_ready(w) && w->coros.first &&
 	       !task_reserve_at_any_time(t) && load_relaxed(&t->join) == JOIN_NOBODY &&
 	       weft__deque_pop_if(&w->deque, t);
 }

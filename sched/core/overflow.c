@@ -229,10 +229,10 @@ static const struct coro *find_culprit(uintptr_t address, struct task **ret_task
 	*ret_task = w ? w->task : NULL;
 	/* In the middle of a switch `current` is the next coroutine already, while the stack is
 	 * still the old one's. */
-	if (w && (w->fate == FATE_PARK || w->fate == FATE_QUEUE) &&
-	    in_guard_of(w->outgoing->coro, address)) {
-		*ret_task = w->outgoing;
-		return w->outgoing->coro;
+	if (w && (w->outgoing.fate == FATE_PARK || w->outgoing.fate == FATE_QUEUE) &&
+	    in_guard_of(w->outgoing.task->coro, address)) {
+		*ret_task = w->outgoing.task;
+		return w->outgoing.task->coro;
 	}
 	if (in_guard_of(co, address))
 		return co;

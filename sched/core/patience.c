@@ -14,7 +14,8 @@
  *
  * The counter is where the call writes anyway. For a mutex, a read-write lock, an event and a
  * barrier that is the worker. For a channel and a semaphore it is the object, as these calls do not
- * know their worker. Inline joins have their own counter, and each INLINE_JOINS of them are noted here.
+ * know their worker. Inline joins have their own counter, and each INLINE_JOINS of them are noted
+ * here.
  *
  * Calls that must not suspend never give way: unlock, release, spawn, and all try_ forms. A loop
  * over a try_ form spins, and should yield.
@@ -38,22 +39,22 @@
 
 struct worker *weft__out_of_patience(struct worker *w)
 {
-	w->patience = WEFT__PATIENCE;
+	w->patience.left = WEFT__PATIENCE;
 	if (is_due(w->rt))
 		return weft__let_due_run(w);
-	if (++w->looks % LOOKS != 0)
+	if (++w->patience.looks % LOOKS != 0)
 		return w;
 	/* relaxed: our own. */
 	uint64_t switches = load_relaxed(&w->counters.switches);
 	int64_t now = weft__clock_now();
-	if (w->looked_switches != switches) {
-		w->looked_switches = switches;
-		w->looked_at = now;
+	if (w->patience.looked_switches != switches) {
+		w->patience.looked_switches = switches;
+		w->patience.looked_at = now;
 		return w;
 	}
-	if (now - w->looked_at < RUN_NS)
+	if (now - w->patience.looked_at < RUN_NS)
 		return w;
-	w->looked_at = now;
+	w->patience.looked_at = now;
 	return give_way(w);
 }
 
@@ -67,8 +68,8 @@ void weft__fast_path_in_object(void)
 
 void weft__note_inline_joins(struct worker *w)
 {
-	w->inline_patience = INLINE_JOINS;
-	w->inline_span = 0;
-	w->patience = 1;
-	w->looks = LOOKS - 1;
+	w->inlining.patience = INLINE_JOINS;
+	w->inlining.span = 0;
+	w->patience.left = 1;
+	w->patience.looks = LOOKS - 1;
 }

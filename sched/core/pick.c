@@ -73,7 +73,7 @@ struct task *weft__from_injection(struct worker *w, unsigned max, enum stack_for
 	struct weft_runtime *rt = w->rt;
 	struct weft__wfcq_node *nodes[INJECTION_BATCH];
 
-	if (w->retires || weft__wfcq_empty(&rt->injection))
+	if (w->duties.retires || weft__wfcq_empty(&rt->injection))
 		return NULL;
 	weft__assert_may_be_slow(w);
 	if (__builtin_expect(rt->config.chaos.hop, 0))
@@ -90,7 +90,7 @@ struct task *weft__from_injection(struct worker *w, unsigned max, enum stack_for
 	}
 	/* Tell threads that were turned away while we took, and sleepers, of what is left. */
 	bool left = !weft__wfcq_empty(&rt->injection);
-	if (left && !w->overflowed)
+	if (left && !w->pick.overflowed)
 		weft__announce_due(rt);
 	else if (left || count > 1)
 		weft__announce(rt);
@@ -121,7 +121,7 @@ struct task *weft__from_ring(struct worker *w, enum stack_for stack)
 
 	if (t)
 		return startable(w, t, stack);
-	if (!w->overflowed)
+	if (!w->pick.overflowed)
 		return NULL;
 	if (stack == STACK_AT_HAND) {
 		weft__put_off(w, NULL); /* the ring may have to grow, or a worker to be woken */
@@ -129,7 +129,7 @@ struct task *weft__from_ring(struct worker *w, enum stack_for stack)
 	}
 	t = weft__from_injection(w, INJECTION_BATCH, stack);
 	if (!t)
-		w->overflowed = false;
+		w->pick.overflowed = false;
 	return t;
 }
 
@@ -142,8 +142,8 @@ struct task *weft__from_deque_end(struct worker *w, enum stack_for stack)
 
 void weft__put_off(struct worker *w, struct task *t)
 {
-	w->put_off = true;
-	w->put_off_task = t;
+	w->pick.put_off = true;
+	w->pick.put_off_task = t;
 	/* The leader makes the pick of the same number. relaxed: as in weft__count_pick(). */
 	store_relaxed(&w->picks, load_relaxed(&w->picks) - 1);
 }
@@ -151,7 +151,7 @@ void weft__put_off(struct worker *w, struct task *t)
 /* Whether the pick goes on: it has found nothing, and is not put off. */
 static inline bool goes_on(const struct worker *w, const struct task *t)
 {
-	return !t && !w->put_off;
+	return !t && !w->pick.put_off;
 }
 
 /* Picks under WEFT_CHAOS. */
@@ -163,8 +163,8 @@ static __attribute__((noinline)) struct task *pick_by_chance(struct worker *w, u
 	uint32_t first = SLOT;
 
 	if (pick % LEADER_EVERY == 0 || weft__chaos_strikes(w, CHAOS_PICK)) {
-		w->fair = true;
-		w->due = is_due(w->rt);
+		w->pick.fair = true;
+		w->pick.due = is_due(w->rt);
 		return NULL;
 	}
 	if (weft__chaos_strikes(w, CHAOS_ORDER))
@@ -201,7 +201,7 @@ static __attribute__((noinline)) struct task *pick_local(struct worker *w, uint3
 	struct task *t = NULL;
 
 	if (pick % LEADER_EVERY == 0) {
-		w->fair = true;
+		w->pick.fair = true;
 		return NULL;
 	}
 	if (pick % RING_EVERY == 0)
@@ -243,18 +243,18 @@ static __attribute__((noinline)) struct task *pick_specially(struct worker *w, u
 	if (w->rt->config.chaos.on)
 		return pick_by_chance(w, pick, stack);
 	uint32_t before = pick - 1;
-	bool serves = w->served_at != before && !w->retires;
+	bool serves = w->pick.served_at != before && !w->duties.retires;
 	if (serves) {
 		/* relaxed: as in weft__count_pick(). */
 		store_relaxed(&w->picks, before);
-		w->served_at = before;
+		w->pick.served_at = before;
 	} else {
 		struct task *t = pick_local(w, pick, stack);
-		if (!goes_on(w, t) || w->fair || w->retires)
+		if (!goes_on(w, t) || w->pick.fair || w->duties.retires)
 			return t;
-		w->served_at = pick;
+		w->pick.served_at = pick;
 	}
-	w->fair = w->due = true;
+	w->pick.fair = w->pick.due = true;
 	return NULL;
 }
 

@@ -43,7 +43,7 @@ static inline WEFT__MAY_HOP WEFT__MUST_USE struct worker *give_way(struct worker
 {
 	struct task *next = weft__pick_local(w, STACK_GET);
 
-	if (next || w->fair || w->rt->config.chaos.on)
+	if (next || w->pick.fair || w->rt->config.chaos.on)
 		w = weft__suspend(w, FATE_QUEUE, next);
 	return w;
 }
@@ -81,7 +81,7 @@ static inline bool weft__pick_is_special(const struct worker *w, uint32_t pick)
 static inline bool weft__nothing_ready(struct worker *w)
 {
 	/* relaxed: only we fill the slot. */
-	return !load_relaxed(&w->slot) && weft__ring_empty(&w->ring) && !w->overflowed;
+	return !load_relaxed(&w->slot.task) && weft__ring_empty(&w->ring) && !w->pick.overflowed;
 }
 
 /* Counts a pick. The watcher sees by the count that this worker still picks. */
@@ -132,24 +132,24 @@ static inline bool has_stack(struct worker *w, enum stack_for stack)
 static inline __attribute__((always_inline)) struct task *from_slot(struct worker *w)
 {
 	/* relaxed: only we fill the slot. */
-	if (!load_relaxed(&w->slot))
+	if (!load_relaxed(&w->slot.task))
 		return NULL;
 	/* Store-load race with raid() in watch.c: taking, then raided. relaxed: the fences
 	 * order. */
-	store_relaxed(&w->taking, true);
+	store_relaxed(&w->slot.taking, true);
 	weft__fence_light();
 	struct task *t;
 	/* acquire: what the last watcher left in the slot. */
-	if (__builtin_expect(!load_acquire(&w->raided), 1)) {
+	if (__builtin_expect(!load_acquire(&w->slot.raided), 1)) {
 		/* relaxed, both: the slot is ours alone now, and only we fill it. */
-		t = load_relaxed(&w->slot);
-		store_relaxed(&w->slot, NULL);
+		t = load_relaxed(&w->slot.task);
+		store_relaxed(&w->slot.task, NULL);
 	} else {
 		/* acq_rel: against the watcher's exchange. */
-		t = exchange_acq_rel(&w->slot, NULL);
+		t = exchange_acq_rel(&w->slot.task, NULL);
 	}
 	/* release: that the slot is empty, for raid(). */
-	store_release(&w->taking, false);
+	store_release(&w->slot.taking, false);
 	return t;
 }
 

@@ -50,9 +50,9 @@ void weft__inject_from_outside(struct weft_runtime *rt, struct task *t)
  * nobody. */
 static void to_ring(struct worker *w, struct task *t)
 {
-	if (!w->overflowed && weft__ring_push(&w->ring, t, task_hint(t)))
+	if (!w->pick.overflowed && weft__ring_push(&w->ring, t, task_hint(t)))
 		return;
-	w->overflowed = true;
+	w->pick.overflowed = true;
 	weft__wfcq_enqueue(&w->rt->injection, &t->link);
 }
 
@@ -100,12 +100,12 @@ void weft__ready(struct task *t)
 
 	struct task *displaced = NULL;
 	/* relaxed: only we fill the slot, so it is empty if it looks empty. */
-	if (load_relaxed(&w->slot))
+	if (load_relaxed(&w->slot.task))
 		/* acq_rel: against a watcher's exchange. */
-		displaced = exchange_acq_rel(&w->slot, t);
+		displaced = exchange_acq_rel(&w->slot.task, t);
 	else
 		/* release: the task, for the acquire in raid(). */
-		store_release(&w->slot, t);
+		store_release(&w->slot.task, t);
 	if (displaced) {
 		to_ring(w, displaced);
 		weft__announce(rt);

@@ -13,9 +13,10 @@
  *
  * A task may be handed to a sleeper on which no other thread relies:
  *
- *  - It is fast asleep (worker.settled): it has finished its last look, and waits. A worker that is
- *    taken off the list earlier still answers for what was announced while it searched, and for
- *    deadlines. So it becomes a searcher in await_rouse(), and looks around when it stops. It is
+ *  - It is fast asleep (worker.idle.fast_asleep): it has finished its last look, and waits. A
+ *    worker that is taken off the list earlier still answers for what was announced while it
+ *    searched, and for deadlines. So it becomes a searcher in await_rouse(), and looks around when
+ *    it stops. It is
  *    counted late; the worst case is one unnecessary wake-up.
  *  - It is not the keeper. It may be the watcher, which only it knows. In that case it becomes a
  *    searcher, too.
@@ -45,11 +46,11 @@
 static void rouse(struct worker *w)
 {
 	if (w->rt->config.spin_us > 0)
-		w->roused_at = weft__clock_now();
+		w->sleep.roused_at = weft__clock_now();
 	/* release: pairs with the acquires in weft__sleep() and await_rouse() (idle.c), for
-	 * everything that we have left in w. w sets w->searching itself. */
-	store_release(&w->awake, 1);
-	weft__futex_wake(&w->awake, 1);
+	 * everything that we have left in w. w sets w->idle.searching itself. */
+	store_release(&w->sleep.awake, 1);
+	weft__futex_wake(&w->sleep.awake, 1);
 }
 
 /* The worker to wake, which is not `except`. It is the one that went to sleep last: its caches are
@@ -59,8 +60,8 @@ static struct worker *sleeper_locked(struct weft_runtime *rt, const struct worke
 	struct worker *self = rt->config.chaos.on ? weft__worker() : NULL, *w = NULL;
 	bool longest = self && self->rt == rt && chaos_at(self, CHAOS_ROUSE);
 
-	for (struct worker *s = rt->sleepers; s && (!w || longest); s = s->sleep_next) {
-		if (!s->retires && s != except)
+	for (struct worker *s = rt->sleepers; s && (!w || longest); s = s->sleep.next) {
+		if (!s->duties.retires && s != except)
 			w = s;
 	}
 	return w;
@@ -82,7 +83,7 @@ bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 		/* It is the watcher from now on, so no other slot wakes a worker before it is
 		 * there. acquire: the last watcher's raids. */
 		if (w && to_watch && !exchange_acquire(&rt->watching, 1))
-			w->to_watch = true;
+			w->sleep.to_watch = true;
 	}
 	weft__unlock(&rt->idle_lock);
 	if (w)
@@ -123,9 +124,9 @@ bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
 	w = sleeper_locked(rt, rt->keeper);
 	if (w) {
 		take_sleeper_locked(rt, w, 0);
-		w->given = true;
+		w->sleep.was_handed = true;
 		/* release: the task, for the acquire in from_hand() (rouse.h). */
-		store_release(&w->handed, t);
+		store_release(&w->sleep.handed, t);
 	}
 	weft__unlock(&rt->idle_lock);
 	if (w)
@@ -145,7 +146,7 @@ void weft__announce_start(struct worker *w)
 {
 	/* If DUE is set no worker sleeps. The next join of a fork then takes the slow path, and
 	 * gives way there (join_slowly() in fork.c). */
-	w->inline_span = 0;
+	w->inlining.span = 0;
 	if (weft__deque_size(&w->deque) == 1)
 		weft__announce_slot(w->rt);
 	else
@@ -164,7 +165,7 @@ void weft__announce_timer(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	weft__assert_may_be_slow(w);
-	w->timer_armed = false;
+	w->duties.timer_armed = false;
 	weft__fence_light(); /* store-load race with weft__sleep(): see idle.c */
 	uint64_t idle = load_relaxed(&rt->idle);
 	int64_t kept = load_relaxed(&rt->keeper_deadline);
@@ -185,10 +186,10 @@ void weft__nudge(struct worker *w)
 
 	/* store-load race with weft__sleep(): see idle.c, with asleep for idle; by any thread */
 	weft__fence_full();
-	if (!load_relaxed(&w->asleep))
+	if (!load_relaxed(&w->sleep.asleep))
 		return;
 	weft__lock(&rt->idle_lock);
-	bool was_asleep = load_relaxed(&w->asleep);
+	bool was_asleep = load_relaxed(&w->sleep.asleep);
 	if (was_asleep)
 		take_sleeper_locked(rt, w, SEARCHER);
 	weft__unlock(&rt->idle_lock);
@@ -204,7 +205,7 @@ void weft__wake_all(struct weft_runtime *rt)
 	while (rt->sleepers) {
 		struct worker *w = rt->sleepers;
 		take_sleeper_locked(rt, w, SEARCHER);
-		w->sleep_next = woken;
+		w->sleep.next = woken;
 		woken = w;
 	}
 	weft__unlock(&rt->idle_lock);
@@ -212,7 +213,7 @@ void weft__wake_all(struct weft_runtime *rt)
 	 * then its link is ours. After that it may be on the list again, so the link is read
 	 * first. The last wake may end the runtime, so nothing is touched after it. */
 	for (struct worker *w = woken, *next; w; w = next) {
-		next = w->sleep_next;
+		next = w->sleep.next;
 		rouse(w);
 	}
 }

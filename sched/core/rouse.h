@@ -61,10 +61,10 @@ void weft__wake_all(struct weft_runtime *rt);
 static inline struct task *from_hand(struct worker *owner)
 {
 	/* relaxed: a hint for searchers. The owner sees it by .awake. */
-	if (!load_relaxed(&owner->handed))
+	if (!load_relaxed(&owner->sleep.handed))
 		return NULL;
 	/* acquire: sees the task, released by weft__hand_to_sleeper(). */
-	return exchange_acquire(&owner->handed, NULL);
+	return exchange_acquire(&owner->sleep.handed, NULL);
 }
 
 #endif

@@ -53,79 +53,78 @@ enum { ATTACHED_BLOCKING, ATTACHED_COUNT };
  * The fields are grouped by their writers. Each group that is written starts its own cache line, so
  * its writes do not evict the lines that other groups' readers need. tests/sched/core/layout.c
  * checks this. The first group holds what the hot paths read: every pick, fork, spawn and
- * suspension.
+ * suspension. The letters of the access rules are those of worker.h. The runtime has no owner.
  */
 struct weft_runtime {
 	/* Immutable, or written only when workers are added and on similarly rare occasions. */
-	struct weft__config config;
-	bool borrowed; /* worker 0 is the thread that called weft_run() */
-	/* The first task of weft_run(). The program has no handle to it, unless that task made one.
-	 * NULL: weft_run() did not make this runtime. */
+	struct weft__config config; /* I */
+	bool borrowed;              /* I: worker 0 is the thread that called weft_run() */
+	/* I: the first task of weft_run(). The program has no handle to it, unless that task made
+	 * one. NULL: weft_run() did not make this runtime. */
 	struct task *first;
-	unsigned searchers_max; /* immutable */
-	/* Not 0: stacks are short, and a spawn must ask first (starve.c). Anyone sets it; it is
+	unsigned searchers_max; /* I */
+	/* A: not 0: stacks are short, and a spawn must ask first (starve.c). Anyone sets it; it is
 	 * cleared under starved_lock only. */
 	_Atomic uint32_t starving;
-	/* Not 0: a thread that parks a task must look at the list of early wakes (early.c). */
+	/* Written under early.lock, read by any thread. Not 0: a thread that parks a task must look
+	 * at the list of early wakes (early.c). */
 	_Atomic uint32_t early_count;
-	_Atomic(void *) table;         /* struct worker_table (RCU) */
-	_Atomic unsigned target;       /* how many workers the runtime was told to have */
-	_Atomic unsigned record_count; /* raised (release) when a record is added; anyone reads */
-	/* Each is set once (release). NULL: not set. */
+	_Atomic(void *) table;         /* Nr: struct worker_table (RCU) */
+	_Atomic unsigned target;       /* Nr: how many workers the runtime was told to have */
+	_Atomic unsigned record_count; /* Nr: raised (release) when a record is added */
+	/* A: each is set once (release). NULL: not set. */
 	_Atomic(struct attachment *) attached[ATTACHED_COUNT];
-	_Atomic bool closing;     /* workers stop once no task is live */
-	_Atomic uint32_t stopped; /* futex; not 0: no task is live, and none will be */
-	/* Every worker that ever existed, by id. The first record_count are valid. Written under
-	 * admin. */
+	_Atomic bool closing;     /* A: workers stop once no task is live (stop.c) */
+	_Atomic uint32_t stopped; /* A: futex; not 0: no task is live, and none will be (stop.c) */
+	/* N: every worker that ever existed, by id. Any thread reads the first record_count. */
 	struct worker *records[WORKERS_MAX];
-	struct weft__thread_traits traits; /* immutable: of its threads and their creator */
-	struct hooks hooks;                /* immutable */
+	struct weft__thread_traits traits; /* I: of its threads and their creator */
+	struct hooks hooks;                /* I */
 
-	/* Written by workers that start or stop searching or sleeping (idle.c). Read by every fork
-	 * and wake. */
+	/* A. Written by workers that start or stop searching or sleeping (idle.c). Read by every
+	 * fork and wake. */
 	_Alignas(WEFT__CACHE_LINE) _Atomic uint64_t idle; /* searchers and sleepers */
 	_Atomic uint32_t watching;                        /* 1: one worker watches the next slots */
 	/* The keeper or the timekeeper has left its post, so the last searcher must look for
 	 * deadlines. */
 	_Atomic bool post_left;
-	/* When the keeper's sleep ends. WEFT_FOREVER: there is no keeper. */
+	/* Lr: when the keeper's sleep ends. WEFT_FOREVER: there is no keeper. */
 	_Atomic int64_t keeper_deadline;
 
-	/* Written by the same workers, and read by nobody else. Under idle_lock. */
+	/* L. Written by the same workers, and read by nobody else. */
 	_Alignas(WEFT__CACHE_LINE) struct weft__lock idle_lock;
 	unsigned awake_count;    /* workers with a thread that are not on the list */
 	struct worker *sleepers; /* the list; last in, first out */
 	struct worker *keeper;   /* the sleeper that waits for the earliest deadline */
 
-	/* Written by a worker that arms the earliest deadline while no worker sleeps. */
+	/* P. Written by a worker that arms the earliest deadline while no worker sleeps. */
 	_Alignas(WEFT__CACHE_LINE) struct timekeeper timekeeper;
 
-	/* Written by threads that are not its workers, at each of their calls. */
+	/* A. Written by threads that are not its workers, at each of their calls (visit.h). */
 	_Alignas(WEFT__CACHE_LINE) _Atomic unsigned visitors; /* threads inside a call */
 	_Atomic uint64_t injected_spawned;                    /* tasks accepted from them */
 	struct weft__lock outside_lock;
-	struct task_pool outside_tasks; /* under outside_lock: control blocks for their tasks */
+	struct task_pool outside_tasks; /* X: control blocks for their tasks */
 
-	/* Written by any thread that hands over a task, and by workers that take tasks. */
+	/* P. Written by any thread that hands over a task, and by workers that take tasks. */
 	struct weft__wfcq injection;
 
 	/* Written by any worker while stacks are short (starve.c) or wakes come early (early.c),
 	 * and by workers that are added or removed. */
 	_Alignas(WEFT__CACHE_LINE) struct weft__lock starved_lock;
-	_Atomic unsigned starved_count; /* written under the lock; anyone reads */
-	/* Under starved_lock: the queue of unstarted tasks that got no stack. Linked by
-	 * .link.opaque. */
+	_Atomic unsigned starved_count; /* Vr */
+	/* V: the queue of unstarted tasks that got no stack. Linked by .link.opaque. */
 	struct task *starved_head;
-	struct task **starved_tail;   /* under starved_lock: the end of that queue */
-	struct reserve common;        /* the coroutine kept in reserve (reserve.h) */
-	struct reserve *uncommon;     /* under starved_lock: the reserves of other stack sizes */
-	_Atomic bool stack_wait_told; /* stderr was told that tasks wait for stacks */
-	struct early early;           /* wakes that came before their task was parked */
+	struct task **starved_tail;   /* V: the end of that queue */
+	struct reserve common;        /* P: the coroutine kept in reserve (reserve.h) */
+	struct reserve *uncommon;     /* V: the reserves of other stack sizes */
+	_Atomic bool stack_wait_told; /* A: stderr was told that tasks wait for stacks */
+	struct early early;           /* P: wakes that came before their task was parked */
 	struct weft__lock admin;
-	bool over; /* under admin: its threads are being joined, and no worker is added */
-	struct worker_table *retired_tables; /* under admin */
+	bool over; /* N: its threads are being joined, and no worker is added */
+	struct worker_table *retired_tables; /* N */
 
-	/* Written by workers that need many stacks, or no longer need them. */
+	/* P. Written by workers that need many stacks, or no longer need them. */
 	struct depot depot; /* coroutines without a task */
 };
 

@@ -129,7 +129,7 @@ int weft_scope_end(weft_scope *scope)
 		parent->home = t->home;
 	w->task = parent;
 	/* The next join checks whether its fork was made in this scope (fork.c). */
-	w->inline_span = 0;
+	w->inlining.span = 0;
 	int rc = reason(s, cut);
 	san_forget(s, sizeof *s);
 	return rc;
@@ -178,7 +178,7 @@ bool weft__scope_keep(struct worker *w, struct task *a)
 		fetch_or_release(&a->cancel, CANCEL_REQUESTED);
 	} else {
 		weft__timer_arm(&w->scopes, &s->timer, s->deadline);
-		w->timer_armed = true;
+		w->duties.timer_armed = true;
 	}
 	/* relaxed: the unlock publishes it. */
 	fetch_and_relaxed(&a->cancel, ~CANCEL_TIMED);

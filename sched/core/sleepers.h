@@ -18,25 +18,25 @@
 
 /*
  * What w adds to `idle` while it sleeps. A retiring worker adds nothing, since only nudges and its
- * own timeouts wake it. w->retires does not change while w is on the list.
+ * own timeouts wake it. w->duties.retires does not change while w is on the list.
  */
 static inline uint64_t as_sleeper(const struct worker *w)
 {
-	return w->retires ? 0 : SLEEPER;
+	return w->duties.retires ? 0 : SLEEPER;
 }
 
 static inline void push_sleeper_locked(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
-	w->sleep_next = rt->sleepers;
+	w->sleep.next = rt->sleepers;
 	rt->sleepers = w;
-	store_relaxed(&w->awake, 0);
+	store_relaxed(&w->sleep.awake, 0);
 	/* relaxed: weft__nudge() reads it after its fence; our own fence follows. */
-	store_relaxed(&w->asleep, 1);
+	store_relaxed(&w->sleep.asleep, 1);
 	/* DUE can be cleared here: w looks for what is due once it is on the list (due.c). */
-	uint64_t change = as_sleeper(w) - (w->searching ? SEARCHER : 0);
-	uint64_t cleared = w->retires ? 0 : DUE;
+	uint64_t change = as_sleeper(w) - (w->idle.searching ? SEARCHER : 0);
+	uint64_t cleared = w->duties.retires ? 0 : DUE;
 	uint64_t idle = load_relaxed(&rt->idle);
 	/* seq_cst, here and below: the races do not need it, as the fences decide them. It keeps
 	 * the code as simple to read as the models. */
@@ -47,7 +47,7 @@ static inline void push_sleeper_locked(struct worker *w)
 	if (idle & cleared)
 		store_release(&rt->post_left, true);
 	rt->awake_count--;
-	w->searching = false;
+	w->idle.searching = false;
 }
 
 /* Takes w, which is on the list, off it. From now on w counts as `as` (SEARCHER or 0). */
@@ -56,9 +56,9 @@ static inline void take_sleeper_locked(struct weft_runtime *rt, struct worker *w
 	struct worker **link = &rt->sleepers;
 
 	while (*link != w)
-		link = &(*link)->sleep_next;
-	*link = w->sleep_next;
-	store_relaxed(&w->asleep, 0);
+		link = &(*link)->sleep.next;
+	*link = w->sleep.next;
+	store_relaxed(&w->sleep.asleep, 0);
 	if (rt->keeper == w) {
 		rt->keeper = NULL;
 		/* relaxed: the change of idle below publishes it; see weft__search_stop(). */

@@ -75,7 +75,7 @@ void weft__note_stack(struct worker *w, bool got)
 	/* A waiting task may need a larger stack than the one we got. A worker that could not start
 	 * it keeps napping. */
 	if (!got || load_relaxed(&rt->starved_count) == 0)
-		w->starving = !got;
+		w->duties.starving = !got;
 	if (got)
 		note_plenty(rt);
 	else
@@ -147,7 +147,7 @@ void weft__starved_put(struct worker *w, struct task *t)
 
 static bool may_run(const struct worker *w, const struct task *t)
 {
-	return t->pin == TASK_UNPINNED ? !w->retires : t->pin == (int16_t)w->id;
+	return t->pin == TASK_UNPINNED ? !w->duties.retires : t->pin == (int16_t)w->id;
 }
 
 /* Takes the first task that w may run out of the queue, and looks at *count tasks at most. The task
@@ -202,7 +202,7 @@ struct task *weft__starved_take(struct worker *w)
 			found = t;
 	}
 	/* If there is a task that it cannot run, it looks again after a while. */
-	w->starving = !found;
+	w->duties.starving = !found;
 	return found;
 }
 
@@ -210,7 +210,7 @@ __attribute__((noinline)) bool weft__refuses_tasks(struct weft_runtime *rt, stru
 {
 	if (load_relaxed(&rt->starved_count) > 0)
 		return true;
-	if (w && w->idle_coros)
+	if (w && w->coros.first)
 		return false;
 	if (!weft__reserve_ensure(rt))
 		return true;

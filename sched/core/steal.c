@@ -39,7 +39,7 @@ static_assert(DEQUE_BATCH <= WEFT__DEQUE_CLAIM_MAX, "as many as can be claimed")
 
 static int64_t longer_avoidance(const struct worker *w)
 {
-	int64_t next = w->avoid_ns == 0 ? AVOID_FIRST_NS : 2 * w->avoid_ns;
+	int64_t next = w->thief.avoid_ns == 0 ? AVOID_FIRST_NS : 2 * w->thief.avoid_ns;
 	int64_t most = (int64_t)w->rt->config.spin_us * 1000 / 2;
 
 	if (most > AVOID_MAX_NS)
@@ -51,18 +51,18 @@ static int64_t longer_avoidance(const struct worker *w)
  * alone. */
 static bool avoids_rings(struct worker *w)
 {
-	if (w->loot_since == 0 && w->avoid_until == 0)
+	if (w->thief.loot_since == 0 && w->thief.avoid_until == 0)
 		return false;
 	int64_t now = weft__clock_now();
-	if (w->loot_since != 0) {
-		bool was_short = now - w->loot_since < w->loot_count * LOOT_SHORT_NS;
-		w->avoid_ns = was_short ? longer_avoidance(w) : 0;
-		w->loot_since = 0;
-		w->avoid_until = now + w->avoid_ns;
+	if (w->thief.loot_since != 0) {
+		bool was_short = now - w->thief.loot_since < w->thief.loot_count * LOOT_SHORT_NS;
+		w->thief.avoid_ns = was_short ? longer_avoidance(w) : 0;
+		w->thief.loot_since = 0;
+		w->thief.avoid_until = now + w->thief.avoid_ns;
 	}
-	if (now < w->avoid_until)
+	if (now < w->thief.avoid_until)
 		return true;
-	w->avoid_until = 0;
+	w->thief.avoid_until = 0;
 	return false;
 }
 
@@ -93,7 +93,7 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 		counter_add(&w->counters.injected, 1);
 		return startable(w, handed, STACK_GET);
 	}
-	if (w->avoids_rings || weft__ring_empty(&victim->ring))
+	if (w->thief.avoids_rings || weft__ring_empty(&victim->ring))
 		return NULL;
 	unsigned count = weft__ring_steal(&victim->ring, loot, hints, RING_BATCH);
 	if (count == 0)
@@ -104,13 +104,13 @@ static struct task *steal_from(struct worker *w, struct worker *victim, bool can
 	 * cache for now. None is pinned, since pinned tasks are in no ring. */
 	bool chaos = w->rt->config.chaos.on;
 	for (unsigned i = 1; i < count; i++) {
-		if (chaos || w->overflowed || !weft__ring_push(&w->ring, loot[i], hints[i]))
+		if (chaos || w->pick.overflowed || !weft__ring_push(&w->ring, loot[i], hints[i]))
 			weft__ready_tail(w, loot[i]);
 	}
 	if (count > 1)
 		weft__announce(w->rt);
-	w->loot_since = weft__clock_now();
-	w->loot_count = count;
+	w->thief.loot_since = weft__clock_now();
+	w->thief.loot_count = count;
 	return startable(w, loot[0], STACK_GET);
 }
 
@@ -119,7 +119,7 @@ struct task *weft__steal(struct worker *w)
 	bool can_start = weft__can_start(w);
 	struct task *t = NULL;
 
-	w->avoids_rings = avoids_rings(w);
+	w->thief.avoids_rings = avoids_rings(w);
 	weft__rcu_lock();
 	struct worker_table *table = worker_table(w->rt);
 	uint32_t start = weft__random_below(&w->random, table->count);

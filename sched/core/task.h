@@ -6,8 +6,8 @@
  * The states of a task, and the one that may move it on:
  *
  *   unstarted   coro is NULL. It is in a deque, ring, injection queue or inbox, in a sleeper's hand
- *               (worker.handed), or in the queue for stacks (starve.c). The worker that takes it
- *               out runs it.
+ *               (worker.sleep.handed), or in the queue for stacks (starve.c). The worker that
+ *               takes it out runs it.
  *   running     It is worker->task of one worker, or a frame below an inline fork on that worker's
  *               stack.
  *   suspending  park is SUSPENDING. It is still on its stack, and its wait node is visible. Only
@@ -111,45 +111,48 @@ struct task_end {
 	void (*run)(struct task *t);
 };
 
+/* The letters of the access rules are those of worker.h. The owner is whoever owns the task in its
+ * present state: see the top of this file. */
 struct task {
 	union {
-		/* The link of the one queue that holds the task. */
+		/* O: the link of the one queue that holds the task. */
 		struct weft__wfcq_node link;
-		/* The next result, if the task is a group's member that has ended and its result is
-		 * kept. */
+		/* O: the next result, if the task is a group's member that has ended and its result
+		 * is kept. */
 		struct task *next_result;
 	};
 
-	/* Immutable while the task is unstarted; then owned by the worker that runs it. */
+	/* O */
 	weft_fn *fn;
-	void *value; /* the argument; after the end the result, published by join */
-
-	/* Owned by the owner of the task's present state. */
-	struct weft_runtime *rt;
-	int16_t pin;   /* the worker that it must run on, or TASK_UNPINNED */
-	uint16_t mask; /* depth of weft_cancel_mask() */
+	void *value;             /* the argument; after the end the result, published by join */
+	struct weft_runtime *rt; /* I, but NULL in a fork that is joined */
+	int16_t pin;             /* the worker that it must run on, or TASK_UNPINNED */
+	uint16_t mask;           /* depth of weft_cancel_mask() */
 	/* The worker where it last suspended or got an uncommon stack, or TASK_NO_HOME. */
 	uint16_t home;
 	uint16_t flags;
 
 	/* All of the following is 0 in a new task, except .family, and .cancel of a root, which is
 	 * CANCEL_REACHED. The fields of a short life come first. */
-	struct coro *coro; /* where to resume it; NULL: it has not started */
-	/* Its struct task_cold, immutable once the task is published. A task without one has here
-	 * what it keeps, tagged, or 0. The task writes that; every holder of a handle reads it. */
+	struct coro *coro; /* O: where to resume it; NULL: it has not started */
+	/* S: its struct task_cold, immutable once the task is published. A task without one has
+	 * here what it keeps, tagged, or 0. The task writes that; every holder of a handle reads
+	 * it. */
 	_Atomic(uintptr_t) extra;
-	_Atomic(uintptr_t) join; /* JOIN_, or the joiner's waiter (the joiner; the task's end) */
+	/* A: JOIN_, or the joiner's waiter (the joiner; the task's end): join.c. */
+	_Atomic(uintptr_t) join;
 
-	/* An enum park (the task; the code that runs next on its thread; one waker). */
+	/* S: an enum park. The task and the code that runs next on its thread write it, its waker
+	 * reads it: wait.h. */
 	_Atomic uint8_t park;
-	_Atomic bool ending;       /* its end may look at the joiner's waiter (the end; a joiner) */
-	_Atomic uint32_t cancel;   /* CANCEL_ (anyone; the task reads) */
-	_Atomic uint64_t identity; /* 0: nobody has asked for it (anyone; identity.h) */
-	/* Its parent, or the forks that a canceller wakes (family.h). A member that has not started
-	 * has its group here. */
+	_Atomic bool ending;       /* S: its end may look at the joiner's waiter (join.c) */
+	_Atomic uint32_t cancel;   /* A: CANCEL_ (cancel.c) */
+	_Atomic uint64_t identity; /* A: 0: nobody has asked for it (identity.h) */
+	/* Its parent (I), or the forks that a canceller wakes (A: family.h). A member that has not
+	 * started has its group here. */
 	_Atomic(uintptr_t) family;
 	union {
-		/* Its cancellable wait (the task; a canceller reads). No canceller knows an
+		/* S: its cancellable wait; a canceller reads it (cancel.c). No canceller knows an
 		 * unstarted member. */
 		_Atomic(struct waiter *) waiting;
 		weft_fn *member_fn; /* the user's function of a member that has not started */

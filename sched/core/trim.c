@@ -34,9 +34,9 @@ void weft__trim_worker(struct worker *w)
 	 * w takes the list's lock after that. */
 	unsigned trims = load_relaxed(&weft__trims);
 
-	if (w->trims == trims)
+	if (w->coros.trims == trims)
 		return;
-	w->trims = trims;
+	w->coros.trims = trims;
 	weft__drop_idle_coros(w);
 	weft__task_pool_trim(&w->tasks);
 	weft__lock(&w->rt->outside_lock);

@@ -80,7 +80,7 @@ static inline bool slot_is_next(struct worker *w)
 {
 	uint32_t pick = weft__next_pick(w);
 
-	if (weft__pick_is_special(w, pick) || load_relaxed(&w->slot))
+	if (weft__pick_is_special(w, pick) || load_relaxed(&w->slot.task))
 		return false;
 	return pick % WEFT__ORDERED_PICK != 0 ||
 	       (weft__nothing_ready(w) && weft__deque_empty(&w->deque));
@@ -174,7 +174,7 @@ end_unsuspended(struct worker *w, struct task *t)
 {
 	store_relaxed(&t->park, PARK_RUNNING);
 	/* A scope's deadline, which weft__family_enter() has armed. */
-	if (w->timer_armed)
+	if (w->duties.timer_armed)
 		weft__announce_timer(w);
 	return chaos_at(w, CHAOS_WAIT) ? w : give_way(w);
 }
@@ -195,7 +195,7 @@ static bool arm(struct worker *w, struct waiter *waiter, int64_t deadline)
 	if (deadline <= weft__clock_now())
 		return !wait_claim_contended(waiter, WAIT_TIMEDOUT);
 	weft__timer_arm(&w->timers, &waiter->timer, deadline);
-	w->timer_armed = true;
+	w->duties.timer_armed = true;
 	return true;
 }
 

@@ -50,15 +50,15 @@ static struct task *raid(struct worker *owner)
 {
 	struct task *t = NULL;
 
-	store_relaxed(&owner->raided, true);
+	store_relaxed(&owner->slot.raided, true);
 	weft__fence_heavy();
 	/* acquire: that the owner has emptied the slot. */
-	if (!load_acquire(&owner->taking))
+	if (!load_acquire(&owner->slot.taking))
 		/* acq_rel: the task, released by weft__ready(); and against the owner's
 		 * exchange. */
-		t = exchange_acq_rel(&owner->slot, NULL);
+		t = exchange_acq_rel(&owner->slot.task, NULL);
 	/* release: the state in which we leave the slot, for the owner. */
-	store_release(&owner->raided, false);
+	store_release(&owner->slot.raided, false);
 	return t;
 }
 
@@ -68,24 +68,24 @@ static bool look_at(struct worker *w, struct worker *owner, int64_t now, struct 
 		    struct task **ret_task)
 {
 	uint32_t picks = load_relaxed(&owner->picks);
-	bool slot = load_relaxed(&owner->slot);
+	bool slot = load_relaxed(&owner->slot.task);
 	bool deque = !weft__deque_empty(&owner->deque);
 
 	if (!slot && !deque) {
-		owner->watched_since = 0;
+		owner->slot.watched_since = 0;
 		return false;
 	}
-	if (owner->watched_since == 0 || owner->watched_picks != picks) {
-		owner->watched_since = now;
-		owner->watched_picks = picks;
+	if (owner->slot.watched_since == 0 || owner->slot.watched_picks != picks) {
+		owner->slot.watched_since = now;
+		owner->slot.watched_picks = picks;
 		return true;
 	}
-	if (now - owner->watched_since < WATCH_NS)
+	if (now - owner->slot.watched_since < WATCH_NS)
 		return true;
-	owner->watched_since = now; /* start anew: the next task has its own time */
+	owner->slot.watched_since = now; /* start anew: the next task has its own time */
 	if (slot)
 		*ret_task = raid(owner);
-	watch->stuck |= deque && !*ret_task && !w->starving;
+	watch->stuck |= deque && !*ret_task && !w->duties.starving;
 	return true;
 }
 
@@ -121,10 +121,10 @@ struct task *weft__watch_between(struct worker *w, int64_t now)
 	struct watch watch = {0};
 	uint32_t unwatched = 0;
 
-	if (now < w->next_watch)
+	if (now < w->idle.next_watch)
 		return NULL;
-	w->next_watch = now + WATCH_NS;
-	if (w->watches)
+	w->idle.next_watch = now + WATCH_NS;
+	if (w->duties.watches)
 		return weft__watch(w, &watch);
 	/* acquire: the last watcher's raids. */
 	if (!cas_acquire(&rt->watching, &unwatched, 1))

@@ -4,6 +4,21 @@
  *
  * The record outlives its thread, and stays in place until the runtime is destroyed. Plain threads
  * touch its inbox and its futex without being RCU readers.
+ *
+ * Access rules. In struct worker, struct weft_runtime and struct task a letter in front of each
+ * field, or of a group of fields, says who may access it:
+ *
+ *   I   Immutable: it is set before any other thread sees the struct.
+ *   O   Its owner only. A worker's owner is the worker's thread. A task's owner is whoever owns the
+ *       task in its present state (task.h).
+ *   S   The owner writes it, and any thread reads it. It is atomic, and mostly relaxed.
+ *   A   Any thread reads and writes it. It is atomic. The file that is named has the protocol.
+ *   L   Under runtime.idle_lock.
+ *   N   Under runtime.admin.
+ *   V   Under runtime.starved_lock.
+ *   X   Under runtime.outside_lock.
+ *   Lr  Written under that lock, and read by any thread. It is atomic. Nr and Vr likewise.
+ *   P   A part with a protocol of its own. Its header has it.
  */
 #ifndef WEFT_CORE_WORKER_H
 #define WEFT_CORE_WORKER_H
@@ -25,10 +40,115 @@
  * predecessor, whose context is saved only then. This says what there is to do. */
 enum fate {
 	FATE_NONE,  /* it is the leader; only this thread resumes it */
-	FATE_PARK,  /* .outgoing: SUSPENDING → PARKED */
-	FATE_QUEUE, /* .outgoing: to the tail of the ready ring */
-	FATE_KEEP,  /* .outgoing_coro has lost its task: keep it for another one */
-	FATE_FREE,  /* .outgoing_coro has lost its task, and its stack is uncommon: free it */
+	FATE_PARK,  /* outgoing.task: SUSPENDING → PARKED */
+	FATE_QUEUE, /* outgoing.task: to the tail of the ready ring */
+	FATE_KEEP,  /* outgoing.coro has lost its task: keep it for another one */
+	FATE_FREE,  /* outgoing.coro has lost its task, and its stack is uncommon: free it */
+};
+
+/* What is outgoing: switched away from, and not yet settled (execute.c). */
+struct worker_outgoing {
+	enum fate fate;
+	struct task *task;
+	struct coro *coro;
+	struct reserve *reserve; /* FATE_FREE: the reserve of coro's stack size */
+};
+
+/* Where forks may run as calls (fork.c): while the stack pointer is above `floor`, and at most
+ * `span` bytes above it. */
+struct worker_inlining {
+	char *floor;
+	size_t span;
+	int32_t patience; /* inline joins left until it looks at other tasks (patience.c) */
+};
+
+/* How long its task may go on without suspending (patience.c). */
+struct worker_patience {
+	int32_t left;   /* fast paths left until it looks at other tasks */
+	uint32_t looks; /* counts these looks */
+	/* When its running task was seen, and counters.switches then. */
+	uint64_t looked_switches;
+	int64_t looked_at;
+	/* When a task that makes no picks last resumed after it gave way. */
+	int64_t gave_way_at;
+};
+
+/* Coroutines without a task, of the common stack size (execute.c). */
+struct worker_coros {
+	struct coro *first; /* hot ones first, linked by .next */
+	struct coro *chain; /* another DEPOT_CHAIN of them, or NULL */
+	unsigned count;     /* how many there are behind .first */
+	unsigned cold;      /* how many of them, at the end, come from the depot */
+	unsigned trims;     /* how many calls of weft_trim() it has obeyed */
+};
+
+/* The next pick (pick.c, find.c). */
+struct worker_pick {
+	bool fair;                 /* the leader makes it, a fair one */
+	bool due;                  /* with .fair: it serves what is due */
+	bool put_off;              /* the leader makes it, as it was put off */
+	bool overflowed;           /* the ring's tail is in the injection queue */
+	uint8_t fair_turn;         /* the source that the next fair pick tries first */
+	uint32_t served_at;        /* .picks when it last served what was due */
+	struct task *put_off_task; /* what the pick that was put off has taken already, or NULL */
+};
+
+/* What else it has to do, whether it runs tasks, searches or sleeps. */
+struct worker_duties {
+	bool timer_armed; /* it announces a deadline that the sleepers do not know of */
+	bool watches;     /* it is the one watcher: runtime.watching is set by it */
+	bool starving;    /* it asks for a stack again: the last request was refused (starve.c) */
+	bool retires;     /* it hands over its tasks and ends: life.retiring as it was last seen */
+};
+
+/* Its searches and sleeps (find.c, idle.c). */
+struct worker_idle {
+	bool searching;     /* counted in runtime.idle's searchers */
+	bool fast_asleep;   /* sleeps, and answers for nothing (rouse.c) */
+	uint8_t shorts;     /* one bit for each of the last times without work: was it short? */
+	int64_t since;      /* when its searches began to be in vain; 0: they are not in vain */
+	int64_t next_watch; /* when it looks at the next slots again while it searches */
+};
+
+/* What it has stolen from rings, and when it does so again (steal.c). */
+struct worker_thief {
+	bool avoids_rings;   /* the last decision: leaves rings alone */
+	unsigned loot_count; /* how many tasks it stole last */
+	int64_t loot_since;  /* when that was, if it has not searched since; else 0 */
+	int64_t avoid_until; /* it leaves rings alone until then */
+	int64_t avoid_ns;    /* for how long it did so after the last loot that was too short */
+};
+
+/* Numbers for tasks (identity.h). */
+struct worker_numbers {
+	uint64_t next, end; /* the rest of its block of numbers */
+	uint64_t base;      /* the first number of its first block; 0: it has taken none */
+};
+
+/* The next slot: the task that became runnable last (watch.c). There is one watcher at a time. */
+struct worker_slot {
+	_Atomic(struct task *) task; /* A: the owner puts, the owner and a watcher take */
+	_Atomic bool taking;         /* S: the owner is taking from it; a watcher reads */
+	_Atomic bool raided;         /* written by a watcher, read by the owner: it may take */
+	/* The watcher's: since when it has seen something in next slot or deque, with this count of
+	 * picks. 0: it has seen nothing. */
+	uint32_t watched_picks;
+	int64_t watched_since;
+};
+
+/* Its place in the list of sleepers, and what a waker leaves there (sleepers.h, rouse.c). What is L
+ * is the owner's once it is awake. */
+struct worker_sleep {
+	struct worker *next; /* L: in the list */
+	bool to_watch;       /* L: the waker that took it off the list made it the watcher */
+	bool was_handed;     /* L: the waker that took it off the list handed it a task */
+	int64_t roused_at;   /* when it was woken (the waker; then the owner, once it is awake) */
+	/* A: the task that a waker hands over, under the lock. The owner and searchers take it. */
+	_Atomic(struct task *) handed;
+	_Atomic uint32_t asleep; /* Lr: it is in the list; nudgers read */
+	/* A: futex. The waker stores 1 after it has taken the worker off the list; the sleeper waits
+	 * for that. */
+	_Atomic uint32_t awake;
 };
 
 /* workers.c has the picture of these states. */
@@ -39,113 +159,54 @@ enum worker_state {
 	WORKER_GONE,     /* the thread ends and no longer touches the record; to be joined */
 };
 
+/* Its thread's beginning and end (workers.c). */
+struct worker_life {
+	enum worker_state state; /* N */
+	_Atomic bool retiring;   /* Nr: .state is RETIRING; for the owner */
+	pthread_t thread;        /* N */
+};
+
+/* Each group with a writer of its own starts a cache line: tests/sched/core/layout.c. */
 struct worker {
-	/* immutable */
+	/* I */
 	struct weft_runtime *rt;
 	uint16_t id;
-	uint64_t holder_hint; /* (id + 1) << 32: tells in a mutex which worker holds it; a hint */
+	uint64_t holder_hint; /* (id + 1) << 32: tells in a mutex which worker holds it */
 
-	/* owner only */
-	struct task *task;       /* the task that runs here; NULL: the leader */
-	struct task *over;       /* the last task that ended here; only its address is used */
-	char *inline_floor;      /* forks may run inline while the stack pointer is above this, */
-	size_t inline_span;      /* and at most this many bytes above it */
-	int32_t patience;        /* fast paths left until it looks at other tasks (patience.c) */
-	uint32_t looks;          /* counts these looks */
-	int32_t inline_patience; /* the same for inline joins */
-	struct coro *leader;     /* the thread's own stack */
-	int *errno_location;     /* the thread's errno */
+	/* O. Its thread's fields are set when that thread starts. The first two lines are hot. */
+	struct task *task; /* the task that runs here; NULL: the leader */
+	struct task *over; /* the last task that ended here; only its address is used */
+	struct worker_inlining inlining;
+	struct coro *leader; /* the thread's own stack */
+	int *errno_location; /* the thread's errno */
 	/* The state that the C++ runtime keeps of the thread. Never NULL: without that runtime it
 	 * is an empty one. */
 	struct eh_globals *eh_globals;
 	struct weft__thread *thread_state; /* the thread's; stale after a switch, as w is */
-	enum fate fate;
-	bool fair;           /* the leader makes the next pick, a fair one */
-	bool put_off;        /* the leader makes the next pick, which was put off (pick.c) */
-	bool due;            /* with .fair: that pick serves what is due */
-	bool overflowed;     /* the ring's tail is in the injection queue */
-	bool starving;       /* the last request for a stack was refused (starve.c) */
-	bool retires;        /* .retiring as it was last seen */
-	bool timer_armed;    /* a deadline was added that the sleepers do not know of */
-	bool watches;        /* it is the one watcher: runtime.watching is set by it */
-	bool searching;      /* counted in runtime.idle's searchers */
-	bool settled;        /* fast asleep: sleeps, and answers for nothing (rouse.c) */
-	uint8_t fair_turn;   /* the source that the next fair pick tries first */
-	uint8_t short_idles; /* one bit for each of the last times without work: was it short? */
-	bool avoids_rings;   /* the last decision: does not steal from rings (steal.c) */
-	int64_t idle_since;  /* when its searches began to be in vain; 0: they are not in vain */
-	/* When it last stole from a ring, if it has not searched since; else 0. */
-	int64_t loot_since;
-	unsigned loot_count; /* how many tasks it stole then */
-	int64_t avoid_until; /* it avoids rings until then */
-	/* For how long it avoided them after the last loot that was too short. */
-	int64_t avoid_ns;
-	int64_t next_watch;       /* when it looks at the next slots again while it searches */
-	uint32_t served_at;       /* .picks when it last served what was due */
-	uint64_t looked_switches; /* .switches when .looked_at was noted */
-	int64_t looked_at;        /* when its running task was seen */
-	/* When a task that makes no picks last resumed after it gave way. */
-	int64_t gave_way_at;
-	struct task *put_off_task; /* the task that this pick has taken already, or NULL */
-	struct task *outgoing;
-	struct coro *outgoing_coro;
-	struct reserve *outgoing_reserve; /* FATE_FREE: the reserve of outgoing_coro's stack size */
-	/* Coroutines without a task, hot ones first, linked by .next. */
-	struct coro *idle_coros;
-	unsigned idle_coro_count;
-	unsigned idle_cold;      /* how many of them, at the end, come from the depot */
-	struct coro *idle_chain; /* another DEPOT_CHAIN of them, or NULL */
-	unsigned trims;          /* how many calls of weft_trim() it has obeyed */
-	unsigned pinned;         /* live tasks that are pinned to this worker */
+	struct worker_outgoing outgoing;
+	struct worker_coros coros;
+	struct worker_pick pick;
+	struct worker_duties duties;
+	struct worker_idle idle;
+	struct worker_patience patience;
+	struct worker_thief thief;
+	unsigned pinned; /* live tasks that are pinned to this worker */
 	struct weft__random random;
-	struct {
-		uint64_t next, end; /* the rest of its block of numbers */
-		uint64_t base;      /* the first number of its block; 0: it has given none */
-	} numbers;                  /* numbers for tasks (identity.h) */
-	struct task_pool tasks;
+	struct worker_numbers numbers;
+	struct task_pool tasks; /* P: other threads give blocks back */
 
-	/* the owner writes, others read */
-	struct counters counters;
+	struct counters counters; /* S */
 
-	/* shared; each has its own protocol */
-	struct weft__deque deque; /* unstarted tasks */
-	struct weft__ring ring;   /* started tasks that are runnable again */
-	/* The next slot: the task that became runnable last (watch.c). */
-	_Alignas(64) _Atomic(struct task *) slot;
-	_Atomic bool taking;    /* the owner is taking from it (owner; a watcher reads) */
-	_Atomic bool raided;    /* a watcher may take from it (watcher; the owner reads) */
-	_Atomic uint32_t picks; /* how many picks (owner); the watcher sees that the owner picks */
-	/* The watcher's; there is one at a time. Since when it has seen something in next slot or
-	 * deque, with this count of picks. 0: it has seen nothing. */
-	int64_t watched_since;
-	uint32_t watched_picks;
-	struct weft__wfcq inbox; /* tasks for this worker and no other */
-	struct timers timers;    /* deadlines of waits */
-	struct timers scopes;    /* deadlines of scopes (scope.h) */
-
-	/* under runtime.idle_lock */
-	struct worker *sleep_next;
-	/* The waker that took it off the list made it the watcher. Only the owner uses it, once it
-	 * is awake. */
-	bool to_watch;
-	bool given;        /* the waker that took it off the list handed it a task (as to_watch) */
-	int64_t roused_at; /* when it was woken (the waker; then the owner, once it is awake) */
-	/* The task that a waker hands over, under the lock. The owner and searchers take
-	 * it. */
-	_Atomic(struct task *) handed;
-	/* It is in the list of sleepers. Written under the lock; nudgers read. */
-	_Atomic uint32_t asleep;
-
-	/* Futex. The waker stores 1 after it has taken the worker off the list; the sleeper waits
-	 * for that. */
-	_Atomic uint32_t awake;
-
-	/* under runtime.admin */
-	enum worker_state state;
-	_Atomic bool retiring; /* state is RETIRING; for the owner */
-	pthread_t thread;
-
-	struct chaos chaos; /* has its own access rules (chaos_state.h) */
+	struct weft__deque deque; /* P: unstarted tasks */
+	struct weft__ring ring;   /* P: started tasks that are runnable again */
+	_Alignas(64) struct worker_slot slot;
+	_Atomic uint32_t picks;  /* S: how many picks; the watcher sees that the owner picks */
+	struct weft__wfcq inbox; /* P: tasks for this worker and no other */
+	struct timers timers;    /* P: deadlines of waits */
+	struct timers scopes;    /* P: deadlines of scopes (scope.h) */
+	struct worker_sleep sleep;
+	struct worker_life life;
+	struct chaos chaos; /* P (chaos_state.h) */
 };
 
 #endif

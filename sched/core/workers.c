@@ -69,12 +69,12 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 	*w = (struct worker){.rt = rt,
 			     .id = id,
 			     .holder_hint = (uint64_t)(id + 1u) << 32,
-			     .state = WORKER_NEW,
-			     .short_idles = 0xff,
-			     .patience = WEFT__PATIENCE,
-			     .served_at = UINT32_MAX};
+			     .life.state = WORKER_NEW,
+			     .idle.shorts = 0xff,
+			     .patience.left = WEFT__PATIENCE,
+			     .pick.served_at = UINT32_MAX};
 	/* relaxed: w keeps nothing yet. */
-	w->trims = load_relaxed(&weft__trims);
+	w->coros.trims = load_relaxed(&weft__trims);
 	weft__random_seed(&w->random, rt->config.chaos.seed + id);
 	unsigned capacity = rt->config.chaos.on ? weft__chaos_capacity(w) : QUEUE_CAPACITY;
 	if (weft__deque_init(&w->deque, capacity) < 0)
@@ -204,7 +204,7 @@ void weft__worker_loop(struct worker *w)
 	weft__worker_set(NULL, false);
 	weft__rcu_unregister();
 	if (w->rt->hooks.stop)
-		san_acquire(&w->fate); /* pairs with san_before_stop_hook() (execute.c) */
+		san_acquire(&w->outgoing.fate); /* pairs with san_before_stop_hook() (execute.c) */
 	call_hook(w, w->rt->hooks.stop);
 	weft__overflow_thread_end(signal_stack);
 }
@@ -226,7 +226,7 @@ static int record_locked(struct weft_runtime *rt, unsigned id)
 	if (!w)
 		return -ENOMEM;
 	/* It has no thread, so others must not send it anything. relaxed: not visible yet. */
-	store_relaxed(&w->retiring, true);
+	store_relaxed(&w->life.retiring, true);
 	rt->records[id] = w;
 	/* release: the record, for readers that go through all records. */
 	store_release(&rt->record_count, id + 1);
@@ -244,23 +244,24 @@ static int start_locked(struct weft_runtime *rt, unsigned id)
 {
 	struct worker *w = rt->records[id];
 
-	if (w->state == WORKER_GONE) {
+	if (w->life.state == WORKER_GONE) {
 		san_ignore_begin();
-		pthread_join(w->thread, NULL); /* it has made its last use of any lock */
+		pthread_join(w->life.thread, NULL); /* it has made its last use of any lock */
 		san_ignore_end();
-		w->state = WORKER_NEW;
+		w->life.state = WORKER_NEW;
 	}
-	if (w->state == WORKER_NEW) {
+	if (w->life.state == WORKER_NEW) {
 		count_awake(rt, 1);
-		int rc = rt->borrowed && id == 0 ? 0
-						 : weft__thread_start(&w->thread, worker_thread, w);
+		int rc = rt->borrowed && id == 0
+				 ? 0
+				 : weft__thread_start(&w->life.thread, worker_thread, w);
 		if (rc < 0) {
 			count_awake(rt, -1);
 			return rc;
 		}
 	}
-	w->state = WORKER_RUNNING;
-	store_relaxed(&w->retiring, false);
+	w->life.state = WORKER_RUNNING;
+	store_relaxed(&w->life.retiring, false);
 	weft__nudge(w);
 	return 0;
 }
@@ -269,8 +270,8 @@ static void retire_locked(struct weft_runtime *rt, unsigned id)
 {
 	struct worker *w = rt->records[id];
 
-	w->state = WORKER_RETIRING;
-	store_relaxed(&w->retiring, true);
+	w->life.state = WORKER_RETIRING;
+	store_relaxed(&w->life.retiring, true);
 	weft__nudge(w);
 }
 
@@ -346,7 +347,7 @@ bool weft__worker_leave(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	weft__lock(&rt->admin);
-	bool leaves = w->state == WORKER_RETIRING;
+	bool leaves = w->life.state == WORKER_RETIRING;
 	if (leaves) {
 		struct worker_table *old = worker_table(rt);
 		struct worker_table *table = table_new(old->count);
@@ -358,7 +359,7 @@ bool weft__worker_leave(struct worker *w)
 		 * pass it by. */
 		if (table)
 			publish_table_locked(rt, table);
-		w->state = WORKER_GONE;
+		w->life.state = WORKER_GONE;
 	}
 	struct worker_table *retired = leaves ? rt->retired_tables : NULL;
 	if (leaves)
@@ -406,10 +407,10 @@ void weft__workers_join(struct weft_runtime *rt)
 	for (unsigned id = 0; id < count; id++) {
 		struct worker *w = rt->records[id];
 		weft__lock(&rt->admin);
-		bool has_thread = w->state != WORKER_NEW && !(rt->borrowed && id == 0);
+		bool has_thread = w->life.state != WORKER_NEW && !(rt->borrowed && id == 0);
 		weft__unlock(&rt->admin);
 		if (has_thread)
-			pthread_join(w->thread, NULL);
+			pthread_join(w->life.thread, NULL);
 	}
 	weft__timekeeper_end(rt);
 	/* After the threads have ended, as they have seen every visitor that a task's end let go.

@@ -256,7 +256,7 @@ static WEFT__MAY_HOP __attribute__((noinline)) int lock_by_anyone(struct mutex *
 {
 	struct worker *w = weft__worker();
 
-	if (w && w->patience <= 0 && deadline > 0)
+	if (w && w->patience.left <= 0 && deadline > 0)
 		w = weft__out_of_patience(w);
 	uint64_t self = identity_on(w);
 	if (mutex_lock_fast(m, self)) {
@@ -276,14 +276,14 @@ lock_until(struct mutex *m, int64_t deadline, const char *call)
 {
 	struct worker *w = weft__worker();
 
-	if (__builtin_expect(!w || !w->task || w->patience <= 0, 0))
+	if (__builtin_expect(!w || !w->task || w->patience.left <= 0, 0))
 		return lock_by_anyone(m, deadline, call);
 	uint64_t self = load_relaxed(&w->task->identity);
 	if (__builtin_expect(self == 0 || !mutex_lock_fast(m, self), 0))
 		return lock_by_anyone(m, deadline, call);
 	mutex_note_holder(m, w);
 	/* Here and not above, because there the store would delay the compare-and-swap. */
-	w->patience--;
+	w->patience.left--;
 	san_acquire(m);
 	return 0;
 }

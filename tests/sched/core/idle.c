@@ -533,7 +533,7 @@ static void *yield_to_a_watched_one(void *arg)
 	CHECK(await_sleepers(own_runtime(), 1));
 	unpark(&scene->parker[0]);
 	while (!atomic_load_explicit(&own_runtime()->watching, memory_order_relaxed) &&
-	       atomic_load_explicit(&weft__worker()->slot, memory_order_relaxed) &&
+	       atomic_load_explicit(&weft__worker()->slot.task, memory_order_relaxed) &&
 	       weft_now() < lost)
 		sched_yield();
 	weft_yield();

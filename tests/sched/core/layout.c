@@ -81,8 +81,14 @@ static const struct field runtime_fields[] = {
 static const struct field worker_fields[] = {
 	WORKER(rt, OWNER),
 	WORKER(task, OWNER),
-	WORKER(fate, OWNER),
-	WORKER(idle_coros, OWNER),
+	WORKER(inlining, OWNER),
+	WORKER(outgoing, OWNER),
+	WORKER(coros, OWNER),
+	WORKER(pick, OWNER),
+	WORKER(duties, OWNER),
+	WORKER(idle, OWNER),
+	WORKER(patience, OWNER),
+	WORKER(thief, OWNER),
 	WORKER(numbers, OWNER),
 	WORKER(tasks.local, OWNER),
 	WORKER(tasks.returned, FREERS),
@@ -90,16 +96,11 @@ static const struct field worker_fields[] = {
 	WORKER(deque, DEQUE),
 	WORKER(ring, RING),
 	WORKER(slot, SLOT),
-	WORKER(taking, SLOT),
-	WORKER(raided, SLOT),
 	WORKER(picks, SLOT),
 	WORKER(inbox, INBOX),
 	WORKER(timers, TIMERS),
 	WORKER(scopes, TIMERS),
-	WORKER(sleep_next, ROUSERS),
-	WORKER(handed, ROUSERS),
-	WORKER(asleep, ROUSERS),
-	WORKER(awake, ROUSERS),
+	WORKER(sleep, ROUSERS),
 };
 
 static void assert_apart(const struct field *fields, size_t count)
@@ -133,11 +134,24 @@ static void test_fields_of_a_worker_with_other_writers_are_apart(void **state)
 	assert_true(alignof(struct worker) >= WEFT__CACHE_LINE);
 }
 
+/* What every switch and every fork touches takes two cache lines. */
+static void test_hot_fields_of_a_worker_are_together(void **state)
+{
+	(void)state;
+	assert_true(offsetof(struct worker, task) < WEFT__CACHE_LINE);
+	assert_true(offsetof(struct worker, inlining) + sizeof(struct worker_inlining) <=
+		    WEFT__CACHE_LINE);
+	assert_true(offsetof(struct worker, thread_state) < 2 * WEFT__CACHE_LINE);
+	assert_true(offsetof(struct worker, outgoing) + sizeof(struct worker_outgoing) <=
+		    2 * WEFT__CACHE_LINE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fields_of_a_runtime_with_other_writers_are_apart),
 		cmocka_unit_test(test_fields_of_a_worker_with_other_writers_are_apart),
+		cmocka_unit_test(test_hot_fields_of_a_worker_are_together),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -60,7 +60,7 @@ static void at_heavy_fence(void)
 
 	/* acquire: sees the rest of the moment */
 	if (!w || !atomic_load_explicit(&moment.armed, memory_order_acquire) ||
-	    w->rt != moment.rt || !atomic_load_explicit(&w->asleep, memory_order_relaxed))
+	    w->rt != moment.rt || !atomic_load_explicit(&w->sleep.asleep, memory_order_relaxed))
 		return;
 	if (atomic_compare_exchange_strong_explicit(&moment.armed, &armed, false,
 						    memory_order_acquire, memory_order_relaxed)) {
@@ -75,7 +75,8 @@ static void at_nap(void)
 
 	/* acquire: sees the rest of the moment */
 	if (w && atomic_load_explicit(&moment.naps, memory_order_acquire) && w->rt == moment.rt &&
-	    w->starving && atomic_exchange_explicit(&moment.naps, false, memory_order_relaxed))
+	    w->duties.starving &&
+	    atomic_exchange_explicit(&moment.naps, false, memory_order_relaxed))
 		hand(&moment);
 }
 
@@ -285,7 +286,7 @@ static void starve(struct moment *m)
 	rt->starved_tail = (struct task **)&m->task->link.opaque;
 	atomic_fetch_add_explicit(&rt->starved_count, 1, memory_order_relaxed);
 	weft__unlock(&rt->starved_lock);
-	weft__worker()->starving = true;
+	weft__worker()->duties.starving = true;
 	atomic_store_explicit(&m->naps, true, memory_order_release);
 }
 

@@ -52,7 +52,7 @@ static void *spawn_them(void *arg)
 		CHECK(weft_join(tasks[i], &result) == 0);
 		CHECK(result == &tasks[i]);
 	}
-	CHECK(!weft__worker()->put_off);
+	CHECK(!weft__worker()->pick.put_off);
 	return NULL;
 }
 

@@ -47,7 +47,7 @@ static void *end_sparing(void *arg)
 {
 	raise_flag(&try.waiting);
 	CHECK(weft_event_wait(&try.first) == 0);
-	weft__worker()->avoid_until = 0;
+	weft__worker()->thief.avoid_until = 0;
 	raise_flag(&try.first_ran);
 	return arg;
 }
@@ -58,10 +58,10 @@ static void *spoil_loot(void *arg)
 {
 	struct worker *w = weft__worker();
 
-	w->loot_since = try.avoid_ns == 0 ? weft_now() : 0;
-	w->loot_count = UINT_MAX;
-	w->avoid_until = weft_after(try.avoid_ns);
-	w->short_idles = 0;
+	w->thief.loot_since = try.avoid_ns == 0 ? weft_now() : 0;
+	w->thief.loot_count = UINT_MAX;
+	w->thief.avoid_until = weft_after(try.avoid_ns);
+	w->idle.shorts = 0;
 	raise_flag(&try.spoilt);
 	return arg;
 }
