@@ -56,7 +56,7 @@ struct worker *check_tls_broken_worker(struct coro *to)
 
 struct worker *check_tls_broken_worker_of_hop(struct worker *w, struct coro *to)
 {
-	w = weft__suspend(w, LEAVE_YIELD, NULL);
+	w = weft__suspend(w, FATE_QUEUE, NULL);
 	weft__coro_switch(to, NULL);
 	return w;
 }
