@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The fiber of a task, in ThreadSanitizer's user build (sanitizer.h). One coroutine runs many tasks,
- * one after the other and within each other. Each task has a fiber of its own above the base fiber
- * of the coroutine, so the tool takes them for strangers. In other builds these calls are empty.
+ * The fiber of a task, in ThreadSanitizer's user build (sanitizer.h). One coroutine runs many
+ * tasks, one after the other and within each other. Each task has a fiber of its own above the base
+ * fiber of the coroutine, so the tool takes them for strangers. In other builds these calls are
+ * empty.
  */
 #ifndef WEFT_SRC_TASK_FIBER_H
 #define WEFT_SRC_TASK_FIBER_H

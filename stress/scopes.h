@@ -8,8 +8,8 @@
  *  1. Each guest of a scope that will be cancelled learns of it. One that does not would sleep for
  *     ever.
  *  2. A wait is cut short, and a scope's end says so, only if there was a reason.
- *  3. A fork that was made outside of the scope, and the task after the scope's end, do not learn of
- *     it.
+ *  3. A fork that was made outside of the scope, and the task after the scope's end, do not learn
+ *     of it.
  *  4. Once its task has learned of the request, a scope's memory may be used for something else.
  */
 #ifndef WEFT_STRESS_SCOPES_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stop one task. It is asked, not killed: its waits say -ECANCELED, and it leaves by its own way. So
- * it can put in order what it holds; what must wait for that is masked.
+ * Stop one task. It is asked, not killed: its waits say -ECANCELED, and it leaves by its own way.
+ * So it can put in order what it holds; what must wait for that is masked.
  *
  * Go:     cancel() of the goroutine's own context
  * tokio:  let task = tokio::spawn(f()); task.abort(); assert!(task.await.unwrap_err().is_cancelled())

@@ -22,7 +22,8 @@ struct sender_half {
 
 static void drop_sender(struct sender_half *tx)
 {
-	/* acq_rel: not needed for the channel, which orders by itself; for what else tx may hold. */
+	/* acq_rel: not needed for the channel, which orders by itself; for what else tx may
+	 * hold. */
 	if (atomic_fetch_sub_explicit(&tx->senders, 1, memory_order_acq_rel) == 1)
 		weft_chan_close(tx->chan);
 }

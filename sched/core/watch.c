@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The watcher: a worker that sees to it that no task is stranded in a next slot, or as the only task
- * in a deque.
+ * The watcher: a worker that sees to it that no task is stranded in a next slot, or as the only
+ * task in a deque.
  *
  * The next slots. Others do not steal from a slot while its owner picks: that would tear pairs of
  * tasks apart. But an owner may compute for a second. So if a slot is filled while other workers

@@ -18,9 +18,9 @@
  *
  * Invariants.
  *  1. QUEUED means that the queue is not empty. Both change under the queue's lock.
- *  2. While the word is QUEUED, somebody holds the lock, and nobody enters without being let in. The
- *     last holder leaves under the queue's lock. So each waiter is let in by a caller that leaves,
- *     and no wake is missing.
+ *  2. While the word is QUEUED, somebody holds the lock, and nobody enters without being let in.
+ *     The last holder leaves under the queue's lock. So each waiter is let in by a caller that
+ *     leaves, and no wake is missing.
  *  3. A caller that is let in was claimed, and is a holder from then on. Only its wake is still to
  *     come.
  *  4. UPGRADE means that the first in the queue is a reader that wants to write. It stands before

@@ -6,8 +6,8 @@
  * Unlocking is a plain store. That costs half of what a lock costs that must find out whether
  * somebody sleeps. So nobody sleeps on this lock until woken (src/base/pause.h).
  *
- * The lock is not fair. It is never held across a switch. Like the word of src/base/lock.h, its word
- * holds a mark that says where on its stack the holder is (src/base/holder.h).
+ * The lock is not fair. It is never held across a switch. Like the word of src/base/lock.h, its
+ * word holds a mark that says where on its stack the holder is (src/base/holder.h).
  */
 #ifndef WEFT_SYNC_SYNC_LOCK_H
 #define WEFT_SYNC_SYNC_LOCK_H

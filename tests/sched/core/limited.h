@@ -13,8 +13,8 @@
 #include <sys/resource.h>
 
 /* malloc() of glibc keeps 64 MiB of addresses for each thread that allocates, and never gives them
- * back. With four workers that may be all but a few MiB of the limit. Which threads get them depends
- * on how much is free when each of them allocates first. So all threads share one heap. */
+ * back. With four workers that may be all but a few MiB of the limit. Which threads get them
+ * depends on how much is free when each of them allocates first. So all threads share one heap. */
 static inline void limit_address_space(size_t mebibytes)
 {
 	struct rlimit limit = {mebibytes << 20, mebibytes << 20};

@@ -187,8 +187,8 @@ static void *everything(void *arg)
 	return arg;
 }
 
-/* The first test: no runtime has chosen the fences by which a wait and a canceller see each other. If one
- * did it while the thread waits, the two could use different ones. */
+/* The first test: no runtime has chosen the fences by which a wait and a canceller see each other.
+ * If one did it while the thread waits, the two could use different ones. */
 static void test_the_first_scope_chooses_the_fences(void **state)
 {
 	weft_scope s;

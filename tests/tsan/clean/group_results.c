@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a member did comes before the receipt of its result, whether the receiver has waited for it or it
- * was kept; and before the start of the member that takes its place.
+ * What a member did comes before the receipt of its result, whether the receiver has waited for it
+ * or it was kept; and before the start of the member that takes its place.
  */
 #include "../tsan.h"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Hooks see what was done before the runtime was made, and what they do is seen when it has ended. */
+/* Hooks see what was done before the runtime was made, and what they do is seen when it has
+ * ended. */
 #include "../tsan.h"
 
 enum { WORKERS = 3 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What is done before a timer is reset is seen by the one that takes its expiry, in a select or not. */
+/* What is done before a timer is reset is seen by the one that takes its expiry, in a select or
+ * not. */
 #include "../tsan.h"
 
 static weft_timer full;
