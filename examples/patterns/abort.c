@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stop one task. It is asked, not killed: its waits say -ECANCELED, and it leaves by its own way.
- * So it can put in order what it holds; what must wait for that is masked.
+ * Stops one task. The task is asked to stop, not killed: its waits return -ECANCELED, and it
+ * returns as usual. So it can put in order what it holds. It masks the part of that work which must
+ * wait.
  *
  * Go:     cancel() of the goroutine's own context
  * tokio:  let task = tokio::spawn(f()); task.abort(); assert!(task.await.unwrap_err().is_cancelled())

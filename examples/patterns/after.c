@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wait for messages, but not for ever. A deadline is a moment, not a duration: the same one for
- * every round of the loop limits the whole loop; a new one for each round limits the pause.
+ * Waits for messages, but not for ever. A deadline is a moment, not a duration. The same deadline
+ * in every round limits the whole loop. A new one in each round limits the pause between two
+ * messages.
  *
  * Go:     end := time.After(d); for { select { case v := <-in: ...; case <-end: return } }
  * tokio:  timeout_at(end, rx.recv()).await; or select! with a sleep_until that is pinned

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks that work in step: none begins a round before all have ended the one before. Here running
- * sums, in log2(n) rounds: in each one every number is added to the one `distance` further on.
+ * Tasks that work in step: none begins a round before all have ended the round before. They compute
+ * running sums in log2(n) rounds. In each round, every number is added to the one that is
+ * `distance` further on.
  *
  * Go:     has none (a WaitGroup for each round)
  * tokio:  if barrier.wait().await.is_leader() { ... }

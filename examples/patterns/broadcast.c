@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each message to all who listen, from a ring of the last ones. A send never waits. A receiver that
- * is too slow is told how many it has lost, and goes on with the oldest one that is there.
+ * Sends each message to all listeners, from a ring of the last messages. A send never waits. A slow
+ * receiver is told how many messages it has lost, and goes on with the oldest one.
  *
  * Go:     has none (pub_sub.c is the usual way: the sender waits for the slowest)
  * tokio:  let (tx, mut rx) = broadcast::channel(8); match rx.recv().await { Err(Lagged(n)) => ... }

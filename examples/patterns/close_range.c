@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pipeline: each stage receives until its input is closed, and then closes its output. One that
- * has enough closes its input, and so everything before it ends too.
+ * A pipeline. Each stage receives until its input is closed, and then closes its output. A stage
+ * that has enough closes its input, so everything before it ends too.
  *
  * Go:     for v := range in { out <- v * v }; close(out)
  * tokio:  while let Some(v) = rx.recv().await { tx.send(v * v).await? }; drop(tx)

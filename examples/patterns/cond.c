@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wait for a condition of your own: here a limit on what runs at a time, which changes meanwhile.
+ * Waits for a condition of your own. Here it is a limit on the tasks that run at a time, and the
+ * limit changes meanwhile.
  *
  * Go:     cond.L.Lock(); for !ok() { cond.Wait() }; ...; cond.L.Unlock(); cond.Broadcast()
  * tokio:  Notify::notify_waiters() beside a Mutex; a loop around notified().await

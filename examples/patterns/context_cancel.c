@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stop all that works for one request, from anywhere. The request is a scope: everything that is
+ * Stops all that works for one request, from anywhere. The request is a scope: everything that is
  * forked or grouped in it is cancelled with it. The task itself goes on afterwards.
  *
  * Go:     ctx, cancel := context.WithCancel(ctx); go func() { <-hungUp; cancel() }(); handle(ctx)

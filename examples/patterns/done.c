@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One signal for all: a channel that nobody sends to, and that is closed when everybody shall stop.
+ * One signal for all. Nobody sends to the channel `done`. It is closed when all tasks should stop.
  *
  * Go:     for { select { case j := <-jobs: ...; case <-done: return } };  close(done)
  * tokio:  select! { Some(j) = jobs.recv() => ..., _ = token.cancelled() => return };  token.cancel()

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several tasks at once; the first error ends them all. A group has Go's context built in: a task
- * that fails cancels the others, whose waits then end.
+ * Runs several tasks at once. The first error ends them all: in a group, a task that fails cancels
+ * the others, whose waits then end. Go's context is built in.
  *
  * Go:     g, ctx := errgroup.WithContext(ctx); g.Go(func() error { return fetch(ctx, p) }); g.Wait()
  * tokio:  tokio::try_join!(fetch(a), fetch(b))?

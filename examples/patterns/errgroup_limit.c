@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Any number of jobs, of which only so many run at a time: a spawn waits until there is room. So
- * there are never more tasks than that, however many jobs there are.
+ * Any number of jobs, of which only a few run at a time: a spawn waits until there is room. So
+ * there are never more tasks than the limit, however many jobs there are.
  *
  * Go:     g.SetLimit(4); for _, job := range jobs { g.Go(job) }; if !g.TryGo(job) { ... }; g.Wait()
  * tokio:  stream::iter(jobs).for_each_concurrent(4, run).await

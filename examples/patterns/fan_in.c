@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Several channels become one. A channel that is closed is dropped: set to NULL, it is never ready.
+ * Merges several channels into one. A channel that is closed is set to NULL. Such a case is never
+ * ready.
  *
  * Go:     for { select { case v, ok := <-a: if !ok { a = nil }; ... case v, ok := <-b: ... } }
  * tokio:  loop { select! { Some(v) = a.recv() => ..., Some(v) = b.recv() => ..., else => break } }

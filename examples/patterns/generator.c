@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A sequence of values, made one at a time by code that keeps its place: a recursive walk, turned
- * inside out. It needs no runtime and no thread.
+ * Makes a sequence of values, one at a time, by code that keeps its place: here a recursive walk.
+ * It needs no runtime and no thread.
  *
  * Go:     func permutations(s string) iter.Seq[string], and for p := range permutations("abc")
  * tokio:  stream! { yield p; }, and while let Some(p) = stream.next().await

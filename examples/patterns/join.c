@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two or three things at once, and all their results. A fork needs no memory of its own and cannot
- * fail; the caller does the last part itself. It is the cheapest way to run something in parallel.
+ * Does two or three things at once and collects all results. A fork needs no memory of its own and
+ * cannot fail. The caller does the last part itself. This is the cheapest way to run something in
+ * parallel.
  *
  * Go:     var g sync.WaitGroup; g.Go(func() { a = sum(left) }); b = sum(right); g.Wait()
  * tokio:  let (a, b) = tokio::join!(sum(left), sum(right));

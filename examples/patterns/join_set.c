@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The results of several tasks, in the order in which they end. The group keeps them until somebody
- * receives them. Here a plain thread submits the tasks and receives; a task may do the same.
+ * Receives the results of several tasks in the order in which they end. The group keeps the results
+ * until somebody receives them. Here a plain thread submits the tasks and receives; a task may do
+ * the same.
  *
  * Go:     results := make(chan int, n); ...; for range n { r := <-results; ... }
  * tokio:  set.spawn(square(i)); while let Some(r) = set.join_next().await { ... }

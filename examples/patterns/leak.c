@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ask several, take the first answer. In Go the others stay in their sends for ever: a goroutine
- * leak. Here weft_run() would never return, so a leak is seen. The remedy: a receiver that has
- * enough closes the channel, and each send says -EPIPE.
+ * Asks several servers and takes the first answer. In Go the others stay in their sends for ever: a
+ * goroutine leak. Here weft_run() would never return, so a leak is noticed. As a remedy, a receiver
+ * that has enough closes the channel, and each send returns -EPIPE.
  *
  * Go:     c := make(chan int, len(servers)); for s := range servers { go func() { c <- ask(s) }() }; <-c
  * tokio:  drop(rx): the senders' send() returns Err

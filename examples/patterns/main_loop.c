@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A runtime beside a thread of your own, which hands it work and waits for the results: a user
- * interface, or a library whose callers know nothing of tasks.
+ * A runtime beside a thread of your own, which submits work and waits for the results. The thread
+ * may be a user interface, or belong to a library whose callers know nothing of tasks.
  *
  * Go:     runtime.GOMAXPROCS(2), in a program whose main() is Go's
  * tokio:  let rt = Builder::new_multi_thread().worker_threads(2).build()?; rt.block_on(fetch(7))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Many senders, one receiver, and the last sender to leave closes the channel. A sender may be a
- * plain thread as well.
+ * Many senders and one receiver. The last sender closes the channel. A sender may be a plain thread
+ * as well.
  *
  * Go:     wg.Add(n); ...; go func() { wg.Wait(); close(c) }(); for v := range c { ... }
  * tokio:  let (tx, mut rx) = mpsc::channel(8); each sender has tx.clone(); rx.recv() is None at the end
@@ -22,8 +22,7 @@ struct sender_half {
 
 static void drop_sender(struct sender_half *tx)
 {
-	/* acq_rel: not needed for the channel, which orders by itself; for what else tx may
-	 * hold. */
+	/* acq_rel: for what else tx may hold. The channel orders by itself. */
 	if (atomic_fetch_sub_explicit(&tx->senders, 1, memory_order_acq_rel) == 1)
 		weft_chan_close(tx->chan);
 }

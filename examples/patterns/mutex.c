@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A mutex that may be held while its holder waits. It belongs to the task, not to the thread, so a
- * task that holds it may sleep, send and receive. (A pthread mutex may not be held over such a call.)
+ * A mutex that may be held while its holder waits. It belongs to the task, not to the thread. So a
+ * task that holds it may sleep, send and receive. (A pthread mutex may not be held over such a
+ * call.)
  *
  * Go:     mu.Lock(); defer mu.Unlock()
  * tokio:  let mut guard = mutex.lock().await; ... guard is held over an .await

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wake one: an event that resets itself. A wake-up that comes before the wait is kept; several count
- * as one. So the one who is woken takes all that is there.
+ * Wakes one waiter, by an event that resets itself. A wake-up that comes before the wait is kept,
+ * and several count as one. So the task that is woken takes everything that is there.
  *
  * Go:     wake := make(chan struct{}, 1); select { case wake <- struct{}{}: default: }; <-wake
  * tokio:  notify.notify_one(); notify.notified().await

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A resource that is opened when it is first needed, by the task that needs it first. The others
- * wait until it is open, and see all that the opening wrote. A failure is kept too, and all of them
- * hear of it. (once_try.c has the form in which the next one tries again.)
+ * Opens a resource when it is first needed, in the task that needs it first. The others wait until
+ * it is open, and see everything that the opening wrote. A failure is kept too, and all callers
+ * learn of it. (In once_try.c the next caller tries again.)
  *
  * Go:     open := sync.OnceValues(func() (*os.File, error) { return os.Open(name) })
  * tokio:  OnceCell::get_or_init(open).await

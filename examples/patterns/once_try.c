@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A value that is made when it is first needed, by a function that may fail: until it has succeeded
- * the next one tries again. (once.c has the form in which a failure is kept.)
+ * Makes a value when it is first needed, by a function that may fail. Until the function has
+ * succeeded, the next caller tries again. (In once.c a failure is kept.)
  *
  * Go:     a mutex around: if !done { v, err = connect(); done = err == nil }
  * tokio:  OnceCell::get_or_try_init(connect).await

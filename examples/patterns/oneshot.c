@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One answer to one question: the question carries a channel for it. Both sides have a reference;
- * either may leave. A client that has waited long enough closes the channel, and the server's send
- * says -EPIPE.
+ * One answer to one question. The question carries a channel for the answer. Both sides have a
+ * reference to it, and either may give up first. A client that has waited long enough closes the
+ * channel, and the server's send returns -EPIPE.
  *
  * Go:     type request struct { n int; reply chan int }  with make(chan int, 1)
  * tokio:  let (tx, rx) = oneshot::channel(); requests.send((n, tx)).await?; let r = rx.await?;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A task that stays on the thread where it began, for libraries that keep state in thread-local
- * variables. Others still run on that thread while it waits.
+ * variables. While it waits, other tasks still run on that thread.
  *
  * Go:     runtime.LockOSThread()
  * tokio:  LocalSet, spawn_local()

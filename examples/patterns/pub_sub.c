@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each message goes to all who listen, each with a channel of its own. Publishing waits for a
- * subscriber whose channel is full (backpressure; broadcast.c has the other form). One that has
- * enough closes its channel, and the next send to it says -EPIPE.
+ * Sends each message to all subscribers. Each of them has a channel of its own. If a subscriber's
+ * channel is full, publishing waits (backpressure; broadcast.c does not wait). A subscriber that
+ * has enough closes its channel, and the next send to it returns -EPIPE.
  *
  * Go:     mu.Lock(); for _, inbox := range subscribers { inbox <- message }; mu.Unlock()
  * tokio:  for tx in &subscribers { tx.send(message).await }, each an mpsc::Sender

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first result wins, and the others are stopped at once: each of their waits ends. Nothing is
+ * The first result wins. The other tasks are stopped at once: each of their waits ends. Nothing is
  * left running when the function returns.
  *
  * Go:     ctx, cancel := context.WithCancel(ctx); ...; v := <-c; cancel()

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One value from many, in parallel: each part of the range has an accumulator of its own, and they
- * are joined. Nothing is shared, so nothing is locked.
+ * Computes one value from many, in parallel. Each part of the range has an accumulator of its own,
+ * and the accumulators are joined. Nothing is shared, so nothing is locked.
  *
  * Go:     a goroutine and a partial result for each part, then a loop over the results
  * tokio:  has none (rayon: numbers.par_iter().fold(...).reduce(...))

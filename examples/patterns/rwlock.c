@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A cache that is read far more often than it is written. A reader that misses turns its lock into
- * one for writing. If another reader has asked for the same, it must let that one go first.
+ * one for writing. If another reader has asked for the same, this reader must let the other one go
+ * first.
  *
  * Go:     mu.RLock(); v, ok := cache[k]; mu.RUnlock(); if !ok { mu.Lock(); ...; mu.Unlock() }
  * tokio:  RwLock::read().await, write().await

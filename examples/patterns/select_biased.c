@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Priorities: of several messages that are there the urgent ones come first.
+ * Priorities: of several messages that are there, the urgent ones come first.
  *
  * Go:     select { case m := <-urgent: ...; default: select { case m := <-urgent: ...; case m := <-normal: ... } }
  * tokio:  select! { biased; m = urgent.recv() => ..., m = normal.recv() => ... }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A task for each of many jobs, of which only so many work at a time.
+ * Starts a task for each of many jobs. Only a few of them work at a time.
  *
  * Go:     sem <- struct{}{}; defer func() { <-sem }()
  * tokio:  let _permit = semaphore.acquire().await?;

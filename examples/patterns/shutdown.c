@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A shutdown that ends. Everything that a server runs is a task of one group, or belongs to such a
- * task. Requests have some time to finish. Then the group is cancelled: all waits end, and tasks that
- * are submitted later start cancelled.
+ * task. Requests have some time to finish. Then the group is cancelled: all waits end, and tasks
+ * that are submitted later start cancelled.
  *
  * Go:     server.Shutdown(ctx), with context.WithTimeout
  * tokio:  timeout(d, tracker.wait()).await; token.cancel(); tracker.wait().await

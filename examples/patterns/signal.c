@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wait for a signal. No function of Weft may be called from a signal handler; instead the signal is
- * blocked in all threads, and a task waits for it in sigwait().
+ * Waits for a signal. A signal handler must not call any function of Weft. So the signal is blocked
+ * in all threads, and a task waits for it in sigwait().
  *
  * Go:     c := make(chan os.Signal, 1); signal.Notify(c, syscall.SIGTERM); <-c
  * tokio:  signal(SignalKind::terminate())?.recv().await

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A call that blocks its thread: files, getaddrinfo(), a library that waits in its own way. A thread
- * that is there for that makes it; only the task waits, and its worker runs others.
+ * A call that blocks its thread: reading a file, getaddrinfo(), a library that waits in its own
+ * way. Another thread makes the call, so only the task waits, and its worker runs other tasks.
  *
  * Go:     happens by itself for system calls
  * tokio:  let text = tokio::task::spawn_blocking(|| read_file(name)).await?;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Start something, go on, and fetch its result later.
+ * Starts something, goes on, and fetches the result later.
  *
  * Go:     c := make(chan int, 1); go func() { c <- fib(20) }(); other(); n := <-c
  * tokio:  let task = tokio::spawn(async { fib(20) }); other(); let n = task.await?;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Values that belong to a task, for code deep below that nobody wants to hand them down to. A new
- * task begins with none: who starts it hands on what it shall know.
+ * Values that belong to a task. Code deep below can read them without an argument that is handed
+ * down. A new task begins without values, so the task that spawns it passes on what it should know.
  *
  * Go:     ctx = context.WithValue(ctx, key, "GET /"); ctx.Value(key)
  * tokio:  task_local! { static REQUEST: String; }  REQUEST.scope(name, serve()).await; REQUEST.with(...)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Something to do at regular times, beside messages. Ticks that nobody took in time are not made up
- * for: the next one says how many there have been.
+ * Does something at regular times, beside messages. Ticks that nobody took in time are not made up
+ * for: the next tick says how many there have been.
  *
  * Go:     t := time.NewTicker(d); for { select { case <-t.C: ...; case v, ok := <-in: ... } }
  * tokio:  let mut t = interval(d); t.set_missed_tick_behavior(Skip); select! { _ = t.tick() => ... }

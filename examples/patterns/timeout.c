@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A time limit for all that a function does. Nothing has to be handed down: in a scope each wait ends
- * at the deadline, and a group that is begun there is cancelled. Afterwards the task goes on. (A
- * single wait has a deadline of its own: after.c.)
+ * A time limit for everything that a function does. Nothing has to be handed down. In a scope each
+ * wait ends at the deadline, and a group that is begun there is cancelled. Afterwards the task goes
+ * on. (after.c has a deadline for a single wait.)
  *
  * Go:     ctx, cancel := context.WithTimeout(ctx, d); defer cancel(); query(ctx)
  * tokio:  timeout(d, query()).await

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A timer that starts anew with each message: a connection that has been idle for too long is
- * closed. After a reset nobody sees the expiry of before, so nothing has to be drained.
+ * closed. After a reset nobody receives an earlier expiry, so nothing has to be drained.
  *
  * Go:     t := time.NewTimer(idle); for { select { case <-in: t.Reset(idle); case <-t.C: return } }
  * tokio:  sleep.as_mut().reset(Instant::now() + idle) beside select! { _ = &mut sleep => ... }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Do not wait: measurements that a slow reader cannot take are dropped and counted, so that those
- * who measure are never held up.
+ * Does not wait. If the reader is too slow, measurements are dropped and counted. So taking a
+ * measurement never delays a task.
  *
  * Go:     select { case samples <- s: default: dropped++ }
  * tokio:  if tx.try_send(s).is_err() { dropped += 1 }

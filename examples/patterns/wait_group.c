@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Wait for tasks whose number nobody knows beforehand: each may start more of them.
+ * Waits for tasks whose number nobody knows beforehand, because each may start more of them.
  *
  * Go:     wg.Add(1); go func() { defer wg.Done(); visit(n) }(); wg.Wait()
  * tokio:  TaskTracker: tracker.spawn(visit(n)); tracker.close(); tracker.wait().await

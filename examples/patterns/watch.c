@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The latest value, and a wait for a newer one than was seen. Values that come faster than they are
- * looked at are skipped; the last one is always seen.
+ * The latest value, and a wait for a newer one. Values that come too fast are skipped, but the last
+ * one is always seen.
  *
  * Go:     has none (a mutex, and a channel that is closed and replaced at each change)
  * tokio:  watch::channel(config); tx.send(config); rx.changed().await; rx.borrow_and_update()

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A budget that jobs share: each takes as much as it needs, at once or not at all. First come,
- * first served, so a large job is not starved by small ones.
+ * A budget that jobs share. Each job takes as much as it needs, at once or not at all. First come,
+ * first served, so small jobs do not starve a large one.
  *
  * Go:     sem := semaphore.NewWeighted(100); sem.Acquire(ctx, n); defer sem.Release(n)
  * tokio:  let permit = semaphore.acquire_many(n).await?;

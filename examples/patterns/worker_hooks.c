@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Something to do in each worker's thread when it starts and when it ends: here counters without
- * contention, one for each worker, which are added up at the end.
+ * Does something in each worker's thread when it starts and when it ends. Here each worker has a
+ * counter of its own, without contention, and the counters are added up at the end.
  *
  * Go:     has none (a goroutine for each thread, with runtime.LockOSThread)
  * tokio:  Builder::on_thread_start(...), on_thread_stop(...), on_thread_park(...)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A fixed number of workers with a channel of jobs and one of results. When the jobs have run out
- * each worker ends, and behind the last one the results are closed.
+ * A fixed number of workers, with one channel for jobs and one for results. When the jobs have run
+ * out each worker ends. The last one closes the channel of results.
  *
  * Go:     for job := range jobs { results <- square(job) };  go func() { wg.Wait(); close(results) }()
  * tokio:  has no channel with several receivers (async-channel has)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A long computation on the only worker. Nobody takes the thread from it, so it lets the others run
- * now and then. (With more workers those steal what waits behind it.)
+ * A long computation on the only worker. Tasks are not preempted, so this one lets the others run
+ * now and then. (If there were more workers, those would steal what waits behind it.)
  *
  * Go:     runtime.Gosched(), seldom needed since goroutines are preempted
  * tokio:  tokio::task::yield_now().await
