@@ -35,6 +35,7 @@ struct stage {
 	weft_group group, results;
 	weft_task *sleeper, *holder, *blocker, *opener;
 	flag holds, blocks, opened;
+	bool joined;   /* the sleeper; its handle is gone */
 	bool stubborn; /* members of the groups do not end when they are cancelled */
 };
 
@@ -166,11 +167,9 @@ static int plain_sleep(struct stage *s, int64_t deadline)
 	return weft_sleep(deadline);
 }
 
-/* A handle that was joined is gone. */
 static int joined(struct stage *s, int rc)
 {
-	if (rc == 0)
-		s->sleeper = NULL;
+	s->joined = rc == 0;
 	return rc;
 }
 
