@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Rounds: everybody writes a place of its own, and after the barrier reads all of them; one more
- * barrier before the next. */
+ * barrier before the next. Another barrier is broken: what was written before that can be read by
+ * all that waited. */
 #include "../tsan.h"
 
 #define N 3
 
-static weft_barrier barrier = WEFT_BARRIER_INIT(N);
+static weft_barrier barrier = WEFT_BARRIER_INIT(N), broken = WEFT_BARRIER_INIT(N);
+static long reason;
 static long places[N];
 static int leaders;
 
@@ -22,6 +24,14 @@ static void *take_part(void *arg)
 	return arg;
 }
 
+static void *wait_for_break(void *arg)
+{
+	MUST((arg ? weft_barrier_wait(&broken) : weft_barrier_wait_until(&broken, WEFT_FOREVER)) ==
+	     -EPIPE);
+	MUST(reason == 7);
+	return arg;
+}
+
 static void *start(void *arg)
 {
 	pthread_t thread = thread_start(take_part, &places[0]);
@@ -29,6 +39,14 @@ static void *start(void *arg)
 
 	join(first);
 	join(second);
+	pthread_join(thread, NULL);
+
+	thread = thread_start(wait_for_break, NULL);
+	first = spawn(wait_for_break, &broken);
+	weft_yield();
+	reason = 7;
+	weft_barrier_break(&broken);
+	join(first);
 	pthread_join(thread, NULL);
 	return arg;
 }

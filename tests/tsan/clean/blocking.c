@@ -21,7 +21,9 @@ static void *work(void *arg)
 		void *result;
 		buffer[0]++;
 		MUST(weft_blocking(read_file, buffer, &result) == 0);
-		MUST(*(char *)result == i && buffer[0] == i);
+		MUST(*(char *)result == 2 * i - 1 && buffer[0] == i);
+		MUST(weft_blocking_until(read_file, buffer, &result, WEFT_FOREVER) == 0);
+		MUST(*(char *)result == 2 * i && buffer[0] == i);
 	}
 	free(buffer);
 	return arg;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Readers read, writers write; one writer becomes a reader. */
+/* Readers read, writers write; one writer becomes a reader, and one reader a writer. */
 #include "../tsan.h"
 
 static weft_rwlock lock = WEFT_RWLOCK_INIT;
@@ -34,12 +34,29 @@ static void *write_both(void *arg)
 	return arg;
 }
 
+static void *read_then_write(void *arg)
+{
+	for (int i = 0; i < 30; i++) {
+		weft_rwlock_rdlock(&lock);
+		long seen = left;
+		MUST(seen == right);
+		weft_yield();
+		MUST(weft_rwlock_upgrade(&lock) == 0);
+		MUST(left == seen); /* nobody writes in between */
+		left++;
+		right++;
+		weft_rwlock_unlock(&lock);
+	}
+	return arg;
+}
+
 static void *start(void *arg)
 {
-	weft_task *tasks[4] = {spawn(read_both, NULL), spawn(write_both, NULL),
-			       spawn(read_both, NULL), spawn(write_both, &lock)};
+	weft_task *tasks[5] = {spawn(read_both, NULL), spawn(write_both, NULL),
+			       spawn(read_both, NULL), spawn(write_both, &lock),
+			       spawn(read_then_write, NULL)};
 
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		join(tasks[i]);
 	return arg;
 }
@@ -47,5 +64,5 @@ static void *start(void *arg)
 int main(void)
 {
 	run(start);
-	return left != 60 || right != 60;
+	return left != 90 || right != 90;
 }

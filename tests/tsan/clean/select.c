@@ -27,7 +27,8 @@ static void *ask(void *arg)
 		long number = 1, *mine = &number, *got;
 		struct weft_case cases[] = {{.op = WEFT_SEND, .chan = requests, .elem = &mine},
 					    {.op = WEFT_RECV, .chan = quit}};
-		while (weft_select(cases, 2, weft_after(1000000)) == -ETIMEDOUT)
+		while ((i % 2 ? weft_select(cases, 2, weft_after(1000000))
+			      : weft_select_ordered(cases, 2, weft_after(1000000))) == -ETIMEDOUT)
 			;
 		MUST(weft_chan_recv(replies, &got) == 0 && *got > 0);
 	}

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* A semaphore as a mutex, and two that hand a value to and fro. */
+/* A semaphore as a mutex, and as one that all of its counts make; and two that hand a value to and
+ * fro. */
 #include "../tsan.h"
 
 static weft_sem mutex = WEFT_SEM_INIT(1), ping = WEFT_SEM_INIT(0), pong = WEFT_SEM_INIT(0);
-static long counter, ball;
+static weft_sem shares = WEFT_SEM_INIT(3);
+static long counter, ball, total;
 
 static void *count(void *arg)
 {
@@ -26,14 +28,28 @@ static void *play(void *arg)
 	return arg;
 }
 
+/* Who has one count reads. Who has all of them writes. */
+static void *share(void *arg)
+{
+	for (int i = 0; i < 20; i++) {
+		MUST(weft_sem_acquire(&shares) == 0);
+		MUST(total >= 0);
+		weft_sem_release(&shares, 1);
+		MUST(weft_sem_acquire_n(&shares, 3) == 0);
+		total++;
+		weft_sem_release(&shares, 3);
+	}
+	return arg;
+}
+
 static void *start(void *arg)
 {
-	weft_task *tasks[4] = {spawn(count, NULL), spawn(count, NULL), spawn(play, NULL),
-			       spawn(play, &ball)};
+	weft_task *tasks[6] = {spawn(count, NULL), spawn(count, NULL), spawn(play, NULL),
+			       spawn(play, &ball), spawn(share, NULL), spawn(share, NULL)};
 
 	ball = 0;
 	weft_sem_release(&ping, 1);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 6; i++)
 		join(tasks[i]);
 	return arg;
 }
@@ -41,5 +57,5 @@ static void *start(void *arg)
 int main(void)
 {
 	run(start);
-	return counter != 60 || ball != 40;
+	return counter != 60 || ball != 40 || total != 40;
 }
