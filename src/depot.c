@@ -16,7 +16,22 @@
 #define STEP_PART 64
 
 /* Every depot of the process. */
-static struct depot *all; /* under WEFT__LOCK_DEPOTS */
+static struct weft__list all = WEFT__LIST_INIT(all); /* under WEFT__LOCK_DEPOTS */
+
+static struct depot *depot_of_link(struct weft__link *link)
+{
+	return link ? WEFT__LIST_OBJECT(link, struct depot, link) : NULL;
+}
+
+static struct depot *first_depot(void)
+{
+	return depot_of_link(weft__list_first(&all));
+}
+
+static struct depot *next_depot(struct depot *d)
+{
+	return depot_of_link(weft__list_next(&all, &d->link));
+}
 
 /* Frees chains, one coroutine of each in turn. Every header is a cold page. It is fetched while the
  * other chains are freed. */
@@ -88,7 +103,7 @@ void weft__depot_empty(struct depot *d)
 void weft__depots_empty(void)
 {
 	weft__lock_process(WEFT__LOCK_DEPOTS);
-	for (struct depot *d = all; d; d = d->next)
+	for (struct depot *d = first_depot(); d; d = next_depot(d))
 		weft__depot_empty(d);
 	weft__unlock_process(WEFT__LOCK_DEPOTS);
 }
@@ -96,7 +111,7 @@ void weft__depots_empty(void)
 void weft__depots_each(void (*fn)(struct depot *d))
 {
 	weft__lock_process(WEFT__LOCK_DEPOTS);
-	for (struct depot *d = all; d; d = d->next)
+	for (struct depot *d = first_depot(); d; d = next_depot(d))
 		fn(d);
 	weft__unlock_process(WEFT__LOCK_DEPOTS);
 }
@@ -104,14 +119,14 @@ void weft__depots_each(void (*fn)(struct depot *d))
 /* Around a fork, under WEFT__LOCK_DEPOTS (process_locks.h). */
 static void lock_each(void)
 {
-	for (struct depot *d = all; d; d = d->next)
+	for (struct depot *d = first_depot(); d; d = next_depot(d))
 		weft__lock(&d->lock);
 }
 
 static void unlock_each(bool in_child)
 {
 	(void)in_child;
-	for (struct depot *d = all; d; d = d->next)
+	for (struct depot *d = first_depot(); d; d = next_depot(d))
 		weft__unlock(&d->lock);
 }
 
@@ -125,20 +140,15 @@ void weft__depot_init(struct depot *d)
 	atomic_init(&d->tender, NULL);
 	weft__lock_process(WEFT__LOCK_DEPOTS);
 	weft__process_lock_covers(WEFT__LOCK_DEPOTS, lock_each, unlock_each);
-	d->next = all;
-	all = d;
+	weft__list_push_first(&all, &d->link);
 	weft__unlock_process(WEFT__LOCK_DEPOTS);
 }
 
 void weft__depot_fini(struct depot *d)
 {
-	struct depot **link = &all;
-
 	weft__lock_process(WEFT__LOCK_DEPOTS);
-	while (*link != d)
-		link = &(*link)->next;
-	*link = d->next;
-	bool last = !all;
+	weft__list_remove(&d->link);
+	bool last = weft__list_is_empty(&all);
 	weft__unlock_process(WEFT__LOCK_DEPOTS);
 	weft__depot_empty(d);
 	if (last)

@@ -50,6 +50,7 @@
 
 #include "coro_header.h"
 #include "src/base/compiler.h"
+#include "src/base/list.h"
 #include "src/base/lock.h"
 
 #include <stdatomic.h>
@@ -82,7 +83,7 @@ struct depot {
 	_Atomic(const void *) tender;
 
 	/* Under the lock of the list of all depots. */
-	struct depot *next;
+	struct weft__link link;
 };
 
 /* Makes an empty depot. */

@@ -35,6 +35,7 @@
 #include "src/base/clock.h"
 #include "src/base/fatal.h"
 #include "src/base/futex.h"
+#include "src/base/list.h"
 
 #include <weft/blocking.h>
 
@@ -50,8 +51,8 @@ int64_t weft__blocking_linger = LINGER_NS;
  * thread that took it, until the wake. */
 struct job {
 	struct waiter waiter;
-	struct job *next, **link; /* under the pool's lock; link is NULL in no queue */
-	struct wakeup wakeup;     /* of the thread that took it */
+	struct weft__link link; /* under the pool's lock; in the queue until it is taken */
+	struct wakeup wakeup;   /* of the thread that took it */
 	weft_fn *fn;
 	void *arg, *result;
 	uint64_t edge; /* for ThreadSanitizer; only its address is used */
@@ -73,11 +74,11 @@ struct pool {
 
 	struct weft__lock lock;
 	/* under lock */
-	struct job *jobs, **jobs_tail;
-	unsigned job_count;    /* in the queue */
-	unsigned busy;         /* threads that run a job */
-	struct blocker *idle;  /* last in first out */
-	struct blocker *ended; /* to be joined and freed */
+	struct weft__list jobs; /* first come, first served */
+	unsigned job_count;     /* in the queue */
+	unsigned busy;          /* threads that run a job */
+	struct blocker *idle;   /* last in first out */
+	struct blocker *ended;  /* to be joined and freed */
 	bool ending;
 	bool full_told; /* stderr was told that all threads are busy */
 	/* Includes threads that are being started. Stored under lock. The runtime's end waits for 0
@@ -87,23 +88,16 @@ struct pool {
 
 static void add_job_locked(struct pool *pool, struct job *job)
 {
-	job->link = pool->jobs_tail;
-	*pool->jobs_tail = job;
-	pool->jobs_tail = &job->next;
+	weft__list_push_last(&pool->jobs, &job->link);
 	pool->job_count++;
 }
 
 /* Returns false if the job was no longer in the queue. */
 static bool remove_job_locked(struct pool *pool, struct job *job)
 {
-	if (!job->link)
+	if (!weft__link_is_in_list(&job->link))
 		return false;
-	*job->link = job->next;
-	if (job->next)
-		job->next->link = job->link;
-	else
-		pool->jobs_tail = job->link;
-	job->link = NULL;
+	weft__list_remove(&job->link);
 	pool->job_count--;
 	return true;
 }
@@ -112,16 +106,18 @@ static bool remove_job_locked(struct pool *pool, struct job *job)
  * none. */
 static struct job *take_job_locked(struct pool *pool)
 {
-	struct job *job;
+	struct weft__link *link;
 
-	while ((job = pool->jobs)) {
+	while ((link = weft__list_first(&pool->jobs))) {
+		struct job *job = WEFT__LIST_OBJECT(link, struct job, link);
+
 		remove_job_locked(pool, job);
 		/* If the claim fails, the task has given the job up. The task sees that when it
 		 * gets the lock. */
 		if (weft__wait_claim(&job->waiter, &job->wakeup))
-			break;
+			return job;
 	}
-	return job;
+	return NULL;
 }
 
 /* Stays: the pool's thread runs no task, so the job's function cannot hop. */
@@ -321,7 +317,7 @@ static struct pool *pool_of(struct weft_runtime *rt)
 	pool->attachment.end = pool_end;
 	pool->rt = rt;
 	pool->max = rt->config.blocking_threads;
-	pool->jobs_tail = &pool->jobs;
+	weft__list_init(&pool->jobs);
 	if (cas_release_else_acquire(place, &there, &pool->attachment))
 		return pool;
 	free(pool);

@@ -10,26 +10,11 @@
 
 #define ERRNO_MAX 4095
 
-static void member_add_locked(struct member **list, struct member *m)
-{
-	m->next = *list;
-	m->link = list;
-	if (m->next)
-		m->next->link = &m->next;
-	*list = m;
-}
-
-static void member_remove_locked(struct member *m)
-{
-	*m->link = m->next;
-	if (m->next)
-		m->next->link = m->link;
-}
-
 /* Cancels the members, and adds the branches that it holds to the list. */
 static void cancel_members(struct group *g, struct branch **held)
 {
 	struct task *tasks[WEFT__CANCEL_SOME];
+	struct weft__link *link;
 	bool more;
 
 	do {
@@ -37,14 +22,13 @@ static void cancel_members(struct group *g, struct branch **held)
 
 		group_lock(g);
 		g->cancelled = true;
-		for (; count < WEFT__CANCEL_SOME && g->new; count++) {
-			struct member *m = g->new;
-			member_remove_locked(m);
-			member_add_locked(&g->old, m);
-			tasks[count] = m->task;
+		for (; count < WEFT__CANCEL_SOME && (link = weft__list_first(&g->new)); count++) {
+			weft__list_remove(link);
+			weft__list_push_first(&g->old, link);
+			tasks[count] = WEFT__LIST_OBJECT(link, struct member, link)->task;
 		}
 		struct waiter *claimed = weft__cancel_some(tasks, count, held);
-		more = g->new != NULL;
+		more = !weft__list_is_empty(&g->new);
 		group_unlock(g);
 		weft__wake_cancelled(claimed);
 	} while (more);
@@ -112,7 +96,7 @@ void *weft__group_member_main(void *arg)
 	t->value = g;
 	group_lock(g);
 	bool cancelled = g->cancelled;
-	member_add_locked(cancelled ? &g->old : &g->new, &self);
+	weft__list_push_first(cancelled ? &g->old : &g->new, &self.link);
 	group_unlock(g);
 	if (cancelled)
 		weft_cancel(task_handle(t));
@@ -126,7 +110,7 @@ void *weft__group_member_main(void *arg)
 	struct sync_node *receiver = NULL;
 	san_release(g);
 	group_lock(g);
-	member_remove_locked(&self);
+	weft__list_remove(&self.link);
 	if (__builtin_expect(g->keeps, 0))
 		receiver = weft__group_keep_locked(g, t, result);
 	struct sync_node *woken = group_count_down_locked(g);
@@ -142,6 +126,8 @@ void weft_group_init(weft_group *group)
 
 	san_forget(g, sizeof(weft_group));
 	*g = (struct group){.limit = GROUP_UNLIMITED, .branch.kin.reach = reach};
+	weft__list_init(&g->new);
+	weft__list_init(&g->old);
 	g->result_tail = &g->results;
 	struct worker *w = weft__worker();
 	if (w) {

@@ -50,6 +50,7 @@
 #include "sched/core/family.h"
 #include "sched/core/tls.h"
 #include "src/base/compiler.h"
+#include "src/base/list.h"
 
 #include <weft/group.h>
 
@@ -57,8 +58,8 @@
 
 /* A running task of the group. Lies in the task's frame. */
 struct member {
-	struct member *next, **link; /* under the group's lock */
-	struct task *task;           /* immutable */
+	struct weft__link link; /* under the group's lock */
+	struct task *task;      /* immutable */
 };
 
 /* All fields are under ends.lock, which is the group's lock, unless they say otherwise. */
@@ -70,8 +71,8 @@ struct group {
 	int error;    /* the first one; 0 if none */
 	size_t running;              /* members that have not ended, and places left to a spawner */
 	size_t limit;                /* of `running`: at least 1, or GROUP_UNLIMITED */
-	struct member *new;          /* started, and not cancelled by the group */
-	struct member *old;          /* cancelled by the group */
+	struct weft__list new;       /* members that the group has not cancelled */
+	struct weft__list old;       /* members that it has cancelled */
 	struct sync_queue spawners;  /* wait for a place; its own lock is not used */
 	struct sync_queue receivers; /* wait for a result; its own lock is not used */
 	struct task *results, **result_tail; /* members that have ended, linked by .next_result */

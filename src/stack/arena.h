@@ -4,6 +4,7 @@
 #define WEFT_SRC_STACK_ARENA_H
 
 #include "guard.h"
+#include "src/base/list.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,8 +27,8 @@ enum slot_state {
 
 /* Under the pool's lock. */
 struct slot {
-	struct slot *prev, *next; /* in a list of the pool; otherwise NULL */
-	struct arena *arena;      /* immutable */
+	struct weft__link link; /* in a list of the pool while CLEAN or DIRTY */
+	struct arena *arena;    /* immutable */
 	enum slot_state state;
 };
 
@@ -39,8 +40,8 @@ struct arena {
 	size_t guard_bytes; /* the lowest bytes of slot_bytes; 0 without guards */
 	uint32_t slots;
 	/* Under the pool's lock. */
-	struct arena *prev, *next; /* all arenas of the pool, for code that walks them */
-	struct arena *fill_next;   /* in the pool's list of arenas with unready slots */
+	struct weft__link link; /* in the pool's list of all arenas, or in one to be unmapped */
+	struct weft__link fill; /* in the pool's list of arenas with unready slots */
 	/* Slots [0, ready) have their guard, and the others were never used. The thread that fills
 	 * the arena reads it without the lock. */
 	uint32_t ready;

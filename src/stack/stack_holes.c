@@ -29,13 +29,13 @@
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
 #include "src/base/compiler.h"
+#include "src/base/digits.h"
 #include "src/base/pages.h"
 #include "src/base/process_locks.h"
 #include "src/base/sanitizer.h"
 #include "stack_pool.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -65,14 +65,16 @@ static size_t mark_locked(struct pool *pool, struct arena *arena, struct run run
 
 	for (uint32_t i = 0, first; i < arena->ready; i++) {
 		for (first = i; i < arena->ready && is_free(&arena->slot[i]); i++) {
-			list_remove(list_of(pool, arena->slot[i].state), &arena->slot[i]);
+			slot_remove(list_of(pool, arena->slot[i].state), &arena->slot[i]);
 			arena->slot[i].state = SLOT_HOLE;
 		}
 		if (i > first)
 			runs[count++] =
 				(struct run){(uint16_t)first, (uint16_t)(i - first), true, false};
 	}
-	if (arena->ready < arena->slots && weft__pool_unlink_filling_locked(pool, arena)) {
+	/* Otherwise a thread fills the arena. */
+	if (weft__link_is_in_list(&arena->fill)) {
+		weft__list_remove(&arena->fill);
 		runs[count++] = (struct run){(uint16_t)arena->ready,
 					     (uint16_t)(arena->slots - arena->ready), false, false};
 		for (; arena->ready < arena->slots; arena->ready++)
@@ -92,12 +94,11 @@ static void unmark_locked(struct pool *pool, struct arena *arena, struct run run
 	for (uint32_t i = run.first; i < (uint32_t)run.first + run.count; i++) {
 		arena->slot[i].state = run.ready ? SLOT_DIRTY : SLOT_UNREADY;
 		if (run.ready)
-			list_push(&pool->dirty, &arena->slot[i]);
+			slot_push(&pool->dirty, &arena->slot[i]);
 	}
 	if (!run.ready) {
 		arena->ready = run.first;
-		arena->fill_next = pool->filling;
-		pool->filling = arena;
+		weft__list_push_first(&pool->filling, &arena->fill);
 	}
 }
 
@@ -131,6 +132,8 @@ static size_t make_holes_in_locked(struct pool *pool, struct arena *arena, size_
 static size_t addresses_used(void)
 {
 	char text[32] = "";
+	const char *digits = text;
+	uint64_t pages = 0;
 	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
@@ -138,7 +141,8 @@ static size_t addresses_used(void)
 	ssize_t length = read(fd, text, sizeof(text) - 1);
 	text[length > 0 ? length : 0] = '\0';
 	close(fd);
-	return strtoul(text, NULL, 10) * weft__page_size();
+	weft__read_digits(&digits, &pages);
+	return (size_t)pages * weft__page_size();
 }
 
 static size_t free_bytes(struct pool *pool, size_t bytes)
@@ -148,8 +152,12 @@ static size_t free_bytes(struct pool *pool, size_t bytes)
 	(void)bytes;
 	weft__lock(&pool->lock);
 	slots = pool->dirty.count + pool->clean.count;
-	for (struct arena *arena = pool->filling; arena; arena = arena->fill_next)
+	for (struct weft__link *link = weft__list_first(&pool->filling); link;
+	     link = weft__list_next(&pool->filling, link)) {
+		const struct arena *arena = arena_of_fill_link(link);
+
 		slots += arena->slots - arena->ready;
+	}
 	weft__unlock(&pool->lock);
 	return slots * pool->slot_bytes;
 }
@@ -175,8 +183,10 @@ static size_t make_holes_in_pool(struct pool *pool, size_t bytes)
 	size_t done = 0;
 
 	weft__lock(&pool->lock);
-	for (struct arena *arena = pool->arenas; arena && done < bytes; arena = arena->next)
-		done += make_holes_in_locked(pool, arena, bytes - done);
+	/* An arena stays in the list while the lock is released: it counts as used. */
+	for (struct weft__link *link = weft__list_first(&pool->arenas); link && done < bytes;
+	     link = weft__list_next(&pool->arenas, link))
+		done += make_holes_in_locked(pool, arena_of_link(link), bytes - done);
 	weft__unlock(&pool->lock);
 	return done;
 }

@@ -125,6 +125,10 @@ struct pool *weft__pool_get(size_t slot_bytes, size_t guard_bytes)
 			pool->guard_bytes = guard_bytes;
 			pool->keep = at_most(KEEP_BYTES / (slot_bytes - guard_bytes), KEEP_SLOTS);
 			pool->hot = at_most(HOT_BYTES / (slot_bytes - guard_bytes), HOT_SLOTS);
+			weft__list_init(&pool->dirty.list);
+			weft__list_init(&pool->clean.list);
+			weft__list_init(&pool->arenas);
+			weft__list_init(&pool->filling);
 			pool->next = load_relaxed(bucket);
 			/* release: publishes the pool's fields. Pairs with the acquire above. */
 			store_release(bucket, pool);
@@ -136,10 +140,7 @@ struct pool *weft__pool_get(size_t slot_bytes, size_t guard_bytes)
 
 static void pool_attach_locked(struct pool *pool, struct arena *arena)
 {
-	arena->next = pool->arenas;
-	if (pool->arenas)
-		pool->arenas->prev = arena;
-	pool->arenas = arena;
+	weft__list_push_first(&pool->arenas, &arena->link);
 	pool->arena_count++;
 	pool->idle++;
 }
@@ -152,12 +153,12 @@ static void pool_attach_locked(struct pool *pool, struct arena *arena)
  */
 static bool pool_grow_locked(struct pool *pool)
 {
-	struct arena *arena = pool->filling;
+	struct arena *arena = arena_of_fill_link(weft__list_first(&pool->filling));
 	size_t used = pool->used;
 	uint32_t first, made;
 
 	if (arena) {
-		pool->filling = arena->fill_next;
+		weft__list_remove(&arena->fill);
 		arena_hold_locked(arena);
 	}
 	pool->growing++;
@@ -186,12 +187,10 @@ static bool pool_grow_locked(struct pool *pool)
 	/* Lower addresses are used first. */
 	for (uint32_t i = first + made; i-- > first;) {
 		arena->slot[i].state = SLOT_CLEAN;
-		list_push(&pool->clean, &arena->slot[i]);
+		slot_push(&pool->clean, &arena->slot[i]);
 	}
-	if (arena->ready < arena->slots) {
-		arena->fill_next = pool->filling;
-		pool->filling = arena;
-	}
+	if (arena->ready < arena->slots)
+		weft__list_push_first(&pool->filling, &arena->fill);
 	arena_release_locked(arena);
 	return made > 0;
 }
@@ -219,7 +218,7 @@ static bool others_grow_locked(struct pool *pool, size_t before)
 /* Takes a slot out of a free list and counts it as used. */
 static inline void pool_take_locked(struct pool *pool, struct slot *slot, enum slot_state state)
 {
-	list_remove(list_of(pool, slot->state), slot);
+	slot_remove(list_of(pool, slot->state), slot);
 	slot->state = state;
 	arena_hold_locked(slot->arena);
 	pool->used++;
@@ -242,104 +241,88 @@ struct slot *weft__pool_take(struct pool *pool)
 		weft__set_errno(saved);
 	}
 	if (pool_has_free_locked(pool)) {
-		slot = pool->dirty.count > 0 ? pool->dirty.head : pool->clean.head;
+		struct slot_list *list = pool->dirty.count > 0 ? &pool->dirty : &pool->clean;
+
+		slot = slot_of_link(weft__list_first(&list->list));
 		pool_take_locked(pool, slot, SLOT_USED);
 	}
 	weft__unlock(&pool->lock);
 	return slot;
 }
 
-bool weft__pool_unlink_filling_locked(struct pool *pool, struct arena *arena)
-{
-	struct arena **link = &pool->filling;
-
-	while (*link && *link != arena)
-		link = &(*link)->fill_next;
-	if (!*link)
-		return false;
-	*link = arena->fill_next;
-	return true;
-}
-
 void weft__pool_detach_locked(struct pool *pool, struct arena *arena)
 {
 	for (uint32_t i = 0; i < arena->ready; i++) {
 		if (arena->slot[i].state != SLOT_HOLE)
-			list_remove(list_of(pool, arena->slot[i].state), &arena->slot[i]);
+			slot_remove(list_of(pool, arena->slot[i].state), &arena->slot[i]);
 	}
-	if (arena->prev)
-		arena->prev->next = arena->next;
-	else
-		pool->arenas = arena->next;
-	if (arena->next)
-		arena->next->prev = arena->prev;
-	weft__pool_unlink_filling_locked(pool, arena);
+	weft__list_remove(&arena->link);
+	if (weft__link_is_in_list(&arena->fill))
+		weft__list_remove(&arena->fill);
 	pool->arena_count--;
 	pool->idle--;
 }
 
-void weft__arenas_unmap(struct arena *doomed)
+void weft__arenas_unmap(struct weft__list *doomed)
 {
+	struct arena *arena;
 	int saved = weft__errno();
 
 	san_ignore_begin();
-	while (doomed) {
-		struct arena *next = doomed->next;
-
-		weft__arena_unmap(doomed);
-		doomed = next;
+	while ((arena = arena_of_link(weft__list_first(doomed)))) {
+		weft__list_remove(&arena->link);
+		weft__arena_unmap(arena);
 	}
 	san_ignore_end();
 	weft__set_errno(saved);
 }
 
-/* Puts a slot that counts as used into a free list. If that detaches the slot's arena, returns the
- * arena, and the caller must unmap it. Otherwise returns NULL. */
-static inline struct arena *pool_put_locked(struct pool *pool, struct slot *slot,
-					    enum slot_state state)
+/* Puts a slot that counts as used into a free list. If that detaches the slot's arena, adds the
+ * arena to the list of those that the caller must unmap. */
+static inline void pool_put_locked(struct pool *pool, struct slot *slot, enum slot_state state,
+				   struct weft__list *doomed)
 {
 	struct arena *arena = slot->arena;
 
 	slot->state = state;
-	list_push(list_of(pool, state), slot);
+	slot_push(list_of(pool, state), slot);
 	arena_release_locked(arena);
 	pool->used--;
 	if (arena->used > 0)
-		return NULL;
+		return;
 	/* An arena with holes is of little use. */
 	if (arena->holes == 0 && pool->dirty.count + pool->clean.count - arena->ready < pool->keep)
-		return NULL;
+		return;
 	weft__pool_detach_locked(pool, arena);
-	return arena;
+	weft__list_push_first(doomed, &arena->link);
 }
 
 bool weft__pool_put(struct slot *slot)
 {
 	struct pool *pool = slot->arena->pool;
-	struct arena *doomed;
+	struct weft__list doomed;
 	bool discard;
 
+	weft__list_init(&doomed);
 	weft__lock(&pool->lock);
-	doomed = pool_put_locked(pool, slot, SLOT_DIRTY);
+	pool_put_locked(pool, slot, SLOT_DIRTY, &doomed);
 	discard = pool->dirty.count > pool->hot + at_most(pool->used / LAZY_PART, LAZY_SLOTS);
 	weft__unlock(&pool->lock);
-	if (doomed) {
-		doomed->next = NULL;
-		weft__arenas_unmap(doomed);
-	}
+	if (!weft__list_is_empty(&doomed))
+		weft__arenas_unmap(&doomed);
 	return discard;
 }
 
 bool weft__pool_discard_batch(struct pool *pool, size_t left)
 {
 	struct slot *batch[ARENA_BATCH];
-	struct arena *doomed = NULL;
+	struct weft__list doomed;
 	size_t count = 0;
 	int saved = weft__errno();
 
 	weft__lock(&pool->lock);
 	for (; count < ARENA_BATCH && pool->dirty.count > left; count++) {
-		batch[count] = pool->dirty.tail;
+		batch[count] = slot_of_link(weft__list_last(&pool->dirty.list));
 		pool_take_locked(pool, batch[count], SLOT_DISCARD);
 	}
 	weft__unlock(&pool->lock);
@@ -349,16 +332,11 @@ bool weft__pool_discard_batch(struct pool *pool, size_t left)
 	weft__arena_discard(batch, (uint32_t)count, 0);
 	weft__set_errno(saved);
 
+	weft__list_init(&doomed);
 	weft__lock(&pool->lock);
-	for (size_t i = 0; i < count; i++) {
-		struct arena *arena = pool_put_locked(pool, batch[i], SLOT_CLEAN);
-
-		if (arena) {
-			arena->next = doomed;
-			doomed = arena;
-		}
-	}
+	for (size_t i = 0; i < count; i++)
+		pool_put_locked(pool, batch[i], SLOT_CLEAN, &doomed);
 	weft__unlock(&pool->lock);
-	weft__arenas_unmap(doomed);
+	weft__arenas_unmap(&doomed);
 	return true;
 }

@@ -15,8 +15,9 @@
 
 #define WEFT__STACK_BUCKETS 64
 
-struct list {
-	struct slot *head, *tail;
+/* A list of free slots. */
+struct slot_list {
+	struct weft__list list; /* first: the slot freed last */
 	size_t count;
 };
 
@@ -29,10 +30,10 @@ struct pool {
 	struct pool *next; /* in its bucket */
 	/* Under the lock. */
 	struct weft__lock lock;
-	struct list dirty; /* head: the slot freed last */
-	struct list clean;
-	struct arena *arenas;
-	struct arena *filling; /* arenas with unready slots; linked by fill_next */
+	struct slot_list dirty;
+	struct slot_list clean;
+	struct weft__list arenas;
+	struct weft__list filling; /* arenas with unready slots */
 	size_t arena_count;
 	size_t idle; /* arenas without a used slot */
 	size_t used;
@@ -62,41 +63,38 @@ bool weft__pool_discard_batch(struct pool *pool, size_t left);
 /* Takes the arena out of the pool. None of its slots may be in use. The caller unmaps it. */
 void weft__pool_detach_locked(struct pool *pool, struct arena *arena);
 
-/* Takes the arena off the pool's list of arenas with unready slots. Returns whether it was there. */
-bool weft__pool_unlink_filling_locked(struct pool *pool, struct arena *arena);
+/* Unmaps detached arenas. The list is empty afterwards. */
+void weft__arenas_unmap(struct weft__list *doomed);
 
-/* Unmaps detached arenas, which are linked by next. */
-void weft__arenas_unmap(struct arena *doomed);
-
-static inline void list_push(struct list *list, struct slot *slot)
+static inline struct slot *slot_of_link(struct weft__link *link)
 {
-	slot->prev = NULL;
-	slot->next = list->head;
-	if (list->head)
-		list->head->prev = slot;
-	else
-		list->tail = slot;
-	list->head = slot;
+	return WEFT__LIST_OBJECT(link, struct slot, link);
+}
+
+static inline struct arena *arena_of_link(struct weft__link *link)
+{
+	return link ? WEFT__LIST_OBJECT(link, struct arena, link) : NULL;
+}
+
+static inline struct arena *arena_of_fill_link(struct weft__link *link)
+{
+	return link ? WEFT__LIST_OBJECT(link, struct arena, fill) : NULL;
+}
+
+static inline void slot_push(struct slot_list *list, struct slot *slot)
+{
+	weft__list_push_first(&list->list, &slot->link);
 	list->count++;
 }
 
-static inline void list_remove(struct list *list, struct slot *slot)
+static inline void slot_remove(struct slot_list *list, struct slot *slot)
 {
-	if (slot->prev)
-		slot->prev->next = slot->next;
-	else
-		list->head = slot->next;
-	if (slot->next)
-		slot->next->prev = slot->prev;
-	else
-		list->tail = slot->prev;
-	slot->prev = NULL;
-	slot->next = NULL;
+	weft__list_remove(&slot->link);
 	list->count--;
 }
 
 /* The list that holds free slots in this state. */
-static inline struct list *list_of(struct pool *pool, enum slot_state state)
+static inline struct slot_list *list_of(struct pool *pool, enum slot_state state)
 {
 	return state == SLOT_DIRTY ? &pool->dirty : &pool->clean;
 }

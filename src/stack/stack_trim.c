@@ -88,10 +88,11 @@ static WEFT__STAYS void empty_caches_locked(void)
 
 void weft__stack_trim(void)
 {
-	struct arena *doomed = NULL;
+	struct weft__list doomed;
 
 	/* One thread at a time. A second thread would find nothing left to free, although the first
 	 * one has not freed it yet. */
+	weft__list_init(&doomed);
 	weft__lock_process(WEFT__LOCK_TRIM);
 	empty_caches_locked();
 	for (size_t i = 0; i < WEFT__STACK_BUCKETS; i++) {
@@ -99,21 +100,23 @@ void weft__stack_trim(void)
 		struct pool *pool = load_acquire(&weft__stack_pools[i]);
 
 		for (; pool; pool = pool->next) {
-			struct arena *arena, *next;
+			struct weft__link *link, *next;
 
 			weft__lock(&pool->lock);
-			for (arena = pool->arenas; arena && pool->idle > 0; arena = next) {
-				next = arena->next;
+			for (link = weft__list_first(&pool->arenas); link && pool->idle > 0;
+			     link = next) {
+				struct arena *arena = arena_of_link(link);
+
+				next = weft__list_next(&pool->arenas, link);
 				if (arena->used > 0)
 					continue;
 				weft__pool_detach_locked(pool, arena);
-				arena->next = doomed;
-				doomed = arena;
+				weft__list_push_first(&doomed, link);
 			}
 			weft__unlock(&pool->lock);
 		}
 	}
-	weft__arenas_unmap(doomed);
+	weft__arenas_unmap(&doomed);
 	weft__stack_discard_all();
 	weft__unlock_process(WEFT__LOCK_TRIM);
 }
