@@ -21,6 +21,7 @@
 
 #include "spare.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/fatal.h"
 #include "src/base/holder.h"
 #include "src/stack/stack_env.h"
@@ -70,15 +71,13 @@ static size_t room_above(uintptr_t place)
 	return within ? (uintptr_t)self->stack.top - place : 0;
 }
 
-void weft__coro_thread_init(void)
+/* Not inlined, and returns its argument: the callers then keep nothing over the call. */
+static __attribute__((noinline, cold)) struct weft__thread *set_up(struct weft__thread *th)
 {
-	struct weft__thread *th = weft__thread();
-
-	if (th->current)
-		return;
 	weft__holder_ask(room_above);
 	weft__thread_init(th);
 	san_leader_init(&th->leader->sanitizer);
+	return th;
 }
 
 /* The calling thread's state, already set up. The pointer must not be kept across a switch. */
@@ -86,9 +85,12 @@ static inline struct weft__thread *thread(void)
 {
 	struct weft__thread *th = weft__thread();
 
-	if (__builtin_expect(!th->current, 0))
-		weft__coro_thread_init();
-	return th;
+	return likely(th->current) ? th : set_up(th);
+}
+
+void weft__coro_thread_init(void)
+{
+	thread();
 }
 
 static inline void load_errno(struct weft__thread *th, struct coro *to)
