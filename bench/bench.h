@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every benchmark in C and C++ needs, Weft's and the peers': the clock, arguments, the
- * machine-readable lines "name value unit" on stdout, and checks. A benchmark whose result is wrong
+ * What every benchmark in C and C++ needs, Weft's and the peers' alike: the clock, the arguments,
+ * lines "name value unit" on stdout for the machine, and checks. A benchmark with a wrong result
  * says so and exits with 1.
  */
 #ifndef BENCH_BENCH_H

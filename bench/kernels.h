@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The work inside of the fork-join benchmarks, without the tasks: the same code for Weft, for the
- * peers in C and C++, and for the serial programs that they are compared with.
+ * The work of the fork-join benchmarks, without the tasks. Weft, the peers in C and C++, and the
+ * serial programs beside them share this code.
  */
 #ifndef BENCH_KERNELS_H
 #define BENCH_KERNELS_H

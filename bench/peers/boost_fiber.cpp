@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * boost_fiber ROW WORKERS ARGUMENT...: Boost.Fiber, with the algorithm work_stealing (suspending
- * when idle) on several threads, and round_robin on one, where work_stealing has nobody to steal
- * from and spins for ever.
+ * boost_fiber ROW WORKERS ARGUMENT...: Boost.Fiber. On several threads it has the algorithm
+ * work_stealing, which suspends when idle. On one thread it has round_robin, because work_stealing
+ * would find nobody to steal from and spin for ever.
  */
 #include "../kernels.h"
 

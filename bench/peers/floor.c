@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * floor ROW WORKERS ARGUMENT...: what the machine, the kernel and the C library do without any
- * scheduler and, but for kernel-stacks, without threads: the serial programs, swapcontext(),
- * sigsetjmp() and siglongjmp(), a lock that is only an atomic variable, the memory of stacks.
+ * scheduler. It has the serial programs, swapcontext(), sigsetjmp() and siglongjmp(), a lock that
+ * is only an atomic variable, and the memory of stacks. Only kernel-stacks has threads.
  */
 #undef _FORTIFY_SOURCE /* its longjmp() refuses to go to another stack */
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ucontext-pool life 1 COUNT: the classic coroutine of C programs, as in emulators and databases: a
- * stack that makecontext() has started once, kept in a pool of its thread, and switched by
- * sigsetjmp() and siglongjmp(). It keeps neither errno nor floating-point control words, knows no
- * tools, and has no guard. One that has ended goes back to the pool and runs the next function.
+ * ucontext-pool life 1 COUNT: the classic coroutine of C programs, as in emulators and databases.
+ * makecontext() starts each stack once. The stack is kept in a pool of its thread, and sigsetjmp()
+ * and siglongjmp() switch to it. Such a coroutine keeps neither errno nor floating-point control
+ * words, does not inform tools, and has no guard. When it has ended it goes back to the pool, and
+ * runs the next function.
  */
 #undef _FORTIFY_SOURCE /* its longjmp() refuses to go to another stack */
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * chan pingpong WORKERS COUNT: two tasks and two rendezvous channels: a round trip.
- * chan many WORKERS TOTAL: four producers and four consumers over one channel of 128: a message.
+ * chan pingpong WORKERS COUNT: two tasks and two rendezvous channels. The figure is that of a round
+ * trip.
+ *
+ * chan many WORKERS TOTAL: four producers and four consumers over one channel of 128. The figure is
+ * that of a message.
  */
 #include "weft_bench.h"
 

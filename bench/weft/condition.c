@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * condition WORKERS COUNT: two tasks pass a turn to each other under a mutex, by one condition:
- * a round trip.
+ * condition WORKERS COUNT: two tasks pass a turn to each other under a mutex, by one condition. The
+ * figure is that of a round trip.
  */
 #include "weft_bench.h"
 

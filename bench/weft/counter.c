@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * counter WORKERS TASKS TOTAL: so many tasks add one to a counter under one mutex, together
- * TOTAL times.
+ * counter WORKERS TASKS TOTAL: TASKS tasks add one to a counter under one mutex, TOTAL times
+ * together.
  */
 #include "weft_bench.h"
 

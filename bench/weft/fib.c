@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fib WORKERS N: the recursion, a task for each call with n >= 2. */
+/* fib WORKERS N: the recursion, with a task for each call with n >= 2. */
 #include "../kernels.h"
 #include "weft_bench.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * lateness sleep|wake|blocking|forks WORKERS COUNT: how late a task runs that is due while all
- * workers are busy: with eight tasks that compute for 1 ms and then yield or, for forks, with a
- * recursion of forks that never yields. Sleeps of 2 ms; a semaphore that a thread outside of the
- * runtime releases; the return of a call that blocks for 1 ms.
+ * workers are busy. Eight tasks compute for 1 ms between two yields. For `forks`, a recursion of
+ * forks never yields. The task sleeps for 2 ms, or waits for a semaphore that a thread outside of
+ * the runtime releases, or makes a call that blocks for 1 ms.
  */
 #include "weft_bench.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * life COUNT: a coroutine's whole life, so many times, one after the other: created, entered,
- * yields, entered again, ends, destroyed. life_short: without the yield. life_cut: destroyed while
- * it is suspended in its yield.
+ * life COUNT: the whole life of a coroutine, COUNT times, one after the other. It is created and
+ * entered, yields, is entered again, ends, and is destroyed.
+ *
+ * life_short: without the yield. life_cut: it is destroyed while it is suspended in its yield.
  */
 #include "weft_bench.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory WORKERS COUNT: so many tasks that wait, all at once, twice: cold, and warm on what the
- * first time left. Bytes each in memory (pages and page tables); the time each to create (until it
- * waits), to resume (until it waits again) and to end; what is still held one second after.
+ * memory WORKERS COUNT: COUNT tasks that wait, all at once. This happens twice: cold, and then
+ * warm, with what the first time has left. The figures are the memory of a task in bytes (pages and
+ * page tables), the times to create it (until it waits), to resume it (until it waits again) and to
+ * end it, and what is still held one second later.
  */
 #include "weft_bench.h"
 

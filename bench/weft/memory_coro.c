@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * memory_coro COUNT: as memory, with weft_coro alone: no tasks, no pool. It is created when it is
- * entered for the first time and has yielded, resumed when it has been entered again, ended when it
- * has returned and is destroyed.
+ * memory_coro COUNT: as memory, with weft_coro alone: no tasks, no pool. A coroutine counts as
+ * created when it has been entered for the first time and has yielded. It is resumed when it has
+ * been entered again. It has ended when it has returned and was destroyed.
  */
 #include "weft_bench.h"
 

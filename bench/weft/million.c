@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* million WORKERS COUNT: spawns so many tasks, then joins them all. */
+/* million WORKERS COUNT: spawns COUNT tasks, then joins them all. */
 #include "weft_bench.h"
 
 static long count;

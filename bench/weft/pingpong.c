@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pingpong WORKERS COUNT: two tasks that wait for each other, a semaphore for each direction: a
- * round trip.
+ * pingpong WORKERS COUNT: two tasks wait for each other, with a semaphore for each direction. The
+ * figure is that of a round trip.
  */
 #include "weft_bench.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pingpong_join WORKERS COUNT: the ball passes by joins alone: a task spawns the next one and joins
- * it, which gives the ball back by ending. A round trip.
+ * pingpong_join WORKERS COUNT: the ball passes by joins alone. A task spawns the next one and joins
+ * it, and that task gives the ball back by ending. The figure is that of a round trip.
  */
 #include "weft_bench.h"
 

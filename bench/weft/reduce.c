@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* reduce WORKERS COUNT TOTAL: the sum of COUNT squares by weft_reduce(), until it was TOTAL of them. */
+/*
+ * reduce WORKERS COUNT TOTAL: sums COUNT squares by weft_reduce(), again and again until it has
+ * summed TOTAL squares.
+ */
 #include "../kernels.h"
 #include "weft_bench.h"
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * scope COUNT: begins and ends a scope, so many times. scope_deadline: with a deadline. scope_look:
- * with a deadline, at which weft_cancelled() looks. scope_fork: with a deadline, and a fork that is
- * made and joined in the scope.
+ * scope COUNT: begins and ends a scope, COUNT times.
+ *
+ * scope_deadline: with a deadline. scope_look: with a deadline, at which weft_cancelled() looks.
+ * scope_fork: with a deadline, and with a fork that is made and joined in the scope.
  */
 #include "weft_bench.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * select WORKERS CHANNELS TOTAL: a producer for each of so many rendezvous channels, and one task
- * that selects over all of them: a message.
+ * select WORKERS CHANNELS TOTAL: there is a producer for each of CHANNELS rendezvous channels, and
+ * one task that selects over all of them. The figure is that of a message.
  */
 #include "weft_bench.h"
 

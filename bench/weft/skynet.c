@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * skynet WORKERS LEAVES: a tree of tasks, ten children each; every leaf gives its number, every
- * node the sum.
+ * skynet WORKERS LEAVES: a tree of tasks with ten children each. Every leaf returns its number, and
+ * every node the sum of its children.
  */
 #include "weft_bench.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sleepers WORKERS COUNT MS: so many tasks sleep until the same time, MS from the start: how long
- * until all sleep, and from then until all have woken and ended.
+ * sleepers WORKERS COUNT MS: COUNT tasks sleep until the same time, MS from the start. The figures
+ * are the time until all sleep, and the time from then until all have woken and ended.
  */
 #include "weft_bench.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* sort WORKERS COUNT: quicksort of so many ints, a task for each partition's left side. */
+/*
+ * sort WORKERS COUNT: quicksort of COUNT ints, with a task for the left side of each partition.
+ */
 #include "../kernels.h"
 #include "weft_bench.h"
 

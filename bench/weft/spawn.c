@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* spawn WORKERS COUNT: spawns a task and joins it, so many times. */
+/* spawn WORKERS COUNT: spawns a task and joins it, COUNT times. */
 #include "weft_bench.h"
 
 static long count;

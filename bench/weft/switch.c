@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * switch context|coro|coro-inexact COUNT: two coroutines hand over to each other on one thread: by the bare
- * contract of src/context.h, or by weft_coro_enter() and weft_coro_yield() with all that they keep
- * right. With coro-inexact one of them has divided 1 by 3 before, which sets a flag in mxcsr that the
- * other one has not set. Built once for each backend.
+ * switch context|coro|coro-inexact COUNT: two coroutines hand over to each other on one thread.
+ * They use the bare contract of src/context.h, or weft_coro_enter() and weft_coro_yield() with
+ * everything that these keep. With coro-inexact one of them has divided 1 by 3 before. That sets a
+ * flag in mxcsr that the other one has not set. The program is built once for each backend.
  */
 #include "src/context.h"
 #include "weft_bench.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * wake WORKERS COUNT: a plain thread submits a task to a runtime whose workers all sleep, once in a
- * millisecond: how long until the task runs, and how much CPU the process uses meanwhile.
+ * wake WORKERS COUNT: once in a millisecond a plain thread submits a task to a runtime whose
+ * workers all sleep. The figures are the time until the task runs, and how much CPU the process
+ * uses.
  */
 #include "weft_bench.h"
 

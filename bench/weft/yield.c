@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * yield WORKERS TASKS TOTAL: so many tasks yield, together TOTAL times, once all of them run.
- */
+/* yield WORKERS TASKS TOTAL: once all of TASKS tasks run, they yield TOTAL times together. */
 #include "weft_bench.h"
 
 #include <stdatomic.h>

@@ -81,7 +81,7 @@ WEFT_API int weft_for(size_t begin, size_t end, size_t grain,
  *
  * The parts, and the order in which they are joined, follow from the range and the grain alone; for
  * grain 0 also from the number of workers. So with a grain of your own a sum of floating-point
- * numbers is the same bit for bit, whatever ran where.
+ * numbers is the same bit for bit, on whichever worker each part ran.
  *
  * The accumulators lie on the stacks of the forks, aligned to 64 bytes; nothing is allocated. If an
  * accumulator is large, use a pointer to it: NULL is the identity, body() allocates, join() frees.

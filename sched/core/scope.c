@@ -230,8 +230,8 @@ void weft__thread_scope_begin(struct scope *s, int64_t deadline)
 	struct scope *outer = scopes->innermost;
 	struct task *t = &s->fork.task;
 
-	/* Perhaps there is no runtime yet, and one to come must not change the fences of a wait. Who cancels
-	 * has the scope from us. */
+	/* Perhaps there is no runtime yet, and a later one must not change the fences of a wait. A
+	 * canceller has got the scope from us, so it comes later. */
 	weft__fence_init();
 	scope_init(s, outer, deadline);
 	/* The outermost scope is a root. */

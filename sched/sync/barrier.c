@@ -65,8 +65,8 @@ static inline void *edge_of_round_locked(struct barrier *b)
 	return b->round % 2 ? &b->broken : &b->round;
 }
 
-/* Ends the wait of all who are here, with this rc. Returns the nodes to be woken. A waiter that has
- * just given up learns of it as well, when it comes to take its node out. */
+/* Ends the wait of all callers that are here, with this rc. Returns the nodes to be woken. A waiter
+ * that has just given up learns of it as well, when it comes to take its node out. */
 static struct sync_node *end_round_locked(struct barrier *b, int rc)
 {
 	struct sync_node *first = NULL, **end = &first, *node;

@@ -43,7 +43,7 @@
 struct cond {
 	struct sync_queue queue;
 	_Atomic(struct mutex *) mutex;     /* of those who wait: invariant 4 */
-	_Atomic(struct sync_node *) fresh; /* who entered last: invariants 1 to 3 */
+	_Atomic(struct sync_node *) fresh; /* the last to enter: invariants 1 to 3 */
 } __attribute__((may_alias));
 
 static_assert(sizeof(struct cond) <= sizeof(weft_cond), "a condition fits its public storage");

@@ -23,10 +23,10 @@
  *     over. If the queue holds a node whose waiter must take the queue's lock before it returns,
  *     the last touch is the unlock of that lock.
  *
- * The design is barging with a limit. Whoever comes first takes a free mutex. A woken waiter stays
- * at the head of the queue until it has the mutex. The next unlock hands the mutex to that waiter
- * in two cases: (a) it has lost again after waiting for PATIENCE_NS; (b) it was woken, and did not
- * get to run for that long while others came and went.
+ * The design is barging with a limit. The first caller that comes takes a free mutex. A woken
+ * waiter stays at the head of the queue until it has the mutex. The next unlock hands the mutex to
+ * that waiter in two cases: (a) it has lost again after waiting for PATIENCE_NS; (b) it was woken,
+ * and did not get to run for that long while others came and went.
  *
  * Rejected: barging alone, because a waiter can starve. Rejected: handing the mutex over at each
  * unlock. Under contention every unlock is then a switch or a wake on another CPU, which is a

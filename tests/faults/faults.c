@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which calls are to fail, and the counts. See faults.h.
+ * Decides which calls fail, and counts calls. See faults.h.
  *
- * Whether a call is Weft's is told by its return address. Hence liburcu, the C library and the
- * program itself get what they ask for: what is tested is what Weft makes of a failure, and
- * liburcu, for one, ends the process where a membarrier fails that it has registered for.
+ * The return address of a call says whether Weft made it. So the calls of liburcu, of the C library
+ * and of the program itself do not fail: the subject is what Weft makes of a failure. For example,
+ * liburcu ends the process if a membarrier fails for which it has registered.
  */
 #include "faults.h"
 

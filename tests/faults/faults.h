@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making calls of the system fail. preload.c takes the place of the C library's functions in a
- * program (LD_PRELOAD) and lets the n-th call of one kind that Weft makes fail (faults.c); held.c
- * keeps the books of what Weft holds. Two variables say what is to fail:
+ * Makes calls of the system fail. preload.c takes the place of the C library's functions in a
+ * program (LD_PRELOAD). It lets the n-th call of one kind fail that Weft makes (faults.c). held.c
+ * records what Weft holds. Two variables say what fails:
  *
  *   FAULTS_NTH=KIND:FIRST:COUNT:HOW   the calls FIRST to FIRST + COUNT - 1 that libweft.so makes
- *                                     while armed. HOW is the name of an error; `stray`: a futex wait
- *                                     returns 0 at once; `short`: of several areas the first is dealt
- *                                     with.
- *   FAULTS_ALWAYS=KIND=HOW,...        every call of the kind, whoever makes it, from the program's
- *                                     start. For madvise: MADV_GUARD_INSTALL only, as in kernels
+ *                                     while armed. HOW is the name of an error. `stray`: a futex
+ *                                     wait returns 0 at once. `short`: of several areas only the
+ *                                     first is dealt with.
+ *   FAULTS_ALWAYS=KIND=HOW,...        every call of the kind, also those of others, from the
+ *                                     program's start. For madvise: MADV_GUARD_INSTALL only, as in kernels
  *                                     before 6.13.
  *
- * The program calls what is declared here, which is there if the library is preloaded.
+ * The program calls the functions that this header declares. They exist if the library is
+ * preloaded.
  */
 #ifndef WEFT_TESTS_FAULTS_FAULTS_H
 #define WEFT_TESTS_FAULTS_FAULTS_H

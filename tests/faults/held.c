@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is held, by kind: a hash table with linear probing under one lock. It must not allocate,
- * being called from malloc(). The size of a thread is 1.
+ * because malloc() calls it. The size of a thread is 1.
  */
 #include "faults.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The functions that are made to fail, in place of the C library's. See faults.h.
+ * The functions that fail, in place of those of the C library. See faults.h.
  *
- * The C library's own malloc is reached by the names that it exports for this, since dlsym() may
+ * They reach the C library's own malloc by the names that it exports for this, because dlsym() may
  * allocate.
  */
 #include "faults.h"

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * seccomp_exec ERROR PROGRAM ARGUMENT...: becomes the program, under a filter of the kernel that
- * refuses with ERROR (EPERM, ENOSYS) what old kernels do not have and sandboxes forbid:
- * membarrier(), process_madvise(), and with EINVAL madvise(MADV_GUARD_INSTALL). It is there before
- * the program's first instruction, as it is in a container: liburcu asks for membarrier() when it
- * is loaded.
+ * seccomp_exec ERROR PROGRAM ARGUMENT...: becomes the program, under a filter of the kernel. The
+ * filter refuses calls that old kernels do not have and that sandboxes forbid: membarrier() and
+ * process_madvise() with ERROR (EPERM, ENOSYS), and madvise(MADV_GUARD_INSTALL) with EINVAL. The
+ * filter is there before the program's first instruction, as it is in a container, because liburcu
+ * asks for membarrier() when it is loaded.
  *
- * Exit status of its own: 2: bad usage; 77: there can be no filter here.
+ * It has two exit statuses of its own: 2 for bad usage, and 77 if there can be no filter here.
  */
 #include <errno.h>
 #include <linux/audit.h>

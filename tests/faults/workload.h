@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the workloads share. Anybody may call these, assertions are no jumps: what is wrong is
- * counted and said.
+ * Code that the workloads share. Any thread or task may call it. A failed assertion does not jump:
+ * what is wrong is counted and printed.
  */
 #ifndef WEFT_TESTS_FAULTS_WORKLOAD_H
 #define WEFT_TESTS_FAULTS_WORKLOAD_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The ready ring against a simple model, and with thieves: every element is taken exactly once, and
- * whoever takes some gets them in the order in which they were put, with their hints.
+ * a thread that takes some gets them in the order in which they were put, with their hints.
  */
 #include "sched/queue/ring.h"
 

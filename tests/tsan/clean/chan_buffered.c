@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Objects travel through a buffer from stage to stage, and belong to whoever has received them. */
+/* Objects travel through a buffer from stage to stage, and belong to the task that has received
+ * them. */
 #include "../tsan.h"
 
 static weft_chan *raw, *done;

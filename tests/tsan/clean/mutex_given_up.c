@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who did not get the mutex does not touch what it protects. */
+/* A task that did not get the mutex does not touch what it protects. */
 #include "../tsan.h"
 
 static weft_mutex mutex = WEFT_MUTEX_INIT;

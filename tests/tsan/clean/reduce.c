@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A reduction: the accumulators are Weft's, and what they point to belongs to whoever has them. */
+/* A reduction: the accumulators are Weft's, and what they point to belongs to the part that has
+ * them. */
 #include "../tsan.h"
 
 #include <stdlib.h>

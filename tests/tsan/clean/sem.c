@@ -28,7 +28,7 @@ static void *play(void *arg)
 	return arg;
 }
 
-/* Who has one count reads. Who has all of them writes. */
+/* A task with one count reads. A task with all of them writes. */
 static void *share(void *arg)
 {
 	for (int i = 0; i < 20; i++) {

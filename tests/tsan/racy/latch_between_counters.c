@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Both count the same latch down. That orders them before who waits for it, not one after the
+/* Both count the same latch down. That orders them before the waiter, not one after the
  * other. */
 /* races: tally, tally */
 #include "../tsan.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who holds the lock for reading counts the readers, in a plain variable. */
+/* Each holder of the lock for reading counts the readers, in a plain variable. */
 /* races: look_up, look_up */
 #include "../tsan.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who selects is ordered after the one whose send it took, not after the other one. */
+/* A select is ordered after the sender whose element it took, not after the other one. */
 /* races: fill_slow, read_both */
 #include "../tsan.h"
 

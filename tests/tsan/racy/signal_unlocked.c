@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who waits for a condition holds the mutex; who makes it true does not. */
+/* The task that waits for a condition holds the mutex. The task that makes it true does not. */
 /* races: await_order, place_order */
 #include "../tsan.h"
 
