@@ -146,9 +146,12 @@ static void use_generator(void)
 static void *tasks_main(void *arg)
 {
 	_Atomic unsigned *ended = arg;
+	weft_task *task;
 
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 19; i++)
 		CALL(MAY_LACK_MEMORY, weft_spawn(count_up, ended, NULL));
+	CALL_FOR(task, MAY_LACK_MEMORY, weft_spawn(count_up, ended, &task));
+	MUST(weft_detach(task) == 0);
 	spawn_and_join(give_back, false);
 	spawn_and_join(nap, false);
 	spawn_and_join(sleep_for_ever, true);

@@ -60,7 +60,10 @@ static void take_turns(struct shared *s)
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		weft_mutex_lock(&s->mutex);
 		unsigned seen = s->turn++;
-		weft_cond_broadcast(&s->changed);
+		if (i % 2)
+			weft_cond_broadcast(&s->changed);
+		else
+			weft_cond_signal(&s->changed);
 		if (s->turn < (CREW + 1) * ROUNDS && s->turn == seen + 1)
 			MUST(weft_cond_wait_until(&s->changed, &s->mutex, weft_after(SHORTLY)) !=
 			     -ECANCELED);
@@ -226,6 +229,9 @@ static void end_otherwise(void)
 	weft_group_init(&g);
 	CALL(MAY_LACK_MEMORY, weft_group_spawn(&g, sleep_until_cancelled, NULL));
 	MUST(weft_group_wait_or_cancel_until(&g, weft_after(SHORTLY)) == -ETIMEDOUT);
+	CALL(MAY_LACK_MEMORY, weft_group_spawn(&g, sleep_until_cancelled, NULL));
+	weft_group_cancel(&g);
+	MUST(weft_group_wait(&g) == 0);
 	weft_group_fini(&g);
 }
 

@@ -23,6 +23,13 @@ static void *branch(void *arg)
 	return NULL;
 }
 
+static void *sleep_and_write(void *arg)
+{
+	MUST(weft_sleep_until(WEFT_FOREVER) == -ECANCELED);
+	*(long *)arg = 3;
+	return NULL;
+}
+
 static void *start(void *arg)
 {
 	long sums[3] = {0, 0, 0};
@@ -37,6 +44,9 @@ static void *start(void *arg)
 		for (int i = 0; i < 3; i++)
 			MUST(sums[i]-- == 2);
 	}
+	MUST(weft_group_spawn(&group, sleep_and_write, &sums[0]) == 0);
+	MUST(weft_group_wait_or_cancel_until(&group, weft_after(100000)) == -ETIMEDOUT);
+	MUST(sums[0] == 3);
 	weft_group_fini(&group);
 	return arg;
 }
