@@ -171,6 +171,11 @@ def read_line(function, block, line, jumps):
         block.phis.append((found.group(1), {int(n): value for value, n in arguments}))
         return
     statement = Statement(line)
+    # The return of a value that was computed before has no place of its own.
+    if not statement.line and block.statements:
+        statement.line = block.statements[-1].line
+    elif not statement.line and len(function.blocks) > 1 and function.blocks[-2].statements:
+        statement.line = function.blocks[-2].statements[-1].line
     block.statements.append(statement)
     if function.file is None and statement.file:
         function.file, function.line = statement.file, statement.line
