@@ -2,6 +2,7 @@
 /* The C part of the assembly backends. It builds the first frame of a context, as if the context
  * had been suspended. */
 #include "context.h"
+#include "src/base/compiler.h"
 
 #include <stdint.h>
 #include <string.h>

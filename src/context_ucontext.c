@@ -23,6 +23,7 @@
 #undef _FORTIFY_SOURCE
 
 #include "context.h"
+#include "src/base/compiler.h"
 
 #include <stdint.h>
 #include <ucontext.h>

@@ -112,7 +112,7 @@ static inline void exchange_eh(struct eh_globals *eh, struct coro *from, struct 
 /* One test covers all the cases that few threads need. */
 static inline void exchange_words(struct weft__thread *th, struct coro *from, struct coro *to)
 {
-	if (__builtin_expect(th->plain, 1)) {
+	if (likely(th->plain)) {
 		fpwords_exchange_plainly(&from->fpwords, &to->fpwords);
 		return;
 	}
@@ -193,7 +193,7 @@ WEFT__REREAD void *weft__coro_jump(struct weft__thread *th, struct coro *to, voi
 
 	/* Like prepare(), but it does not read what it need not save: reading mxcsr is slow. */
 	load_errno(th, to);
-	if (__builtin_expect(th->plain, 1)) {
+	if (likely(th->plain)) {
 		fpwords_restore_plainly(&to->fpwords, &from->fpwords);
 	} else {
 		fpwords_restore_by(&to->fpwords, &from->fpwords);
@@ -237,7 +237,7 @@ void weft__coro_reset_environment(struct weft__thread *th)
 	struct fpwords scratch;
 
 	*th->errno_location = 0;
-	if (__builtin_expect(th->plain, 1))
+	if (likely(th->plain))
 		fpwords_reset_plainly(&scratch);
 	else
 		fpwords_reset(&scratch);
@@ -407,7 +407,7 @@ WEFT__MAY_HOP WEFT__REREAD int weft_coro_enter(weft_coro *co, void *in, void **r
 	struct coro *from = th->current;
 	int state = co ? load_relaxed(&co->state) : STATE_RUNNING;
 
-	if (__builtin_expect(state == STATE_RUNNING || state >= STATE_DONE, 0))
+	if (unlikely(state == STATE_RUNNING || state >= STATE_DONE))
 		refuse_enter(co, state);
 	/* Two threads that enter without any order between them race. The edges below would hide
 	 * that race. */
@@ -432,7 +432,7 @@ WEFT__MAY_HOP WEFT__REREAD void *weft_coro_yield(void *out)
 	struct weft__thread *th = weft__thread();
 	struct weft_coro *co = (struct weft_coro *)th->current;
 
-	if (__builtin_expect(!co || !co->coro.caller, 0))
+	if (unlikely(!co || !co->coro.caller))
 		weft__fatal(
 			"weft_coro_yield: the caller is not inside a coroutine that was entered");
 #ifdef WEFT_TSAN_USER
@@ -470,7 +470,7 @@ void weft_coro_destroy(weft_coro *co)
 	if (!co)
 		return;
 	int state = load_relaxed(&co->state);
-	if (__builtin_expect(state == STATE_RUNNING || state == STATE_GONE, 0))
+	if (unlikely(state == STATE_RUNNING || state == STATE_GONE))
 		weft__fatal("weft_coro_destroy: coroutine %p %s", (void *)co,
 			    state == STATE_RUNNING ? "is running" : "has been destroyed");
 	store_relaxed(&co->state, STATE_GONE);

@@ -28,6 +28,7 @@
 
 #include "coro_header.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 #include "tls.h"
 
@@ -59,8 +60,7 @@ static inline struct coro *weft__spare_take(struct weft__thread *th, uintptr_t k
 {
 	struct coro *co = th->spares;
 
-	if (!WEFT__SPARES || !co || th->spare_kind != kind ||
-	    __builtin_expect(!spares_are_current(th), 0))
+	if (!WEFT__SPARES || !co || th->spare_kind != kind || unlikely(!spares_are_current(th)))
 		return NULL;
 	th->spares = co->next;
 	th->spare_room++;
@@ -79,8 +79,7 @@ static inline bool weft__spare_put(struct weft__thread *th, struct coro *co, uin
 {
 	if (!WEFT__SPARES)
 		return false;
-	if (__builtin_expect(
-		    th->spare_kind != kind || th->spare_room == 0 || !spares_are_current(th), 0))
+	if (unlikely(th->spare_kind != kind || th->spare_room == 0 || !spares_are_current(th)))
 		return weft__spare_put_slow(th, co, kind);
 	th->spare_room--;
 	co->next = th->spares;

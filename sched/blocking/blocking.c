@@ -26,6 +26,7 @@
 #include "blocking.h"
 #include "sched/core/cancel.h"
 #include "sched/core/tls.h"
+#include "src/base/compiler.h"
 
 #include "sched/core/runtime.h"
 #include "sched/core/scope.h"

@@ -30,6 +30,7 @@
 #include "runtime.h"
 #include "scope.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/fatal.h"
 #include "src/base/fence.h"
 #include "src/base/pause.h"
@@ -237,7 +238,7 @@ bool weft_cancelled(void)
 	if (!w)
 		return weft__thread_cancelled();
 	/* If every worker computes, nobody else looks at the deadlines of scopes. */
-	if (__builtin_expect(is_due(w->rt) || !timekeeper_is_there(&w->rt->timekeeper), 0))
+	if (unlikely(is_due(w->rt) || !timekeeper_is_there(&w->rt->timekeeper)))
 		weft__scopes_expire(w);
 	return weft__family_cancelled(w, w->task, true);
 }

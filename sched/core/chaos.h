@@ -32,6 +32,7 @@
 
 #include "chaos_state.h"
 #include "runtime.h"
+#include "src/base/compiler.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,7 +43,7 @@ bool weft__chaos_strikes(struct worker *w, enum chaos_point point);
 /* Whether WEFT_CHAOS strikes at this point. w: the caller's worker, or NULL. */
 static inline bool chaos_at(struct worker *w, enum chaos_point point)
 {
-	return w && __builtin_expect(w->rt->config.chaos.on, 0) && weft__chaos_strikes(w, point);
+	return w && unlikely(w->rt->config.chaos.on) && weft__chaos_strikes(w, point);
 }
 
 /* At CHAOS_READY or CHAOS_SPAWN, may send the task to the injection queue. Returns whether it

@@ -11,6 +11,7 @@
 #include "config.h"
 
 #include "runtime.h"
+#include "src/base/compiler.h"
 #include "src/base/cpus.h"
 #include "src/base/digits.h"
 #include "src/base/fatal.h"

@@ -37,6 +37,7 @@
 #include "scope.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
+#include "src/base/compiler.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
 #include "src/task_fiber.h"
@@ -144,10 +145,8 @@ static bool fetch_coros(struct worker *w)
 /* As weft__ready_tail(), but makes no call in the ordinary case. */
 static inline __attribute__((always_inline)) void ready_tail(struct worker *w, struct task *t)
 {
-	if (__builtin_expect(t->pin == TASK_UNPINNED && !w->pick.overflowed &&
-				     !w->rt->config.chaos.on &&
-				     weft__ring_push(&w->ring, t, coro_hint(t->coro)),
-			     1))
+	if (likely(t->pin == TASK_UNPINNED && !w->pick.overflowed && !w->rt->config.chaos.on &&
+		   weft__ring_push(&w->ring, t, coro_hint(t->coro))))
 		announce(w->rt);
 	else
 		weft__ready_tail(w, t);
@@ -163,7 +162,7 @@ static inline void fetch_ahead(struct worker *w)
 {
 	const char *header = (const char *)w->coros.first;
 
-	if (__builtin_expect(w->coros.count >= w->coros.cold, 1))
+	if (likely(w->coros.count >= w->coros.cold))
 		return;
 	w->coros.cold = w->coros.count;
 	if (!header)
@@ -195,7 +194,7 @@ static __attribute__((noinline)) void settle_rare(struct worker *w, enum fate fa
  * about to sleep, and then it looks at all deadlines. */
 static inline void announce_armed(struct worker *w)
 {
-	if (__builtin_expect(w->duties.timer_armed, 0) && w->task)
+	if (unlikely(w->duties.timer_armed) && w->task)
 		weft__announce_timer(w);
 }
 
@@ -210,7 +209,7 @@ static inline __attribute__((always_inline)) void park_outgoing(struct worker *w
 	 * compiler. If the processor needs a fence too, the count is never 0. */
 	atomic_signal_fence(memory_order_seq_cst);
 	/* relaxed: the fences order it. */
-	if (__builtin_expect(load_relaxed(&w->rt->early_count), 0))
+	if (unlikely(load_relaxed(&w->rt->early_count)))
 		weft__early_parked(w->rt);
 	announce_armed(w);
 }
@@ -221,11 +220,11 @@ static inline __attribute__((always_inline)) void settle(struct worker *w)
 
 	san_after_start_hook(w);
 	w->outgoing.fate = FATE_NONE;
-	if (__builtin_expect(fate == FATE_PARK, 1))
+	if (likely(fate == FATE_PARK))
 		park_outgoing(w);
 	else if (fate == FATE_QUEUE)
 		ready_tail(w, w->outgoing.task);
-	else if (__builtin_expect(fate == FATE_KEEP && w->coros.count < DEPOT_CHAIN, 1))
+	else if (likely(fate == FATE_KEEP && w->coros.count < DEPOT_CHAIN))
 		link_coro(w, w->outgoing.coro);
 	else if (fate != FATE_NONE)
 		settle_rare(w, fate);
@@ -266,7 +265,7 @@ static inline __attribute__((always_inline)) struct coro *take_idle(struct worke
 	w->coros.first = co->next;
 	w->coros.count--;
 	fetch_ahead(w);
-	if (__builtin_expect(t->flags & TASK_FORK, 0))
+	if (unlikely(t->flags & TASK_FORK))
 		check_fork(t, co);
 	return run_on(w, t, co);
 }
@@ -274,7 +273,7 @@ static inline __attribute__((always_inline)) struct coro *take_idle(struct worke
 /* Returns the coroutine of t, which has started, to be resumed next on w. */
 static inline __attribute__((always_inline)) struct coro *take_up(struct worker *w, struct task *t)
 {
-	if (__builtin_expect(t->home != w->id, 0))
+	if (unlikely(t->home != w->id))
 		counter_add(&w->counters.hops, 1);
 	return run_on(w, t, t->coro);
 }
@@ -307,7 +306,7 @@ static struct task *end_task(struct worker *w, struct task *t, void *result)
 	struct wakeup wakeup;
 	uint16_t flags = t->flags;
 
-	if (__builtin_expect(flags != 0, 0))
+	if (unlikely(flags != 0))
 		end_flagged(w, t);
 	t->value = result;
 	/* All that t has done happens before the end of the runtime, which may come once this end
@@ -359,7 +358,7 @@ static WEFT__MAY_HOP WEFT__MUST_USE struct worker *run_task(struct worker *w,
 	san_after_start_hook(w);
 	WEFT__NO_EXCEPTION_LEAVES();
 	void *result = t->fn(t->value);
-	if (__builtin_expect(t->flags != 0, 0))
+	if (unlikely(t->flags != 0))
 		finish_flagged(t);
 	w = weft__worker(); /* anew: the task may have hopped */
 	*ret_next = end_task(w, t, result);
@@ -383,7 +382,7 @@ void weft__task_main(void *value)
 				next = weft__pick_local(w, common ? STACK_OWN : STACK_GET);
 			if (!next || !common || next->coro || task_reserve(next))
 				break;
-			if (__builtin_expect(next->flags & TASK_FORK, 0))
+			if (unlikely(next->flags & TASK_FORK))
 				check_fork(next, w->thread_state->current);
 			w->task = next;
 			counter_add(&w->counters.switches, 1);
@@ -502,7 +501,7 @@ struct worker *weft__suspend(struct worker *w, enum fate fate, struct task *next
 	if (next && !next->coro)
 		return weft__suspend_to_start(w, fate, next);
 	set_fate(w, fate);
-	struct coro *to = __builtin_expect(next != NULL, 1) ? take_up(w, next) : step_down(w);
+	struct coro *to = likely(next != NULL) ? take_up(w, next) : step_down(w);
 	w = weft__coro_switch_on(w->thread_state, to, w);
 	settle(w);
 	return w;

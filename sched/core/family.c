@@ -6,6 +6,7 @@
 #include "runtime.h"
 #include "scope.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/pause.h"
 #include "wait.h"
 
@@ -98,7 +99,7 @@ void weft__family_enter(struct worker *w, struct task *t)
 	for (struct task *a = t; a; a = family_parent(a)) {
 		uint32_t cancel = cancel_of(a);
 		reached |= cancel & CANCEL_REQUESTED;
-		if (__builtin_expect(cancel & CANCEL_TIMED, 0) && weft__scope_keep(w, a))
+		if (unlikely(cancel & CANCEL_TIMED) && weft__scope_keep(w, a))
 			reached |= CANCEL_REQUESTED;
 		if (cancel & CANCEL_REACHED)
 			break;
@@ -249,10 +250,10 @@ bool weft__family_cancelled(struct worker *w, struct task *t, bool looks_at_cloc
 	 * of its root, which is the lock of the whole family: family.h, invariant 4. The canceller
 	 * has set the root's BUSY first. But if we looked at the root alone, we could look too soon
 	 * to see it. */
-	if (__builtin_expect(canceller_looks(above), 0))
+	if (unlikely(canceller_looks(above)))
 		weft__await_canceller(above);
 	above = weft__family_root(above);
-	if (__builtin_expect(canceller_looks(above), 0))
+	if (unlikely(canceller_looks(above)))
 		weft__await_canceller(above);
 	return true;
 }

@@ -43,6 +43,7 @@
 #include "runtime.h"
 #include "scope.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
 #include "src/task_fiber.h"
@@ -99,7 +100,7 @@ static inline __attribute__((always_inline)) struct task *new_fork(weft_forked *
 {
 	struct task *t = task_of_fork(storage);
 
-	if (__builtin_expect(!t || !fn, 0))
+	if (unlikely(!t || !fn))
 		weft__fatal("weft_fork: the %s is NULL", t ? "function" : "storage");
 	return t;
 }
@@ -126,7 +127,7 @@ __attribute__((aligned(64))) void weft__fork(weft_forked *storage, weft_fn *fn, 
 {
 	struct task *t = new_fork(storage, fn);
 
-	if (__builtin_expect(w != NULL, 1))
+	if (likely(w != NULL))
 		fork_on(w, false, t, fn, arg);
 	else
 		run_serially(t, fn, arg);
@@ -186,14 +187,14 @@ run_inline(struct worker *w, bool plain, struct task *t, const struct fpwords *f
 	t->pin = parent->pin;
 	w->task = t;
 	counter_add(&w->counters.inlined, 1);
-	if (__builtin_expect(--w->inlining.patience < 0, 0))
+	if (unlikely(--w->inlining.patience < 0))
 		weft__note_inline_joins(w);
 
 	void *outer = san_task_begin();
 	san_acquire(t);
 	WEFT__NO_EXCEPTION_LEAVES();
 	void *result = t->fn(t->value);
-	if (__builtin_expect(!task_is_plain_fork(t), 0)) {
+	if (unlikely(!task_is_plain_fork(t))) {
 		w = after_inline(t, parent, result);
 		result = t->value;
 	} else {
@@ -326,12 +327,12 @@ join_on(struct worker *w, bool plain, weft_forked *storage)
 	 * all earlier instructions are done. It would take longer after the loads and stores
 	 * below. */
 	fpwords_save(&fpwords);
-	if (__builtin_expect(!t, 0))
+	if (unlikely(!t))
 		weft__fatal("weft_fork_join: the storage is NULL");
 	bool taken = (plain || w) && weft__deque_pop_if_by(&w->deque, t, plain);
 	bool here = taken && has_room(w) && (plain || !eh_in_flight(w->eh_globals));
-	void *result = __builtin_expect(here, 1) ? run_inline(w, plain, t, &fpwords)
-						 : join_slowly(w, t, taken, &fpwords);
+	void *result = likely(here) ? run_inline(w, plain, t, &fpwords)
+				    : join_slowly(w, t, taken, &fpwords);
 	t->rt = NULL; /* so join_slowly() notices a second join */
 	san_forget(t, sizeof *t);
 	return result;

@@ -3,6 +3,7 @@
 #include "hooks.h"
 
 #include "runtime.h"
+#include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 #include "tls.h"
 #include "unwind.h"

@@ -40,7 +40,7 @@ WEFT__STAYS void weft__call_hook(struct worker *w, weft_worker_fn *fn);
 /* Calls fn, which is a hook of w's runtime. Only w's thread may call it, on its own stack. */
 static inline void call_hook(struct worker *w, weft_worker_fn *fn)
 {
-	if (__builtin_expect(fn != NULL, 0))
+	if (unlikely(fn != NULL))
 		weft__call_hook(w, fn);
 }
 

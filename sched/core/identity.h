@@ -21,6 +21,7 @@
 #define WEFT_CORE_IDENTITY_H
 
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "task.h"
 #include "tls.h"
 #include "worker.h"
@@ -43,7 +44,7 @@ static inline uint64_t task_identity(struct task *t)
 {
 	uint64_t identity = load_relaxed(&t->identity);
 
-	return __builtin_expect(identity != 0, 1) ? identity : weft__identify(t);
+	return likely(identity != 0) ? identity : weft__identify(t);
 }
 
 /* Returns the caller's identity: the task's inside a task, or else the thread's. w is
@@ -52,7 +53,7 @@ static inline uint64_t identity_on(const struct worker *w)
 {
 	struct task *t = w ? w->task : NULL;
 
-	return __builtin_expect(t != NULL, 1) ? task_identity(t) : weft__thread_identity();
+	return likely(t != NULL) ? task_identity(t) : weft__thread_identity();
 }
 
 /* Returns the number within an identity. */

@@ -47,6 +47,7 @@
 #include "scope.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
+#include "src/base/compiler.h"
 #include "src/base/fatal.h"
 #include "src/base/pause.h"
 #include "tls.h"
@@ -146,7 +147,7 @@ static WEFT__MAY_HOP WEFT__MUST_USE struct worker *run_child(struct worker *w, s
 	 * not ended, and nobody else may join it. */
 	store_release(&t->join, (uintptr_t)&waiter);
 	w = weft__wait_running(w, &waiter, t);
-	if (__builtin_expect(wait_outcome(&waiter) != WAIT_WOKEN, 0) && give_up(t, &waiter))
+	if (unlikely(wait_outcome(&waiter) != WAIT_WOKEN) && give_up(t, &waiter))
 		return NULL;
 	return w;
 }

@@ -34,6 +34,7 @@
 #include "run.h"
 #include "runtime.h"
 #include "src/base/alloc.h"
+#include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 #include "src/stack/arena.h"
 #include "src/tls.h"

@@ -24,7 +24,7 @@ void weft__note_inline_joins(struct worker *w);
  * on. */
 static inline WEFT__MAY_HOP WEFT__MUST_USE struct worker *fast_path(struct worker *w)
 {
-	return __builtin_expect(--w->patience.left <= 0, 0) ? weft__out_of_patience(w) : w;
+	return unlikely(--w->patience.left <= 0) ? weft__out_of_patience(w) : w;
 }
 
 #endif

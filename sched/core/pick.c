@@ -38,6 +38,7 @@
 #include "due.h"
 #include "rouse.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 
 #define LEADER_EVERY    WEFT__LEADER_EVERY
 #define RING_EVERY      16
@@ -76,7 +77,7 @@ struct task *weft__from_injection(struct worker *w, unsigned max, enum stack_for
 	if (w->duties.retires || weft__wfcq_empty(&rt->injection))
 		return NULL;
 	weft__assert_may_be_slow(w);
-	if (__builtin_expect(rt->config.chaos.hop, 0))
+	if (unlikely(rt->config.chaos.hop))
 		max = 1; /* tasks in the ring would be resumed here */
 	unsigned count = weft__wfcq_take(&rt->injection, nodes, max, NULL);
 	if (count == 0)
@@ -94,8 +95,7 @@ struct task *weft__from_injection(struct worker *w, unsigned max, enum stack_for
 		weft__announce_due(rt);
 	else if (left || count > 1)
 		weft__announce(rt);
-	if (__builtin_expect(rt->config.chaos.hop, 0) &&
-	    weft__chaos_passes_on(w, task_of_link(nodes[0])))
+	if (unlikely(rt->config.chaos.hop) && weft__chaos_passes_on(w, task_of_link(nodes[0])))
 		return NULL;
 	return startable(w, task_of_link(nodes[0]), stack);
 }
@@ -226,7 +226,7 @@ static __attribute__((noinline)) struct task *pick_ring(struct worker *w, uint32
 {
 	struct task *t = pop_ring(w);
 
-	if (__builtin_expect(t && t->coro, 1))
+	if (likely(t && t->coro))
 		return t;
 	if (t) {
 		t = startable(w, t, stack);
@@ -266,7 +266,7 @@ struct task *weft__pick_local(struct worker *w, enum stack_for stack)
 	 * that talk to each other. A task in the slot has started. */
 	if (weft__picks_are_special(w->rt))
 		return pick_specially(w, pick, stack);
-	if (__builtin_expect(pick % DEQUE_OFFSET != 0, 1)) {
+	if (likely(pick % DEQUE_OFFSET != 0)) {
 		struct task *t = from_slot(w);
 		if (t)
 			return t;

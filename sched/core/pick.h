@@ -66,14 +66,13 @@ static inline uint32_t weft__next_pick(const struct worker *w)
 static inline bool weft__picks_are_special(struct weft_runtime *rt)
 {
 	/* relaxed: it is enough if the pick after this one sees the flag. */
-	return __builtin_expect(load_relaxed(&rt->idle) >> 62 != 0, 0);
+	return unlikely(load_relaxed(&rt->idle) >> 62 != 0);
 }
 
 /* Whether the leader, or chance, makes the pick of that number. */
 static inline bool weft__pick_is_special(const struct worker *w, uint32_t pick)
 {
-	return __builtin_expect(pick % WEFT__LEADER_EVERY == 0, 0) ||
-	       weft__picks_are_special(w->rt);
+	return unlikely(pick % WEFT__LEADER_EVERY == 0) || weft__picks_are_special(w->rt);
 }
 
 /* Whether w's next slot and ring are empty, and the ring has no tail in the injection queue. By
@@ -140,7 +139,7 @@ static inline __attribute__((always_inline)) struct task *from_slot(struct worke
 	weft__fence_light();
 	struct task *t;
 	/* acquire: what the last watcher left in the slot. */
-	if (__builtin_expect(!load_acquire(&w->slot.raided), 1)) {
+	if (likely(!load_acquire(&w->slot.raided))) {
 		/* relaxed, both: the slot is ours alone now, and only we fill it. */
 		t = load_relaxed(&w->slot.task);
 		store_relaxed(&w->slot.task, NULL);

@@ -6,6 +6,7 @@
 #include "rouse.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/fence.h"
 
 /* Queues a suspended task where it will be resumed. The caller owns the task. Any thread. */
@@ -37,14 +38,14 @@ weft__start_later_unpinned(struct worker *w, struct task *t, bool fence_is_free)
 	/* relaxed: only the owner writes it. */
 	int64_t bottom = load_relaxed(&w->deque.bottom);
 
-	if (__builtin_expect(bottom == w->deque.full, 0)) {
+	if (unlikely(bottom == w->deque.full)) {
 		weft__start_later_full(w, t);
 		return;
 	}
 	weft__deque_put(&w->deque, bottom, t);
 	weft__fence_light_if(fence_is_free); /* store-load race with weft__sleep(): see idle.c */
 	/* relaxed: the fence orders it. */
-	if (__builtin_expect(load_relaxed(&w->rt->idle) >> 32 != 0, 0))
+	if (unlikely(load_relaxed(&w->rt->idle) >> 32 != 0))
 		weft__announce_start_if_unsearched(w);
 }
 

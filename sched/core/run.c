@@ -8,6 +8,7 @@
 #include "runtime.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 #include "src/base/sized.h"
 #include "stats.h"

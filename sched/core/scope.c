@@ -6,6 +6,7 @@
 #include "runtime.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
+#include "src/base/compiler.h"
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
 #include "src/base/pause.h"
@@ -60,9 +61,9 @@ void weft_scope_begin(weft_scope *scope, int64_t deadline)
 	struct worker *w = weft__worker();
 	struct scope *s = (struct scope *)scope;
 
-	if (__builtin_expect(!s, 0))
+	if (unlikely(!s))
 		weft__scope_misuse("weft_scope_begin", s, "is NULL");
-	if (__builtin_expect(!w, 0)) {
+	if (unlikely(!w)) {
 		weft__thread_scope_begin(s, deadline);
 		return;
 	}
@@ -108,16 +109,16 @@ int weft_scope_end(weft_scope *scope)
 	struct worker *w = weft__worker();
 	struct scope *s = (struct scope *)scope;
 
-	if (__builtin_expect(!w, 0))
+	if (unlikely(!w))
 		return weft__thread_scope_end(s);
-	if (__builtin_expect(!s || w->task != &s->fork.task, 0))
+	if (unlikely(!s || w->task != &s->fork.task))
 		misuse_at_end(w->task, s);
 	struct task *t = &s->fork.task, *parent = family_parent(t);
 	if (s->timer.timers)
 		forget_deadline(s);
 	bool cut = weft__family_cancelled(w, t, false);
 	/* A look far up enters the family's list, which arms the deadline. */
-	if (__builtin_expect(s->timer.timers != NULL, 0))
+	if (unlikely(s->timer.timers != NULL))
 		forget_deadline(s);
 	if (family_listed(t))
 		weft__family_leave(t);

@@ -167,9 +167,9 @@ _Noreturn void weft__end_in_scope(struct task *t);
 /* Runs in the task, after its function. The caller may be on another worker afterwards. */
 static inline WEFT__MAY_HOP void task_run_end(struct task *t)
 {
-	if (__builtin_expect(t->flags & TASK_IN_SCOPE, 0))
+	if (unlikely(t->flags & TASK_IN_SCOPE))
 		weft__end_in_scope(t);
-	if (__builtin_expect(t->flags & TASK_ENDS, 0))
+	if (unlikely(t->flags & TASK_ENDS))
 		task_end(t)->run(t);
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Time, and the simplest of all waits: for a deadline only. */
 #include "src/base/clock.h"
+#include "src/base/compiler.h"
 #include "wait.h"
 
 #include <weft/time.h>

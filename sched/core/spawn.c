@@ -6,6 +6,7 @@
 #include "ready.h"
 #include "reserve.h"
 #include "src/base/alloc.h"
+#include "src/base/compiler.h"
 #include "src/stack/stack_env.h"
 #include "starve.h"
 #include "tls.h"
@@ -66,7 +67,7 @@ spawn(struct worker *w, const struct weft_task_options *opt, weft_fn *fn, void *
 			return rc;
 	}
 	struct task *t = weft__task_pool_alloc(&w->tasks);
-	if (__builtin_expect(!t, 0)) {
+	if (unlikely(!t)) {
 		weft__cold_free(w->rt, cold);
 		return weft__note_shortage(w->rt);
 	}
@@ -84,7 +85,7 @@ spawn(struct worker *w, const struct weft_task_options *opt, weft_fn *fn, void *
 	counter_add(&w->counters.spawned, 1);
 	if (ret_task)
 		*ret_task = task_handle(t);
-	if (__builtin_expect(w->rt->config.chaos.on, 0) && t->pin == TASK_UNPINNED &&
+	if (unlikely(w->rt->config.chaos.on) && t->pin == TASK_UNPINNED &&
 	    weft__chaos_send_away(w, t, CHAOS_SPAWN))
 		return 0;
 	if (opt)

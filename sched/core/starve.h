@@ -5,6 +5,7 @@
 
 #include "runtime.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 
 #include <stdbool.h>
 
@@ -33,7 +34,7 @@ bool weft__refuses_tasks(struct weft_runtime *rt, struct worker *w);
 static inline bool out_of_stacks(struct weft_runtime *rt, struct worker *w)
 {
 	/* relaxed: a hint. It costs nothing while there are stacks. */
-	return __builtin_expect(load_relaxed(&rt->starving) != 0, 0) && weft__refuses_tasks(rt, w);
+	return unlikely(load_relaxed(&rt->starving) != 0) && weft__refuses_tasks(rt, w);
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "identity.h"
 #include "pick.h"
 #include "scope.h"
+#include "src/base/compiler.h"
 #include "tls.h"
 
 #include <weft/task.h>

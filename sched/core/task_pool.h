@@ -20,6 +20,7 @@
 #define WEFT_CORE_TASK_POOL_H
 
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 #include "task.h"
 
@@ -78,7 +79,7 @@ void weft__task_pool_return(struct task_pool *pool, struct task *t);
 /* Returns a block or NULL. Its content is undefined, except that it has no cold part. */
 static inline struct task *weft__task_pool_alloc(struct task_pool *pool)
 {
-	if (__builtin_expect(!pool->local, 0) && !weft__task_pool_refill(pool))
+	if (unlikely(!pool->local) && !weft__task_pool_refill(pool))
 		return NULL;
 	struct task *t = pool->local;
 	pool->local = t->value;
@@ -95,7 +96,7 @@ static inline void weft__task_pool_free(struct task_pool *mine, struct task *t)
 	/* A thread that detaches a task after its end is not ordered after that end. */
 	san_ignore_begin();
 	/* relaxed: its end has run, so this is a cold part, and it is ours. */
-	if (__builtin_expect(load_relaxed(&t->extra) != 0, 0)) {
+	if (unlikely(load_relaxed(&t->extra) != 0)) {
 		free(task_cold(t));
 		task_set_cold(t, NULL);
 	}

@@ -19,6 +19,7 @@
 
 #include "fork.h"
 #include "identity.h"
+#include "src/base/compiler.h"
 
 #include "src/tls.h"
 
@@ -78,7 +79,7 @@ WEFT__MAY_HOP WEFT__REREAD void weft_fork(weft_forked *storage, weft_fn *fn, voi
 {
 	WEFT__READ_ANEW();
 	struct worker *w = plain_worker;
-	if (__builtin_expect(w != NULL, 1))
+	if (likely(w != NULL))
 		weft__fork_plainly(storage, fn, arg, w);
 	else
 		weft__fork(storage, fn, arg, this_worker);
@@ -88,7 +89,7 @@ WEFT__MAY_HOP WEFT__REREAD void *weft_fork_join(weft_forked *storage)
 {
 	WEFT__READ_ANEW();
 	struct worker *w = plain_worker;
-	if (__builtin_expect(w != NULL, 1))
+	if (likely(w != NULL))
 		return weft__fork_join_plainly(storage, w);
 	return weft__fork_join(storage, this_worker);
 }

@@ -14,6 +14,7 @@
 #include "scope.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
+#include "src/base/compiler.h"
 #include "src/base/futex.h"
 #include "src/base/orphan.h"
 #include "src/base/pause.h"
@@ -60,7 +61,7 @@ static __attribute__((noinline, cold)) bool await_parked(struct task *t)
  * longer the caller's. */
 static inline bool is_parked(struct task *t)
 {
-	return __builtin_expect(weft__parked(t), 1) || await_parked(t);
+	return likely(weft__parked(t)) || await_parked(t);
 }
 
 void weft__wait_wake(struct wakeup wakeup)
@@ -135,7 +136,7 @@ static void cancel_hide(struct task *t)
 {
 	store_relaxed(&t->waiting, NULL);
 	weft__fence_light();
-	if (__builtin_expect(canceller_looks(t), 0))
+	if (unlikely(canceller_looks(t)))
 		weft__await_canceller(t);
 }
 
@@ -155,7 +156,7 @@ static bool cancel_itself(struct waiter *waiter)
 /* Calls cancel_show(), by t, on w. Returns true if t is cancelled and no waker was faster. */
 static inline bool must_end(struct worker *w, struct task *t, struct waiter *waiter)
 {
-	if (__builtin_expect(cancel_show(t, waiter), 1))
+	if (likely(cancel_show(t, waiter)))
 		return false;
 	/* The waiter is visible already; family.h says why. relaxed: our own bit, and a request,
 	 * which publishes nothing. */
@@ -236,7 +237,7 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 		w = end_unsuspended(w, t);
 	} else {
 		weft__count_pick(w);
-		if (__builtin_expect(w->rt->config.chaos.on, 0))
+		if (unlikely(w->rt->config.chaos.on))
 			weft__chaos_picked(w, next);
 		counter_add(&w->counters.parks, 1);
 		w = weft__suspend_to_start(w, FATE_PARK, next);
@@ -296,10 +297,10 @@ enum wait_outcome weft__wait(struct waiter *waiter, int64_t deadline, bool cance
 {
 	struct task *t = waiter->task;
 
-	if (__builtin_expect(!t, 0))
+	if (unlikely(!t))
 		return wait_thread(waiter, deadline, cancellable);
 	bool shown = cancellable && t->mask == 0;
-	if (__builtin_expect(deadline != WEFT_FOREVER || (shown && !cancel_show(t, waiter)), 0))
+	if (unlikely(deadline != WEFT_FOREVER || (shown && !cancel_show(t, waiter))))
 		return wait_task(waiter, deadline, shown);
 	suspend_until_woken(weft__worker(), t);
 	if (shown)

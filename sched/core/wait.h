@@ -160,7 +160,7 @@ static inline bool weft__wait_take(struct waiter *waiter)
 	 * the canceller's fence orders them. */
 	store_relaxed(&waiter->wanted, true);
 	weft__fence_light();
-	if (__builtin_expect(load_relaxed(&t->cancel) & CANCEL_REQUESTED, 0))
+	if (unlikely(load_relaxed(&t->cancel) & CANCEL_REQUESTED))
 		return wait_claim_contended(waiter, WAIT_WOKEN);
 	store_relaxed(&waiter->outcome, WAIT_WOKEN);
 	return true;

@@ -38,6 +38,7 @@
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
+#include "src/base/compiler.h"
 #include "src/base/fatal.h"
 #include "src/base/pause.h"
 #include "task_pool.h"
@@ -194,7 +195,7 @@ void weft__worker_loop(struct worker *w)
 	if (w->rt->config.chaos.virtual_time)
 		weft__clock_begin_virtual();
 	while ((t = weft__find(w))) {
-		if (__builtin_expect(w->rt->config.chaos.on, 0))
+		if (unlikely(w->rt->config.chaos.on))
 			weft__chaos_picked(w, t);
 		weft__execute(w, t);
 	}

@@ -180,7 +180,7 @@ static inline bool weft__deque_push(struct weft__deque *d, void *element)
 	/* relaxed: only the owner writes it */
 	int64_t bottom = load_relaxed(&d->bottom);
 
-	if (__builtin_expect(bottom == d->full, 0))
+	if (unlikely(bottom == d->full))
 		return weft__deque_push_full(d, element);
 	weft__deque_put(d, bottom, element);
 	return true;
@@ -222,7 +222,7 @@ static inline void *weft__deque_pop(struct weft__deque *d)
 	void *element = load_relaxed(&d->slots[bottom & d->mask]);
 	int64_t front = weft__deque_lower(d, bottom, false);
 
-	if (__builtin_expect(weft__deque_is_unclaimed(front, bottom), 1))
+	if (likely(weft__deque_is_unclaimed(front, bottom)))
 		return element;
 	return weft__deque_take_claimed(d, bottom, front, element);
 }
@@ -247,7 +247,7 @@ weft__deque_pop_if_by(struct weft__deque *d, void *element, bool fence_is_free)
 
 	int64_t front = weft__deque_lower(d, bottom, fence_is_free);
 
-	if (__builtin_expect(weft__deque_is_unclaimed(front, bottom), 1))
+	if (likely(weft__deque_is_unclaimed(front, bottom)))
 		return true;
 	return weft__deque_take_claimed(d, bottom, front, element) != NULL;
 }

@@ -179,7 +179,7 @@ static inline bool weft__ring_push(struct weft__ring *r, void *element, uintptr_
 	/* relaxed: only the owner writes it */
 	uint64_t tail = load_relaxed(&r->tail);
 
-	if (__builtin_expect(tail == r->full, 0))
+	if (unlikely(tail == r->full))
 		return weft__ring_push_full(r, element, hint);
 	weft__ring_put(r, tail, element, hint);
 	return true;
@@ -203,7 +203,7 @@ static inline void *weft__ring_pop(struct weft__ring *r)
 	weft__fence_light();
 	/* relaxed: we made it OWNED ourselves, and published nothing with it. */
 	uint64_t head = load_relaxed(&r->head);
-	if (__builtin_expect((head & WEFT__RING_STATE) == WEFT__RING_OWNED, 1)) {
+	if (likely((head & WEFT__RING_STATE) == WEFT__RING_OWNED)) {
 		/* relaxed: the owner wrote it */
 		void *element = load_relaxed(&r->slots[(mine >> 1) & r->mask].element);
 		/* release: publishes tail to a thread that reads it after mine. tail is then not

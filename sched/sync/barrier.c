@@ -12,6 +12,7 @@
 #include "queue.h"
 #include "sched/core/patience.h"
 #include "self.h"
+#include "src/base/compiler.h"
 
 #include <weft/sync.h>
 

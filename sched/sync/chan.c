@@ -18,6 +18,7 @@
  * without the lock as well: see chan_big.c.
  */
 #include "chan_parts.h"
+#include "src/base/compiler.h"
 
 #include "sched/core/patience.h"
 #include "src/base/atomic.h"
@@ -146,7 +147,7 @@ send_locked_until(weft_chan *ch, const void *elem, int64_t deadline)
 	struct chan_step step;
 
 	step_begin(&step);
-	if (__builtin_expect(send_locked(ch, elem, &step), 1)) {
+	if (likely(send_locked(ch, elem, &step))) {
 		chan_unlock(ch);
 		weft__chan_finish(&step, WEFT_SEND, (void *)elem);
 		return step.status;
@@ -161,7 +162,7 @@ static WEFT__MAY_HOP __attribute__((noinline)) int recv_locked_until(weft_chan *
 	struct chan_step step;
 
 	step_begin(&step);
-	if (__builtin_expect(recv_locked(ch, ret_elem, &step), 1)) {
+	if (likely(recv_locked(ch, ret_elem, &step))) {
 		chan_unlock(ch);
 		weft__chan_finish(&step, WEFT_RECV, ret_elem);
 		return step.status;
@@ -186,14 +187,14 @@ meet_locked(weft_chan *ch, enum weft_op op, void *elem, int64_t deadline)
 {
 	struct chan_node *peer = claim_first(op == WEFT_SEND ? &ch->receivers : &ch->senders, 0);
 
-	if (__builtin_expect(!peer, 0))
+	if (unlikely(!peer))
 		return wait_locked_until(ch, op, elem, deadline);
 	edges_meet(&peer->edges);
 	size_t size = ch->elem_size;
 	chan_unlock(ch);
 	void *to = op == WEFT_SEND ? peer->elem : elem;
 	const void *from = op == WEFT_SEND ? elem : peer->elem;
-	if (__builtin_expect(!copy_usual(to, from, size), 0))
+	if (unlikely(!copy_usual(to, from, size)))
 		return meet(peer, to, from, size);
 	weft__wait_wake(weft__wakeup_of(&peer->wait->waiter));
 	return 0;
@@ -247,7 +248,7 @@ static WEFT__MAY_HOP __attribute__((noinline, cold)) int step_seldom(weft_chan *
  * and never be the one that looks. */
 static inline __attribute__((always_inline)) bool is_plain_locked(weft_chan *ch, int64_t deadline)
 {
-	return __builtin_expect(deadline > 0 ? --ch->plain >= 0 : ch->plain > 0, 1);
+	return likely(deadline > 0 ? --ch->plain >= 0 : ch->plain > 0);
 }
 
 static WEFT__MAY_HOP int step_contended(weft_chan *ch, enum weft_op op, void *elem,
@@ -265,10 +266,10 @@ static WEFT__MAY_HOP int step_contended(weft_chan *ch, enum weft_op op, void *el
 static inline WEFT__MAY_HOP __attribute__((always_inline)) int
 send_until(weft_chan *ch, const void *elem, int64_t deadline, void *call)
 {
-	if (__builtin_expect(!ch || (!elem && ch->elem_size > 0), 0))
+	if (unlikely(!ch || (!elem && ch->elem_size > 0)))
 		return -EINVAL;
 	san_reads(elem, ch->elem_size, call);
-	if (__builtin_expect(!chan_trylock(ch), 0))
+	if (unlikely(!chan_trylock(ch)))
 		return step_contended(ch, WEFT_SEND, (void *)elem, deadline);
 	if (!is_plain_locked(ch, deadline))
 		return step_seldom(ch, WEFT_SEND, (void *)elem, deadline);
@@ -279,7 +280,7 @@ send_until(weft_chan *ch, const void *elem, int64_t deadline, void *call)
 	if (count == ch->capacity)
 		return wait_locked_until(ch, WEFT_SEND, (void *)elem, deadline);
 	size_t slot = slot_to_fill(ch, count);
-	if (__builtin_expect(!copy_usual(slot_at(ch, slot), elem, ch->elem_size), 0))
+	if (unlikely(!copy_usual(slot_at(ch, slot), elem, ch->elem_size)))
 		return send_locked_until(ch, elem, deadline);
 	edges_send(ch->edges, slot);
 	chan_set_count(ch, count + 1);
@@ -290,7 +291,7 @@ send_until(weft_chan *ch, const void *elem, int64_t deadline, void *call)
 static inline WEFT__MAY_HOP __attribute__((always_inline)) int
 recv_plainly_until(weft_chan *ch, void *ret_elem, int64_t deadline)
 {
-	if (__builtin_expect(!chan_trylock(ch), 0))
+	if (unlikely(!chan_trylock(ch)))
 		return step_contended(ch, WEFT_RECV, ret_elem, deadline);
 	if (!is_plain_locked(ch, deadline))
 		return step_seldom(ch, WEFT_RECV, ret_elem, deadline);
@@ -301,7 +302,7 @@ recv_plainly_until(weft_chan *ch, void *ret_elem, int64_t deadline)
 	if (count == 0)
 		return wait_locked_until(ch, WEFT_RECV, ret_elem, deadline);
 	size_t slot = ch->order.first;
-	if (__builtin_expect(!copy_usual(ret_elem, slot_at(ch, slot), ch->elem_size), 0))
+	if (unlikely(!copy_usual(ret_elem, slot_at(ch, slot), ch->elem_size)))
 		return recv_locked_until(ch, ret_elem, deadline);
 	ch->order.first = slot_after(ch, slot);
 	edges_recv(ch->edges, slot);
@@ -313,7 +314,7 @@ recv_plainly_until(weft_chan *ch, void *ret_elem, int64_t deadline)
 static inline WEFT__MAY_HOP __attribute__((always_inline)) int
 recv_until(weft_chan *ch, void *ret_elem, int64_t deadline, void *call)
 {
-	if (__builtin_expect(!ch, 0))
+	if (unlikely(!ch))
 		return -EINVAL;
 #ifdef WEFT_TSAN_USER
 	size_t size = ch->elem_size; /* the channel may be gone once the element is here */

@@ -201,7 +201,7 @@ static inline bool chan_looks_ready(const weft_chan *ch, enum weft_op op)
 	 * queue_set_first(). */
 	if (ch->capacity == 0)
 		blocked = !load_acquire(&partners->first);
-	else if (__builtin_expect(!ch->big, 1))
+	else if (likely(!ch->big))
 		blocked = load_acquire(&ch->count) == (op == WEFT_SEND ? ch->capacity : 0);
 	else
 		blocked = chan_big_looks_blocked(ch, op);

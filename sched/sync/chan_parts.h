@@ -45,7 +45,7 @@ static inline __attribute__((always_inline)) bool copy_usual(void *to, const voi
 							     size_t size)
 {
 	__asm__("" : "+r"(to), "+r"(from)); /* as above */
-	if (__builtin_expect(!to, 0))
+	if (unlikely(!to))
 		return false;
 	if (size == 8)
 		__builtin_memcpy(to, from, 8);

@@ -36,6 +36,7 @@
  * one. If both enter at the same moment, the invariants do not hold, and a wait may be lost.
  */
 #include "mutex.h"
+#include "src/base/compiler.h"
 
 #include "sched/core/runtime.h"
 #include "src/base/atomic.h"
@@ -110,7 +111,7 @@ static inline struct sync_node *take_locked(struct cond *c)
 static inline void enter(struct cond *c, struct mutex *m, struct sync_node *node, const char *call)
 {
 	/* relaxed, both: invariants 1 and 4. */
-	if (__builtin_expect(load_relaxed(&c->mutex) == m && !load_relaxed(&c->fresh), 1)) {
+	if (likely(load_relaxed(&c->mutex) == m && !load_relaxed(&c->fresh))) {
 		node->queued = false;
 		/* release: the node, for fresh_locked(). */
 		store_release(&c->fresh, node);

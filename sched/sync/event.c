@@ -8,6 +8,7 @@
 #include "sched/core/patience.h"
 #include "self.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 
 #include <weft/sync.h>
 

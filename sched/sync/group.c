@@ -2,6 +2,7 @@
 /* Groups: the members, cancelling, and waiting for the end. group.h describes the design. */
 #include "group.h"
 #include "sched/core/cancel.h"
+#include "src/base/compiler.h"
 
 #include "sched/core/scope.h"
 #include "self.h"
@@ -111,7 +112,7 @@ void *weft__group_member_main(void *arg)
 	san_release(g);
 	group_lock(g);
 	weft__list_remove(&self.link);
-	if (__builtin_expect(g->keeps, 0))
+	if (unlikely(g->keeps))
 		receiver = weft__group_keep_locked(g, t, result);
 	struct sync_node *woken = group_count_down_locked(g);
 	group_unlock(g); /* the group may be gone from here on */

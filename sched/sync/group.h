@@ -142,12 +142,12 @@ struct sync_node *weft__group_over_locked(struct group *g);
  * must be the caller's last touch of the group. */
 static inline struct sync_node *group_count_down_locked(struct group *g)
 {
-	if (__builtin_expect(sync_first(&g->spawners) != NULL, 0)) {
+	if (unlikely(sync_first(&g->spawners) != NULL)) {
 		struct sync_node *next = weft__group_leave_place_locked(g);
 		if (next)
 			return next;
 	}
-	if (__builtin_expect(--g->running == 0, 0))
+	if (unlikely(--g->running == 0))
 		return weft__group_over_locked(g);
 	return NULL;
 }

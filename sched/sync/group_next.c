@@ -4,6 +4,7 @@
 #include "sched/core/join.h"
 #include "sched/core/runtime.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 
 #include <errno.h>
 

@@ -4,6 +4,7 @@
 #include "sched/core/scope.h"
 #include "sched/core/spawn.h"
 #include "sched/core/submit.h"
+#include "src/base/compiler.h"
 #include "src/base/orphan.h"
 
 #include <weft/runtime.h>
@@ -69,7 +70,7 @@ spawn(struct group *g, struct worker *w, struct weft_runtime *rt,
       const struct weft_task_options *opt, weft_fn *fn, void *arg, int64_t deadline)
 {
 	group_lock(g);
-	if (__builtin_expect(g->running >= g->limit, 0)) {
+	if (unlikely(g->running >= g->limit)) {
 		int rc = await_place_unlock(g, deadline);
 		if (rc < 0)
 			return rc;
@@ -81,7 +82,7 @@ spawn(struct group *g, struct worker *w, struct weft_runtime *rt,
 		g->running++;
 	}
 	/* The place may be one that another member left. */
-	if (__builtin_expect(g->limit != GROUP_UNLIMITED, 0))
+	if (unlikely(g->limit != GROUP_UNLIMITED))
 		san_acquire(g);
 	struct task *owner = g->entered || !w ? NULL : owner_above(g, w->task);
 	g->entered = g->entered || owner;

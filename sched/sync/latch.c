@@ -6,6 +6,7 @@
 #include "queue.h"
 #include "self.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 
 #include <weft/sync.h>
 

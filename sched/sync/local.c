@@ -22,6 +22,7 @@
 #include "sched/core/worker.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/process_locks.h"
 
 #include <weft/local.h>

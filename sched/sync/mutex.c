@@ -2,6 +2,7 @@
 /* Locking and unlocking a mutex. mutex.h describes the design. */
 #include "mutex.h"
 #include "sched/core/chaos.h"
+#include "src/base/compiler.h"
 
 #include "sched/core/patience.h"
 #include "sched/core/runtime.h"
@@ -276,10 +277,10 @@ lock_until(struct mutex *m, int64_t deadline, const char *call)
 {
 	struct worker *w = weft__worker();
 
-	if (__builtin_expect(!w || !w->task || w->patience.left <= 0, 0))
+	if (unlikely(!w || !w->task || w->patience.left <= 0))
 		return lock_by_anyone(m, deadline, call);
 	uint64_t self = load_relaxed(&w->task->identity);
-	if (__builtin_expect(self == 0 || !mutex_lock_fast(m, self), 0))
+	if (unlikely(self == 0 || !mutex_lock_fast(m, self)))
 		return lock_by_anyone(m, deadline, call);
 	mutex_note_holder(m, w);
 	/* Here and not above, because there the store would delay the compare-and-swap. */

@@ -111,8 +111,7 @@ static inline bool mutex_lock_fast(struct mutex *m, uint64_t self)
 	uint64_t word = load_relaxed(&m->word);
 
 	/* acquire: what the last holder did, released by its unlock. */
-	return __builtin_expect(
-		mutex_holder(word) == 0 && cas_acquire(&m->word, &word, word | self), 1);
+	return likely(mutex_holder(word) == 0 && cas_acquire(&m->word, &word, word | self));
 }
 
 /* Frees the mutex if the caller holds it and need not wake anybody. */
@@ -121,10 +120,9 @@ static inline bool mutex_unlock_fast(struct mutex *m, uint64_t self)
 	uint64_t word = load_relaxed(&m->word);
 
 	/* release: what the holder did, for the acquire of the next lock. */
-	return __builtin_expect((word == self || (word == (self | MUTEX_FLAGS) &&
-						  ++m->queue.user % MUTEX_LOOK_EVERY != 0)) &&
-					cas_release(&m->word, &word, word & MUTEX_FLAGS),
-				1);
+	return likely((word == self ||
+		       (word == (self | MUTEX_FLAGS) && ++m->queue.user % MUTEX_LOOK_EVERY != 0)) &&
+		      cas_release(&m->word, &word, word & MUTEX_FLAGS));
 }
 
 /* The rest of locking and unlocking, for when the fast functions fail. */

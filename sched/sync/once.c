@@ -14,6 +14,7 @@
 #include "queue.h"
 #include "self.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 
 #include <weft/sync.h>
 #include <weft/task.h>
@@ -129,7 +130,7 @@ WEFT__MAY_HOP void weft_once_call(weft_once *once, void (*fn)(void *arg), void *
 	/* acquire: what fn did. */
 	uint64_t word = load_acquire(&o->word);
 
-	if (__builtin_expect(word != DONE, 0) && become_runner(o, word, fn, "weft_once_call")) {
+	if (unlikely(word != DONE) && become_runner(o, word, fn, "weft_once_call")) {
 		/* The function is done for good, so a cancellation must not cut it short. */
 		weft_cancel_mask();
 		fn(arg);
@@ -147,7 +148,7 @@ WEFT__MAY_HOP int weft_once_try(weft_once *once, int (*fn)(void *arg), void *arg
 	/* acquire: what fn did. */
 	uint64_t word = load_acquire(&o->word);
 
-	if (__builtin_expect(word != DONE, 0) && become_runner(o, word, fn, "weft_once_try")) {
+	if (unlikely(word != DONE) && become_runner(o, word, fn, "weft_once_try")) {
 		int rc = fn(arg);
 		if (rc == 0)
 			finish(o);

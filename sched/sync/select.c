@@ -44,6 +44,7 @@
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
+#include "src/base/compiler.h"
 #include "src/base/sized.h"
 #include "timer_chan.h"
 
@@ -235,7 +236,7 @@ static inline size_t put_in_order(const struct weft_case *cases, size_t n, bool 
 		if (cases[i].chan)
 			nodes[count++].nth = (unsigned)i;
 	}
-	if (__builtin_expect(!rising, 0)) {
+	if (unlikely(!rising)) {
 		sort(cases, nodes, count);
 		if (shuffled)
 			shuffle_each_channel(cases, nodes, count);
@@ -330,7 +331,7 @@ wait_for_any(struct weft_case *cases, size_t n, struct select_node *nodes, bool 
 		until = weft__timers_fire_locked(cases, n, deadline, &handed);
 		choice.chosen = choose(cases, n, ordered);
 	}
-	if (__builtin_expect(choice.chosen >= 0, 0))
+	if (unlikely(choice.chosen >= 0))
 		choice.chosen = take_locked(cases, n, choice.chosen, ordered, &step);
 	if (choice.chosen >= 0 || deadline <= 0) {
 		unlock_all(cases, nodes, count, NULL);
@@ -527,7 +528,7 @@ static WEFT__MAY_HOP __attribute__((noinline)) int select_translated(struct weft
 WEFT__MAY_HOP int weft_select_sized(struct weft_case *cases, size_t case_size, size_t n,
 				    int64_t deadline)
 {
-	if (__builtin_expect(case_size != sizeof(struct weft_case), 0))
+	if (unlikely(case_size != sizeof(struct weft_case)))
 		return select_translated(cases, case_size, n, deadline, false, SAN_CALL);
 	return select_case(cases, n, deadline, false, SAN_CALL);
 }
@@ -535,7 +536,7 @@ WEFT__MAY_HOP int weft_select_sized(struct weft_case *cases, size_t case_size, s
 WEFT__MAY_HOP int weft_select_ordered_sized(struct weft_case *cases, size_t case_size, size_t n,
 					    int64_t deadline)
 {
-	if (__builtin_expect(case_size != sizeof(struct weft_case), 0))
+	if (unlikely(case_size != sizeof(struct weft_case)))
 		return select_translated(cases, case_size, n, deadline, true, SAN_CALL);
 	return select_case(cases, n, deadline, true, SAN_CALL);
 }

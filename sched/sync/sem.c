@@ -32,6 +32,7 @@
 #include "queue.h"
 #include "sched/core/patience.h"
 #include "self.h"
+#include "src/base/compiler.h"
 
 #include "src/base/atomic.h"
 #include "src/base/pause.h"
@@ -105,9 +106,9 @@ static inline uint64_t await_unlocked(struct sem *s)
 	/* acquire: the last holder's look at our node, for leave_queue(). Pairs with unlock(). */
 	uint64_t word = load_acquire(&s->word);
 
-	for (unsigned looks = 0; __builtin_expect(word & LOCKED, 0); looks++) {
+	for (unsigned looks = 0; unlikely(word & LOCKED); looks++) {
 		weft__pause(looks);
-		if (__builtin_expect(sync_waits_long(looks), 0))
+		if (unlikely(sync_waits_long(looks)))
 			weft__holder_check((uint32_t)(word >> 32 << WEFT__HOLDER_SHIFT) | 1);
 		word = load_acquire(&s->word);
 	}
@@ -226,7 +227,7 @@ static inline WEFT__MAY_HOP void count_call(struct sem *s)
 	uint32_t call = load_relaxed(&s->calls) + 1;
 
 	store_relaxed(&s->calls, call);
-	if (__builtin_expect(call % WEFT__PATIENCE == 0, 0))
+	if (unlikely(call % WEFT__PATIENCE == 0))
 		weft__fast_path_in_object();
 }
 
@@ -239,7 +240,7 @@ acquire_until(struct sem *s, unsigned n, int64_t deadline)
 		 * fall into step with the count. */
 		if (deadline > 0)
 			count_call(s);
-		if (__builtin_expect(take(s, n), 1)) {
+		if (likely(take(s, n))) {
 			san_acquire(s);
 			return 0;
 		}
@@ -316,9 +317,9 @@ static inline void release_one_locked(struct sem *s)
 {
 	struct sync_node *node = sync_first(&s->queue);
 
-	if (__builtin_expect(((struct sem_node *)node)->want == 1, 1)) {
+	if (likely(((struct sem_node *)node)->want == 1)) {
 		sync_remove_locked(&s->queue, node);
-		if (__builtin_expect(sync_claim_locked(node), 1)) {
+		if (likely(sync_claim_locked(node))) {
 			unlock(s, 0);
 			weft__wait_wake(weft__wakeup_of(&node->waiter));
 			return;

@@ -15,6 +15,7 @@
 
 #include "chan.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/fatal.h"
 #include "src/base/pause.h"
 
@@ -26,10 +27,10 @@ void weft__sync_lock_slow(struct sync_lock *lock)
 		uint32_t held = load_relaxed(&lock->held);
 		if (!held && sync_trylock(lock))
 			return;
-		if (__builtin_expect(held == SYNC_LOCK_DEAD, 0))
+		if (unlikely(held == SYNC_LOCK_DEAD))
 			weft__fatal("channel %p is used after it was destroyed",
 				    (void *)((char *)lock - offsetof(struct weft_chan, lock)));
-		if (__builtin_expect(sync_waits_long(looks), 0))
+		if (unlikely(sync_waits_long(looks)))
 			weft__holder_check(held);
 	}
 }

@@ -13,6 +13,7 @@
 #define WEFT_SYNC_SYNC_LOCK_H
 
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/holder.h"
 
 #include <stdbool.h>
@@ -46,7 +47,7 @@ static inline bool sync_trylock(struct sync_lock *lock)
 
 static inline void sync_lock(struct sync_lock *lock)
 {
-	if (__builtin_expect(!sync_trylock(lock), 0))
+	if (unlikely(!sync_trylock(lock)))
 		weft__sync_lock_slow(lock);
 }
 

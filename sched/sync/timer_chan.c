@@ -6,6 +6,7 @@
 #include "chan_parts.h"
 #include "self.h"
 #include "src/base/clock.h"
+#include "src/base/compiler.h"
 
 #include <assert.h>
 #include <stdalign.h>

@@ -29,7 +29,7 @@ static bool is_virtual(void)
 {
 	uintptr_t who = load_relaxed(&owner);
 
-	return __builtin_expect(who != NOBODY, 0) && who == (uintptr_t)pthread_self();
+	return unlikely(who != NOBODY) && who == (uintptr_t)pthread_self();
 }
 
 int64_t weft__clock_real(void)

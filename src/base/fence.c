@@ -4,6 +4,7 @@
  */
 #include "src/base/fence.h"
 #include "atomic.h"
+#include "compiler.h"
 
 #include "src/base/alloc.h"
 #include "src/base/fatal.h"
@@ -65,7 +66,7 @@ void weft__fence_heavy(void)
 
 	/* Full barriers on both sides of the call, for the caller too. */
 	long rc = membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-	if (__builtin_expect(rc != 0, 0))
+	if (unlikely(rc != 0))
 		weft__fence_insist(rc, membarrier);
 }
 

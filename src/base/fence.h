@@ -102,7 +102,7 @@ static inline bool weft__fence_light_is_free(void)
 /* The hot side. Any thread. */
 static inline void weft__fence_light(void)
 {
-	if (__builtin_expect(weft__fence_light_is_free(), 1))
+	if (likely(weft__fence_light_is_free()))
 		atomic_signal_fence(memory_order_seq_cst);
 	else
 		weft__fence_full();

@@ -24,6 +24,8 @@
 #ifndef WEFT_SRC_BASE_FPWORDS_H
 #define WEFT_SRC_BASE_FPWORDS_H
 
+#include "compiler.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -71,20 +73,20 @@ static inline void fpwords_load_mxcsr(const struct fpwords *to)
 
 static inline void fpwords_load_mxcsr_if_other(const struct fpwords *to, const struct fpwords *now)
 {
-	if (__builtin_expect((to->mxcsr ^ now->mxcsr) & ~FPWORDS_MXCSR_FLAGS, 0))
+	if (unlikely((to->mxcsr ^ now->mxcsr) & ~FPWORDS_MXCSR_FLAGS))
 		fpwords_load_mxcsr(to);
 }
 
 static inline void fpwords_load_x87_if_other(const struct fpwords *to, const struct fpwords *now)
 {
-	if (__builtin_expect(to->x87 != now->x87, 0))
+	if (unlikely(to->x87 != now->x87))
 		__asm__ volatile("fnclex\n\tfldcw %0" : : "m"(to->x87));
 }
 
 /* Makes `to` the CPU's words. `now` is the result of an immediately preceding fpwords_save(). */
 static inline void fpwords_load(const struct fpwords *to, const struct fpwords *now)
 {
-	if (__builtin_expect(weft__fpwords_compare, 0))
+	if (unlikely(weft__fpwords_compare))
 		fpwords_load_mxcsr_if_other(to, now);
 	else
 		fpwords_load_mxcsr(to);
@@ -126,7 +128,7 @@ static inline void fpwords_restore_plainly(const struct fpwords *to, struct fpwo
 /* Like fpwords_load(), whatever the CPU's words are. */
 static inline void fpwords_restore_by(const struct fpwords *to, struct fpwords *scratch)
 {
-	if (__builtin_expect(!weft__fpwords_compare, 1)) {
+	if (likely(!weft__fpwords_compare)) {
 		fpwords_restore_plainly(to, scratch);
 		return;
 	}
@@ -154,7 +156,7 @@ static inline void fpwords_save(struct fpwords *words)
 /* Makes `to` the CPU's words. `now` is the result of an immediately preceding fpwords_save(). */
 static inline void fpwords_load(const struct fpwords *to, const struct fpwords *now)
 {
-	if (__builtin_expect(to->fpcr != now->fpcr, 0)) {
+	if (unlikely(to->fpcr != now->fpcr)) {
 		__asm__ volatile("msr fpsr, xzr");
 		__asm__ volatile("msr fpcr, %0" : : "r"(to->fpcr));
 	}

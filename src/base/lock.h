@@ -16,6 +16,7 @@
 #define WEFT_SRC_BASE_LOCK_H
 
 #include "atomic.h"
+#include "compiler.h"
 #include "holder.h"
 
 #include <stdbool.h>
@@ -49,7 +50,7 @@ static inline bool weft__trylock(struct weft__lock *lock)
 
 static inline void weft__lock(struct weft__lock *lock)
 {
-	if (__builtin_expect(!weft__trylock(lock), 0))
+	if (unlikely(!weft__trylock(lock)))
 		weft__lock_slow(lock);
 }
 
@@ -57,7 +58,7 @@ static inline void weft__unlock(struct weft__lock *lock)
 {
 	/* release: publishes the critical section; pairs with the acquires in weft__trylock() and
 	 * weft__lock_slow(). */
-	if (__builtin_expect(exchange_release(&lock->word, 0) & WEFT__LOCK_SLEEPERS, 0))
+	if (unlikely(exchange_release(&lock->word, 0) & WEFT__LOCK_SLEEPERS))
 		weft__lock_wake(lock);
 }
 

@@ -14,6 +14,7 @@
 #define WEFT_SRC_BASE_ORPHAN_H
 
 #include "atomic.h"
+#include "compiler.h"
 
 #include <stdbool.h>
 
@@ -32,7 +33,7 @@ _Noreturn void weft__orphan_refuse(void) __attribute__((cold));
 /* Called before and during a wait for another thread that may never end. */
 static inline void weft__orphan_check(void)
 {
-	if (__builtin_expect(weft__is_orphan(), 0))
+	if (unlikely(weft__is_orphan()))
 		weft__orphan_refuse();
 }
 

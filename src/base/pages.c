@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "src/base/pages.h"
 
+#include "compiler.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
 
@@ -14,7 +15,7 @@ size_t weft__page_size(void)
 	static _Atomic size_t known;
 	size_t size = load_relaxed(&known);
 
-	if (__builtin_expect(size == 0, 0)) {
+	if (unlikely(size == 0)) {
 		size = (size_t)sysconf(_SC_PAGESIZE);
 		store_relaxed(&known, size);
 	}

@@ -5,6 +5,7 @@
 
 #include "guard.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/digits.h"
 #include "src/base/fatal.h"
 #include "stack.h"
@@ -77,7 +78,7 @@ int weft__stack_env_once(size_t *ret_size, bool *ret_guard)
 	static _Atomic size_t known;
 	size_t word = load_relaxed(&known);
 
-	if (__builtin_expect(!word, 0)) {
+	if (unlikely(!word)) {
 		size_t size;
 		bool guard;
 		int err = weft__stack_env(&size, &guard);

@@ -36,14 +36,14 @@ MUTANTS = [
            unit('sched-core-hop')),
     Mutant('rounding-not-restored', 'a task finds the rounding mode of the task before it',
            'src/coro.c',
-           '''if (__builtin_expect(th->plain, 1)) {
+           '''if (likely(th->plain)) {
            fpwords_exchange_plainly(&from->fpwords, &to->fpwords);
            return;
            }
            fpwords_save(&from->fpwords);
            fpwords_load(&to->fpwords, &from->fpwords);''',
            '''fpwords_save(&from->fpwords);
-           if (__builtin_expect(th->plain, 1))
+           if (likely(th->plain))
            return;''',
            unit('sched-core-hop')),
     Mutant('stack-freed-early', 'a stack goes back to the pool before the last switch from it',
@@ -120,7 +120,7 @@ MUTANTS = [
            unit('sched-core-idle', 'WEFT_TEST_SCALE=10')),
     Mutant('timer-not-announced', 'nobody waits for the deadline of a worker that is busy',
            'sched/core/execute.c',
-           'if (__builtin_expect(w->duties.timer_armed, 0) && w->task) weft__announce_timer(w);',
+           'if (unlikely(w->duties.timer_armed) && w->task) weft__announce_timer(w);',
            '',
            unit('sched-core-idle', 'WEFT_TEST_SCALE=10')),
     Mutant('nudge-without-wake', 'a worker is taken off the list of sleepers and left asleep',
@@ -266,7 +266,7 @@ MUTANTS = [
            unit('sched-core-scope')),
     Mutant('scope-due-ignored', 'members of a group that compute on all workers do not look at deadlines',
            'sched/core/cancel.c',
-           'if (__builtin_expect(is_due(w->rt) || !timekeeper_is_there(&w->rt->timekeeper), 0)) '
+           'if (unlikely(is_due(w->rt) || !timekeeper_is_there(&w->rt->timekeeper))) '
            'weft__scopes_expire(w);',
            '',
            unit('sched-core-scope-reach')),
