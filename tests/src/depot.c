@@ -3,10 +3,14 @@
  * The depot. Chains go in and out. Unneeded chains are given back when the time has come, not
  * before, and at once if the system refuses memory. The tests tell the depot the time.
  */
+#include "child.h"
 #include "depot_peek.h"
+#include "src/base/process_locks.h"
 #include "src/coro.h"
 #include "src/stack/stack_trim.h"
 
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -271,6 +275,61 @@ static void test_what_was_freed_beside_it_is_given_back_in_time(void **state)
 	weft__coro_free(burst[0]);
 }
 
+static struct depot forked;
+static pthread_barrier_t held;
+static _Atomic bool has_forked;
+
+/*
+ *   this thread                        the thread that forks
+ *   locks the depot
+ *   barrier                            barrier
+ *                                      fork() locks the list, and waits for the depot
+ *   sees that the list is locked
+ *   unlocks the depot                  fork() goes on
+ *
+ * If fork() does not wait for the depot, the child's copy of it stays locked for ever.
+ */
+static void *hold_until_fork_begins(void *unused)
+{
+	weft__lock(&forked.lock);
+	pthread_barrier_wait(&held);
+	while (!has_forked && weft__trylock(&weft__process_locks[WEFT__LOCK_DEPOTS].lock)) {
+		weft__unlock_process(WEFT__LOCK_DEPOTS);
+		sched_yield();
+	}
+	weft__unlock(&forked.lock);
+	return unused;
+}
+
+static void test_a_child_finds_the_depot_unlocked(void **state)
+{
+	pthread_t holder;
+	int status;
+
+	(void)state;
+#if CHILD_TSAN
+	skip(); /* it does not let a child of several threads go on */
+#endif
+	weft__depot_init(&forked);
+	fill(&forked, 1);
+	pthread_barrier_init(&held, NULL, 2);
+	assert_int_equal(pthread_create(&holder, NULL, hold_until_fork_begins, NULL), 0);
+	pthread_barrier_wait(&held);
+	pid_t child = fork();
+	if (child == 0) {
+		child_limit();
+		weft__depot_empty(&forked);
+		_exit(7);
+	}
+	has_forked = true;
+	assert_int_equal(pthread_join(holder, NULL), 0);
+	assert_true(child > 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	pthread_barrier_destroy(&held);
+	weft__depot_fini(&forked);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,6 +341,7 @@ int main(void)
 		cmocka_unit_test(test_surplus_may_still_be_taken),
 		cmocka_unit_test(test_what_was_freed_beside_it_is_given_back_in_time),
 		cmocka_unit_test(test_every_depot_is_emptied_where_memory_is_refused),
+		cmocka_unit_test(test_a_child_finds_the_depot_unlocked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

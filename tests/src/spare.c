@@ -9,6 +9,7 @@
 #include "src/base/process_locks.h"
 #include "src/coro.h"
 #include "src/spare.h"
+#include "src/stack/stack_trim.h"
 
 #include <errno.h>
 #include <fenv.h>
@@ -60,6 +61,16 @@ static void test_a_thread_keeps_few(void **state)
 	weft__spares_drop();
 	assert_int_equal(used_stacks(), before);
 	burst(2 * LARGE, MANY);
+	assert_int_equal(used_stacks(), before);
+}
+
+static void test_trimming_frees_them(void **state)
+{
+	size_t before = used_stacks();
+
+	(void)state;
+	burst(SMALL, MANY);
+	weft__stack_trim();
 	assert_int_equal(used_stacks(), before);
 }
 
@@ -275,6 +286,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_environment_is_read_once),
 		cmocka_unit_test(test_a_thread_keeps_few),
+		cmocka_unit_test(test_trimming_frees_them),
 		cmocka_unit_test(test_a_kind_replaces_the_one_before),
 		cmocka_unit_test(test_the_thread_s_end_frees_them),
 		cmocka_unit_test(test_other_threads_are_told),

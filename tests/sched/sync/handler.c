@@ -28,6 +28,18 @@ static void send_from_handler(int number)
 	child_got(weft_chan_try_send(channel, &number));
 }
 
+/* Calls far below the interrupted code. On a stack whose bounds Weft does not know, it would not
+ * take that code for its own. */
+static void send_from_deep_handler(int number)
+{
+	volatile char between[48 << 10];
+
+	between[0] = between[sizeof(between) - 1] = (char)number;
+	send_from_handler(between[0] + between[sizeof(between) - 1]);
+}
+
+static void (*handler)(int number) = send_from_handler;
+
 /* Stands for the locked part of a call of Weft, in which the signal comes. */
 static void interrupted(void)
 {
@@ -42,7 +54,7 @@ static void interrupted(void)
 static void be_interrupted(void *arg)
 {
 	(void)arg;
-	signal(SIGUSR1, send_from_handler);
+	signal(SIGUSR1, handler);
 	if (weft_chan_create(sizeof(int), 2, &channel) == 0)
 		interrupted();
 }
@@ -72,6 +84,18 @@ static void test_a_handler_that_waits_for_what_it_interrupted_aborts(void **stat
 	in_task = enter_generator;
 	assert_aborts(run_in_task, "signal handler", "interrupted code");
 #endif
+}
+
+static void test_a_handler_is_found_out_anywhere_on_a_coroutine_s_stack(void **state)
+{
+	(void)state;
+	handler = send_from_deep_handler;
+	assert_aborts(enter_generator, "signal handler", "interrupted code");
+#if !CHILD_TSAN /* as above */
+	in_task = be_interrupted;
+	assert_aborts(run_in_task, "signal handler", "interrupted code");
+#endif
+	handler = send_from_handler;
 }
 
 static void send_after_destroy(void *arg)
@@ -132,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_handler_that_waits_for_what_it_interrupted_aborts),
+		cmocka_unit_test(test_a_handler_is_found_out_anywhere_on_a_coroutine_s_stack),
 		cmocka_unit_test(test_a_handler_that_interrupted_a_semaphore_aborts),
 		cmocka_unit_test(test_a_send_after_destroy_aborts),
 	};
