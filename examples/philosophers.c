@@ -178,7 +178,8 @@ int main(int argc, char **argv)
 			with_waiter = strcmp(optarg, "waiter") == 0;
 			if (with_waiter || strcmp(optarg, "order") == 0)
 				break;
-			fprintf(stderr, "--way: '%s' is not known: expected order or waiter\n", optarg);
+			fprintf(stderr, "--way: '%s' is not known: expected order or waiter\n",
+				optarg);
 			return EXIT_USAGE;
 		case 'h':
 			fputs(help, stdout);

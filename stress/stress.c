@@ -111,7 +111,8 @@ static void print_progress(int64_t elapsed)
 static void hung_locked(void)
 {
 	fprintf(stderr,
-		"%s: FAILED: nothing was done for %ld s, after %llu steps; %llu failures before%s%s\n",
+		"%s: FAILED: nothing was done for %ld s, after %llu steps; %llu failures "
+		"before%s%s\n",
 		program, hang_seconds,
 		(unsigned long long)atomic_load_explicit(&done, memory_order_relaxed),
 		(unsigned long long)atomic_load_explicit(&failures, memory_order_relaxed),

@@ -488,8 +488,8 @@ int main()
 	char function[64];
 
 	// First, before this process has had threads.
-	std::snprintf(function, sizeof function,
-		      "\"thrower\", function %p, which ", reinterpret_cast<void *>(escape));
+	std::snprintf(function, sizeof function, "\"thrower\", function %p, which ",
+		      reinterpret_cast<void *>(escape));
 	test_escapes("a task", escape_named, "an exception leaves task ", true);
 	test_escapes("a task's name", escape_named, function, true);
 	test_escapes("the first task", escape, "an exception leaves task ", true);

@@ -68,11 +68,11 @@ static void test_the_search_ends_at_the_task(void **state)
 
 	(void)state;
 	assert_ends_in(raise_exception, "weft: an exception leaves task ");
-	snprintf(text, sizeof text,
-		 " \"raiser\", function 0x%lx, which ", (unsigned long)(uintptr_t)raise_exception);
+	snprintf(text, sizeof text, " \"raiser\", function 0x%lx, which ",
+		 (unsigned long)(uintptr_t)raise_exception);
 	assert_ends_in(raise_in_named, text);
-	snprintf(text, sizeof text,
-		 ", function 0x%lx, which ", (unsigned long)(uintptr_t)raise_exception);
+	snprintf(text, sizeof text, ", function 0x%lx, which ",
+		 (unsigned long)(uintptr_t)raise_exception);
 	assert_ends_in(raise_in_inline_fork, text);
 }
 
