@@ -37,11 +37,11 @@
 
 #include "atomic.h"
 #include "digits.h"
+#include "read_file.h"
 #include "src/base/alloc.h"
 #include "src/base/compiler.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -85,27 +85,15 @@ static bool whole_cpus(uint64_t quota, uint64_t period, unsigned *ret_cpus)
 	return true;
 }
 
-/* Reads a file of a few bytes as a string. Never blocks, whatever kind of file it is. */
 static bool read_small(const char *dir, const char *name, char *ret_text, size_t size)
 {
 	char *path;
-	ssize_t len = -1;
-	int fd;
 
 	if (asprintf(&path, "%s/%s", dir, name) < 0)
 		return false;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	bool read = weft__read_file(path, ret_text, size);
 	free(path);
-	if (fd < 0)
-		return false;
-	do
-		len = read(fd, ret_text, size - 1);
-	while (len < 0 && errno == EINTR);
-	close(fd);
-	if (len <= 0)
-		return false;
-	ret_text[len] = '\0';
-	return true;
+	return read;
 }
 
 /* "150000 100000" is a limit of 1.5 CPUs; "max 100000" means no limit. */

@@ -37,10 +37,10 @@
 #include "src/base/digits.h"
 #include "src/base/fatal.h"
 #include "src/base/pages.h"
+#include "src/base/read_file.h"
 #include "src/base/sanitizer.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -139,21 +139,18 @@ static size_t mapping_limit(void)
 	/* relaxed: every thread reads the same value from the file */
 	static _Atomic size_t limit;
 	size_t known = load_relaxed(&limit);
-	char text[32] = "";
+	char text[32];
 	const char *digits = text;
-	uint64_t number = 0;
+	uint64_t number;
 
 	if (known > 0)
 		return known;
-	int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		ssize_t length = read(fd, text, sizeof(text) - 1);
-		text[length > 0 ? length : 0] = '\0';
-		close(fd);
-	}
-	weft__read_digits(&digits, &number);
 	/* The default is for a sandbox without /proc. */
-	known = number > 0 && number <= SIZE_MAX ? (size_t)number : MAPPINGS_DEFAULT;
+	if (weft__read_file("/proc/sys/vm/max_map_count", text, sizeof(text)) &&
+	    weft__read_digits(&digits, &number) && number > 0 && number <= SIZE_MAX)
+		known = (size_t)number;
+	else
+		known = MAPPINGS_DEFAULT;
 	store_relaxed(&limit, known);
 	return known;
 }

@@ -32,12 +32,11 @@
 #include "src/base/digits.h"
 #include "src/base/pages.h"
 #include "src/base/process_locks.h"
+#include "src/base/read_file.h"
 #include "src/base/sanitizer.h"
 #include "stack_pool.h"
 
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 /* More than the heap takes for the descriptor of a new arena. */
 #define DESCRIPTOR_BYTES ((size_t)256 << 10)
@@ -131,17 +130,13 @@ static size_t make_holes_in_locked(struct pool *pool, struct arena *arena, size_
 /* The bytes of addresses that the process uses, or 0 if that cannot be found out. */
 static size_t addresses_used(void)
 {
-	char text[32] = "";
+	char text[32];
 	const char *digits = text;
-	uint64_t pages = 0;
-	int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	uint64_t pages;
 
-	if (fd < 0)
+	if (!weft__read_file("/proc/self/statm", text, sizeof(text)) ||
+	    !weft__read_digits(&digits, &pages))
 		return 0;
-	ssize_t length = read(fd, text, sizeof(text) - 1);
-	text[length > 0 ? length : 0] = '\0';
-	close(fd);
-	weft__read_digits(&digits, &pages);
 	return (size_t)pages * weft__page_size();
 }
 
