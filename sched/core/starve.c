@@ -31,6 +31,7 @@
 #include "src/base/atomic.h"
 #include "src/base/fatal.h"
 #include "src/stack/stack.h"
+#include "src/stack/stack_holes.h"
 #include "src/stack/stack_trim.h"
 
 #include <weft/stats.h>
@@ -52,6 +53,7 @@ static void give_back(struct weft_runtime *rt)
 int weft__note_shortage(struct weft_runtime *rt)
 {
 	weft__stack_trim();
+	weft__stack_make_holes(0); /* the heap asks for little */
 	give_back(rt);
 	return -ENOMEM;
 }

@@ -7,6 +7,7 @@
 #include "src/base/compiler.h"
 #include "src/base/sanitizer.h"
 #include "src/stack/stack.h"
+#include "src/stack/stack_holes.h"
 #include "src/stack/stack_trim.h"
 
 #include <errno.h>
@@ -81,6 +82,8 @@ static struct task_slab *slab_of_heap(void)
 		weft__stack_trim();
 		slab = weft__aligned_alloc(SLAB_SIZE, SLAB_SIZE);
 	}
+	if (!slab && weft__stack_make_holes(SLAB_SIZE))
+		slab = weft__aligned_alloc(SLAB_SIZE, SLAB_SIZE);
 	if (slab)
 		slab->chunk = CHUNK_NONE;
 	return slab;

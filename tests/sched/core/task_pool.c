@@ -2,7 +2,9 @@
 /* Control blocks: none is used twice, none is lost, and any thread may free one. */
 #include "sched/core/task_pool.h"
 #include "harness.h"
+#include "limited.h"
 #include "src/base/random.h"
+#include "src/stack/stack.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -260,9 +262,52 @@ static void test_no_room_for_a_chunk(void **state)
 	weft__task_pool_fini(&pool);
 }
 
+/* The free stacks beside those in use would take nearly all of the address space. */
+#define STACKS_MAX   1000
+#define KEPT_EVERY   32 /* one in each large arena */
+#define BLOCKS_AFTER 300000
+
+static void take_blocks_beside_stacks(void *arg)
+{
+	static struct stack stacks[STACKS_MAX];
+	struct task_pool pool;
+	unsigned count = 0;
+
+	(void)arg;
+	limit_address_space(96);
+	weft__task_pool_init(&pool);
+	while (count < STACKS_MAX && weft__stack_alloc(256 << 10, true, 0, &stacks[count]) == 0)
+		count++;
+	if (count < 200 || count == STACKS_MAX)
+		exit(99);
+	for (unsigned i = 0; i < count; i++) {
+		if (i % KEPT_EVERY != 0)
+			weft__stack_free(&stacks[i]);
+	}
+	for (unsigned i = 0; i < BLOCKS_AFTER; i++) {
+		if (!weft__task_pool_alloc(&pool))
+			exit(1);
+	}
+	weft__task_pool_fini(&pool);
+	exit(0);
+}
+
+static void test_free_stacks_make_room_for_blocks(void **state)
+{
+	struct child child;
+
+	(void)state;
+	if (!can_limit_address_space())
+		skip();
+	child_run(&child, take_blocks_beside_stacks, NULL);
+	assert_true(child_exited_with(&child, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First, because it needs a process without the heaps of ended threads. */
+		cmocka_unit_test(test_free_stacks_make_room_for_blocks),
 		cmocka_unit_test(test_blocks_are_distinct_and_reused),
 		cmocka_unit_test(test_blocks_are_freed_by_other_threads),
 		cmocka_unit_test(test_many_blocks_come_in_chunks),
