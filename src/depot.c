@@ -132,7 +132,7 @@ static void unlock_each(bool in_child)
 
 void weft__depot_init(struct depot *d)
 {
-	static struct weft__stack_cache cache = {.empty = weft__depots_empty};
+	static struct stack_cache cache = {.empty = weft__depots_empty};
 
 	weft__stack_cache_add(&cache);
 	*d = (struct depot){.lock = WEFT__LOCK_INIT};

@@ -43,7 +43,7 @@ static void thread_ends(void *record)
 
 __attribute__((constructor)) static void spares_begin(void)
 {
-	static struct weft__stack_cache cache = {.empty = weft__spares_drop};
+	static struct stack_cache cache = {.empty = weft__spares_drop};
 
 	weft__stack_cache_add(&cache);
 	at_end_works = pthread_key_create(&at_end, thread_ends) == 0;

@@ -39,7 +39,7 @@
 #include "stack_pool.h"
 
 /* Every cache. Under WEFT__LOCK_TRIM. */
-static struct weft__stack_cache *caches;
+static struct stack_cache *caches;
 
 /* Gives back the memory of a batch of dirty slots of some pool. The pool keeps `hot` of them, or
  * none with `all`. Returns whether there were any. */
@@ -68,7 +68,7 @@ void weft__stack_discard_all(void)
 		;
 }
 
-void weft__stack_cache_add(struct weft__stack_cache *cache)
+void weft__stack_cache_add(struct stack_cache *cache)
 {
 	weft__lock_process(WEFT__LOCK_TRIM);
 	if (!cache->added) {
@@ -82,7 +82,7 @@ void weft__stack_cache_add(struct weft__stack_cache *cache)
 /* Stays: to empty a cache is to free memory. */
 static WEFT__STAYS void empty_caches_locked(void)
 {
-	for (struct weft__stack_cache *cache = caches; cache; cache = cache->next)
+	for (struct stack_cache *cache = caches; cache; cache = cache->next)
 		cache->empty();
 }
 

@@ -23,14 +23,14 @@ void weft__stack_trim(void);
  * A cache: something above the pools that keeps stacks which nobody uses, such as a list of idle
  * coroutines. To the pools its stacks are in use. weft__stack_trim() asks each cache for them.
  */
-struct weft__stack_cache {
+struct stack_cache {
 	void (*empty)(void); /* immutable; frees what the cache keeps */
 	/* Under WEFT__LOCK_TRIM. */
-	struct weft__stack_cache *next;
+	struct stack_cache *next;
 	bool added;
 };
 
 /* Adds a cache for the rest of the process, unless it has been added. */
-void weft__stack_cache_add(struct weft__stack_cache *cache);
+void weft__stack_cache_add(struct stack_cache *cache);
 
 #endif
