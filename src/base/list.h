@@ -13,7 +13,8 @@
  *  - Stacks and queues with a single link suffice where nothing is removed from the middle: spares,
  *    chains, slabs, idle threads, tables, results, and whatever is collected to be woken or freed
  *    after an unlock.
- *  - Lists that are read without a lock only grow: pools in a bucket, hooks, slabs.
+ *  - A worker that is taken off the list of sleepers was found by walking that list.
+ *  - Lists that are read without a lock only grow: pools in a bucket.
  */
 #ifndef WEFT_SRC_BASE_LIST_H
 #define WEFT_SRC_BASE_LIST_H
