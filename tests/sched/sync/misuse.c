@@ -11,7 +11,8 @@ static weft_sem sem = WEFT_SEM_INIT(0);
 static weft_barrier barrier = WEFT_BARRIER_INIT(2);
 static weft_once once = WEFT_ONCE_INIT;
 static weft_latch latch = WEFT_LATCH_INIT(2);
-static weft_event event = WEFT_EVENT_INIT;
+static weft_event event = WEFT_EVENT_INIT, auto_event = WEFT_EVENT_INIT_AUTO;
+static weft_waitgroup waitgroup = WEFT_WAITGROUP_INIT;
 
 /* Lets another task act until it waits or has ended. */
 static void beside(weft_fn *fn)
@@ -40,6 +41,8 @@ BESIDE(acquire, child_got(weft_sem_acquire(&sem)))
 BESIDE(wait_barrier, child_got(weft_barrier_wait(&barrier)))
 BESIDE(wait_latch, child_got(weft_latch_wait(&latch)))
 BESIDE(wait_event, child_got(weft_event_wait(&event)))
+BESIDE(wait_auto_event, child_got(weft_event_wait(&auto_event)))
+BESIDE(wait_waitgroup, child_got(weft_waitgroup_wait(&waitgroup)))
 
 static void nothing(void *arg)
 {
@@ -150,6 +153,19 @@ static void barrier_of_none(void)
 {
 	weft_barrier_init(&barrier, 0);
 }
+static void wait_for_none(void)
+{
+	weft_barrier none = WEFT_BARRIER_INIT(0);
+
+	child_got(weft_barrier_wait(&none));
+}
+static void wait_until_none(void)
+{
+	weft_barrier none = WEFT_BARRIER_INIT(0);
+
+	weft_barrier_break(&none);
+	child_got(weft_barrier_wait_until(&none, 0));
+}
 static void once_in_once(void)
 {
 	weft_once_call(&once, call_again, NULL);
@@ -251,6 +267,17 @@ static void event_fini_waited(void)
 	beside(wait_event);
 	weft_event_fini(&event);
 }
+static void auto_event_fini_waited(void)
+{
+	beside(wait_auto_event);
+	weft_event_fini(&auto_event);
+}
+static void waitgroup_fini_waited(void)
+{
+	weft_waitgroup_add(&waitgroup, 1);
+	beside(wait_waitgroup);
+	weft_waitgroup_fini(&waitgroup);
+}
 
 static const struct misuse {
 	void (*act)(void);
@@ -272,6 +299,8 @@ static const struct misuse {
 	{rw_fini_held, "weft_rwlock_fini: read-write lock 0x", "is held", false},
 	{sem_overflow, "weft_sem_release: semaphore 0x", "would count beyond", false},
 	{barrier_of_none, "weft_barrier_init: barrier 0x", "has a count of 0", false},
+	{wait_for_none, "weft_barrier_wait: barrier 0x", "has a count of 0", false},
+	{wait_until_none, "weft_barrier_wait_until: barrier 0x", "has a count of 0", false},
 	{once_in_once, "weft_once_call: once 0x", "is called by the function that runs for it",
 	 false},
 	{once_without, "weft_once_call: once 0x", "with NULL as its function", false},
@@ -299,6 +328,8 @@ static const struct misuse {
 	{once_fini_called, "weft_once_fini: once 0x", "is being called", true},
 	{latch_fini_waited, "weft_latch_fini: latch 0x", "still has waiters", true},
 	{event_fini_waited, "weft_event_fini: event 0x", "still has waiters", true},
+	{auto_event_fini_waited, "weft_event_fini: event 0x", "still has waiters", true},
+	{waitgroup_fini_waited, "weft_waitgroup_fini: wait group 0x", "still has waiters", true},
 };
 
 static const struct misuse *chosen;
