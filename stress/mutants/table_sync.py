@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Mutants of the waiting library: sched/sync/, sched/blocking/."""
-from table import Mutant, stress, unit
+from table import Mutant, stress, twin, unit
 
 MUTANTS = [
     Mutant('mutex-grant-unsaid', 'a mutex is handed over to a waiter that is not woken',
@@ -157,6 +157,16 @@ MUTANTS = [
            'store_relaxed(&t->join, JOIN_NOBODY);',
            '',
            unit('sched-sync-group-next')),
+    Mutant('waitgroup-add-lost', 'the last done of a wait group forgets what was added meanwhile',
+           'sched/sync/waitgroup.c',
+           'return cas_acq_rel(&g->count, &one, 0);',
+           'return (void)one, store_release(&g->count, 0), true;',
+           twin('waitgroup', 'STORE_ZERO')),
+    Mutant('waitgroup-not-rechecked', 'a wait for a wait group queues itself though the count has become 0',
+           'sched/sync/waitgroup.c',
+           'if (load_relaxed(&g->count) == 0) {',
+           'if (false) {',
+           twin('waitgroup', 'NO_RECHECK')),
     Mutant('group-receivers-forgotten', 'a waiter for a result is not told when no task of the group runs',
            'sched/sync/group.c',
            'if (sync_first(&g->receivers))',
