@@ -3,6 +3,7 @@
 #include "src/stack/stack.h"
 
 #include "../child.h"
+#include "src/base/sanitizer.h"
 #include "src/coro.h"
 #include "src/stack/stack_trim.h"
 
@@ -356,19 +357,32 @@ static void test_threads_never_share_a_stack(void **state)
 
 #define NOT_LIMITED 77
 
-static void live_in_256_mib(void *arg)
+static void limit_to_256_mib(void)
 {
-	static struct stack stacks[2000];
 	struct rlimit limit = {.rlim_cur = (rlim_t)256 << 20, .rlim_max = (rlim_t)256 << 20};
-	size_t count = 0;
 
-	(void)arg;
 	if (setrlimit(RLIMIT_AS, &limit) != 0)
 		_exit(1);
 	/* Emulators accept the limit and ignore it. */
 	if (mmap(NULL, (size_t)512 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
 	    MAP_FAILED)
 		_exit(NOT_LIMITED);
+}
+
+static void find_limit(void *arg)
+{
+	(void)arg;
+	limit_to_256_mib();
+	_exit(0);
+}
+
+static void live_in_256_mib(void *arg)
+{
+	static struct stack stacks[2000];
+	size_t count = 0;
+
+	(void)arg;
+	limit_to_256_mib();
 	for (int round = 0; round < 3; round++) {
 		int err = 0;
 
@@ -410,12 +424,10 @@ static size_t take_all(size_t size, struct stack *stacks, size_t room)
 static void keep_a_few_of_each_arena(void *arg)
 {
 	static struct stack stacks[2000], large[100];
-	struct rlimit limit = {.rlim_cur = (rlim_t)256 << 20, .rlim_max = (rlim_t)256 << 20};
 	struct stack_counts counts;
 
 	(void)arg;
-	if (setrlimit(RLIMIT_AS, &limit) != 0)
-		_exit(1);
+	limit_to_256_mib();
 	for (int round = 0; round < 3; round++) {
 		size_t count = take_all(256 << 10, stacks, 2000), kept = 0;
 
@@ -448,6 +460,62 @@ static void keep_a_few_of_each_arena(void *arg)
 		if (counts.arenas != 0 || counts.used != 0 || counts.clean + counts.dirty != 0)
 			_exit(6);
 	}
+}
+
+#define HELD_MAX 160
+
+/* Takes and gives back stacks of two sizes. Together the threads want more than there is. */
+static void *take_what_there_is(void *arg)
+{
+	struct hammer *h = arg;
+	struct stack held[HELD_MAX];
+	size_t count = 0;
+	size_t random = h->seed;
+
+	for (int i = 0; i < 3000; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		size_t size = (random >> 50) % 16 == 0 ? 3 << 20 : 256 << 10;
+		bool grows = (random >> 40) % 1024 < (i / 500 % 2 ? 300 : 900);
+
+		if (count < HELD_MAX && grows &&
+		    weft__stack_alloc(size, true, HEADER, &held[count]) == 0) {
+			memcpy(held[count].top, &h->seed, sizeof(h->seed));
+			memcpy(held[count].low, &h->seed, sizeof(h->seed));
+			count++;
+		} else if (count > 0) {
+			size_t at = (random >> 45) % count;
+
+			h->wrong |= memcmp(held[at].top, &h->seed, sizeof(h->seed)) != 0;
+			h->wrong |= memcmp(held[at].low, &h->seed, sizeof(h->seed)) != 0;
+			weft__stack_free(&held[at]);
+			held[at] = held[--count];
+		}
+	}
+	while (count > 0)
+		weft__stack_free(&held[--count]);
+	return NULL;
+}
+
+static void live_in_256_mib_with_threads(void *arg)
+{
+	struct hammer hammers[4] = {{1, false}, {2, false}, {3, false}, {4, false}};
+	struct stack_counts counts;
+	pthread_t threads[4];
+
+	(void)arg;
+	limit_to_256_mib();
+	for (int i = 0; i < 4; i++) {
+		if (pthread_create(&threads[i], NULL, take_what_there_is, &hammers[i]) != 0)
+			_exit(1);
+	}
+	for (int i = 0; i < 4; i++) {
+		pthread_join(threads[i], NULL);
+		if (hammers[i].wrong)
+			_exit(2);
+	}
+	weft__stack_trim();
+	weft__stack_counts(&counts);
+	_exit(counts.arenas == 0 && counts.used == 0 ? 0 : 3);
 }
 
 /* There is no room for an arena of full size, 20 MiB. */
@@ -490,7 +558,25 @@ static void test_arenas_shrink_under_an_address_space_limit(void **state)
 	assert_string_equal(child.said, "");
 	child_run(&child, live_in_8_mib, NULL);
 	assert_true(child_exited_with(&child, 0));
+}
+
+static void test_free_slots_beside_used_ones_make_room(void **state)
+{
+	struct child child;
+
+	(void)state;
+	if (CHILD_TSAN || CHILD_ASAN || san_under_valgrind()) {
+		print_message("skipped: the tool itself needs the last of the address space\n");
+		skip();
+	}
+	child_run(&child, find_limit, NULL);
+	if (WIFEXITED(child.status) && WEXITSTATUS(child.status) == NOT_LIMITED) {
+		print_message("skipped: address space cannot be limited here\n");
+		skip();
+	}
 	child_run(&child, keep_a_few_of_each_arena, NULL);
+	assert_true(child_exited_with(&child, 0));
+	child_run(&child, live_in_256_mib_with_threads, NULL);
 	assert_true(child_exited_with(&child, 0));
 }
 
@@ -500,6 +586,7 @@ int main(void)
 		/* First, because it needs a process without pools and without the heaps of ended
 		 * threads. */
 		cmocka_unit_test(test_arenas_shrink_under_an_address_space_limit),
+		cmocka_unit_test(test_free_slots_beside_used_ones_make_room),
 		cmocka_unit_test(test_slot_has_the_promised_layout),
 		cmocka_unit_test(test_a_reservation_is_filled),
 		cmocka_unit_test(test_last_freed_is_used_first),
