@@ -9,5 +9,8 @@
 #error "This is not a part of the library."
 #endif
 
-#include "src/tls.c"
+#include "sched/core/tls.c"
+#include "sched/core/execute.c"
+#include "sched/core/fork.c"
 #include "src/coro.c"
+#include "src/tls.c"
