@@ -3,6 +3,7 @@
 
 #include "coro.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/process_locks.h"
 #include "src/stack/stack_trim.h"
 
@@ -20,7 +21,7 @@ static struct weft__list all = WEFT__LIST_INIT(all); /* under WEFT__LOCK_DEPOTS 
 
 static struct depot *depot_of_link(struct weft__link *link)
 {
-	return link ? WEFT__LIST_OBJECT(link, struct depot, link) : NULL;
+	return link ? container_of(link, struct depot, link) : NULL;
 }
 
 static struct depot *first_depot(void)

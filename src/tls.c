@@ -30,6 +30,7 @@
 #include "tls.h"
 
 #include "coro_header.h"
+#include "src/base/compiler.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -54,7 +55,7 @@ WEFT__REREAD struct weft__thread *weft__thread(void)
 /* Also not inlined: errno's address is thread-local too, and a caller of this may switch. */
 WEFT__REREAD void weft__thread_init(struct weft__thread *th)
 {
-	struct tls *own = (struct tls *)((char *)th - offsetof(struct tls, thread));
+	struct tls *own = container_of(th, struct tls, thread);
 
 	th->errno_location = &errno;
 	th->eh_globals = __cxa_get_globals ? __cxa_get_globals() : NULL;

@@ -110,7 +110,7 @@ static struct job *take_job_locked(struct pool *pool)
 	struct weft__link *link;
 
 	while ((link = weft__list_first(&pool->jobs))) {
-		struct job *job = WEFT__LIST_OBJECT(link, struct job, link);
+		struct job *job = container_of(link, struct job, link);
 
 		remove_job_locked(pool, job);
 		/* If the claim fails, the task has given the job up. The task sees that when it

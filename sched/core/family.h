@@ -128,7 +128,7 @@ static inline struct kin *family_first(struct task *root)
 
 static inline struct fork *fork_of_kin(struct kin *kin)
 {
-	return (struct fork *)((char *)kin - offsetof(struct fork, kin));
+	return container_of(kin, struct fork, kin);
 }
 
 /*

@@ -191,8 +191,7 @@ static struct scope *take_late(struct timers *scopes, int64_t now)
 {
 	weft__lock(&scopes->lock);
 	struct timer *timer = weft__timers_pop_locked(scopes, now);
-	struct scope *s =
-		timer ? (struct scope *)((char *)timer - offsetof(struct scope, timer)) : NULL;
+	struct scope *s = timer ? container_of(timer, struct scope, timer) : NULL;
 	/* relaxed: the lock publishes it. */
 	if (s)
 		store_relaxed(&s->firing, true);

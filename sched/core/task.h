@@ -24,6 +24,7 @@
 
 #include "sched/queue/urcu.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/coro.h"
 
 #include <weft/fork.h>
@@ -161,7 +162,7 @@ struct task {
 
 static inline struct task *task_of_link(struct weft__wfcq_node *link)
 {
-	return (struct task *)((char *)link - offsetof(struct task, link));
+	return container_of(link, struct task, link);
 }
 
 static inline struct task *task_of_handle(weft_task *handle)

@@ -13,6 +13,7 @@
 #include "rouse.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/orphan.h"
 #include "src/stack/stack_trim.h"
 #include "task_pool.h"
@@ -24,8 +25,7 @@ _Atomic unsigned weft__trims;
 
 static void wake_workers(struct depot *depot)
 {
-	weft__wake_all(
-		(struct weft_runtime *)((char *)depot - offsetof(struct weft_runtime, depot)));
+	weft__wake_all(container_of(depot, struct weft_runtime, depot));
 }
 
 void weft__trim_worker(struct worker *w)

@@ -322,8 +322,7 @@ unsigned weft__expire(struct worker *w, struct timers *timers, int64_t now, bool
 			struct timer *t = weft__timers_pop_locked(timers, now);
 			if (!t)
 				break;
-			struct waiter *waiter =
-				(struct waiter *)((char *)t - offsetof(struct waiter, timer));
+			struct waiter *waiter = container_of(t, struct waiter, timer);
 			if (wait_claim_contended(waiter, WAIT_TIMEDOUT))
 				wakeups[count++] = weft__wakeup_of(waiter);
 		}

@@ -26,7 +26,7 @@ static void cancel_members(struct group *g, struct branch **held)
 		for (; count < WEFT__CANCEL_SOME && (link = weft__list_first(&g->new)); count++) {
 			weft__list_remove(link);
 			weft__list_push_first(&g->old, link);
-			tasks[count] = WEFT__LIST_OBJECT(link, struct member, link)->task;
+			tasks[count] = container_of(link, struct member, link)->task;
 		}
 		struct waiter *claimed = weft__cancel_some(tasks, count, held);
 		more = !weft__list_is_empty(&g->new);
@@ -46,7 +46,7 @@ void weft__group_cancel_all(struct group *g)
 /* Called when a canceller reaches the group's branch. */
 static void reach(struct branch *b, struct branch **held)
 {
-	cancel_members((struct group *)((char *)b - offsetof(struct group, branch)), held);
+	cancel_members(container_of(b, struct group, branch), held);
 }
 
 void weft__group_leave_family_locked(struct group *g)

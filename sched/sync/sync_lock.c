@@ -29,7 +29,7 @@ void weft__sync_lock_slow(struct sync_lock *lock)
 			return;
 		if (unlikely(held == SYNC_LOCK_DEAD))
 			weft__fatal("channel %p is used after it was destroyed",
-				    (void *)((char *)lock - offsetof(struct weft_chan, lock)));
+				    (void *)container_of(lock, struct weft_chan, lock));
 		if (unlikely(sync_waits_long(looks)))
 			weft__holder_check(held);
 	}

@@ -6,6 +6,8 @@
 #ifndef WEFT_SRC_BASE_COMPILER_H
 #define WEFT_SRC_BASE_COMPILER_H
 
+#include <stddef.h>
+
 /* Which way a condition usually goes. */
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -43,6 +45,9 @@
  */
 #define WEFT__MAY_HOP
 #define WEFT__STAYS WEFT__NEVER_INLINE
+
+/* The struct of that type whose member `ptr` points to. */
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* A cache line on x86-64 and on most aarch64 CPUs: the distance at which fields that different
  * threads write do not slow each other down. Memory for a struct with fields of this alignment

@@ -4,7 +4,8 @@
  *
  * The links form a ring through the list's own link. So adding and removing need no case for the
  * ends, and a link is removed without knowing its list. The list is two pointers, and so is a link.
- * A list must not be moved in memory. The user of a list excludes other threads.
+ * container_of() leads from a link to its object. A list must not be moved in memory. The user of a
+ * list excludes other threads.
  *
  * Some lists of this project are of another kind, and stay by hand:
  *
@@ -18,6 +19,8 @@
  */
 #ifndef WEFT_SRC_BASE_LIST_H
 #define WEFT_SRC_BASE_LIST_H
+
+#include "compiler.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,9 +39,6 @@ struct weft__list {
 	{                                              \
 		.ends = { &(list).ends, &(list).ends } \
 	}
-
-/* The object whose member is the link, which is not NULL. */
-#define WEFT__LIST_OBJECT(link, type, member) ((type *)((char *)(link)-offsetof(type, member)))
 
 static inline void weft__list_init(struct weft__list *list)
 {

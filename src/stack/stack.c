@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* See stack.h. A stack is a slot of a pool; this file computes where its parts are. errno is kept, as
- * in stack_pool.c. */
+/* See stack.h. A stack is a slot of a pool; this file computes where its parts are. errno is kept,
+ * as in stack_pool.c. */
 #include "stack.h"
 
 #include "arena.h"

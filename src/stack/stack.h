@@ -57,8 +57,8 @@ size_t weft__stack_within(size_t reserved, bool guard);
  * first. */
 void weft__stack_free(const struct stack *stack);
 
-/* The same, but leaves the stack's memory to weft__stack_discard_some() (stack_trim.h). If all stacks of an arena
- * are freed before that call, the arena is unmapped at half the cost. */
+/* The same, but leaves the stack's memory to weft__stack_discard_some() (stack_trim.h). If all
+ * stacks of an arena are freed before that call, the arena is unmapped at half the cost. */
 void weft__stack_free_lazily(const struct stack *stack);
 
 /* Gives back the memory of stacks that no thread runs on, except for their few uppermost pages. The

@@ -8,6 +8,7 @@
 
 #include "arena.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
 #include "src/base/lock.h"
 
 #include <stdbool.h>
@@ -68,17 +69,17 @@ void weft__arenas_unmap(struct weft__list *doomed);
 
 static inline struct slot *slot_of_link(struct weft__link *link)
 {
-	return WEFT__LIST_OBJECT(link, struct slot, link);
+	return container_of(link, struct slot, link);
 }
 
 static inline struct arena *arena_of_link(struct weft__link *link)
 {
-	return link ? WEFT__LIST_OBJECT(link, struct arena, link) : NULL;
+	return link ? container_of(link, struct arena, link) : NULL;
 }
 
 static inline struct arena *arena_of_fill_link(struct weft__link *link)
 {
-	return link ? WEFT__LIST_OBJECT(link, struct arena, fill) : NULL;
+	return link ? container_of(link, struct arena, fill) : NULL;
 }
 
 static inline void slot_push(struct slot_list *list, struct slot *slot)

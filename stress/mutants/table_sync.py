@@ -184,7 +184,7 @@ MUTANTS = [
            unit('sched-sync-branches')),
     Mutant('blocking-job-dropped', 'a busy blocking thread forgets the job behind the next one',
            'sched/blocking/blocking.c',
-           'WEFT__LIST_OBJECT(link, struct job, link); remove_job_locked(pool, job);',
-           'WEFT__LIST_OBJECT(link, struct job, link); remove_job_locked(pool, job); if ((link = weft__list_first(&pool->jobs))) weft__list_remove(link);',
+           'container_of(link, struct job, link); remove_job_locked(pool, job);',
+           'container_of(link, struct job, link); remove_job_locked(pool, job); if ((link = weft__list_first(&pool->jobs))) weft__list_remove(link);',
            unit('sched-blocking-blocking')),
 ]

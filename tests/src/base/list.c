@@ -24,7 +24,7 @@ static void assert_names(const struct weft__list *list, const char *names)
 
 	for (struct weft__link *link = weft__list_first(list); link;
 	     link = weft__list_next(list, link)) {
-		assert_int_equal(WEFT__LIST_OBJECT(link, struct item, link)->name, names[count]);
+		assert_int_equal(container_of(link, struct item, link)->name, names[count]);
 		assert_true(weft__link_is_in_list(link));
 		assert_true(!before || link->prev == before);
 		before = link;
