@@ -16,8 +16,10 @@
  *   host, guest     The host and its helper spawn guests into a group with a limit, and the host
  *                   receives their results. No place and no result is lost.
  *   scoped          has scopes, with forks and groups in them (scopes.h)
- *   canceller       a task, two tasks at once, or a plain thread.
+ *   hermit          a plain thread that waits in scopes (hermits.h)
+ *   canceller       a task, two tasks at once, or a plain thread. Hermits cancel each other.
  */
+#include "hermits.h"
 #include "scopes.h"
 
 #include <errno.h>
@@ -398,11 +400,13 @@ int main(int argc, char **argv)
 	       pthread_create(&clerks[started].thread, NULL, clerk_main, &clerks[started]) == 0)
 		started++;
 	stress_check(started == threads, "not all threads could be started");
+	start_hermits(threads > 0);
 	if (started == threads)
 		stress_direct(DIRECTORS, play);
 	while (started-- > 0) {
 		atomic_store_explicit(&clerks[started].end, true, memory_order_relaxed);
 		pthread_join(clerks[started].thread, NULL);
 	}
+	end_hermits();
 	return stress_end();
 }
