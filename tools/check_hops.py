@@ -38,7 +38,8 @@ import hop_marks
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PLANTED = 'tools/check_hops_broken.c'
 
-BOUND = re.compile(r'\bstruct (worker|weft__thread|eh_globals|thread_scopes) \*$')
+# Also the parts of a worker.
+BOUND = re.compile(r'\bstruct (worker(_\w+)?|weft__thread|eh_globals|thread_scopes) \*$')
 BOUND_FIELD = re.compile(r'(->|\.)errno_location$')
 BOUND_RESULTS = {'__errno_location': 'errno', 'pthread_self': 'pthread_self()'}
 # Returns its argument, and asserts that the caller has not hopped.

@@ -118,6 +118,12 @@ WEFT__MAY_HOP void broken_part_of_worker(struct worker *w, void (*fn)(void))
 	*task = NULL;
 }
 
+WEFT__MAY_HOP void broken_part_of_callers_worker(struct worker_pick *pick, void (*fn)(void))
+{
+	hop(fn);
+	pick->overflowed = false;
+}
+
 /* A stale thread. */
 WEFT__MAY_HOP void broken_thread(struct coro *to)
 {
