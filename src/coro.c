@@ -24,6 +24,7 @@
 #include "src/base/compiler.h"
 #include "src/base/fatal.h"
 #include "src/base/holder.h"
+#include "src/base/lockcheck.h"
 #include "src/stack/stack_env.h"
 
 #include <errno.h>
@@ -125,6 +126,7 @@ static inline void exchange_words(struct weft__thread *th, struct coro *from, st
  * stack. */
 static inline void prepare(struct weft__thread *th, struct coro *from, struct coro *to)
 {
+	WEFT__SWITCHES();
 	/* This comes first: reading mxcsr waits for earlier instructions. */
 	exchange_words(th, from, to);
 	from->saved_errno = *th->errno_location;
@@ -191,6 +193,7 @@ WEFT__REREAD void *weft__coro_jump(struct weft__thread *th, struct coro *to, voi
 {
 	struct coro *from = th->current;
 
+	WEFT__SWITCHES();
 	/* Like prepare(), but it does not read what it need not save: reading mxcsr is slow. */
 	load_errno(th, to);
 	if (likely(th->plain)) {

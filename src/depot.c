@@ -136,7 +136,7 @@ void weft__depot_init(struct depot *d)
 	static struct stack_cache cache = {.empty = weft__depots_empty};
 
 	weft__stack_cache_add(&cache);
-	*d = (struct depot){.lock = WEFT__LOCK_INIT};
+	*d = (struct depot){.lock = WEFT__LOCK_INIT(DEPOT)};
 	atomic_init(&d->due, WEFT_FOREVER);
 	atomic_init(&d->tender, NULL);
 	weft__lock_process(WEFT__LOCK_DEPOTS);

@@ -31,6 +31,7 @@
 
 #include "coro_header.h"
 #include "src/base/compiler.h"
+#include "src/base/lockcheck.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -41,6 +42,21 @@ struct tls {
 };
 
 static __thread WEFT__TLS_MODEL struct tls tls;
+
+#if WEFT__LOCKCHECK
+static __thread WEFT__TLS_MODEL struct weft__locks_held locks_held;
+
+WEFT__REREAD static struct weft__locks_held *thread_locks(void)
+{
+	WEFT__READ_ANEW();
+	return &locks_held;
+}
+
+__attribute__((constructor)) static void begin_lockcheck(void)
+{
+	weft__lockcheck_begin(thread_locks);
+}
+#endif
 
 /* Present only if there is a C++ runtime. It is the exception state of programs, which that runtime
  * keeps per thread. */

@@ -315,6 +315,7 @@ static struct pool *pool_of(struct weft_runtime *rt)
 	struct pool *pool = weft__calloc(1, sizeof *pool);
 	if (!pool)
 		return NULL;
+	WEFT__SET_RANK(&pool->lock, BLOCKING);
 	pool->attachment.end = pool_end;
 	pool->rt = rt;
 	pool->max = rt->config.blocking_threads;

@@ -33,6 +33,7 @@
 #include "src/base/compiler.h"
 #include "src/base/fatal.h"
 #include "src/base/fence.h"
+#include "src/base/lockcheck.h"
 #include "src/base/pause.h"
 #include "timekeeper.h"
 #include "tls.h"
@@ -41,6 +42,9 @@
 #include <weft/task.h>
 
 #include <errno.h>
+
+/* For the check of the order of locks. */
+#define RANK_OF(t) (family_parent(t) ? WEFT__RANK_FORK : WEFT__RANK_FAMILY)
 
 /* Marks t as cancelled and takes BUSY. Returns false if t was cancelled already. After true the
  * caller must fence, and then call claim(), which gives BUSY back. */
@@ -59,6 +63,7 @@ static bool request(struct task *t)
 		/* acquire: sees what the last holder of BUSY did. That was a canceller, or a fork
 		 * that entered or left the family. */
 	} while (!cas_weak_acquire(&t->cancel, &cancel, cancel | CANCEL_REQUESTED | CANCEL_BUSY));
+	WEFT__TAKES(t, RANK_OF(t), (void)0);
 	return true;
 }
 
@@ -84,7 +89,7 @@ static struct waiter *claim(struct task *t, struct waiter *claimed)
 	/* release: publishes our last look at the waiter and the task, to canceller_looks(). For a
 	 * root it also publishes the family's list, to weft__family_lock(). The task may end as
 	 * soon as it is woken. If it was not waiting, it may end now. */
-	fetch_and_release(&t->cancel, ~CANCEL_BUSY);
+	WEFT__GIVES(t, RANK_OF(t), fetch_and_release(&t->cancel, ~CANCEL_BUSY));
 	return claimed;
 }
 

@@ -83,6 +83,7 @@ static void collect(struct weft_runtime *rt)
 
 void weft__early_init(struct weft_runtime *rt)
 {
+	WEFT__SET_RANK(&rt->early.lock, EARLY);
 	rt->early.none = weft__fence_light_is_free() ? 0 : 1;
 	atomic_init(&rt->early_count, rt->early.none);
 }

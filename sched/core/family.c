@@ -7,6 +7,7 @@
 #include "scope.h"
 #include "src/base/atomic.h"
 #include "src/base/compiler.h"
+#include "src/base/lockcheck.h"
 #include "src/base/pause.h"
 #include "wait.h"
 
@@ -34,13 +35,16 @@ static bool try_lock(struct task *root)
 	uint32_t cancel = cancel_of(root);
 
 	/* acquire: as in weft__family_lock(). */
-	return !(cancel & CANCEL_BUSY) && cas_acquire(&root->cancel, &cancel, cancel | CANCEL_BUSY);
+	return !(cancel & CANCEL_BUSY) &&
+	       WEFT__TRIES(root, WEFT__RANK_FAMILY,
+			   cas_acquire(&root->cancel, &cancel, cancel | CANCEL_BUSY));
 }
 
 void weft__family_lock(struct task *root)
 {
 	uint32_t cancel = cancel_of(root);
 
+	WEFT__TAKES(root, WEFT__RANK_FAMILY, (void)0);
 	for (unsigned looks = 0;; looks++) {
 		/* acquire: sees the section of the last holder, released by weft__family_unlock()
 		 * or claim(). */
@@ -58,7 +62,7 @@ void weft__family_unlock(struct task *root)
 {
 	/* release: publishes our section, to the next holder's acquire in weft__family_lock() or
 	 * request(). It also publishes our last look at the root, to canceller_looks(). */
-	fetch_and_release(&root->cancel, ~CANCEL_BUSY);
+	WEFT__GIVES(root, WEFT__RANK_FAMILY, fetch_and_release(&root->cancel, ~CANCEL_BUSY));
 }
 
 static void set_first(struct task *root, struct kin *kin)

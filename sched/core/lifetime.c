@@ -88,6 +88,10 @@ int weft__runtime_new(const struct weft_runtime_options *opt, bool borrowed, wef
 	else
 		weft__thread_traits_take(&rt->traits);
 	weft__early_init(rt);
+	WEFT__SET_RANK(&rt->idle_lock, IDLE);
+	WEFT__SET_RANK(&rt->outside_lock, OUTSIDE);
+	WEFT__SET_RANK(&rt->starved_lock, STARVED);
+	WEFT__SET_RANK(&rt->admin, ADMIN);
 	weft__wfcq_init(&rt->injection);
 	weft__task_pool_init(&rt->outside_tasks);
 	weft__depot_init(&rt->depot);

@@ -5,6 +5,7 @@
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
 #include "src/base/compiler.h"
+#include "src/base/lockcheck.h"
 #include "src/base/sanitizer.h"
 #include "src/stack/stack.h"
 #include "src/stack/stack_holes.h"
@@ -29,6 +30,7 @@ static struct task *slab_block(struct task_slab *slab, size_t i)
  * which belongs to the task: its spawn may still succeed. */
 static WEFT__NEVER_INLINE char *new_chunk(void)
 {
+	WEFT__MAPS();
 	int saved_errno = errno;
 	char *low = mmap(NULL, 2 * CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
 			 -1, 0);
@@ -174,6 +176,7 @@ static bool slab_goes(const struct task_slab *slab)
 
 static void free_slab(struct task_pool *pool, struct task_slab *slab)
 {
+	WEFT__MAPS();
 	if (slab->chunk == CHUNK_NONE) {
 		pool->heap_slabs--;
 		free(slab);

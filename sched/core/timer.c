@@ -259,7 +259,7 @@ static void take_out(struct timers *timers, struct timer *t)
 void weft__timers_init(struct timers *timers)
 {
 	atomic_init(&timers->earliest, WEFT_FOREVER);
-	timers->lock = (struct weft__lock)WEFT__LOCK_INIT;
+	timers->lock = (struct weft__lock)WEFT__LOCK_INIT(TIMERS);
 	timers->root = timers->ends[0] = timers->ends[1] = NULL;
 }
 

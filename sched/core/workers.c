@@ -86,6 +86,7 @@ static struct worker *worker_new(struct weft_runtime *rt, uint16_t id)
 	weft__wfcq_init(&w->inbox);
 	weft__timers_init(&w->timers);
 	weft__timers_init(&w->scopes);
+	WEFT__SET_RANK(&w->scopes.lock, SCOPES);
 	weft__task_pool_init(&w->tasks);
 	return w;
 

@@ -6,6 +6,7 @@
 
 #include "src/base/atomic.h"
 #include "src/base/fence.h"
+#include "src/base/lockcheck.h"
 #include "src/base/sanitizer.h"
 
 #include <stddef.h>
@@ -160,17 +161,18 @@ static char grace_period;
 
 void weft__rcu_lock(void)
 {
-	urcu_memb_read_lock();
+	WEFT__TAKES(NULL, WEFT__RANK_RCU, urcu_memb_read_lock());
 }
 
 void weft__rcu_unlock(void)
 {
 	TSAN_RELEASE(&grace_period);
-	urcu_memb_read_unlock();
+	WEFT__GIVES(NULL, WEFT__RANK_RCU, urcu_memb_read_unlock());
 }
 
 void weft__rcu_synchronize(void)
 {
+	WEFT__SLEEPS();
 	san_ignore_begin();
 	urcu_memb_synchronize_rcu();
 	san_ignore_end();

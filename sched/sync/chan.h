@@ -109,7 +109,7 @@ static inline bool chan_trylock(weft_chan *ch)
 
 static inline void chan_lock(weft_chan *ch)
 {
-	sync_lock(&ch->lock);
+	(sync_lock)(&ch->lock);
 }
 
 /* For a caller whose chan_trylock() has failed. */
@@ -120,7 +120,7 @@ static inline void chan_lock_slow(weft_chan *ch)
 
 static inline void chan_unlock(weft_chan *ch)
 {
-	sync_unlock(&ch->lock);
+	(sync_unlock)(&ch->lock);
 }
 
 /* In place of the last unlock, before the channel is freed. */
@@ -128,6 +128,13 @@ static inline void chan_bury(weft_chan *ch)
 {
 	sync_lock_bury(&ch->lock);
 }
+
+/* For the check of the order (src/base/lockcheck.h). */
+#define chan_trylock(ch)   WEFT__TAKES_IF(&(ch)->lock, WEFT__RANK_CHANNEL, (chan_trylock)(ch))
+#define chan_lock(ch)      WEFT__TAKES(&(ch)->lock, WEFT__RANK_CHANNEL, (chan_lock)(ch))
+#define chan_lock_slow(ch) WEFT__TAKES(&(ch)->lock, WEFT__RANK_CHANNEL, (chan_lock_slow)(ch))
+#define chan_unlock(ch)    WEFT__GIVES(&(ch)->lock, WEFT__RANK_CHANNEL, (chan_unlock)(ch))
+#define chan_bury(ch)      WEFT__GIVES(&(ch)->lock, WEFT__RANK_CHANNEL, (chan_bury)(ch))
 
 /* Larger elements, in bytes, are not copied under the lock if the channel has a buffer. Copying so
  * many bytes takes about a tenth of a microsecond. */

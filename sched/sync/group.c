@@ -129,6 +129,7 @@ void weft_group_init(weft_group *group)
 	*g = (struct group){.limit = GROUP_UNLIMITED, .branch.kin.reach = reach};
 	weft__list_init(&g->new);
 	weft__list_init(&g->old);
+	WEFT__SET_RANK(&g->branch.lock, BRANCH);
 	g->result_tail = &g->results;
 	struct worker *w = weft__worker();
 	if (w) {

@@ -85,13 +85,17 @@ static_assert(alignof(struct group) <= alignof(weft_group), "a group fits its pu
 
 static inline void group_lock(struct group *g)
 {
-	sync_lock(&g->ends.lock);
+	(sync_lock)(&g->ends.lock);
 }
 
 static inline void group_unlock(struct group *g)
 {
-	sync_unlock(&g->ends.lock);
+	(sync_unlock)(&g->ends.lock);
 }
+
+/* For the check of the order (src/base/lockcheck.h). */
+#define group_lock(g)   WEFT__TAKES(&(g)->ends.lock, WEFT__RANK_GROUP, (group_lock)(g))
+#define group_unlock(g) WEFT__GIVES(&(g)->ends.lock, WEFT__RANK_GROUP, (group_unlock)(g))
 
 /* Like sync_wait_unlock(), for a queue of the group. The caller holds the group's lock. */
 static inline WEFT__MAY_HOP enum wait_outcome

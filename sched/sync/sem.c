@@ -35,6 +35,7 @@
 #include "src/base/compiler.h"
 
 #include "src/base/atomic.h"
+#include "src/base/lockcheck.h"
 #include "src/base/pause.h"
 
 #include <weft/sync.h>
@@ -121,14 +122,15 @@ static inline bool lock_from(struct sem *s, uint64_t word)
 
 	/* acquire: what the last holder wrote, and what came before the counts. Pairs with
 	 * unlock(). */
-	return cas_acquire(&s->word, &word, word | LOCKED | mark);
+	return WEFT__TAKES_IF(s, WEFT__RANK_SEM,
+			      cas_acquire(&s->word, &word, word | LOCKED | mark));
 }
 
 static inline void unlock_to(struct sem *s, uint64_t word)
 {
 	/* release: the critical section, and what was done before the counts. For the acquires of
 	 * take() and lock_from(). */
-	store_release(&s->word, word);
+	WEFT__GIVES(s, WEFT__RANK_SEM, store_release(&s->word, word));
 }
 
 static inline void unlock(struct sem *s, uint64_t count)

@@ -15,6 +15,7 @@
 #include "src/base/atomic.h"
 #include "src/base/compiler.h"
 #include "src/base/holder.h"
+#include "src/base/lockcheck.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,5 +65,10 @@ static inline void sync_lock_bury(struct sync_lock *lock)
 	/* relaxed: it publishes nothing. */
 	store_relaxed(&lock->held, SYNC_LOCK_DEAD);
 }
+
+/* For the check of the order (lockcheck.h): the lock is a queue's. A channel and a group have
+ * functions of their own. */
+#define sync_lock(lock)   WEFT__TAKES(lock, WEFT__RANK_QUEUE, (sync_lock)(lock))
+#define sync_unlock(lock) WEFT__GIVES(lock, WEFT__RANK_QUEUE, (sync_unlock)(lock))
 
 #endif

@@ -6,6 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#undef weft__malloc /* the macros are for callers */
+#undef weft__calloc
+#undef weft__aligned_alloc
+
 /* Restores errno after an allocation, and returns the memory. clang assumes that malloc() and its
  * kin do not touch errno. Without the barrier it drops the store that restores errno. */
 static inline void *restore_errno(int before, void *memory)

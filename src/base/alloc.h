@@ -15,6 +15,8 @@
 #ifndef WEFT_SRC_BASE_ALLOC_H
 #define WEFT_SRC_BASE_ALLOC_H
 
+#include "lockcheck.h"
+
 #include <stddef.h>
 
 /* Like malloc() and so on, but errno is kept. free() frees the memory. */
@@ -22,6 +24,11 @@ void *weft__malloc(size_t size) __attribute__((malloc, alloc_size(1)));
 void *weft__calloc(size_t count, size_t size) __attribute__((malloc, alloc_size(1, 2)));
 void *weft__aligned_alloc(size_t alignment, size_t size)
 	__attribute__((malloc, alloc_align(1), alloc_size(2)));
+
+/* For the check of what is done under a lock (lockcheck.h). */
+#define weft__malloc(size)                   (WEFT__MAPS(), (weft__malloc)(size))
+#define weft__calloc(count, size)            (WEFT__MAPS(), (weft__calloc)(count, size))
+#define weft__aligned_alloc(alignment, size) (WEFT__MAPS(), (weft__aligned_alloc)(alignment, size))
 
 /* errno of the calling thread. */
 int weft__errno(void);

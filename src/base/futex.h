@@ -5,6 +5,8 @@
 #ifndef WEFT_SRC_BASE_FUTEX_H
 #define WEFT_SRC_BASE_FUTEX_H
 
+#include "lockcheck.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -29,5 +31,10 @@ int weft__futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline
  * already gone, or is something else by now, its sleepers see a stray wake. errno is unchanged.
  */
 void weft__futex_wake(_Atomic uint32_t *word, int n);
+
+/* For the check of what is done under a lock (lockcheck.h). */
+#define weft__futex_wait(word, expected, deadline) \
+	(WEFT__SLEEPS(), (weft__futex_wait)(word, expected, deadline))
+#define weft__futex_wake(word, n) (WEFT__WAKES(), (weft__futex_wake)(word, n))
 
 #endif

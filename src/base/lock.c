@@ -11,6 +11,11 @@
 
 #include <errno.h>
 
+/* The macros are for callers. The wait for a lock is no sleep for lockcheck.h. */
+#undef weft__trylock
+#undef weft__futex_wait
+#undef weft__futex_wake
+
 /* About a microsecond. Our critical sections are shorter than a futex round trip. */
 #define SPINS 100
 

@@ -18,6 +18,7 @@
 #include "atomic.h"
 #include "compiler.h"
 #include "holder.h"
+#include "lockcheck.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,11 +29,13 @@
 
 struct weft__lock {
 	_Atomic uint32_t word;
+	WEFT__RANK_MEMBER
 };
 
-#define WEFT__LOCK_INIT \
-	{               \
-		0       \
+/* A free lock of that rank (lock_ranks.h). */
+#define WEFT__LOCK_INIT(name)           \
+	{                               \
+		0 WEFT__RANK_INIT(name) \
 	}
 
 void weft__lock_slow(struct weft__lock *lock);
@@ -61,5 +64,10 @@ static inline void weft__unlock(struct weft__lock *lock)
 	if (unlikely(exchange_release(&lock->word, 0) & WEFT__LOCK_SLEEPERS))
 		weft__lock_wake(lock);
 }
+
+/* For the check of the order (lockcheck.h). */
+#define weft__trylock(lock) WEFT__TRIES(lock, (lock)->rank, (weft__trylock)(lock))
+#define weft__lock(lock)    WEFT__TAKES(lock, (lock)->rank, (weft__lock)(lock))
+#define weft__unlock(lock)  WEFT__GIVES(lock, (lock)->rank, (weft__unlock)(lock))
 
 #endif

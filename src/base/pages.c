@@ -4,6 +4,7 @@
 #include "compiler.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
+#include "src/base/lockcheck.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
@@ -29,6 +30,7 @@ void weft__pages_discard(void *from, size_t bytes)
 	uintptr_t end = ((uintptr_t)from + bytes) & ~(uintptr_t)(page - 1);
 	int saved = weft__errno();
 
+	WEFT__MAPS();
 	/* This fails for locked memory, which its owner wants to keep. */
 	if (begin < end)
 		(void)madvise((void *)begin, end - begin, MADV_DONTNEED);

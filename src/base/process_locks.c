@@ -8,13 +8,20 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-struct weft__padded_lock weft__process_locks[WEFT__PROCESS_LOCKS];
+struct weft__padded_lock weft__process_locks[WEFT__PROCESS_LOCKS] = {
+	[WEFT__LOCK_PROCESS] = {.lock = WEFT__LOCK_INIT(PROCESS)},
+	[WEFT__LOCK_LOCAL_KEYS] = {.lock = WEFT__LOCK_INIT(LOCAL_KEYS)},
+	[WEFT__LOCK_TRIM] = {.lock = WEFT__LOCK_INIT(TRIM)},
+	[WEFT__LOCK_DEPOTS] = {.lock = WEFT__LOCK_INIT(DEPOTS)},
+	[WEFT__LOCK_STACK_POOLS] = {.lock = WEFT__LOCK_INIT(STACK_POOLS)},
+};
 void (*weft__process_forked)(void);
 
 /* These three stay: the pointers are to functions that take and release locks, and to in_child() of
  * sched/core/process.c. */
 static WEFT__STAYS void before_fork(void)
 {
+	WEFT__FORKS(true);
 	for (int i = 0; i < WEFT__PROCESS_LOCKS; i++) {
 		weft__lock_process((enum weft__process_lock)i);
 		if (weft__process_locks[i].lock_each)
@@ -31,6 +38,7 @@ static WEFT__STAYS void after_fork(bool in_child)
 			weft__process_locks[i].unlock_each(in_child);
 		weft__unlock_process((enum weft__process_lock)i);
 	}
+	WEFT__FORKS(false);
 }
 
 static void after_fork_in_parent(void)

@@ -12,21 +12,14 @@
  * free, and the data under it consistent. A lock may protect a list of objects with locks of their
  * own. The file that keeps the list says how to take those (weft__process_lock_covers()).
  *
- * Lock order. A thread that holds a lock of this table may take the locks below it, never one above
- * or beside it. The handlers take them from top to bottom.
+ * The order of these locks is in lock_ranks.h. The handlers take them from top to bottom: each lock
+ * below, and the locks of each object on its list. Then come two that are not here:
  *
- *   a runtime's own locks           never taken at a fork: the child is an orphan (orphan.h)
- *   WEFT__LOCK_PROCESS              the number of live runtimes (sched/core/process.c)
- *   WEFT__LOCK_LOCAL_KEYS           task-local keys (sched/sync/local.c)
- *   WEFT__LOCK_TRIM                 one thread at a time gives everything back (stack_trim.c)
- *   WEFT__LOCK_DEPOTS               the list of all depots (depot.c)
- *     depot.lock                    of each depot on that list
- *     runtime.idle_lock             in weft_trim(); its holders take none of these
- *   WEFT__LOCK_STACK_POOLS          adding a pool of stacks (stack_pool.c)
- *     pool.lock                     of each pool
- *   the neutral fiber               only in ThreadSanitizer's user build (sanitizer.c)
- *   malloc's locks                  their handlers run after ours. glibc's own run last of all.
- *                                   Other allocators registered theirs before us.
+ *   the neutral fiber     only in ThreadSanitizer's user build (sanitizer.c)
+ *   malloc's locks        their handlers run after ours. glibc's own run last of all. Other
+ *                         allocators registered theirs before us.
+ *
+ * A runtime's own locks are never taken at a fork, because the child is an orphan (orphan.h).
  *
  * The handlers are registered when the library is loaded, before any thread can hold one of the
  * locks.
@@ -48,7 +41,7 @@
 
 #include <stdbool.h>
 
-/* In the lock order. */
+/* In the order of lock_ranks.h, which says what each protects. */
 enum weft__process_lock {
 	WEFT__LOCK_PROCESS,
 	WEFT__LOCK_LOCAL_KEYS,
@@ -70,13 +63,22 @@ extern struct weft__padded_lock weft__process_locks[WEFT__PROCESS_LOCKS]
 
 static inline void weft__lock_process(enum weft__process_lock which)
 {
-	weft__lock(&weft__process_locks[which].lock);
+	(weft__lock)(&weft__process_locks[which].lock);
 }
 
 static inline void weft__unlock_process(enum weft__process_lock which)
 {
-	weft__unlock(&weft__process_locks[which].lock);
+	(weft__unlock)(&weft__process_locks[which].lock);
 }
+
+/* For the check of the order (lockcheck.h). */
+#define WEFT__PROCESS_RANK(which) weft__process_locks[which].lock.rank
+#define weft__lock_process(which)                                           \
+	WEFT__TAKES(&weft__process_locks[which], WEFT__PROCESS_RANK(which), \
+		    (weft__lock_process)(which))
+#define weft__unlock_process(which)                                         \
+	WEFT__GIVES(&weft__process_locks[which], WEFT__PROCESS_RANK(which), \
+		    (weft__unlock_process)(which))
 
 /*
  * Says that the lock protects a list of objects that have locks of their own. At a fork the

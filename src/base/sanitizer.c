@@ -24,6 +24,7 @@
 
 #include "atomic.h"
 #include "fatal.h"
+#include "lockcheck.h"
 
 #include <stdint.h>
 
@@ -74,6 +75,7 @@ static atomic_bool neutral_busy;
 
 void weft__san_neutral_lock(void)
 {
+	WEFT__TAKES(&neutral_busy, WEFT__RANK_NEUTRAL, (void)0);
 	/* acquire: pairs with weft__san_neutral_unlock(). The tool does not see it, because the
 	 * library is not instrumented. */
 	while (exchange_acquire(&neutral_busy, true))
@@ -82,6 +84,7 @@ void weft__san_neutral_lock(void)
 
 void weft__san_neutral_unlock(void)
 {
+	WEFT__GIVES(&neutral_busy, WEFT__RANK_NEUTRAL, (void)0);
 	/* release: pairs with the acquire in weft__san_neutral_lock(). */
 	store_release(&neutral_busy, false);
 }

@@ -10,6 +10,7 @@
 #include "guard.h"
 #include "src/base/alloc.h"
 #include "src/base/atomic.h"
+#include "src/base/lockcheck.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -33,6 +34,7 @@ struct arena *weft__arena_map(struct pool *pool, size_t slot_bytes, size_t guard
 	struct arena *arena;
 	void *base;
 
+	WEFT__MAPS();
 	if (slots > ARENA_BYTES_MAX / slot_bytes)
 		slots = ARENA_BYTES_MAX / slot_bytes;
 	if (slots == 0)
@@ -73,6 +75,7 @@ static _Atomic uint32_t hole_runs;
 
 bool weft__arena_make_hole(struct arena *arena, uint32_t first, uint32_t count)
 {
+	WEFT__MAPS();
 	if (fetch_add_relaxed(&hole_runs, 1) < HOLES_MAX &&
 	    munmap(arena_slot_base(arena, first), count * arena->slot_bytes) == 0)
 		return true;
@@ -93,6 +96,7 @@ static uint32_t run_end(const struct arena *arena, uint32_t first)
 
 void weft__arena_unmap(struct arena *arena)
 {
+	WEFT__MAPS();
 	/* Another mapping of the process may lie in a hole by now. */
 	for (uint32_t first = 0, end; first < arena->slots; first = end) {
 		end = run_end(arena, first);
@@ -108,6 +112,7 @@ void weft__arena_discard(struct slot *const *slots, uint32_t count, size_t kept)
 {
 	struct iovec areas[ARENA_BATCH];
 
+	WEFT__MAPS();
 	for (uint32_t i = 0; i < count; i++) {
 		const struct arena *arena = slots[i]->arena;
 		char *base = arena_slot_base(arena, (uint32_t)(slots[i] - arena->slot));

@@ -36,6 +36,7 @@
 #include "src/base/atomic.h"
 #include "src/base/digits.h"
 #include "src/base/fatal.h"
+#include "src/base/lockcheck.h"
 #include "src/base/pages.h"
 #include "src/base/read_file.h"
 #include "src/base/sanitizer.h"
@@ -238,6 +239,7 @@ uint32_t weft__guards_make(char *base, size_t bytes, size_t stride, uint32_t cou
 	enum stack_guard_mechanism mechanism = weft__stack_guard_mechanism();
 	uint32_t made = 0;
 
+	WEFT__MAPS();
 	if (mechanism == STACK_GUARD_PROCESS_MADVISE && count > 1 &&
 	    guard_at_once(base, bytes, stride, count))
 		return count;

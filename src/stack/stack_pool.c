@@ -121,6 +121,7 @@ struct pool *weft__pool_get(size_t slot_bytes, size_t guard_bytes)
 	if (!pool) {
 		pool = pool_new_locked();
 		if (pool) {
+			WEFT__SET_RANK(&pool->lock, STACK_POOL);
 			pool->slot_bytes = slot_bytes;
 			pool->guard_bytes = guard_bytes;
 			pool->keep = at_most(KEEP_BYTES / (slot_bytes - guard_bytes), KEEP_SLOTS);

@@ -163,13 +163,28 @@ static void test_other_threads_are_told(void **state)
 	pthread_barrier_destroy(&barrier);
 }
 
-/* The pools are not touched: their locks are held all the while. */
-static void live_beside_held_locks(void *unused)
+static void *hold_locks(void *held)
 {
-	(void)unused;
-	burst(SMALL, 1);
+	WEFT__FORKS(true); /* only the handlers of fork() take them all */
 	weft__lock_process(WEFT__LOCK_STACK_POOLS);
 	weft__process_locks[WEFT__LOCK_STACK_POOLS].lock_each();
+	pthread_barrier_wait(held);
+	pause(); /* until the end of the process */
+	return held;
+}
+
+/* The pools are not touched: another thread holds their locks all the while. */
+static void live_beside_held_locks(void *unused)
+{
+	pthread_barrier_t held;
+	pthread_t thread;
+
+	(void)unused;
+	burst(SMALL, 1);
+	pthread_barrier_init(&held, NULL, 2);
+	if (pthread_create(&thread, NULL, hold_locks, &held) != 0)
+		_exit(1);
+	pthread_barrier_wait(&held);
 	for (unsigned i = 0; i < 100; i++)
 		burst(SMALL, 1);
 	_exit(7);

@@ -19,7 +19,7 @@ clang|clang|1|$release -Dcontext=asm
 clang-ucontext|clang|1|$release -Dcontext=ucontext $library
 gcc-lto|gcc|1|-Db_lto=true -Dcontext=asm -Dmutants=true -Dtests=false $library
 gcc-fortify-ucontext|gcc|1|-Dcontext=ucontext -Dc_args=-D_FORTIFY_SOURCE=2 $library -Dstress=false
-gcc-asan|gcc|4|$asan -Dcontext=asm
+gcc-asan|gcc|4|$asan -Dcontext=asm -Dlockcheck=true
 clang-asan-ucontext|clang|4|$asan -Dcontext=ucontext $library
 gcc-tsan-user|gcc|4|$tsan -Dtsan=user -Dcontext=asm
 gcc-tsan-user-ucontext|gcc|4|$tsan -Dtsan=user -Dcontext=ucontext $library

@@ -17,9 +17,9 @@ struct parker {
 	bool token;
 };
 
-#define PARKER_INIT                          \
-	{                                    \
-		WEFT__LOCK_INIT, NULL, false \
+#define PARKER_INIT                                 \
+	{                                           \
+		WEFT__LOCK_INIT(QUEUE), NULL, false \
 	}
 
 /* The lock, with the order that it makes, for -Dtsan=user to see. */

@@ -15,7 +15,7 @@
 #define THREADS 4
 #define ROUNDS  50000
 
-static struct weft__lock lock = WEFT__LOCK_INIT;
+static struct weft__lock lock = WEFT__LOCK_INIT(QUEUE);
 static long counter, twin;
 static _Atomic int torn;
 
