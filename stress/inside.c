@@ -53,15 +53,14 @@ static void dump_worker(struct worker *w)
 	fprintf(stderr,
 		"  worker %u: ring %s, deque %s, inbox %s, slot %s, earliest deadline in %lld us, "
 		"picks %u, "
-		"asleep %u, awake %u, retiring %d, switches %llu\n",
+		"sleep state %u, retiring %d, switches %llu\n",
 		w->id, weft__ring_empty(&w->ring) ? "empty" : "FILLED",
 		weft__deque_empty(&w->deque) ? "empty" : "FILLED",
 		weft__wfcq_empty(&w->inbox) ? "empty" : "FILLED",
 		atomic_load_explicit(&w->slot.task, memory_order_relaxed) ? "FILLED" : "empty",
 		until(atomic_load_explicit(&w->timers.earliest, memory_order_relaxed)),
 		atomic_load_explicit(&w->picks, memory_order_relaxed),
-		atomic_load_explicit(&w->sleep.asleep, memory_order_relaxed),
-		atomic_load_explicit(&w->sleep.awake, memory_order_relaxed),
+		atomic_load_explicit(&w->sleep.state, memory_order_relaxed),
 		atomic_load_explicit(&w->life.retiring, memory_order_relaxed),
 		(unsigned long long)atomic_load_explicit(&w->counters.switches,
 							 memory_order_relaxed));

@@ -165,7 +165,7 @@ static struct task *search(struct worker *w)
 	int64_t spin = spin_ns(w);
 	int64_t give_up = 0;
 
-	if (!w->idle.searching && !weft__search_start(w))
+	if (!is_searching(w) && !weft__search_start(w))
 		return NULL;
 	for (;;) {
 		struct task *t = chaos_at(w, CHAOS_STEAL) ? NULL : weft__steal(w);
@@ -271,7 +271,7 @@ struct task *weft__find(struct worker *w)
 		if (w->duties.retires) {
 			/* It may have been woken for work, and so be counted as a searcher. It will
 			 * not look for that work. */
-			if (w->idle.searching)
+			if (is_searching(w))
 				weft__search_stop(w);
 			weft__hand_over(w);
 			if (w->pinned == 0 && weft__worker_leave(w))
@@ -284,7 +284,7 @@ struct task *weft__find(struct worker *w)
 		if (!t && !w->duties.retires)
 			t = search(w);
 		if (t) {
-			if (w->idle.searching)
+			if (is_searching(w))
 				weft__search_stop(w);
 			end_idle(w);
 			return t;
@@ -302,7 +302,7 @@ struct task *weft__find(struct worker *w)
 			t = weft__sleep(w);
 		t = or_handed(w, t);
 		if (t) {
-			if (w->idle.searching)
+			if (is_searching(w))
 				weft__search_stop(w);
 			end_idle(w);
 			return t;

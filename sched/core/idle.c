@@ -52,14 +52,38 @@
  *
  * A leader does not announce a deadline that its task has armed before it runs another task. It may
  * be about to keep that deadline itself. So the deadline stays unannounced (timer_armed) until the
- * worker is fast asleep (worker.idle.fast_asleep). If the worker gets up earlier, it announces the
- * deadline when it runs what it has found.
+ * worker is ASLEEP. If the worker gets up earlier, it announces the deadline when it runs what it
+ * has found.
  *
  * A woken worker becomes the keeper, when it sleeps again, if its deadline is earlier. When a
  * keeper gets something else to do, the last searcher wakes the next keeper. The last searcher is
  * that worker itself, or another one that stops later.
  *
  * rouse.c says which worker is woken for what, and why a task may be handed to a sleeper.
+ *
+ * The states of a worker (enum sleep_state in worker.h), and the functions that change them:
+ *
+ *   RUNNING ──► weft__search_start() ──► SEARCHING ──► weft__search_stop() ──► RUNNING
+ *
+ *   RUNNING, SEARCHING
+ *      │ weft__sleep_announce()
+ *      ▼
+ *   LOOKING_LAST ────────► weft__get_up() ─────────────────┐
+ *      │ weft__sleep()                                     │
+ *      ▼                                                   ▼
+ *   ASLEEP ──────────────► weft__get_up() ─────────────► SEARCHING
+ *      │ take_sleeper_locked(), by a waker, which also     ▲
+ *      │ takes a worker that is LOOKING_LAST               │
+ *      ▼                                                   │
+ *   TAKEN                                                  │
+ *      │ rouse(), by the same waker                        │
+ *      ▼                                                   │
+ *   ROUSED_TO_SEARCH, ROUSED_TO_WATCH ──► await_rouse() ───┤
+ *   ROUSED_WITH_TASK ──► await_rouse() ──► RUNNING, or ────┘
+ *
+ * Beside this a worker may have duties (struct worker_duties), in any of these states. It watches
+ * the next slots, it asks for a stack again, it announces a deadline, or it retires. The keeper
+ * keeps deadlines: runtime.keeper says who it is.
  */
 #include "idle.h"
 
@@ -90,7 +114,7 @@ bool weft__search_start(struct worker *w)
 	if (SEARCHERS(load_relaxed(&rt->idle)) >= rt->searchers_max)
 		return false;
 	fetch_add_seq_cst(&rt->idle, SEARCHER);
-	w->idle.searching = true;
+	store_relaxed(&w->sleep.state, SEARCHING);
 	return true;
 }
 
@@ -184,7 +208,7 @@ void weft__search_stop(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
-	w->idle.searching = false;
+	store_relaxed(&w->sleep.state, RUNNING);
 	if (w->duties.watches) {
 		/* release: our raids, for the next watcher. The heavy fence comes later, and then a
 		 * look at the slots. */
@@ -217,7 +241,6 @@ void weft__sleep_announce(struct worker *w)
 
 	counter_add(&w->counters.sleeps, 1);
 	weft__shed_coros(w);
-	w->idle.fast_asleep = false;
 	w->sleep.roused_at = 0;
 	weft__lock(&rt->idle_lock);
 	push_sleeper_locked(w);
@@ -235,23 +258,29 @@ void weft__sleep_announce(struct worker *w)
 		weft__fence_heavy();
 }
 
-/* Waits until the thread that took w off the list says so. Afterwards w is a searcher, unless it
- * was handed a task. With a task it is a searcher too if it watches, was not fast asleep, or lacks
- * a stack (starve.c). rouse.c says why. */
-static void await_rouse(struct worker *w)
+/*
+ * Waits until the thread that took w off the list has roused it. Afterwards w is a searcher, unless
+ * it was handed a task. With a task it is a searcher too if it watches, was not fast asleep, or
+ * lacks a stack (starve.c). rouse.c says why.
+ *
+ * @fast_asleep  w was ASLEEP, and not only LOOKING_LAST.
+ */
+static void await_rouse(struct worker *w, bool fast_asleep)
 {
+	uint32_t state;
+
 	/* acquire: pairs with rouse() (rouse.c). No wake-up is lost: the kernel sleeps only while
-	 * awake is 0. */
-	while (!load_acquire(&w->sleep.awake))
-		weft__futex_wait(&w->sleep.awake, 0, WEFT_FOREVER);
-	w->duties.watches |= w->sleep.to_watch;
-	w->sleep.to_watch = false;
-	w->idle.searching = !w->sleep.was_handed || w->duties.watches || w->duties.starving ||
-			    !w->idle.fast_asleep;
-	if (w->sleep.was_handed && w->idle.searching)
+	 * the state is what we have seen. */
+	while ((state = load_acquire(&w->sleep.state)) < ROUSED_TO_SEARCH)
+		weft__futex_wait(&w->sleep.state, state, WEFT_FOREVER);
+	w->duties.watches |= state == ROUSED_TO_WATCH;
+	bool searches = state != ROUSED_WITH_TASK || w->duties.watches || w->duties.starving ||
+			!fast_asleep;
+	if (state == ROUSED_WITH_TASK && searches)
 		/* seq_cst: simple to read, as in push_sleeper_locked() (sleepers.h). */
 		fetch_add_seq_cst(&w->rt->idle, SEARCHER);
-	w->sleep.was_handed = false;
+	/* relaxed: nobody else reads it before we are on the list again. */
+	store_relaxed(&w->sleep.state, searches ? SEARCHING : RUNNING);
 	counter_add(&w->counters.nudges, 1);
 }
 
@@ -262,15 +291,14 @@ void weft__get_up(struct worker *w)
 	struct weft_runtime *rt = w->rt;
 
 	weft__lock(&rt->idle_lock);
-	bool asleep = load_relaxed(&w->sleep.asleep);
-	if (asleep)
+	bool listed = is_listed(w);
+	if (listed)
 		take_sleeper_locked(rt, w, SEARCHER);
 	weft__unlock(&rt->idle_lock);
-	w->idle.fast_asleep = false;
-	if (asleep)
-		w->idle.searching = true;
+	if (listed)
+		store_relaxed(&w->sleep.state, SEARCHING);
 	else
-		await_rouse(w);
+		await_rouse(w, false);
 }
 
 /* Makes w the keeper if there is a deadline before the present keeper's. Returns the time until
@@ -283,7 +311,7 @@ static int64_t keep_time(struct worker *w)
 	if (deadline >= load_relaxed(&rt->keeper_deadline))
 		return WEFT_FOREVER;
 	weft__lock(&rt->idle_lock);
-	if (!load_relaxed(&w->sleep.asleep) || deadline >= load_relaxed(&rt->keeper_deadline)) {
+	if (!is_listed(w) || deadline >= load_relaxed(&rt->keeper_deadline)) {
 		deadline = WEFT_FOREVER;
 	} else {
 		rt->keeper = w;
@@ -324,7 +352,7 @@ static bool must_get_up(struct worker *w, unsigned seen)
 static int rest(struct worker *w, int64_t until)
 {
 	if (!w->rt->config.chaos.virtual_time || until == WEFT_FOREVER)
-		return weft__futex_wait(&w->sleep.awake, 0, until);
+		return weft__futex_wait(&w->sleep.state, ASLEEP, until);
 	weft__clock_reach(until);
 	return -ETIMEDOUT;
 }
@@ -370,10 +398,12 @@ struct task *weft__sleep(struct worker *w)
 			return found;
 		}
 	}
-	/* relaxed: keep_time() has looked under the lock if there was something to keep. */
-	w->idle.fast_asleep = load_relaxed(&w->sleep.asleep);
+	/* relaxed: keep_time() has looked under the lock if there was something to keep. If it
+	 * fails, w was taken off the list. */
+	uint32_t looking = LOOKING_LAST;
+	bool fast_asleep = cas_relaxed(&w->sleep.state, &looking, ASLEEP);
 	/* A worker that gets up before announces its new deadlines: see above. */
-	if (w->idle.fast_asleep)
+	if (fast_asleep)
 		w->duties.timer_armed = false;
 
 	call_hook(w, rt->hooks.sleep);
@@ -387,8 +417,8 @@ struct task *weft__sleep(struct worker *w)
 			nap = until;
 		int rc = rest(w, nap);
 		/* acquire: pairs with rouse() (rouse.c). */
-		if (load_acquire(&w->sleep.awake)) {
-			await_rouse(w);
+		if (load_acquire(&w->sleep.state) != ASLEEP) {
+			await_rouse(w, fast_asleep);
 			break;
 		}
 		if (rc != -ETIMEDOUT)

@@ -22,6 +22,13 @@ static inline int64_t worker_earliest(struct worker *w)
 /* The earliest deadline of all waits and scopes. */
 int64_t weft__earliest_timer(struct weft_runtime *rt);
 
+/* Whether w counts as a searcher. By w. */
+static inline bool is_searching(const struct worker *w)
+{
+	/* relaxed: our own. */
+	return load_relaxed(&w->sleep.state) == SEARCHING;
+}
+
 /* Makes w a searcher. Returns false if there are enough searchers already. */
 bool weft__search_start(struct worker *w);
 

@@ -13,11 +13,10 @@
  *
  * A task may be handed to a sleeper on which no other thread relies:
  *
- *  - It is fast asleep (worker.idle.fast_asleep): it has finished its last look, and waits. A
- *    worker that is taken off the list earlier still answers for what was announced while it
- *    searched, and for deadlines. So it becomes a searcher in await_rouse(), and looks around when
- *    it stops. It is
- *    counted late; the worst case is one unnecessary wake-up.
+ *  - It is ASLEEP: it has finished its last look, and waits. A worker that is taken off the list
+ *    earlier still answers for what was announced while it searched, and for deadlines. So it
+ *    becomes a searcher in await_rouse(), and looks around when it stops. It is counted late; the
+ *    worst case is one unnecessary wake-up.
  *  - It is not the keeper. It may be the watcher, which only it knows. In that case it becomes a
  *    searcher, too.
  *
@@ -43,14 +42,15 @@
 #include "timekeeper.h"
 #include "tls.h"
 
-static void rouse(struct worker *w)
+/* Rouses w, which the caller has taken off the list of sleepers. */
+static void rouse(struct worker *w, enum sleep_state state)
 {
 	if (w->rt->config.spin_us > 0)
 		w->sleep.roused_at = weft__clock_now();
 	/* release: pairs with the acquires in weft__sleep() and await_rouse() (idle.c), for
-	 * everything that we have left in w. w sets w->idle.searching itself. */
-	store_release(&w->sleep.awake, 1);
-	weft__futex_wake(&w->sleep.awake, 1);
+	 * everything that we have left in w. */
+	store_release(&w->sleep.state, state);
+	weft__futex_wake(&w->sleep.state, 1);
 }
 
 /* The worker to wake, which is not `except`. It is the one that went to sleep last: its caches are
@@ -69,6 +69,7 @@ static struct worker *sleeper_locked(struct weft_runtime *rt, const struct worke
 
 bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 {
+	enum sleep_state state = ROUSED_TO_SEARCH;
 	struct worker *w = NULL;
 
 	weft__lock(&rt->idle_lock);
@@ -83,11 +84,11 @@ bool weft__wake_one(struct weft_runtime *rt, bool searchers_do, bool to_watch)
 		/* It is the watcher from now on, so no other slot wakes a worker before it is
 		 * there. acquire: the last watcher's raids. */
 		if (w && to_watch && !exchange_acquire(&rt->watching, 1))
-			w->sleep.to_watch = true;
+			state = ROUSED_TO_WATCH;
 	}
 	weft__unlock(&rt->idle_lock);
 	if (w)
-		rouse(w);
+		rouse(w, state);
 	return done || w;
 }
 
@@ -124,13 +125,12 @@ bool weft__hand_to_sleeper(struct weft_runtime *rt, struct task *t)
 	w = sleeper_locked(rt, rt->keeper);
 	if (w) {
 		take_sleeper_locked(rt, w, 0);
-		w->sleep.was_handed = true;
 		/* release: the task, for the acquire in from_hand() (rouse.h). */
 		store_release(&w->sleep.handed, t);
 	}
 	weft__unlock(&rt->idle_lock);
 	if (w)
-		rouse(w);
+		rouse(w, ROUSED_WITH_TASK);
 	return w;
 }
 
@@ -184,17 +184,18 @@ void weft__nudge(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
 
-	/* store-load race with weft__sleep(): see idle.c, with asleep for idle; by any thread */
+	/* store-load race with weft__sleep(): see idle.c, with w's state for idle; by any
+	 * thread */
 	weft__fence_full();
-	if (!load_relaxed(&w->sleep.asleep))
+	if (!is_listed(w))
 		return;
 	weft__lock(&rt->idle_lock);
-	bool was_asleep = load_relaxed(&w->sleep.asleep);
-	if (was_asleep)
+	bool was_listed = is_listed(w);
+	if (was_listed)
 		take_sleeper_locked(rt, w, SEARCHER);
 	weft__unlock(&rt->idle_lock);
-	if (was_asleep)
-		rouse(w);
+	if (was_listed)
+		rouse(w, ROUSED_TO_SEARCH);
 }
 
 void weft__wake_all(struct weft_runtime *rt)
@@ -214,6 +215,6 @@ void weft__wake_all(struct weft_runtime *rt)
 	 * first. The last wake may end the runtime, so nothing is touched after it. */
 	for (struct worker *w = woken, *next; w; w = next) {
 		next = w->sleep.next;
-		rouse(w);
+		rouse(w, ROUSED_TO_SEARCH);
 	}
 }

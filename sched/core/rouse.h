@@ -60,7 +60,7 @@ void weft__wake_all(struct weft_runtime *rt);
  * to wait for a processor. */
 static inline struct task *from_hand(struct worker *owner)
 {
-	/* relaxed: a hint for searchers. The owner sees it by .awake. */
+	/* relaxed: a hint for searchers. The owner sees it by its state. */
 	if (!load_relaxed(&owner->sleep.handed))
 		return NULL;
 	/* acquire: sees the task, released by weft__hand_to_sleeper(). */

@@ -3,9 +3,9 @@
  * The list of sleepers, and its relation to `idle`, which counts them. Going to sleep (idle.c) and
  * waking (rouse.c) share this.
  *
- * A sleeping worker waits for `awake` to become 1. The thread that takes it off the list, under
- * idle_lock, stores that. A worker may also take itself off. So exactly one thread ends each stay
- * on the list.
+ * A worker on the list waits until its state is ROUSED (enum sleep_state in worker.h). The thread
+ * that takes it off the list, under idle_lock, stores that afterwards. A worker may also take
+ * itself off. So exactly one thread ends each stay on the list.
  *
  * A retiring worker does not look for work. So it does not count as a sleeper, and is not woken for
  * work. It is on the list for the threads that nudge it, and because it may be the keeper.
@@ -13,6 +13,7 @@
 #ifndef WEFT_CORE_SLEEPERS_H
 #define WEFT_CORE_SLEEPERS_H
 
+#include "idle.h"
 #include "runtime.h"
 #include "src/base/atomic.h"
 
@@ -25,17 +26,25 @@ static inline uint64_t as_sleeper(const struct worker *w)
 	return w->duties.retires ? 0 : SLEEPER;
 }
 
+/* Whether w is on the list. Certain under idle_lock only. */
+static inline bool is_listed(const struct worker *w)
+{
+	/* relaxed: the lock or the caller's fence orders it. */
+	uint32_t state = load_relaxed(&w->sleep.state);
+
+	return state == LOOKING_LAST || state == ASLEEP;
+}
+
 static inline void push_sleeper_locked(struct worker *w)
 {
 	struct weft_runtime *rt = w->rt;
+	uint64_t change = as_sleeper(w) - (is_searching(w) ? SEARCHER : 0);
 
 	w->sleep.next = rt->sleepers;
 	rt->sleepers = w;
-	store_relaxed(&w->sleep.awake, 0);
 	/* relaxed: weft__nudge() reads it after its fence; our own fence follows. */
-	store_relaxed(&w->sleep.asleep, 1);
+	store_relaxed(&w->sleep.state, LOOKING_LAST);
 	/* DUE can be cleared here: w looks for what is due once it is on the list (due.c). */
-	uint64_t change = as_sleeper(w) - (w->idle.searching ? SEARCHER : 0);
 	uint64_t cleared = w->duties.retires ? 0 : DUE;
 	uint64_t idle = load_relaxed(&rt->idle);
 	/* seq_cst, here and below: the races do not need it, as the fences decide them. It keeps
@@ -47,7 +56,6 @@ static inline void push_sleeper_locked(struct worker *w)
 	if (idle & cleared)
 		store_release(&rt->post_left, true);
 	rt->awake_count--;
-	w->idle.searching = false;
 }
 
 /* Takes w, which is on the list, off it. From now on w counts as `as` (SEARCHER or 0). */
@@ -58,7 +66,7 @@ static inline void take_sleeper_locked(struct weft_runtime *rt, struct worker *w
 	while (*link != w)
 		link = &(*link)->sleep.next;
 	*link = w->sleep.next;
-	store_relaxed(&w->sleep.asleep, 0);
+	store_relaxed(&w->sleep.state, TAKEN);
 	if (rt->keeper == w) {
 		rt->keeper = NULL;
 		/* relaxed: the change of idle below publishes it; see weft__search_stop(). */

@@ -98,13 +98,13 @@ struct worker_duties {
 	bool timer_armed; /* it announces a deadline that the sleepers do not know of */
 	bool watches;     /* it is the one watcher: runtime.watching is set by it */
 	bool starving;    /* it asks for a stack again: the last request was refused (starve.c) */
-	bool retires;     /* it hands over its tasks and ends: life.retiring as it was last seen */
+	/* It hands over its tasks and ends: life.retiring as it was last seen. It does not change
+	 * while the worker is on the list of sleepers, and wakers read it then. */
+	bool retires;
 };
 
-/* Its searches and sleeps (find.c, idle.c). */
+/* Its searches (find.c). */
 struct worker_idle {
-	bool searching;     /* counted in runtime.idle's searchers */
-	bool fast_asleep;   /* sleeps, and answers for nothing (rouse.c) */
 	uint8_t shorts;     /* one bit for each of the last times without work: was it short? */
 	int64_t since;      /* when its searches began to be in vain; 0: they are not in vain */
 	int64_t next_watch; /* when it looks at the next slots again while it searches */
@@ -136,19 +136,31 @@ struct worker_slot {
 	int64_t watched_since;
 };
 
+/*
+ * Whether a worker searches or sleeps. idle.c has the picture of these states. In LOOKING_LAST and
+ * ASLEEP it is on the list of sleepers. Only a holder of idle_lock takes it off, and only that
+ * thread moves it on from TAKEN. All other steps are the owner's.
+ */
+enum sleep_state {
+	RUNNING,          /* it runs tasks, or looks into its own queues */
+	SEARCHING,        /* it looks everywhere, and counts as a searcher */
+	LOOKING_LAST,     /* it counts as a sleeper, and looks everywhere for the last time */
+	ASLEEP,           /* fast asleep: it waits, and answers for nothing (rouse.c) */
+	TAKEN,            /* its waker has taken it off the list, and is about to rouse it */
+	ROUSED_TO_SEARCH, /* it counts as a searcher */
+	ROUSED_TO_WATCH,  /* it counts as a searcher, and is the watcher */
+	ROUSED_WITH_TASK, /* sleep.handed is for it, unless a searcher is faster */
+};
+
 /* Its place in the list of sleepers, and what a waker leaves there (sleepers.h, rouse.c). What is L
  * is the owner's once it is awake. */
 struct worker_sleep {
 	struct worker *next; /* L: in the list */
-	bool to_watch;       /* L: the waker that took it off the list made it the watcher */
-	bool was_handed;     /* L: the waker that took it off the list handed it a task */
 	int64_t roused_at;   /* when it was woken (the waker; then the owner, once it is awake) */
 	/* A: the task that a waker hands over, under the lock. The owner and searchers take it. */
 	_Atomic(struct task *) handed;
-	_Atomic uint32_t asleep; /* Lr: it is in the list; nudgers read */
-	/* A: futex. The waker stores 1 after it has taken the worker off the list; the sleeper waits
-	 * for that. */
-	_Atomic uint32_t awake;
+	/* A: an enum sleep_state, and the futex on which it sleeps. */
+	_Atomic uint32_t state;
 };
 
 /* workers.c has the picture of these states. */

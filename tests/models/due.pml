@@ -46,12 +46,13 @@
 
 byte searchers;
 bool due;
-bool asleep[2], awake[2], given[2];
+#include "sleep_state.h"
+byte state[2]; /* enum sleep_state */
 bool taken[2];
 bool other;   /* a searcher has found the other long task */
 byte started; /* ghost */
 
-#define SLEEPERS (asleep[0] || asleep[1])
+#define SLEEPERS (LISTED(0) || LISTED(1))
 #define LEFT     ((cell[0] && !taken[0]) || (cell[1] && !taken[1]))
 #define OVER     (started == 2)
 
@@ -78,8 +79,8 @@ inline wake_searcher()
 	atomic {
 		if
 		:: searchers -> again = false
-		:: !searchers && asleep[0] -> asleep[0] = false; searchers++; awake[0] = true; again = false
-		:: !searchers && asleep[1] -> asleep[1] = false; searchers++; awake[1] = true; again = false
+		:: !searchers && LISTED(0) -> searchers++; state[0] = ROUSED_TO_SEARCH; again = false
+		:: !searchers && LISTED(1) -> searchers++; state[1] = ROUSED_TO_SEARCH; again = false
 		:: else
 #ifdef BROKEN_FORGET
 			again = false
@@ -113,7 +114,7 @@ inline announce_due()
 
 inline search_stop()
 {
-	atomic { searchers--; last = (searchers == 0); searching = false }
+	atomic { searchers--; last = (searchers == 0); state[me] = RUNNING }
 #ifdef BROKEN_NO_LOOK
 	last = last && SLEEPERS;
 #endif
@@ -127,20 +128,19 @@ inline search_stop()
 inline await_rouse()
 {
 	atomic {
-		awake[me] -> awake[me] = false;
+		ROUSED(me) ->
 		if
-		:: given[me] && !settled -> searchers++; searching = true; t = 2
-		:: given[me] && settled -> t = 2
-		:: !given[me] -> searching = true
-		fi;
-		given[me] = false
+		:: state[me] == ROUSED_WITH_TASK && !fast_asleep -> searchers++; state[me] = SEARCHING; t = 2
+		:: state[me] == ROUSED_WITH_TASK && fast_asleep -> state[me] = RUNNING; t = 2
+		:: state[me] == ROUSED_TO_SEARCH -> state[me] = SEARCHING
+		fi
 	}
 }
 
 proctype worker(byte me)
 {
 	byte t;
-	bool searching, last, again, settled;
+	bool last, again, fast_asleep;
 
 	if
 	:: me == 0 -> goto compute
@@ -158,11 +158,11 @@ find:
 	:: else
 	fi;
 	if
-	:: !searching -> atomic { searchers++; searching = true }
+	:: state[me] != SEARCHING -> atomic { searchers++; state[me] = SEARCHING }
 	:: true
 	fi;
 	if
-	:: searching ->
+	:: state[me] == SEARCHING ->
 		from_injection();
 		if
 		:: t -> goto found
@@ -172,9 +172,8 @@ find:
 	:: else
 	fi;
 	atomic {
-		asleep[me] = true;
-		searchers = searchers - searching;
-		searching = false;
+		searchers = searchers - (state[me] == SEARCHING);
+		state[me] = LOOKING_LAST;
 #ifndef BROKEN_KEEP
 		due = false;
 #endif
@@ -184,25 +183,25 @@ find:
 	if
 	:: t ->
 		if
-		:: atomic { asleep[me] -> asleep[me] = false; searchers++; searching = true }
-		:: !asleep[me] -> await_rouse()
+		:: atomic { LISTED(me) -> searchers++; state[me] = SEARCHING }
+		:: !LISTED(me) -> await_rouse()
 		fi;
 		goto found
 	:: else
 	fi;
-	settled = asleep[me];
+	atomic { fast_asleep = LISTED(me); state[me] = (LISTED(me) -> ASLEEP : state[me]) };
 	if
 	:: await_rouse()
 	:: OVER -> goto out
 	fi;
-	settled = false;
+	fast_asleep = false;
 	if
 	:: t -> goto found
 	:: else -> goto find
 	fi;
 found:
 	if
-	:: searching -> search_stop()
+	:: state[me] == SEARCHING -> search_stop()
 	:: else
 	fi;
 	if
@@ -231,8 +230,8 @@ inline hand()
 {
 	atomic {
 		if
-		:: !searchers && asleep[0] -> asleep[0] = false; given[0] = true; awake[0] = true
-		:: !searchers && asleep[1] -> asleep[1] = false; given[1] = true; awake[1] = true
+		:: !searchers && LISTED(0) -> state[0] = ROUSED_WITH_TASK
+		:: !searchers && LISTED(1) -> state[1] = ROUSED_WITH_TASK
 		:: else
 		fi
 	}

@@ -18,8 +18,8 @@
  *    weft__inject_from_outside(), to_inbox();
  *  - sched/core/stop.c: weft__all_ended(), weft__stop(), weft__stop_if_over();
  *  - sched/core/lifetime.c: weft_runtime_destroy();
- *  - sched/core/ready.h: weft__start_later_unpinned(), whose look at idle is that of
- *    weft__announce(), taken before the call.
+ *  - sched/core/ready.h: weft__start_later_unpinned(), which takes the look at idle before it calls
+ *    anything.
  *
  * The actors:
  *  - WORKERS workers. The first one runs a task that makes another task visible, in the place that
@@ -69,7 +69,7 @@
  *  - KEEP_WATCHING: a watcher that finds work still counts as a watcher.
  *  - WATCH_STOPS_LATE: it stops counting as a watcher only after its look around.
  *  - BETWEEN_FOR_GOOD: a searcher that looks at the slots leaves `watching` set.
- *  - NUDGE_FIRST: asleep is read before the inbox is filled.
+ *  - NUDGE_FIRST: the state is read before the inbox is filled.
  *  - HAND_COUNTED: a sleeper that is handed a task counts as a searcher for a moment.
  *  - HAND_UNSETTLED: a sleeper that is handed a task before it has finished its last look does not
  *    become a searcher.
@@ -122,36 +122,36 @@ byte head[3];
 byte inj_head, inj_tail;
 bool inbox_taken;
 byte searchers;
-bool asleep[3], awake[3];
-bool to_watch[3];   /* the woken worker is the watcher from then on */
-bool given[3];      /* the woken worker does not count as a searcher */
+#include "sleep_state.h"
+byte state[3];      /* enum sleep_state */
 bool handed[3];     /* a task that only this worker holds, or a worker that steals it */
 bool stopped;
 byte submitted = 1; /* injected_spawned: worker 0 has a task from the beginning */
 byte started = 1 - FIRST / 3; /* ghost */
 byte live = 1;      /* ghost */
 
-#define SLEEPERS (asleep[0] || asleep[1] || asleep[2])
-#define ALONE(me) \
-	((me == 0 || asleep[0]) && (me == 1 || asleep[1]) && \
-	 (me == 2 || asleep[2] || WORKERS == 2))
+#define SLEEPERS (LISTED(0) || LISTED(1) || LISTED(2))
+#define LAST_AWAKE(me) \
+	((me == 0 || LISTED(0)) && (me == 1 || LISTED(1)) && \
+	 (me == 2 || LISTED(2) || WORKERS == 2))
 
 inline wake_one(me, for_slot)
 {
 	atomic {
 		DRAINED(me) ->
 		if
-		:: searchers == 0 && asleep[0] -> target = 1
-		:: searchers == 0 && asleep[1] -> target = 2
-		:: searchers == 0 && asleep[2] -> target = 3
+		:: searchers == 0 && LISTED(0) -> target = 1
+		:: searchers == 0 && LISTED(1) -> target = 2
+		:: searchers == 0 && LISTED(2) -> target = 3
 		:: else
 		fi;
 		if
 		:: target ->
-			asleep[target - 1] = false;
+			state[target - 1] = TAKEN;
 			searchers++;
+			rouse_to = ROUSED_TO_SEARCH;
 			if
-			:: for_slot && !cell[WATCHING] -> cell[WATCHING] = 1; to_watch[target - 1] = true
+			:: for_slot && !cell[WATCHING] -> cell[WATCHING] = 1; rouse_to = ROUSED_TO_WATCH
 			:: else
 			fi
 		:: else
@@ -160,10 +160,16 @@ inline wake_one(me, for_slot)
 	rouse()
 }
 
+/* The woken worker's next state is rouse_to. */
 inline rouse()
 {
 	if
-	:: atomic { target -> assert(!awake[target - 1]); awake[target - 1] = true; target = 0 }
+	:: atomic {
+		target -> assert(state[target - 1] == TAKEN);
+		state[target - 1] = rouse_to;
+		target = 0;
+		rouse_to = 0
+	}
 	:: !target
 	fi
 }
@@ -190,11 +196,15 @@ inline nudge(me, w)
 {
 	DRAINED(me); /* a full fence */
 	if
-	:: asleep[w] ->
+	:: LISTED(w) ->
 		atomic {
 			DRAINED(me) ->
 			if
-			:: asleep[w] -> asleep[w] = false; searchers++; target = w + 1
+			:: LISTED(w) ->
+				state[w] = TAKEN;
+				searchers++;
+				target = w + 1;
+				rouse_to = ROUSED_TO_SEARCH
 			:: else
 			fi
 		}
@@ -206,13 +216,10 @@ inline nudge(me, w)
 inline wake_all(me)
 {
 	atomic {
-		DRAINED(me) -> searchers = searchers + asleep[0] + asleep[1] + asleep[2];
-		awake[0] = awake[0] || asleep[0];
-		awake[1] = awake[1] || asleep[1];
-		awake[2] = awake[2] || asleep[2];
-		asleep[0] = false;
-		asleep[1] = false;
-		asleep[2] = false
+		DRAINED(me) -> searchers = searchers + LISTED(0) + LISTED(1) + LISTED(2);
+		state[0] = (LISTED(0) -> ROUSED_TO_SEARCH : state[0]);
+		state[1] = (LISTED(1) -> ROUSED_TO_SEARCH : state[1]);
+		state[2] = (LISTED(2) -> ROUSED_TO_SEARCH : state[2])
 	}
 }
 
@@ -236,18 +243,18 @@ inline from_outside(me)
 		atomic {
 			DRAINED(me) ->
 			if
-			:: asleep[0] -> target = 1
-			:: asleep[1] -> target = 2
-			:: asleep[2] -> target = 3
+			:: LISTED(0) -> target = 1
+			:: LISTED(1) -> target = 2
+			:: LISTED(2) -> target = 3
 			:: else
 			fi;
 			if
 			:: target ->
-				asleep[target - 1] = false;
+				state[target - 1] = TAKEN;
+				rouse_to = ROUSED_WITH_TASK;
 #ifdef BROKEN_HAND_COUNTED
 				searchers++;
 #endif
-				given[target - 1] = true;
 				assert(!handed[target - 1]);
 				handed[target - 1] = true
 			:: else
@@ -387,7 +394,7 @@ inline search_stop()
 	atomic {
 		DRAINED(me) -> last = (searchers == 1 && SLEEPERS);
 		searchers--;
-		searching = false
+		state[me] = RUNNING
 	}
 #ifndef BROKEN_NO_LOOK_AROUND
 	if
@@ -416,25 +423,20 @@ inline search_stop()
 }
 
 #if defined(BROKEN_HAND_WATCHES)
-#define ANSWERABLE (!settled)
+#define ANSWERABLE (!fast_asleep)
 #elif defined(BROKEN_HAND_UNSETTLED)
 #define ANSWERABLE watching
 #else
-#define ANSWERABLE (!settled || watching)
+#define ANSWERABLE (!fast_asleep || watching)
 #endif
 
 inline await_rouse()
 {
-	atomic {
-		awake[me] -> awake[me] = false;
-		watching = watching || to_watch[me];
-		to_watch[me] = false
-	}
+	atomic { ROUSED(me) -> watching = watching || state[me] == ROUSED_TO_WATCH }
 	atomic {
 		DRAINED(me) ->
-		searching = !given[me] || ANSWERABLE;
-		searchers = searchers + (given[me] && searching);
-		given[me] = false
+		searchers = searchers + (state[me] == ROUSED_WITH_TASK && ANSWERABLE);
+		state[me] = (state[me] != ROUSED_WITH_TASK || ANSWERABLE -> SEARCHING : RUNNING)
 	}
 }
 
@@ -453,8 +455,8 @@ inline or_handed()
 inline get_up()
 {
 	if
-	:: atomic { DRAINED(me) && asleep[me] -> asleep[me] = false; searchers++; searching = true }
-	:: atomic { !asleep[me] -> settled = false };
+	:: atomic { DRAINED(me) && LISTED(me) -> searchers++; state[me] = SEARCHING }
+	:: atomic { !LISTED(me) -> fast_asleep = false };
 		await_rouse()
 	fi
 }
@@ -496,8 +498,8 @@ inline stop_if_over()
 
 proctype worker(byte me)
 {
-	byte t, i, start, mytail, target, count, sum, ends;
-	bool searching, ready, slot, last, watching, settled, last_awake;
+	byte t, i, start, mytail, target, rouse_to, count, sum, ends;
+	bool ready, slot, last, watching, fast_asleep, last_awake, counted;
 
 	if
 	:: me == FIRST ->
@@ -531,10 +533,10 @@ find:
 	fi;
 	/* search() */
 	if
-	:: !searching && searchers >= SEARCHERS -> goto going_to_sleep
-	:: !searching && searchers < SEARCHERS ->
-		atomic { DRAINED(me) -> searchers++; searching = true }
-	:: searching
+	:: state[me] != SEARCHING && searchers >= SEARCHERS -> goto going_to_sleep
+	:: state[me] != SEARCHING && searchers < SEARCHERS ->
+		atomic { DRAINED(me) -> searchers++; state[me] = SEARCHING }
+	:: state[me] == SEARCHING
 	fi;
 again:	select (start : 0 .. WORKERS - 1);
 	do
@@ -573,11 +575,12 @@ going_to_sleep:
 	look_at_workers();
 #endif
 	atomic {
-		DRAINED(me) -> asleep[me] = true;
-		last_awake = ALONE(me);
+		DRAINED(me) -> counted = (state[me] == SEARCHING);
+		state[me] = LOOKING_LAST;
+		last_awake = LAST_AWAKE(me);
 #ifndef BROKEN_LEAVE_LATE
-		searchers = searchers - searching;
-		searching = false
+		searchers = searchers - counted;
+		counted = false
 #endif
 	}
 #ifndef BROKEN_NO_HEAVY
@@ -592,7 +595,7 @@ going_to_sleep:
 #endif
 #ifdef BROKEN_LEAVE_LATE
 	if
-	:: t -> atomic { DRAINED(me) -> searchers = searchers - searching; searching = false }
+	:: t -> atomic { DRAINED(me) -> searchers = searchers - counted; counted = false }
 	:: else
 	fi;
 #endif
@@ -604,7 +607,7 @@ going_to_sleep:
 	look_at_workers();
 #endif
 #ifdef BROKEN_LEAVE_LATE
-	atomic { DRAINED(me) -> searchers = searchers - searching; searching = false };
+	atomic { DRAINED(me) -> searchers = searchers - counted; counted = false };
 #endif
 	stop_if_over();
 	if
@@ -624,9 +627,14 @@ going_to_sleep:
 	:: else
 	fi;
 #endif
-	atomic { ready = false; slot = false; settled = asleep[me] };
+	atomic {
+		ready = false;
+		slot = false;
+		fast_asleep = LISTED(me);
+		state[me] = (LISTED(me) -> ASLEEP : state[me])
+	};
 	do
-	:: awake[me] ->
+	:: ROUSED(me) ->
 		await_rouse();
 		break
 	:: watching -> /* the nap is over */
@@ -649,7 +657,7 @@ going_to_sleep:
 #endif
 	od;
 slept:
-	atomic { slot = false; settled = false };
+	atomic { slot = false; fast_asleep = false };
 	or_handed();
 	if
 	:: t -> goto found
@@ -657,7 +665,7 @@ slept:
 	fi;
 found:
 	if
-	:: searching -> search_stop()
+	:: state[me] == SEARCHING -> search_stop()
 	:: else
 	fi;
 	atomic { started = started + (t == 1) };
@@ -678,7 +686,7 @@ out:
 
 proctype thread()
 {
-	byte i, n, target;
+	byte i, n, target, rouse_to;
 
 	do
 	:: n < OUTSIDE ->

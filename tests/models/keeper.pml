@@ -89,23 +89,25 @@
 byte now;
 byte heap;          /* under its lock: one bit for each armed urgency */
 byte searchers;
-bool asleep[3], awake[3], retires[3];
+#include "sleep_state.h"
+byte state[3];      /* enum sleep_state */
+bool retires[3];
 byte keeper, kept;  /* the keeper's number + 1; the urgency of its deadline */
 bool retiring, pinned;
 bool injected;
-bool given[3], handed[3];
+bool handed[3];
 bool gone;          /* the last worker has left */
 byte started;       /* ghost */
 
-#define ALONE(me) \
-	((me == 0 || asleep[0]) && (me == 1 || asleep[1]) && (me == 2 || asleep[2] || gone))
-#define SLEEPER(w) (asleep[w] && !retires[w])
+#define LAST_AWAKE(me) \
+	((me == 0 || LISTED(0)) && (me == 1 || LISTED(1)) && (me == 2 || LISTED(2) || gone))
+#define SLEEPER(w) (LISTED(w) && !retires[w])
 #define SLEEPERS   (SLEEPER(0) || SLEEPER(1) || SLEEPER(2))
 #define OVER       (started == TASKS)
 
 inline take_sleeper(w)
 {
-	asleep[w] = false;
+	state[w] = TAKEN;
 	searchers++;
 	if
 #ifndef BROKEN_NO_RESET
@@ -130,13 +132,17 @@ inline wake_one(searchers_do)
 		:: else
 		fi
 	}
-	rouse()
+	rouse(ROUSED_TO_SEARCH)
 }
 
-inline rouse()
+inline rouse(to)
 {
 	if
-	:: atomic { target -> assert(!awake[target - 1]); awake[target - 1] = true; target = 0 }
+	:: atomic {
+		target -> assert(state[target - 1] == TAKEN);
+		state[target - 1] = to;
+		target = 0
+	}
 	:: !target
 	fi
 }
@@ -224,7 +230,7 @@ inline search_stop()
 	atomic {
 		DRAINED(me) -> last = (searchers == 1 && SLEEPERS);
 		searchers--;
-		searching = false
+		state[me] = RUNNING
 	}
 	if
 	:: last ->
@@ -259,25 +265,24 @@ inline from_hands()
 #ifdef BROKEN_HAND_UNSETTLED
 #define ANSWERABLE false
 #else
-#define ANSWERABLE (!settled)
+#define ANSWERABLE (!fast_asleep)
 #endif
 
 inline await_rouse()
 {
-	atomic { awake[me] -> awake[me] = false };
+	ROUSED(me);
 	atomic {
 		DRAINED(me) ->
-		searching = !given[me] || ANSWERABLE;
-		searchers = searchers + (given[me] && searching);
-		given[me] = false
+		searchers = searchers + (state[me] == ROUSED_WITH_TASK && ANSWERABLE);
+		state[me] = (state[me] != ROUSED_WITH_TASK || ANSWERABLE -> SEARCHING : RUNNING)
 	}
 }
 
 inline get_up()
 {
 	if
-	:: atomic { DRAINED(me) && asleep[me] -> take_sleeper(me); searching = true }
-	:: atomic { !asleep[me] -> settled = false };
+	:: atomic { DRAINED(me) && LISTED(me) -> take_sleeper(me); state[me] = SEARCHING }
+	:: atomic { !LISTED(me) -> fast_asleep = false };
 		await_rouse()
 	fi
 }
@@ -299,7 +304,7 @@ inline keep_time()
 #ifdef BROKEN_KEEP_ROUSED
 			:: best > kept ->
 #else
-			:: best > kept && asleep[me] -> assert(!awake[me]);
+			:: best > kept && LISTED(me) ->
 #endif
 				keeper = me + 1;
 				kept = best;
@@ -315,7 +320,7 @@ inline keep_time()
 proctype worker(byte me)
 {
 	byte t, best, target, until;
-	bool searching, last, timer_armed, settled, last_awake;
+	bool last, timer_armed, fast_asleep, last_awake;
 
 	if
 	:: me == 0 ->
@@ -356,7 +361,7 @@ find:
 	if
 	:: atomic { me == 2 && retiring -> retires[me] = true };
 		if
-		:: searching -> search_stop()
+		:: state[me] == SEARCHING -> search_stop()
 		:: else
 		fi;
 		if
@@ -374,10 +379,10 @@ find:
 	fi;
 	/* search() */
 	if
-	:: !searching && searchers >= SEARCHERS -> goto going_to_sleep
-	:: !searching && searchers < SEARCHERS ->
-		atomic { DRAINED(me) -> searchers++; searching = true }
-	:: searching
+	:: state[me] != SEARCHING && searchers >= SEARCHERS -> goto going_to_sleep
+	:: state[me] != SEARCHING && searchers < SEARCHERS ->
+		atomic { DRAINED(me) -> searchers++; state[me] = SEARCHING }
+	:: state[me] == SEARCHING
 	fi;
 	from_hands();
 	from_injection();
@@ -391,10 +396,9 @@ going_to_sleep:
 	earliest_deadline();
 #endif
 	atomic {
-		DRAINED(me) -> asleep[me] = true;
-		last_awake = ALONE(me);
-		searchers = searchers - searching;
-		searching = false
+		DRAINED(me) -> searchers = searchers - (state[me] == SEARCHING);
+		state[me] = LOOKING_LAST;
+		last_awake = LAST_AWAKE(me)
 	}
 #ifndef BROKEN_NO_HEAVY
 	if
@@ -412,9 +416,13 @@ going_to_sleep:
 	:: else
 	fi;
 	keep_time();
-	atomic { settled = asleep[me]; timer_armed = timer_armed && !settled };
+	atomic {
+		fast_asleep = LISTED(me);
+		state[me] = (LISTED(me) -> ASLEEP : state[me]);
+		timer_armed = timer_armed && !fast_asleep
+	};
 	if
-	:: awake[me] -> await_rouse()
+	:: ROUSED(me) -> await_rouse()
 	:: DUE(until) -> get_up()
 	:: OVER -> goto out
 	fi;
@@ -422,7 +430,7 @@ slept:
 	skip;
 	d_step {
 		until = 0;
-		settled = false;
+		fast_asleep = false;
 		if
 		:: handed[me] -> assert(!t); handed[me] = false; t = 1
 		:: else
@@ -434,7 +442,7 @@ slept:
 	fi;
 found:
 	if
-	:: searching -> search_stop()
+	:: state[me] == SEARCHING -> search_stop()
 	:: else
 	fi;
 	atomic { started++; t = 0 };
@@ -490,8 +498,7 @@ proctype thread()
 			fi;
 			if
 			:: target ->
-				asleep[target - 1] = false;
-				given[target - 1] = true;
+				state[target - 1] = TAKEN;
 				handed[target - 1] = true;
 				if
 				:: keeper == target -> keeper = 0; kept = 0
@@ -501,7 +508,7 @@ proctype thread()
 			fi
 		}
 		if
-		:: target -> rouse(); goto handed_over
+		:: target -> rouse(ROUSED_WITH_TASK); goto handed_over
 		:: else
 		fi
 	:: else
@@ -521,7 +528,7 @@ proctype thread()
 			:: else
 			fi
 		}
-		rouse()
+		rouse(ROUSED_TO_SEARCH)
 	:: else
 	fi;
 handed_over:
@@ -529,14 +536,14 @@ handed_over:
 #ifdef RETIRE
 	retiring = true; /* retire_locked() */
 	if
-	:: asleep[2] ->
+	:: LISTED(2) ->
 		atomic {
 			if
-			:: asleep[2] -> take_sleeper(2); target = 3
+			:: LISTED(2) -> take_sleeper(2); target = 3
 			:: else
 			fi
 		}
-		rouse()
+		rouse(ROUSED_TO_SEARCH)
 	:: else
 	fi
 #endif

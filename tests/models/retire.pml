@@ -61,13 +61,15 @@
 
 #include "tso.h"
 
-mtype = { RUNNING, RETIRES, GONE };
+mtype = { WORKER_RUNNING, WORKER_RETIRING, WORKER_GONE };
 
-mtype state = RUNNING;  /* of the second worker, under `admin` */
+mtype life = WORKER_RUNNING; /* of the second worker, under `admin` */
 bool in_table = true, reading;
 byte injection, ring, inbox;
 byte searchers, sleepers;
-bool asleep[2], awake[2], retires[2];
+#include "sleep_state.h" /* a sleeper stays LOOKING_LAST here: nobody hands it a task */
+byte state[2];          /* enum sleep_state */
+bool retires[2];
 bool pinned;            /* a pinned task has not ended */
 byte started;           /* ghost */
 
@@ -85,7 +87,7 @@ byte started;           /* ghost */
 
 inline take_sleeper(w)
 {
-	asleep[w] = false;
+	state[w] = TAKEN;
 	searchers++;
 	if
 #ifdef BROKEN_AS_IT_IS_NOW
@@ -102,7 +104,11 @@ inline take_sleeper(w)
 inline rouse()
 {
 	if
-	:: atomic { target -> assert(!awake[target - 1]); awake[target - 1] = true; target = 0 }
+	:: atomic {
+		target -> assert(state[target - 1] == TAKEN);
+		state[target - 1] = ROUSED_TO_SEARCH;
+		target = 0
+	}
 	:: !target
 	fi
 }
@@ -113,8 +119,8 @@ inline announce()
 	:: sleepers && !searchers ->
 		atomic {
 			if
-			:: !searchers && asleep[0] -> target = 1
-			:: !searchers && asleep[R] && !retires[R] -> target = R + 1
+			:: !searchers && LISTED(0) -> target = 1
+			:: !searchers && LISTED(R) && !retires[R] -> target = R + 1
 			:: else
 			fi;
 			if
@@ -141,11 +147,11 @@ inline nudge(by_teller)
 	!by_teller || DRAINED(TELLER); /* a full fence */
 #endif
 	if
-	:: asleep[R] ->
+	:: LISTED(R) ->
 		atomic {
 			!by_teller || DRAINED(TELLER) ->
 			if
-			:: asleep[R] -> take_sleeper(R); target = R + 1
+			:: LISTED(R) -> take_sleeper(R); target = R + 1
 			:: else
 			fi
 		}
@@ -160,7 +166,7 @@ inline search_stop()
 		assert(searchers > 0);
 		last = (searchers == 1 && sleepers);
 		searchers--;
-		searching = false
+		state[me] = RUNNING
 	}
 #ifdef BROKEN_NO_LOOK_AROUND
 	last = false;
@@ -179,14 +185,14 @@ inline search_stop()
 
 inline await_rouse()
 {
-	atomic { awake[me] -> awake[me] = false; searching = true }
+	atomic { ROUSED(me) -> state[me] = SEARCHING }
 }
 
 inline get_up()
 {
 	if
-	:: atomic { asleep[me] -> take_sleeper(me); searching = true }
-	:: atomic { !asleep[me] -> skip };
+	:: atomic { LISTED(me) -> take_sleeper(me); state[me] = SEARCHING }
+	:: atomic { !LISTED(me) -> skip };
 		await_rouse()
 	fi
 }
@@ -237,10 +243,10 @@ inline worker_leave()
 #ifdef BROKEN_LEAVE_ANYWAY
 		:: true ->
 #else
-		:: state == RETIRES ->
+		:: life == WORKER_RETIRING ->
 #endif
 			in_table = false;
-			state = GONE;
+			life = WORKER_GONE;
 			left = true
 		:: else
 		fi
@@ -267,7 +273,7 @@ inline worker_leave()
 proctype worker(byte me)
 {
 	byte target;
-	bool t, searching, last, more, left, alone;
+	bool t, last, more, left, last_awake;
 
 #ifdef RING
 	if
@@ -285,7 +291,7 @@ find:
 	:: retires[me] ->
 #ifndef BROKEN_NO_STOP
 		if
-		:: searching -> search_stop()
+		:: state[me] == SEARCHING -> search_stop()
 		:: else
 		fi;
 #endif
@@ -309,9 +315,9 @@ find:
 	fi;
 	/* search() */
 	if
-	:: !searching && searchers -> goto going_to_sleep
-	:: !searching && !searchers -> atomic { searchers++; searching = true }
-	:: searching
+	:: state[me] != SEARCHING && searchers -> goto going_to_sleep
+	:: state[me] != SEARCHING && !searchers -> atomic { searchers++; state[me] = SEARCHING }
+	:: state[me] == SEARCHING
 	fi;
 	atomic {
 		if
@@ -327,14 +333,13 @@ find:
 	fi;
 going_to_sleep:
 	atomic {
-		asleep[me] = true;
-		alone = asleep[1 - me] || (me == 0 && state == GONE);
-		sleepers = sleepers + !retires[me];
-		searchers = searchers - searching;
-		searching = false
+		searchers = searchers - (state[me] == SEARCHING);
+		state[me] = LOOKING_LAST;
+		last_awake = LISTED(1 - me) || (me == 0 && life == WORKER_GONE);
+		sleepers = sleepers + !retires[me]
 	}
 	if
-	:: alone -> alone = false
+	:: last_awake -> last_awake = false
 	:: else -> heavy_fence(me)
 	fi;
 	from_own();
@@ -352,7 +357,7 @@ going_to_sleep:
 	:: else
 	fi;
 	if
-	:: awake[me] -> await_rouse()
+	:: ROUSED(me) -> await_rouse()
 #ifdef AGAIN
 	:: OVER -> goto out
 #else
@@ -362,7 +367,7 @@ going_to_sleep:
 	goto find;
 found:
 	if
-	:: searching -> search_stop()
+	:: state[me] == SEARCHING -> search_stop()
 	:: else
 	fi;
 	atomic { started++; t = false };
@@ -375,7 +380,7 @@ gone:
 	assert(!ring);
 #ifdef AGAIN
 	if
-	:: state == RUNNING -> goto find
+	:: life == WORKER_RUNNING -> goto find
 	:: OVER
 	fi
 #endif
@@ -417,7 +422,7 @@ proctype teller()
 #ifdef BROKEN_NUDGE_FIRST
 	nudge(true);
 #endif
-	state = RETIRES;
+	life = WORKER_RETIRING;
 	STORE(TELLER, RETIRING, 1);
 #if !defined(BROKEN_NUDGE_FIRST) && !defined(BROKEN_NO_NUDGE)
 	nudge(true);
@@ -425,15 +430,15 @@ proctype teller()
 	DRAINED(TELLER); /* unlocks `admin` */
 #ifdef AGAIN
 	if
-	:: atomic { state == RETIRES -> state = RUNNING; STORE(TELLER, RETIRING, 0) };
+	:: atomic { life == WORKER_RETIRING -> life = WORKER_RUNNING; STORE(TELLER, RETIRING, 0) };
 #ifndef BROKEN_NO_NUDGE_BACK
 		nudge(true)
 #endif
 	:: atomic {
-		state == GONE -> cell[RETIRING] = 0;
+		life == WORKER_GONE -> cell[RETIRING] = 0;
 		retires[R] = false;
 		in_table = true;
-		state = RUNNING
+		life = WORKER_RUNNING
 	}
 	fi;
 	DRAINED(TELLER);
@@ -442,7 +447,7 @@ proctype teller()
 	:: n == 2 -> break
 	od
 #else
-	state == GONE
+	life == WORKER_GONE
 #endif
 }
 

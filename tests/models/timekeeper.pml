@@ -72,7 +72,8 @@ byte tree;        /* under its lock: one bit for each armed urgency */
 byte searchers;
 bool due, post_left, runs;
 byte until;       /* when the timekeeper looks next */
-bool asleep[2], awake[2], given[2];
+#include "sleep_state.h"
+byte state[2];    /* enum sleep_state */
 byte keeper, kept;
 bool locked;      /* the thread holds idle_lock */
 byte other;       /* how many long tasks searchers have found */
@@ -83,7 +84,7 @@ byte served;      /* ghost */
 #define OTHERS 1
 #endif
 
-#define SLEEPERS (asleep[0] || asleep[1])
+#define SLEEPERS (LISTED(0) || LISTED(1))
 #define OVER     (armed && served == armed)
 
 /* A full fence or a locked instruction of worker 0. Worker 1 makes no plain stores. */
@@ -91,7 +92,7 @@ byte served;      /* ghost */
 
 inline take_sleeper(w)
 {
-	asleep[w] = false;
+	state[w] = TAKEN;
 	if
 	:: keeper == w + 1 ->
 		keeper = 0;
@@ -110,8 +111,16 @@ inline wake_one(searchers_do)
 		!locked ->
 		if
 		:: searchers_do && searchers -> again = false
-		:: !(searchers_do && searchers) && asleep[0] -> take_sleeper(0); searchers++; awake[0] = true; again = false
-		:: !(searchers_do && searchers) && asleep[1] -> take_sleeper(1); searchers++; awake[1] = true; again = false
+		:: !(searchers_do && searchers) && LISTED(0) ->
+			take_sleeper(0);
+			searchers++;
+			state[0] = ROUSED_TO_SEARCH;
+			again = false
+		:: !(searchers_do && searchers) && LISTED(1) ->
+			take_sleeper(1);
+			searchers++;
+			state[1] = ROUSED_TO_SEARCH;
+			again = false
 		:: else
 		fi
 	}
@@ -248,7 +257,7 @@ inline serve()
 
 inline search_stop()
 {
-	atomic { OWN_STORES_OUT -> searchers--; last = (searchers == 0); again = (last && SLEEPERS); searching = false }
+	atomic { OWN_STORES_OUT -> searchers--; last = (searchers == 0); again = (last && SLEEPERS); state[me] = RUNNING }
 	if
 	:: again ->
 		heavy_fence(me);
@@ -287,28 +296,27 @@ inline search_stop()
 inline await_rouse()
 {
 	atomic {
-		awake[me] -> awake[me] = false;
+		ROUSED(me) ->
 		if
-		:: given[me] && !settled -> searchers++; searching = true; t = 2
-		:: given[me] && settled -> t = 2
-		:: !given[me] -> searching = true
-		fi;
-		given[me] = false
+		:: state[me] == ROUSED_WITH_TASK && !fast_asleep -> searchers++; state[me] = SEARCHING; t = 2
+		:: state[me] == ROUSED_WITH_TASK && fast_asleep -> state[me] = RUNNING; t = 2
+		:: state[me] == ROUSED_TO_SEARCH -> state[me] = SEARCHING
+		fi
 	}
 }
 
 inline get_up()
 {
 	if
-	:: atomic { asleep[me] && !locked -> take_sleeper(me); searchers++; searching = true }
-	:: !asleep[me] -> await_rouse()
+	:: atomic { LISTED(me) && !locked -> take_sleeper(me); searchers++; state[me] = SEARCHING }
+	:: !LISTED(me) -> await_rouse()
 	fi
 }
 
 proctype worker(byte me)
 {
 	byte t, best, mine;
-	bool searching, last, again, settled, timer_armed;
+	bool last, again, fast_asleep, timer_armed;
 
 	if
 	:: me == 0 ->
@@ -345,11 +353,11 @@ find:
 	:: else
 	fi;
 	if
-	:: !searching -> atomic { OWN_STORES_OUT -> searchers++; searching = true }
+	:: state[me] != SEARCHING -> atomic { OWN_STORES_OUT -> searchers++; state[me] = SEARCHING }
 	:: true
 	fi;
 	if
-	:: searching ->
+	:: state[me] == SEARCHING ->
 		run_timers();
 		if
 		:: t -> goto found
@@ -360,9 +368,8 @@ find:
 	fi;
 	atomic {
 		OWN_STORES_OUT && !locked ->
-		asleep[me] = true;
-		searchers = searchers - searching;
-		searching = false;
+		searchers = searchers - (state[me] == SEARCHING);
+		state[me] = LOOKING_LAST;
 #ifndef BROKEN_SLEEPER_SILENT
 		post_left = post_left || due;
 #endif
@@ -382,26 +389,27 @@ find:
 	atomic {
 		!locked ->
 		if
-		:: asleep[me] && best > kept -> keeper = me + 1; kept = best; mine = best
+		:: LISTED(me) && best > kept -> keeper = me + 1; kept = best; mine = best
 		:: else
 		fi;
 		best = 0;
-		settled = asleep[me];
-		timer_armed = timer_armed && !settled
+		fast_asleep = LISTED(me);
+		state[me] = (LISTED(me) -> ASLEEP : state[me]);
+		timer_armed = timer_armed && !fast_asleep
 	}
 	if
 	:: await_rouse()
 	:: PASSED(mine) -> get_up()
 	:: OVER -> goto out
 	fi;
-	atomic { settled = false; mine = 0 }
+	atomic { fast_asleep = false; mine = 0 }
 	if
 	:: t -> goto found
 	:: else -> goto find
 	fi;
 found:
 	if
-	:: searching -> search_stop()
+	:: state[me] == SEARCHING -> search_stop()
 	:: else
 	fi;
 	announce_armed();
@@ -472,12 +480,11 @@ proctype thread()
 
 	if
 	:: atomic {
-		!searchers && asleep[1] && keeper != 2 -> take_sleeper(1);
-		given[1] = true;
-		awake[1] = true
+		!searchers && LISTED(1) && keeper != 2 -> take_sleeper(1);
+		state[1] = ROUSED_WITH_TASK
 	}
 	:: wake_one(true)
-	:: atomic { !searchers && asleep[1] && keeper == 2 -> locked = true };
+	:: atomic { !searchers && LISTED(1) && keeper == 2 -> locked = true };
 #ifdef BROKEN_POST_FIRST
 		post_left = true;
 		kept = 0;
@@ -487,9 +494,8 @@ proctype thread()
 #endif
 		atomic {
 			keeper = 0;
-			asleep[1] = false;
 			searchers++;
-			awake[1] = true;
+			state[1] = ROUSED_TO_SEARCH;
 			locked = false
 		}
 	:: true

@@ -19,6 +19,7 @@
 #include "sched/core/due.h"
 #include "sched/core/ready.h"
 #include "sched/core/runtime.h"
+#include "sched/core/sleepers.h"
 #include "sched/core/tls.h"
 #include "src/base/fence.h"
 
@@ -60,7 +61,7 @@ static void at_heavy_fence(void)
 
 	/* acquire: sees the rest of the moment */
 	if (!w || !atomic_load_explicit(&moment.armed, memory_order_acquire) ||
-	    w->rt != moment.rt || !atomic_load_explicit(&w->sleep.asleep, memory_order_relaxed))
+	    w->rt != moment.rt || !is_listed(w))
 		return;
 	if (atomic_compare_exchange_strong_explicit(&moment.armed, &armed, false,
 						    memory_order_acquire, memory_order_relaxed)) {
