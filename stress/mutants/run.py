@@ -63,7 +63,7 @@ class Run:
         self.how = None
         self.wrong = False  # no verdict: the program did not even start
         environment = {name: value for name, value in os.environ.items() if not name.startswith('WEFT_')}
-        environment.update(assignment.split('=', 1) for assignment in command.environment)
+        environment.update(assignment.split('=', 1) for assignment in command.variables())
         begin = time.monotonic()
         with tempfile.TemporaryFile() as out:
             with subprocess.Popen([path, *command.arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=out,

@@ -5,8 +5,8 @@ The mutants. Each is the library with one deliberate bug, which the tests must n
 A mutant replaces one text of one source file by another. The text must be in the file exactly once, so a stale mutant is
 an error. White space counts as one blank on both sides, so formatting changes nothing.
 
-One command catches a mutant. It is a unit test or a stress program with environment and arguments, and it passes with
-the real library. Some bugs show only on a machine with weaker ordering than this one. A broken twin of a model stands
+One command catches a mutant, and it passes with the real library. It is a stress program with environment and arguments,
+or one test function of a unit test. The others of that program would take more time and find nothing else. Some bugs show only on a machine with weaker ordering than this one. A broken twin of a model stands
 for these.
 
 A mutated header is included before everything else, so its include guard keeps the real header out. The unit test
@@ -22,9 +22,13 @@ class Command:
     program: str  # 'sched-core-fork', 'stress-hop'
     environment: tuple = ()  # 'NAME=value'
     arguments: tuple = ()
+    test: str = ''  # the only test of a unit test's program that runs (tests/only.c)
+
+    def variables(self):
+        return self.environment + (('WEFT_TEST_ONLY=' + self.test,) if self.test else ())
 
     def __str__(self):
-        return ' '.join(self.environment + (self.program,) + self.arguments)
+        return ' '.join(self.environment + (self.program,) + self.arguments + ((self.test,) if self.test else ()))
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,8 @@ class Mutant:
         return re.sub(pattern, lambda match: self.new, text)
 
 
-def unit(name, *environment, **rest):
-    return Command(name, environment, **rest)
+def unit(name, test, *environment):
+    return Command(name, environment, test=test)
 
 
 # The rounds that a stress makes in a second or two on a quiet machine. They are rounds and not seconds, so on a busy
