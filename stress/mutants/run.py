@@ -181,7 +181,7 @@ def try_twin(mutant):
     for bounds, names in models.MODELS[model][1].items():
         if name in names.split():
             with tempfile.TemporaryDirectory(prefix='weft-mutant-') as folder:
-                verdict, rejected, _ = models.check(model, bounds, name, '-O0', shlex.split(os.environ.get('CC', 'cc')), folder)
+                verdict, rejected, _ = models.check(model, bounds, name, False, shlex.split(os.environ.get('CC', 'cc')), folder)
             verdict = ('rejected: ' if rejected else 'SURVIVED: ') + verdict
             return Result(mutant, verdict, time.monotonic() - begin, rejected)
     return Result(mutant, 'there is no such twin', 0, False)

@@ -4,7 +4,7 @@
 # A part of ./dev: the Debian packages that a command needs, and their installation.
 
 packages_build='build-essential meson ninja-build pkg-config liburcu-dev libssl-dev'
-packages_test='abigail-tools libcmocka-dev mandoc python3 spin'
+packages_test='abigail-tools libcmocka-dev mandoc python3 spin tcc'
 packages_style='clang-format pyflakes3 shellcheck'
 packages_clang='clang lld llvm'
 packages_valgrind='valgrind'
