@@ -403,7 +403,7 @@ static void *sleep_beside_one_that_computes(void *arg)
 
 	atomic_store_explicit(&slept, 0, memory_order_relaxed);
 	CHECK(weft_spawn(compute_until_slept, NULL, &task) == 0);
-	for (unsigned i = 0; i < weft_test_scale(50); i++)
+	for (unsigned i = 0; i < 2 + weft_test_scale(8); i++)
 		CHECK(weft_sleep(1000) == 0);
 	raise_flag(&slept);
 	CHECK(weft_join(task, NULL) == 0);
