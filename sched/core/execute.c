@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Running tasks: their coroutines, the direct switch from one task to the next, and the end of a
- * task.
+ * Running tasks: the direct switch from one task to the next, and the end of a task. coros.c has the
+ * coroutines that they run on.
  *
  * Switching. A task that suspends looks at its own worker's queues and switches straight to the
  * task that it finds there. If it finds none, it switches to the leader, which searches and sleeps.
@@ -26,6 +26,7 @@
  */
 #include "execute.h"
 
+#include "coros.h"
 #include "early.h"
 #include "family.h"
 #include "identity.h"
@@ -41,15 +42,9 @@
 #include "src/base/fatal.h"
 #include "src/base/orphan.h"
 #include "src/task_fiber.h"
-#include "starve.h"
 #include "tls.h"
 #include "unwind.h"
 #include "wait.h"
-
-/* fetch_ahead() fetches so many bytes from the beginning of a coroutine's header, and so many bytes
- * of the frames below the header. */
-#define AHEAD_HEADER 192
-#define AHEAD_FRAMES 768
 
 /*
  * ThreadSanitizer sees no order among tasks just because they run on one thread. But the hook
@@ -68,80 +63,6 @@ static inline void san_before_stop_hook(struct worker *w)
 		san_release(&w->outgoing.fate);
 }
 
-static inline void link_coro(struct worker *w, struct coro *co)
-{
-	co->cool = false;
-	co->next = w->coros.first;
-	w->coros.first = co;
-	w->coros.count++;
-}
-
-/* Begins the depot's first window, and announces the deadline by which the depot must be tended. */
-static void depot_begins(struct worker *w)
-{
-	weft__depot_tend(&w->rt->depot, weft__clock_now(), w);
-	weft__announce_timer(w);
-}
-
-/* Keeps a coroutine that has no task any more. The worker keeps at most two chains of them, and the
- * depot takes the rest. */
-static void keep_coro(struct worker *w, struct coro *co)
-{
-	if (w->coros.count == DEPOT_CHAIN) {
-		/* relaxed: see the invariants in reserve.h. */
-		if (load_relaxed(&w->rt->starving) && weft__reserve_fill(w->rt, co))
-			return;
-		if (w->coros.chain && weft__depot_put(&w->rt->depot, w->coros.chain))
-			depot_begins(w);
-		w->coros.chain = w->coros.first;
-		w->coros.first = NULL;
-		w->coros.count = 0;
-		w->coros.cold = 0;
-	}
-	link_coro(w, co);
-}
-
-bool weft__coro_at_hand_in_chain(struct worker *w)
-{
-	w->coros.first = w->coros.chain;
-	w->coros.chain = NULL;
-	w->coros.count = DEPOT_CHAIN;
-	w->coros.cold = 0;
-	return true;
-}
-
-void weft__shed_coros(struct worker *w)
-{
-	if (w->coros.chain && weft__depot_put(&w->rt->depot, w->coros.chain))
-		weft__depot_tend(&w->rt->depot, weft__clock_now(), w);
-	w->coros.chain = NULL;
-}
-
-void weft__cool_coros(struct worker *w)
-{
-	const struct stack *warm[DEPOT_CHAIN];
-	size_t count = 0;
-
-	for (struct coro *co = w->coros.first; co && count < DEPOT_CHAIN; co = co->next) {
-		if (co->cool)
-			continue;
-		co->cool = true;
-		warm[count++] = &co->stack;
-	}
-	if (count > 0)
-		weft__stack_cool(warm, count);
-}
-
-/* Moves a chain of coroutines from the depot to w, which keeps none. Returns false if the depot has
- * no chain. */
-static bool fetch_coros(struct worker *w)
-{
-	w->coros.first = weft__depot_take(&w->rt->depot);
-	w->coros.count = w->coros.first ? DEPOT_CHAIN : 0;
-	w->coros.cold = w->coros.count;
-	return w->coros.first;
-}
-
 /* As weft__ready_tail(), but makes no call in the ordinary case. */
 static inline __attribute__((always_inline)) void ready_tail(struct worker *w, struct task *t)
 {
@@ -152,25 +73,6 @@ static inline __attribute__((always_inline)) void ready_tail(struct worker *w, s
 		weft__ready_tail(w, t);
 }
 
-/*
- * Prefetches the memory that the next coroutine will touch when it starts, while this one starts.
- * It does so for coroutines from the depot. Each lies in pages of its own, and was last used by a
- * task that ended long ago. The prefetch includes the coroutine's link, so the same can be done for
- * the one after it.
- */
-static inline void fetch_ahead(struct worker *w)
-{
-	const char *header = (const char *)w->coros.first;
-
-	if (likely(w->coros.count >= w->coros.cold))
-		return;
-	w->coros.cold = w->coros.count;
-	if (!header)
-		return;
-	for (int at = -AHEAD_FRAMES; at < AHEAD_HEADER; at += 64)
-		__builtin_prefetch(header + at, 1);
-}
-
 static __attribute__((noinline)) void settle_rare(struct worker *w, enum fate fate)
 {
 	switch (fate) {
@@ -179,12 +81,12 @@ static __attribute__((noinline)) void settle_rare(struct worker *w, enum fate fa
 	case FATE_QUEUE:
 		break;
 	case FATE_KEEP:
-		keep_coro(w, w->outgoing.coro);
+		weft__keep_coro(w, w->outgoing.coro);
 		break;
 	case FATE_FREE:
 		weft__reserve_leave(w->rt, w->outgoing.reserve, w->outgoing.coro);
 		if (weft__depot_note(&w->rt->depot))
-			depot_begins(w);
+			weft__depot_begins(w);
 		break;
 	}
 }
@@ -398,75 +300,6 @@ void weft__task_main(void *value)
 			w = weft__coro_jump(w->thread_state, next ? take_up(w, next) : step_down(w),
 					    w);
 	} while (!WEFT__CONTEXT_JUMPS); /* else the coroutine is started anew */
-}
-
-/* Makes co the only coroutine that w keeps. Returns false if co is NULL. */
-static bool keep_first(struct worker *w, struct coro *co)
-{
-	if (co) {
-		co->next = NULL;
-		w->coros.first = co;
-		w->coros.count = 1;
-	}
-	return co;
-}
-
-bool weft__can_start(struct worker *w)
-{
-	struct weft_runtime *rt = w->rt;
-
-	if (weft__coro_at_hand(w))
-		return true;
-	weft__assert_may_be_slow(w);
-	bool got = fetch_coros(w) ||
-		   keep_first(w, weft__coro_new(rt->config.stack_size, rt->config.guard,
-						weft__task_main)) ||
-		   keep_first(w, weft__reserve_take(rt, &rt->common));
-	weft__note_stack(w, got);
-	return got;
-}
-
-/* Returns a coroutine for a task of uncommon stack size, or NULL. */
-static struct coro *uncommon_coro(struct worker *w, struct reserve *reserve)
-{
-	weft__assert_may_be_slow(w);
-	struct coro *co = weft__reserve_take(w->rt, reserve);
-
-	return co ? co : weft__coro_new(reserve->stack_size, w->rt->config.guard, weft__task_main);
-}
-
-bool weft__can_start_task(struct worker *w, struct task *t)
-{
-	if (t->coro)
-		return true;
-	struct reserve *reserve = task_reserve(t);
-	if (!reserve)
-		return weft__can_start(w);
-	struct coro *co = uncommon_coro(w, reserve);
-	if (!co && (w->coros.first || w->coros.chain)) {
-		weft__drop_idle_coros(w);
-		co = uncommon_coro(w, reserve);
-	}
-	weft__note_stack(w, co != NULL);
-	if (!co)
-		return false;
-	t->coro = co;
-	t->home = w->id;
-	return true;
-}
-
-void weft__drop_idle_coros(struct worker *w)
-{
-	while (w->coros.first || w->coros.chain) {
-		struct coro *co = w->coros.first ? w->coros.first : w->coros.chain;
-		if (!w->coros.first)
-			w->coros.chain = NULL;
-		w->coros.first = co->next;
-		if (!weft__reserve_fill(w->rt, co))
-			weft__coro_free(co);
-	}
-	w->coros.count = 0;
-	w->coros.cold = 0;
 }
 
 /* Runs t, which has not started, on a coroutine that w keeps. Returns once the caller runs again.

@@ -88,8 +88,8 @@
 #include "idle.h"
 
 #include "chaos.h"
+#include "coros.h"
 #include "due.h"
-#include "execute.h"
 #include "rouse.h"
 #include "sleepers.h"
 #include "src/base/atomic.h"

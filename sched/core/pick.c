@@ -35,6 +35,7 @@
 #include "pick.h"
 
 #include "chaos.h"
+#include "coros.h"
 #include "due.h"
 #include "rouse.h"
 #include "src/base/atomic.h"

@@ -10,6 +10,7 @@
 #ifndef WEFT_CORE_PICK_H
 #define WEFT_CORE_PICK_H
 
+#include "coros.h"
 #include "execute.h"
 #include "runtime.h"
 #include "src/base/atomic.h"

@@ -2,6 +2,7 @@
 /* Reserves of coroutines (reserve.h). */
 #include "reserve.h"
 
+#include "coros.h"
 #include "execute.h"
 #include "rouse.h"
 #include "runtime.h"

@@ -32,7 +32,7 @@
 #include "rouse.h"
 
 #include "chaos.h"
-#include "execute.h"
+#include "coros.h"
 #include "idle.h"
 #include "sleepers.h"
 #include "src/base/atomic.h"

@@ -24,7 +24,7 @@
  */
 #include "starve.h"
 
-#include "execute.h"
+#include "coros.h"
 #include "reserve.h"
 #include "rouse.h"
 #include "runtime.h"

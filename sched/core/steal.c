@@ -20,8 +20,8 @@
  */
 #include "steal.h"
 
+#include "coros.h"
 #include "counters.h"
-#include "execute.h"
 #include "pick.h"
 #include "ready.h"
 #include "rouse.h"

@@ -9,7 +9,7 @@
  */
 #include "trim.h"
 
-#include "execute.h"
+#include "coros.h"
 #include "rouse.h"
 #include "runtime.h"
 #include "src/base/atomic.h"

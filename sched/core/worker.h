@@ -73,7 +73,7 @@ struct worker_patience {
 	int64_t gave_way_at;
 };
 
-/* Coroutines without a task, of the common stack size (execute.c). */
+/* Coroutines without a task, of the common stack size (coros.c). */
 struct worker_coros {
 	struct coro *first; /* hot ones first, linked by .next */
 	struct coro *chain; /* another DEPOT_CHAIN of them, or NULL */

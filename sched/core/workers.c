@@ -27,6 +27,7 @@
 #include "workers.h"
 
 #include "chaos.h"
+#include "coros.h"
 #include "execute.h"
 #include "find.h"
 #include "idle.h"

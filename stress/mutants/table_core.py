@@ -166,7 +166,7 @@ MUTANTS = [
            'if (!can_start) ;',
            unit('sched-core-starvation', 'test_tasks_from_outside_and_large_stacks')),
     Mutant('reserve-given-back', 'a runtime gives back its last stack',
-           'sched/core/execute.c',
+           'sched/core/coros.c',
            'if (!weft__reserve_fill(w->rt, co)) weft__coro_free(co);',
            'weft__coro_free(co);',
            unit('sched-core-nomem', 'test_an_idle_runtime_keeps_a_stack')),
