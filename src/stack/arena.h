@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An arena: a mapping cut into stack slots. Its pool uses it (stack_pool.h), and arena.c maps it. */
+/* An arena: a mapping cut into stack slots. Its pool uses it (stack_pool.h). arena.c maps it. */
 #ifndef WEFT_SRC_STACK_ARENA_H
 #define WEFT_SRC_STACK_ARENA_H
 

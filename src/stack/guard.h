@@ -34,8 +34,9 @@ void weft__stack_guard_force(enum stack_guard_mechanism mechanism);
 
 /*
  * Guards count areas of `bytes` each, at most WEFT__ADVISE_MAX. The first is at base, and the
- * others are `stride` apart. Returns how many are done, or 0 if the system refuses. If guards have used
- * their share of the mappings, an area counts as done without a guard (guard.c). errno may change.
+ * others are `stride` apart. Returns how many are done, or 0 if the system refuses. If guards have
+ * used their share of the mappings, an area counts as done without a guard (guard.c). errno may
+ * change.
  *
  * @mappings  is increased by the number of guards that are mappings of their own.
  */
