@@ -61,13 +61,13 @@ struct job {
 
 /* A thread of the pool. */
 struct blocker {
-	struct pool *pool;       /* immutable */
-	pthread_t thread;        /* stored before anyone can read it: see blocker_main() */
-	struct blocker *next;    /* under the pool's lock: in the idle or the ended list */
-	_Atomic uint32_t chosen; /* 1: it is off the list of idle threads (futex) */
+	struct blocking_pool *pool; /* immutable */
+	pthread_t thread;           /* stored before anyone can read it: see blocker_main() */
+	struct blocker *next;       /* under the pool's lock: in the idle or the ended list */
+	_Atomic uint32_t chosen;    /* 1: it is off the list of idle threads (futex) */
 };
 
-struct pool {
+struct blocking_pool {
 	struct attachment attachment;
 	/* immutable */
 	struct weft_runtime *rt;
@@ -87,14 +87,14 @@ struct pool {
 	_Atomic uint32_t threads;
 };
 
-static void add_job_locked(struct pool *pool, struct job *job)
+static void add_job_locked(struct blocking_pool *pool, struct job *job)
 {
 	weft__list_push_last(&pool->jobs, &job->link);
 	pool->job_count++;
 }
 
 /* Returns false if the job was no longer in the queue. */
-static bool remove_job_locked(struct pool *pool, struct job *job)
+static bool remove_job_locked(struct blocking_pool *pool, struct job *job)
 {
 	if (!weft__link_is_in_list(&job->link))
 		return false;
@@ -105,7 +105,7 @@ static bool remove_job_locked(struct pool *pool, struct job *job)
 
 /* Takes the next job, which is the caller's until it has woken the task. Returns NULL if there is
  * none. */
-static struct job *take_job_locked(struct pool *pool)
+static struct job *take_job_locked(struct blocking_pool *pool)
 {
 	struct weft__link *link;
 
@@ -135,20 +135,20 @@ static void wake_caller(struct job *job)
 	weft__wait_wake(job->wakeup);
 }
 
-static unsigned thread_count(struct pool *pool)
+static unsigned thread_count(struct blocking_pool *pool)
 {
 	/* relaxed: stored under the lock, and most readers hold it. */
 	return load_relaxed(&pool->threads);
 }
 
-static void set_thread_count_locked(struct pool *pool, unsigned count)
+static void set_thread_count_locked(struct blocking_pool *pool, unsigned count)
 {
 	/* release: for pool_end(). */
 	store_release(&pool->threads, count);
 }
 
 /* Returns whether the caller must wake pool_end() after the unlock. */
-static WEFT__MUST_USE bool count_off_locked(struct pool *pool)
+static WEFT__MUST_USE bool count_off_locked(struct blocking_pool *pool)
 {
 	unsigned count = thread_count(pool) - 1;
 
@@ -157,7 +157,7 @@ static WEFT__MUST_USE bool count_off_locked(struct pool *pool)
 }
 
 /* Only the address of the count is used. */
-static void wake_end(struct pool *pool)
+static void wake_end(struct blocking_pool *pool)
 {
 	weft__futex_wake(&pool->threads, 1);
 }
@@ -183,7 +183,7 @@ static bool is_chosen(struct blocker *b)
  * sleeps only while `chosen` is 0. If the time is over and the thread is still on the list, nobody
  * has chosen it, and it takes itself off.
  */
-static bool linger_locked(struct pool *pool, struct blocker *b)
+static bool linger_locked(struct blocking_pool *pool, struct blocker *b)
 {
 	int64_t until = weft__clock_now() + weft__blocking_linger;
 
@@ -227,7 +227,7 @@ static void join_ended(struct blocker *b)
 static void *blocker_main(void *arg)
 {
 	struct blocker *b = arg;
-	struct pool *pool = b->pool;
+	struct blocking_pool *pool = b->pool;
 	struct job *job;
 
 	weft__thread_traits_apply(&pool->rt->traits);
@@ -262,7 +262,7 @@ static void *blocker_main(void *arg)
 	return NULL;
 }
 
-static bool start_thread(struct pool *pool)
+static bool start_thread(struct blocking_pool *pool)
 {
 	struct blocker *b = weft__calloc(1, sizeof *b);
 	pthread_t thread;
@@ -278,7 +278,7 @@ static bool start_thread(struct pool *pool)
 
 static void pool_end(struct attachment *attachment)
 {
-	struct pool *pool = (struct pool *)attachment;
+	struct blocking_pool *pool = (struct blocking_pool *)attachment;
 	uint32_t count;
 
 	weft__lock(&pool->lock);
@@ -304,15 +304,15 @@ static void pool_end(struct attachment *attachment)
 }
 
 /* The runtime's pool, which is made if there is none. Returns NULL if there is no memory. */
-static struct pool *pool_of(struct weft_runtime *rt)
+static struct blocking_pool *pool_of(struct weft_runtime *rt)
 {
 	_Atomic(struct attachment *) *place = &rt->attached[ATTACHED_BLOCKING];
 	/* acquire: the pool, released below. */
 	struct attachment *there = load_acquire(place);
 
 	if (there)
-		return (struct pool *)there;
-	struct pool *pool = weft__calloc(1, sizeof *pool);
+		return (struct blocking_pool *)there;
+	struct blocking_pool *pool = weft__calloc(1, sizeof *pool);
 	if (!pool)
 		return NULL;
 	WEFT__SET_RANK(&pool->lock, BLOCKING);
@@ -323,12 +323,12 @@ static struct pool *pool_of(struct weft_runtime *rt)
 	if (cas_release_else_acquire(place, &there, &pool->attachment))
 		return pool;
 	free(pool);
-	return (struct pool *)there;
+	return (struct blocking_pool *)there;
 }
 
 /* Called when a thread could not be started. If there is no thread at all, carries out the jobs in
  * the queue. Returns whether `job` was done. */
-static WEFT__MAY_HOP bool carry_out_here(struct pool *pool, struct job *job)
+static WEFT__MAY_HOP bool carry_out_here(struct blocking_pool *pool, struct job *job)
 {
 	struct job *other;
 
@@ -355,7 +355,7 @@ static WEFT__MAY_HOP bool carry_out_here(struct pool *pool, struct job *job)
 }
 
 /* Counts a call that waits until a thread is free. */
-static __attribute__((noinline, cold)) void note_full(struct pool *pool, bool tells)
+static __attribute__((noinline, cold)) void note_full(struct blocking_pool *pool, bool tells)
 {
 	counter_add(&weft__worker()->counters.blocking_waits, 1);
 	if (tells)
@@ -364,8 +364,8 @@ static __attribute__((noinline, cold)) void note_full(struct pool *pool, bool te
 			   pool->max);
 }
 
-static WEFT__MAY_HOP int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, int64_t deadline,
-				     bool cancellable, void **ret_result)
+static WEFT__MAY_HOP int run_in_pool(struct blocking_pool *pool, weft_fn *fn, void *arg,
+				     int64_t deadline, bool cancellable, void **ret_result)
 {
 	struct job job = {.fn = fn, .arg = arg};
 	enum wait_outcome outcome = WAIT_WOKEN;
@@ -409,7 +409,7 @@ static WEFT__MAY_HOP int run_in_pool(struct pool *pool, weft_fn *fn, void *arg, 
 static WEFT__MAY_HOP int call(struct worker *w, weft_fn *fn, void *arg, int64_t deadline,
 			      bool cancellable, void **ret_result)
 {
-	struct pool *pool = w ? pool_of(w->rt) : NULL;
+	struct blocking_pool *pool = w ? pool_of(w->rt) : NULL;
 
 	if (pool)
 		return run_in_pool(pool, fn, arg, deadline, cancellable, ret_result);
@@ -446,5 +446,5 @@ unsigned weft__blocking_threads(struct weft_runtime *rt)
 	/* acquire: the pool, released by pool_of(). */
 	struct attachment *there = load_acquire(&rt->attached[ATTACHED_BLOCKING]);
 
-	return there ? thread_count((struct pool *)there) : 0;
+	return there ? thread_count((struct blocking_pool *)there) : 0;
 }

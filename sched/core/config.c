@@ -2,7 +2,7 @@
 /*
  * The settings of a runtime. One row of the table below describes one setting: its variable, the
  * words of the error message that say what is accepted, how the setting is read, and how it is
- * shown. A new setting needs a row there and a member of struct weft__config. If it is also a
+ * shown. A new setting needs a row there and a member of struct config. If it is also a
  * member of struct weft_runtime_options, it needs a check in apply_options().
  *
  * src/stack/stack_env.c reads WEFT_STACK_SIZE and WEFT_GUARD too, for coroutines outside of a runtime.
@@ -41,15 +41,15 @@ _Static_assert(WEFT__CONFIG_WHY_SIZE == WEFT__CPUS_WHY_SIZE, "the reason fits");
 /* Any value fits into this many bytes as text. */
 #define VALUE_SIZE 48
 
-typedef bool reader(const char *text, struct weft__config *ret);
-typedef void shower(const struct weft__config *config, char *ret_text);
+typedef bool reader(const char *text, struct config *ret);
+typedef void shower(const struct config *config, char *ret_text);
 
 static reader read_workers, read_stack_size, read_guard, read_spin, read_pin, read_blocking_threads,
 	read_stats, read_chaos, read_print_config;
 static shower show_workers, show_stack_size, show_guard, show_spin, show_pin, show_blocking_threads,
 	show_stats, show_chaos, show_print_config;
 
-static const struct setting {
+static const struct setting_row {
 	const char *variable;
 	const char *accepts;
 	reader *read; /* returns false if the text is bad */
@@ -99,28 +99,28 @@ static bool read_flag(const char *text, bool *ret)
 	return true;
 }
 
-static bool read_workers(const char *text, struct weft__config *ret)
+static bool read_workers(const char *text, struct config *ret)
 {
 	return read_number(text, 1, WEFT__WORKERS_MAX, &ret->workers);
 }
 
-static bool read_stack_size(const char *text, struct weft__config *ret)
+static bool read_stack_size(const char *text, struct config *ret)
 {
 	return weft__parse_size(text, &ret->stack_size) == 0 &&
 	       ret->stack_size >= WEFT__STACK_MIN && ret->stack_size <= WEFT__STACK_MAX;
 }
 
-static bool read_guard(const char *text, struct weft__config *ret)
+static bool read_guard(const char *text, struct config *ret)
 {
 	return weft__parse_guard(text, &ret->guard, &ret->guard_always) == 0;
 }
 
-static bool read_spin(const char *text, struct weft__config *ret)
+static bool read_spin(const char *text, struct config *ret)
 {
 	return read_number(text, 0, WEFT__SPIN_MAX, &ret->spin_us);
 }
 
-static bool read_pin(const char *text, struct weft__config *ret)
+static bool read_pin(const char *text, struct config *ret)
 {
 	if (strcmp(text, "none") == 0)
 		ret->pin = WEFT__PIN_NONE;
@@ -131,23 +131,23 @@ static bool read_pin(const char *text, struct weft__config *ret)
 	return true;
 }
 
-static bool read_blocking_threads(const char *text, struct weft__config *ret)
+static bool read_blocking_threads(const char *text, struct config *ret)
 {
 	return read_number(text, 1, WEFT__BLOCKING_MAX, &ret->blocking_threads);
 }
 
-static bool read_stats(const char *text, struct weft__config *ret)
+static bool read_stats(const char *text, struct config *ret)
 {
 	return read_flag(text, &ret->stats);
 }
 
-static bool read_chaos(const char *text, struct weft__config *ret)
+static bool read_chaos(const char *text, struct config *ret)
 {
 	uint64_t seed;
 
 	if (!weft__read_digits(&text, &seed))
 		return false;
-	ret->chaos = (struct weft__chaos){
+	ret->chaos = (struct chaos_config){
 		.on = true,
 		.seed = seed,
 		.hop = strcmp(text, ",hop") == 0,
@@ -156,19 +156,19 @@ static bool read_chaos(const char *text, struct weft__config *ret)
 	return *text == '\0' || ret->chaos.hop || ret->chaos.virtual_time;
 }
 
-static bool read_print_config(const char *text, struct weft__config *ret)
+static bool read_print_config(const char *text, struct config *ret)
 {
 	return read_flag(text, &ret->print_config);
 }
 
 /* --- showers: they write a value as the variable would have it, where that is possible --- */
 
-static void show_workers(const struct weft__config *config, char *ret_text)
+static void show_workers(const struct config *config, char *ret_text)
 {
 	snprintf(ret_text, VALUE_SIZE, "%u", config->workers);
 }
 
-static void show_stack_size(const struct weft__config *config, char *ret_text)
+static void show_stack_size(const struct config *config, char *ret_text)
 {
 	if (config->stack_size % 1024 == 0)
 		snprintf(ret_text, VALUE_SIZE, "%zuK", config->stack_size / 1024);
@@ -176,7 +176,7 @@ static void show_stack_size(const struct weft__config *config, char *ret_text)
 		snprintf(ret_text, VALUE_SIZE, "%zu", config->stack_size);
 }
 
-static void show_guard(const struct weft__config *config, char *ret_text)
+static void show_guard(const struct config *config, char *ret_text)
 {
 	snprintf(ret_text, VALUE_SIZE, "%s",
 		 config->guard_always ? "always"
@@ -184,27 +184,27 @@ static void show_guard(const struct weft__config *config, char *ret_text)
 				      : "off");
 }
 
-static void show_spin(const struct weft__config *config, char *ret_text)
+static void show_spin(const struct config *config, char *ret_text)
 {
 	snprintf(ret_text, VALUE_SIZE, "%u", config->spin_us);
 }
 
-static void show_pin(const struct weft__config *config, char *ret_text)
+static void show_pin(const struct config *config, char *ret_text)
 {
 	snprintf(ret_text, VALUE_SIZE, "%s", config->pin == WEFT__PIN_CORES ? "cores" : "none");
 }
 
-static void show_blocking_threads(const struct weft__config *config, char *ret_text)
+static void show_blocking_threads(const struct config *config, char *ret_text)
 {
 	snprintf(ret_text, VALUE_SIZE, "%u", config->blocking_threads);
 }
 
-static void show_stats(const struct weft__config *config, char *ret_text)
+static void show_stats(const struct config *config, char *ret_text)
 {
 	snprintf(ret_text, VALUE_SIZE, "%d", config->stats);
 }
 
-static void show_chaos(const struct weft__config *config, char *ret_text)
+static void show_chaos(const struct config *config, char *ret_text)
 {
 	if (config->chaos.on)
 		snprintf(ret_text, VALUE_SIZE, "%" PRIu64 "%s", config->chaos.seed,
@@ -215,7 +215,7 @@ static void show_chaos(const struct weft__config *config, char *ret_text)
 		snprintf(ret_text, VALUE_SIZE, "off");
 }
 
-static void show_print_config(const struct weft__config *config, char *ret_text)
+static void show_print_config(const struct config *config, char *ret_text)
 {
 	snprintf(ret_text, VALUE_SIZE, "%d", config->print_config);
 }
@@ -230,10 +230,10 @@ static void reject(const char *variable, const char *text, const char *accepts)
 }
 
 /* Stays: the pointers are to functions of this file. */
-static WEFT__STAYS int apply_environment(struct weft__config *config)
+static WEFT__STAYS int apply_environment(struct config *config)
 {
 	for (size_t i = 0; i < WEFT__SETTING_COUNT; i++) {
-		const struct setting *s = &settings[i];
+		const struct setting_row *s = &settings[i];
 		const char *text = getenv(s->variable);
 
 		if (!text)
@@ -247,7 +247,7 @@ static WEFT__STAYS int apply_environment(struct weft__config *config)
 	return 0;
 }
 
-static int apply_options(struct weft__config *config, const struct weft_runtime_options *opt)
+static int apply_options(struct config *config, const struct weft_runtime_options *opt)
 {
 	if (opt->workers) {
 		if (opt->workers > WEFT__WORKERS_MAX) {
@@ -273,7 +273,7 @@ static int apply_options(struct weft__config *config, const struct weft_runtime_
 }
 
 /* Virtual time allows one worker only. It need not search, because nobody else makes work. */
-static int apply_virtual_time(struct weft__config *config)
+static int apply_virtual_time(struct config *config)
 {
 	bool from_code = config->origin[WEFT__SETTING_WORKERS] == WEFT__ORIGIN_CODE;
 
@@ -304,7 +304,7 @@ static unsigned affinity_of_threads(void)
 }
 
 /* Sets what follows from other settings. */
-static int apply_rest(struct weft__config *config)
+static int apply_rest(struct config *config)
 {
 	if (config->origin[WEFT__SETTING_STACK_SIZE] == WEFT__ORIGIN_DEFAULT)
 		config->stack_size = weft__stack_within(WEFT__STACK_RESERVED, config->guard);
@@ -322,9 +322,9 @@ static int apply_rest(struct weft__config *config)
 	return 0;
 }
 
-int weft__config_load(struct weft__config *ret, const struct weft_runtime_options *opt)
+int weft__config_load(struct config *ret, const struct weft_runtime_options *opt)
 {
-	struct weft__config config = {
+	struct config config = {
 		.guard = true,
 		.spin_us = WEFT__SPIN_DEFAULT_US,
 		.pin = WEFT__PIN_NONE,
@@ -342,14 +342,14 @@ int weft__config_load(struct weft__config *ret, const struct weft_runtime_option
 	return 0;
 }
 
-const char *weft__config_variable(enum weft__setting setting)
+const char *weft__config_variable(enum setting setting)
 {
 	return settings[setting].variable;
 }
 
 /* --- printing --- */
 
-void weft__config_print(const struct weft__config *config)
+void weft__config_print(const struct config *config)
 {
 	static const char *const origins[] = {
 		[WEFT__ORIGIN_DEFAULT] = "default",

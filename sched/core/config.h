@@ -20,7 +20,7 @@
 #define WEFT__CONFIG_WHY_SIZE  160
 
 /* These are the rows of the table in config.c, and the indices of weft__config.origin. */
-enum weft__setting {
+enum setting {
 	WEFT__SETTING_WORKERS,
 	WEFT__SETTING_STACK_SIZE,
 	WEFT__SETTING_GUARD,
@@ -33,11 +33,11 @@ enum weft__setting {
 	WEFT__SETTING_COUNT
 };
 
-enum weft__origin { WEFT__ORIGIN_DEFAULT, WEFT__ORIGIN_ENVIRONMENT, WEFT__ORIGIN_CODE };
+enum origin { WEFT__ORIGIN_DEFAULT, WEFT__ORIGIN_ENVIRONMENT, WEFT__ORIGIN_CODE };
 
-enum weft__pin { WEFT__PIN_NONE, WEFT__PIN_CORES };
+enum pin { WEFT__PIN_NONE, WEFT__PIN_CORES };
 
-struct weft__chaos {
+struct chaos_config {
 	bool on;
 	uint64_t seed;     /* 0 while off */
 	bool hop;          /* every resume is on another worker, if there are two */
@@ -45,20 +45,20 @@ struct weft__chaos {
 };
 
 /* Plain data. The caller of weft__config_load() owns it. It is constant after the load. */
-struct weft__config {
+struct config {
 	unsigned workers;  /* 1 to WEFT__WORKERS_MAX */
 	unsigned cpus;     /* CPUs that they may use; a rough number if .workers was set */
 	size_t stack_size; /* usable bytes */
 	bool guard;
 	bool guard_always; /* a stack that can have no guard is refused */
 	unsigned spin_us;  /* 0 to WEFT__SPIN_MAX */
-	enum weft__pin pin;
+	enum pin pin;
 	unsigned blocking_threads; /* 1 to WEFT__BLOCKING_MAX */
 	bool stats;
-	struct weft__chaos chaos;
+	struct chaos_config chaos;
 	bool print_config; /* the start of the runtime calls weft__config_print() */
 
-	enum weft__origin origin[WEFT__SETTING_COUNT];
+	enum origin origin[WEFT__SETTING_COUNT];
 	/* The reason for the default number of workers, or "" if somebody has set the number. */
 	char workers_why[WEFT__CONFIG_WHY_SIZE];
 };
@@ -74,13 +74,13 @@ struct weft__config {
  * Returns 0, or -EINVAL if a value is bad. One line on stderr then names the value and what is
  * accepted.
  */
-int weft__config_load(struct weft__config *ret, const struct weft_runtime_options *opt);
+int weft__config_load(struct config *ret, const struct weft_runtime_options *opt);
 
 /* Returns the name of a setting's variable. */
-const char *weft__config_variable(enum weft__setting setting);
+const char *weft__config_variable(enum setting setting);
 
 /* Writes every setting, its value and its origin to stderr, one to a line. Stays: its pointers are
  * to functions of config.c. */
-WEFT__STAYS void weft__config_print(const struct weft__config *config);
+WEFT__STAYS void weft__config_print(const struct config *config);
 
 #endif

@@ -57,8 +57,8 @@ enum { ATTACHED_BLOCKING, ATTACHED_COUNT };
  */
 struct weft_runtime {
 	/* Immutable, or written only when workers are added and on similarly rare occasions. */
-	struct weft__config config; /* I */
-	bool borrowed;              /* I: worker 0 is the thread that called weft_run() */
+	struct config config; /* I */
+	bool borrowed;        /* I: worker 0 is the thread that called weft_run() */
 	/* I: the first task of weft_run(). The program has no handle to it, unless that task made
 	 * one. NULL: weft_run() did not make this runtime. */
 	struct task *first;

@@ -40,7 +40,7 @@ static_assert(WEFT_LOCAL_MAX <= 1 << SLOT_BITS, "a key has room for its slot");
 
 typedef void destructor_fn(void *value);
 
-struct slot {
+struct local_key {
 	/* Stored under the lock. Read relaxed; where the order matters, after an acquire of
 	 * destructor. */
 	_Atomic uint64_t generation;
@@ -48,9 +48,9 @@ struct slot {
 	_Atomic(destructor_fn *) destructor;
 };
 
-static struct slot slots[WEFT_LOCAL_MAX];
+static struct local_key slots[WEFT_LOCAL_MAX];
 
-struct value {
+struct local_value {
 	weft_local key;
 	void *value;
 };
@@ -62,7 +62,7 @@ struct locals {
 	unsigned taken; /* places whose key is not 0 */
 	/* while destructors run: the table has moved since their round began */
 	bool moved;
-	struct value values[]; /* key 0: the place is free */
+	struct local_value values[]; /* key 0: the place is free */
 };
 
 /* The table of a task; NULL if it has none. */
@@ -86,7 +86,7 @@ static inline bool is_key(weft_local key)
 }
 
 /* The place of the key's slot, or the free place where it would be. */
-static inline struct value *place_of(struct locals *locals, weft_local key)
+static inline struct local_value *place_of(struct locals *locals, weft_local key)
 {
 	size_t i = SLOT_OF(key) & locals->mask;
 
@@ -97,18 +97,18 @@ static inline struct value *place_of(struct locals *locals, weft_local key)
 }
 
 /* The task's place for the key's value; NULL if it has none. */
-static inline struct value *find(struct locals *locals, weft_local key)
+static inline struct local_value *find(struct locals *locals, weft_local key)
 {
 	if (!locals)
 		return NULL;
-	struct value *v = place_of(locals, key);
+	struct local_value *v = place_of(locals, key);
 	return v->key == key ? v : NULL;
 }
 
 /* The key's destructor; NULL if it has none, or if the key was deleted. */
 static destructor_fn *destructor_of(weft_local key)
 {
-	struct slot *slot = &slots[SLOT_OF(key)];
+	struct local_key *slot = &slots[SLOT_OF(key)];
 
 	/* acquire: the generation below is read after this. If this is the destructor of a later
 	 * key in the slot, we see in the generation that our key was deleted. */
@@ -130,7 +130,7 @@ static WEFT__MAY_HOP void run_destructors(struct task *t)
 		/* The table is looked up again each time: a destructor that sets a value may move
 		 * it. */
 		for (size_t i = 0; i <= locals_of(t)->mask; i++) {
-			struct value *v = &locals_of(t)->values[i];
+			struct local_value *v = &locals_of(t)->values[i];
 			void *value = v->value;
 			if (!value)
 				continue;
@@ -170,7 +170,7 @@ static bool grow(struct task *t)
 	new->mask = places - 1;
 	new->moved = true;
 	for (size_t i = 0; old && i <= old->mask; i++) {
-		const struct value *v = &old->values[i];
+		const struct local_value *v = &old->values[i];
 		if (!v->value || !is_key(v->key))
 			continue;
 		*place_of(new, v->key) = *v;
@@ -208,7 +208,7 @@ int weft_local_delete(weft_local key)
 
 	weft__lock_process(WEFT__LOCK_LOCAL_KEYS);
 	if (is_key(key)) {
-		struct slot *slot = &slots[SLOT_OF(key)];
+		struct local_key *slot = &slots[SLOT_OF(key)];
 		uint64_t generation = key >> SLOT_BITS;
 		/* release: see destructor_of(). */
 		store_release(&slot->generation, generation + 1);
@@ -221,7 +221,7 @@ int weft_local_delete(weft_local key)
 void *weft_local_get(weft_local key)
 {
 	struct worker *w = weft__worker();
-	struct value *v = w && is_key(key) ? find(locals_of(w->task), key) : NULL;
+	struct local_value *v = w && is_key(key) ? find(locals_of(w->task), key) : NULL;
 
 	return v ? v->value : NULL;
 }
@@ -236,7 +236,7 @@ int weft_local_set(weft_local key, void *value)
 		return -EINVAL;
 	struct task *t = w->task;
 	struct locals *locals = locals_of(t);
-	struct value *v = locals ? place_of(locals, key) : NULL;
+	struct local_value *v = locals ? place_of(locals, key) : NULL;
 	if (!v || v->key == 0) {
 		if (!value)
 			return 0;
@@ -248,6 +248,6 @@ int weft_local_set(weft_local key, void *value)
 		}
 		locals->taken++;
 	}
-	*v = (struct value){key, value};
+	*v = (struct local_value){key, value};
 	return 0;
 }

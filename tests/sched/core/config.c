@@ -74,7 +74,7 @@ static void release_stderr(void)
 	said[len] = '\0';
 }
 
-static int load(struct weft__config *ret, const struct weft_runtime_options *opt)
+static int load(struct config *ret, const struct weft_runtime_options *opt)
 {
 	int err;
 
@@ -85,9 +85,9 @@ static int load(struct weft__config *ret, const struct weft_runtime_options *opt
 }
 
 /* Loads with one variable set, which must succeed without a message. */
-static struct weft__config accept(const char *variable, const char *value)
+static struct config accept(const char *variable, const char *value)
 {
-	struct weft__config config;
+	struct config config;
 
 	setenv(variable, value, 1);
 	assert_int_equal(load(&config, NULL), 0);
@@ -100,8 +100,8 @@ static struct weft__config accept(const char *variable, const char *value)
  * result is untouched. */
 static void refuse(const char *variable, const char *value)
 {
-	struct weft__config config;
-	struct weft__config before;
+	struct config config;
+	struct config before;
 	char begins[256];
 
 	memset(&config, 0x5a, sizeof(config));
@@ -117,7 +117,7 @@ static void refuse(const char *variable, const char *value)
 
 static void test_config_defaults(void **state)
 {
-	struct weft__config config;
+	struct config config;
 	char why[WEFT__CPUS_WHY_SIZE];
 	size_t stack_size;
 	bool guard;
@@ -147,7 +147,7 @@ static void test_config_defaults(void **state)
 
 static void test_config_reads_the_environment(void **state)
 {
-	struct weft__config config;
+	struct config config;
 
 	(void)state;
 	setenv("WEFT_WORKERS", "7", 1);
@@ -285,7 +285,7 @@ static void test_config_refuses_other_words(void **state)
 
 static void test_config_says_what_is_expected(void **state)
 {
-	struct weft__config config;
+	struct config config;
 
 	(void)state;
 	setenv("WEFT_WORKERS", "banana", 1);
@@ -296,7 +296,7 @@ static void test_config_says_what_is_expected(void **state)
 
 static void test_config_complains_in_one_line(void **state)
 {
-	struct weft__config config;
+	struct config config;
 	char huge[10000];
 
 	(void)state;
@@ -320,7 +320,7 @@ static void test_config_complains_in_one_line(void **state)
 
 static void test_config_code_beats_environment(void **state)
 {
-	struct weft__config config;
+	struct config config;
 	struct weft_runtime_options opt = {.workers = 3, .stack_size = 20000};
 
 	(void)state;
@@ -344,7 +344,7 @@ static void test_config_code_beats_environment(void **state)
 
 static void test_config_virtual_time_is_one_workers(void **state)
 {
-	struct weft__config config;
+	struct config config;
 
 	(void)state;
 	setenv("WEFT_CHAOS", "3,virtual", 1);
@@ -372,7 +372,7 @@ static void test_config_virtual_time_is_one_workers(void **state)
 
 static void test_config_refuses_options_out_of_range(void **state)
 {
-	struct weft__config config;
+	struct config config;
 
 	(void)state;
 	assert_int_equal(load(&config, &(struct weft_runtime_options){.workers = 1025}), -EINVAL);
@@ -392,7 +392,7 @@ static void test_config_refuses_options_out_of_range(void **state)
 
 static void test_config_refuses_a_bad_variable_that_code_overrides(void **state)
 {
-	struct weft__config config;
+	struct config config;
 	struct weft_runtime_options opt = {.workers = 3, .stack_size = 20000};
 
 	(void)state;
@@ -407,7 +407,7 @@ static void test_config_refuses_a_bad_variable_that_code_overrides(void **state)
 
 static void test_config_prints_every_setting_and_its_origin(void **state)
 {
-	struct weft__config config;
+	struct config config;
 	char *rest = said;
 	char *line;
 	size_t lines = 0;

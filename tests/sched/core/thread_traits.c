@@ -150,7 +150,7 @@ static void test_later_threads_are_like_their_runtimes_creator(void **state)
 
 static void test_later_threads_of_bound_workers_have_all_processors(void **state)
 {
-	struct weft__config config;
+	struct config config;
 	cpu_set_t cpus, seen;
 	struct scene scene;
 
@@ -173,7 +173,7 @@ static void test_later_threads_of_bound_workers_have_all_processors(void **state
 
 static void *read_config(void *arg)
 {
-	struct weft__config *configs = arg;
+	struct config *configs = arg;
 	cpu_set_t all, one;
 
 	CHECK(sched_getaffinity(0, sizeof all, &all) == 0);
@@ -190,7 +190,7 @@ static void *read_config(void *arg)
 /* The number of workers that search at once follows from the CPUs that are available to them. */
 static void test_processors_are_counted_within_the_affinity_mask(void **state)
 {
-	struct weft__config configs[2];
+	struct config configs[2];
 	pthread_t thread;
 	cpu_set_t all;
 
