@@ -66,10 +66,10 @@ def unit(name, test, *environment):
     return Command(name, environment, test=test)
 
 
-# The rounds that a stress makes in a second or two on a quiet machine. They are rounds and not seconds, so on a busy
+# The rounds that a stress makes in half a second or so on a quiet machine. They are rounds and not seconds, so on a busy
 # machine a mutant gets the same work, and more time.
 ROUNDS = {
-    'hop': 400000, 'hop-shared': 400000, 'workers': 200000, 'steal': 300, 'submit': 8000, 'cancel': 400000, 'sync': 4000000,
+    'hop': 130000, 'hop-shared': 130000, 'workers': 70000, 'steal': 100, 'submit': 2500, 'cancel': 130000, 'sync': 1300000,
 }
 
 
