@@ -44,47 +44,52 @@ add() {
 # More processes than processors, because many tests sleep for much of their time.
 test_processes=$((jobs + jobs / 2))
 
-building= # the process group of the build that runs ahead
+building= # the process group of the builds that run ahead
 
-# build_ahead NAME: begins to build a configuration while another one is tested. Tests wait for much of their time, and
-# the build uses the processor meanwhile.
+# build_ahead NAME...: begins to build the configurations, one after the other, while the tests of earlier ones run. Tests
+# wait for much of their time, and the builds use the processors meanwhile. Each build leaves its exit status in a file.
 build_ahead() {
-    building=
-    look_up "$1" || return 0 # there is no next one, or it is not a configuration
+    local name
+
+    for name in "$@"; do
+        rm -f "build/$name.built"
+    done
     set -m # makes it a process group, which can be ended
     (
         renice -n 5 -p "$BASHPID" >/dev/null 2>&1
-        build_configuration "$1"
+        for name in "$@"; do
+            build_configuration "$name"
+            echo $? >"build/$name.built"
+        done
     ) &
     building=$!
     set +m
 }
 
-# wait_for_build NAME: prints once a minute how far the build is.
+# wait_for_build NAME: prints once a minute how far the build is. Returns its exit status.
 wait_for_build() {
     local waited=0 step
 
     # There is nothing else to do now, so the build gets its priority back. Only root may do this.
     renice -n 0 -g "$building" >/dev/null 2>&1
-    while kill -0 "$building" 2>/dev/null; do
+    while [ ! -s "build/$1.built" ] && kill -0 "$building" 2>/dev/null; do
         sleep 1
         waited=$((waited + 1))
         [ $((waited % 60)) = 0 ] || continue
-        step=$(grep -oE '^\[[0-9]+/[0-9]+\]' "build/$1.log" | tail -n 1 | tr -d '[]')
+        step=$(grep -oE '^\[[0-9]+/[0-9]+\]' "build/$1.log" 2>/dev/null | tail -n 1 | tr -d '[]')
         say "  after $waited s: ${step:-0} steps of the build"
     done
-    wait "$building"
+    renice -n 5 -g "$building" >/dev/null 2>&1
+    [ "$(cat "build/$1.built" 2>/dev/null)" = 0 ]
 }
 
-# test_one NAME [NEXT]: tests a configuration whose build has begun, and begins the build of the next one. Adds to passed,
-# failed, skipped and failures.
+# test_one NAME: tests a configuration that build_ahead builds. Adds to passed, failed, skipped and failures.
 test_one() {
     local name=$1 dir=build/$1 started=$SECONDS wrapper='' scale='' built status
 
     wait_for_build "$name"
     status=$?
     built=$((SECONDS - started))
-    build_ahead "${2:-}"
     if [ $status != 0 ]; then
         say "  FAILED: the build (build/$name.log)"
         show_log "build/$name.log"
@@ -119,6 +124,7 @@ test_one() {
 
 # test_quick: runs the quick tests in the folder of gcc. Builds only what they need.
 test_quick() {
+    [ -z "$building" ] || wait "$building" # it may be about to build the same folder
     if ! with_configuration set_up gcc; then
         say "  FAILED: the setup (build/gcc.log)"
         show_log build/gcc.log
@@ -133,7 +139,7 @@ test_quick() {
 }
 
 cmd_test() {
-    local names=() name i=0 variable passed=0 failed=0 skipped=0 failures=() started=$SECONDS
+    local names=() builds=() name i=0 variable passed=0 failed=0 skipped=0 failures=() started=$SECONDS
 
     if [ "${1:-}" = --list ]; then
         printf '%-30s %s\n' style 'clang-format, shellcheck, pyflakes' quick 'style, and the quick tests of gcc'
@@ -161,7 +167,7 @@ cmd_test() {
     done
     sanitizer_environment
     for name in "${names[@]}"; do
-        look_up "$name" || kind=$name
+        if look_up "$name"; then builds+=("$name"); else kind=$name; fi
         need_for "$kind"
     done
     trap '[ -z "$building" ] || kill -- "-$building" 2>/dev/null' EXIT
@@ -172,8 +178,8 @@ cmd_test() {
         style) test_style ;;
         quick) test_quick ;;
         *)
-            [ -n "$building" ] || build_ahead "$name"
-            test_one "$name" "${names[i]:-}"
+            [ -n "$building" ] || build_ahead "${builds[@]}"
+            test_one "$name"
             ;;
         esac
     done
