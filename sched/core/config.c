@@ -5,8 +5,8 @@
  * shown. A new setting needs a row there and a member of struct config. If it is also a
  * member of struct weft_runtime_options, it needs a check in apply_options().
  *
- * src/stack/stack_env.c reads WEFT_STACK_SIZE and WEFT_GUARD too, for coroutines outside of a runtime.
- * Its bounds and its default are the same.
+ * src/stack/stack_env.c reads WEFT_STACK_SIZE and WEFT_GUARD too, for coroutines outside of a
+ * runtime. Its bounds and its default are the same.
  */
 #include "config.h"
 

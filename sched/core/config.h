@@ -19,7 +19,7 @@
 #define WEFT__BLOCKING_DEFAULT 512
 #define WEFT__CONFIG_WHY_SIZE  160
 
-/* These are the rows of the table in config.c, and the indices of weft__config.origin. */
+/* These are the rows of the table in config.c, and the indices of config.origin. */
 enum setting {
 	WEFT__SETTING_WORKERS,
 	WEFT__SETTING_STACK_SIZE,
