@@ -218,7 +218,7 @@ static void run_use_dead_frame(void *arg)
 	weft_coro *co;
 
 	(void)arg;
-	weft_coro_create(use_dead_frame, 0, &co);
+	child_needs(weft_coro_create(use_dead_frame, 0, &co));
 	weft_coro_enter(co, NULL, NULL);
 	weft_coro_enter(co, NULL, NULL);
 }
