@@ -40,8 +40,9 @@
 #include "src/tls.h"
 #include "tls.h"
 
+#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <link.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -106,90 +107,32 @@ static void say(struct line *line)
 	} while (written < 0 && errno == EINTR);
 }
 
-/* Reads /proc/self/maps, one byte at a time. */
-struct maps {
-	int fd;
-	ssize_t have, at;
-	char buffer[256];
-};
-
-static int next_char(struct maps *maps)
-{
-	if (maps->at == maps->have) {
-		do {
-			maps->have = read(maps->fd, maps->buffer, sizeof maps->buffer);
-		} while (maps->have < 0 && errno == EINTR);
-		maps->at = 0;
-		if (maps->have <= 0) {
-			maps->have = 0;
-			return -1;
-		}
-	}
-	return (unsigned char)maps->buffer[maps->at++];
-}
-
-static uintptr_t next_address(struct maps *maps, int *ret_c)
-{
-	uintptr_t address = 0;
-	int c;
-
-	while ((c = next_char(maps)) >= 0) {
-		if (c >= '0' && c <= '9')
-			address = address << 4 | (uintptr_t)(c - '0');
-		else if (c >= 'a' && c <= 'f')
-			address = address << 4 | (uintptr_t)(c - 'a' + 10);
-		else
-			break;
-	}
-	*ret_c = c;
-	return address;
-}
-
 /*
- * Writes " (program+0x1234)". Tools can translate that to a line, even if the program was loaded at
- * a random address. There is no safe way to get a symbol's name: dladdr() takes the loader's lock,
- * and knows few of a program's functions.
+ * Writes " (program+0x1234)": the file that holds `address`, and the place in it that addr2line
+ * takes. So tools can find the line even if the file was loaded at a random address. There is no
+ * safe way to get a symbol's name: dladdr() takes the loader's lock, and knows few of a program's
+ * functions. _dl_find_object() takes no lock. C libraries without it get no such text.
  */
 static void put_module(struct line *line, uintptr_t address)
 {
-	struct maps maps = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
-	char name[64], last[64] = "";
-	uintptr_t base = 0;
-	int c = 0;
+#ifdef DLFO_STRUCT_HAS_EH_DBASE /* defined where <dlfcn.h> has _dl_find_object() */
+	struct dl_find_object found;
 
-	while (maps.fd >= 0 && c >= 0) {
-		uintptr_t start = next_address(&maps, &c);
-		uintptr_t end = next_address(&maps, &c);
-		bool in_path = false;
-		size_t length = 0;
-
-		/* The last component of the path, if there is one. */
-		while ((c = next_char(&maps)) >= 0 && c != '\n') {
-			if (c == '/') {
-				in_path = true;
-				length = 0;
-			} else if (in_path && length < sizeof name - 1) {
-				name[length++] = (char)c;
-			}
-		}
-		name[length] = '\0';
-		if (strcmp(name, last) != 0) {
-			memcpy(last, name, length + 1);
-			base = start;
-		}
-		if (address >= start && address < end) {
-			if (!in_path)
-				break;
-			put(line, " (");
-			put(line, name);
-			put(line, "+");
-			put_number(line, address - base, 16);
-			put(line, ")");
-			break;
-		}
-	}
-	if (maps.fd >= 0)
-		close(maps.fd);
+	if (_dl_find_object((void *)address, &found) != 0)
+		return;
+	const char *path = found.dlfo_link_map->l_name;
+	const char *slash = strrchr(path, '/');
+	/* The loader has no name for the program itself. */
+	const char *name = *path ? path : program_invocation_short_name;
+	put(line, " (");
+	put(line, slash ? slash + 1 : name);
+	put(line, "+");
+	put_number(line, address - found.dlfo_link_map->l_addr, 16);
+	put(line, ")");
+#else
+	(void)line;
+	(void)address;
+#endif
 }
 
 /* Whether the stack pointer was near `address`, or beyond it. */
