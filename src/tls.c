@@ -18,14 +18,17 @@
  *
  * Chosen. The address exists only in weft__thread(). That function is never inlined or analysed
  * (WEFT__REREAD). An empty volatile asm gives it side effects, so two calls are never folded into
- * one. Its callers follow one rule: use the pointer before a switch or after it, never on both
- * sides. The switch itself follows the rule by ending in a tail jump. When its caller continues, no
- * frame exists that could remember the pointer.
+ * one. Each call computes the address on the thread that makes the call.
+ *
+ * The callers follow one rule: use the pointer before a switch or after it, never on both sides.
+ * weft__coro_switch() follows the rule too: it uses the pointer only before the switch. In a plain
+ * build it ends in a tail jump to the code that changes the stack. So its own frame is gone by
+ * then, and cannot keep the pointer until the coroutine continues.
  *
  * The initial-exec model makes the access a load and an addition in the shared library. The model
  * is not part of the defence: builds with the other models must work as well. The test that removes
- * the defence uses global-dynamic. There the hoisted address is a call's result, and the damage is
- * easiest to see.
+ * the defence uses global-dynamic. With that model a function call computes the address. Compilers
+ * avoid making that call twice, so they keep its result, and the damage shows soon.
  */
 #include "tls.h"
 

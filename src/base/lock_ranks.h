@@ -4,8 +4,9 @@
  * debug build, and tests/lock_ranks.py compares it with the tables in docs/architecture.md.
  *
  * A lock's rank is its place in this list. A thread takes locks in the order of the list, from top
- * to bottom. An entry says more exactly what may happen while a thread holds the lock. Its
- * parts are:
+ * to bottom. An entry says more exactly what may happen while a thread holds the lock. If the
+ * thread holds several locks, the second part counts of the innermost one only. What the fourth
+ * part allows must be allowed by each of them. An entry's parts are:
  *
  *   1. the rank's name, and the lock;
  *   2. the ranks of which the thread may take a lock next;
@@ -18,8 +19,9 @@
  *   NEVER       It holds one lock of this rank at a time.
  *   RISING      It takes them in rising order of their addresses.
  *   NESTS       It may take the same one again.
- *   UNDER(X)    It holds a lock of rank X, which only one thread can do. So nobody else takes two
- *               of the same locks in another order.
+ *   UNDER(X)    It takes several only while it holds the lock of rank X to which all of them
+ *               belong. Only one thread at a time holds that lock. So no two threads take the same
+ *               locks in different orders at once.
  *
  * The fourth part is 0, or a combination of these:
  *
