@@ -117,7 +117,7 @@ void weft__depots_each(void (*fn)(struct depot *d))
 	weft__unlock_process(WEFT__LOCK_DEPOTS);
 }
 
-/* Around a fork, under WEFT__LOCK_DEPOTS (process_locks.h). */
+/* Around a fork(), under WEFT__LOCK_DEPOTS (process_locks.h). */
 static void lock_each(void)
 {
 	for (struct depot *d = first_depot(); d; d = next_depot(d))

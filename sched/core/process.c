@@ -9,9 +9,9 @@
  * nothing to return to (execute.c, fork.c).
  *
  * Rejected: making runtimes work in the child. Every lock of every runtime would have to be taken
- * before each fork, liburcu's among them. The tasks that ran on other threads would still be lost.
- * The locks that belong to the process are taken (src/base/process_locks.h). So plain coroutines work in
- * any child.
+ * before each fork(), liburcu's among them. The tasks that ran on other threads would still be
+ * lost. The locks that belong to the process are taken (src/base/process_locks.h). So plain
+ * coroutines work in any child.
  *
  * Some calls run no fork handlers: vfork, posix_spawn, system, and clone or _Fork by hand. They do
  * not count as forks here. A child of the first three may only exec anyway.

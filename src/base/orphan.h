@@ -3,7 +3,7 @@
  * Orphans: processes that were forked from a process in which a runtime was alive.
  *
  * An orphan has the forking thread and no other. So its copy of the runtime is dead, and any lock
- * that another thread held at the fork stays held for ever. An orphan may call _exit(), exit() or
+ * that another thread held at the fork() stays held for ever. An orphan may call _exit(), exit() or
  * exec*(). A Weft call in an orphan either returns, or ends here: it aborts rather than wait for a
  * thread that does not exist.
  *
@@ -18,7 +18,7 @@
 
 #include <stdbool.h>
 
-/* Relaxed everywhere. It is written only in the child of a fork, while that process has one
+/* Relaxed everywhere. It is written only in the child of a fork(), while that process has one
  * thread. */
 extern _Atomic bool weft__orphaned __attribute__((visibility("hidden")));
 

@@ -8,7 +8,7 @@
  * may use them whatever its parent's other threads were doing.
  *
  * The design. Memory allocators do the same. pthread_atfork() handlers take every lock of the
- * process before the fork, and release them on both sides after it. So the child finds each lock
+ * process before the fork(), and release them on both sides after it. So the child finds each lock
  * free, and the data under it consistent. A lock may protect a list of objects with locks of their
  * own. The file that keeps the list says how to take those (weft__process_lock_covers()).
  *
@@ -19,20 +19,20 @@
  *   malloc's locks        their handlers run after ours. glibc's own run last of all. Other
  *                         allocators registered theirs before us.
  *
- * A runtime's own locks are never taken at a fork, because the child is an orphan (orphan.h).
+ * A runtime's own locks are never taken at a fork(), because the child is an orphan (orphan.h).
  *
  * The handlers are registered when the library is loaded, before any thread can hold one of the
  * locks.
  *
- * Rejected: registering them at the first use. A fork that has begun by then does not run the new
+ * Rejected: registering them at the first use. A fork() that has begun by then does not run the new
  * handlers. pthread_atfork() also takes a lock of glibc's that older versions hold while handlers
  * run.
  *
  * A lock with static storage anywhere else would be missed here; tests/layers.py refuses it.
  *
  * The program's own objects, such as a mutex or a channel, are not covered. If another thread was
- * inside a call on such an object at the fork, the child cannot use the object. The same is true of
- * a pthread mutex.
+ * inside a call on such an object at the fork(), the child cannot use the object. The same is true
+ * of a pthread mutex.
  */
 #ifndef WEFT_SRC_BASE_PROCESS_LOCKS_H
 #define WEFT_SRC_BASE_PROCESS_LOCKS_H
@@ -81,7 +81,7 @@ static inline void weft__unlock_process(enum weft__process_lock which)
 		    (weft__unlock_process)(which))
 
 /*
- * Says that the lock protects a list of objects that have locks of their own. At a fork the
+ * Says that the lock protects a list of objects that have locks of their own. At a fork() the
  * handlers call lock_each() after they have taken the lock, and unlock_each() before they release
  * it. The caller holds the lock and is about to add an object, so no fork comes between.
  */
@@ -100,8 +100,8 @@ static inline void weft__process_lock_covers(enum weft__process_lock which, void
 int weft__process_locks_register(void);
 
 /*
- * The function that the child of a fork calls once its locks are free, while it has one thread. Set
- * under WEFT__LOCK_PROCESS.
+ * The function that the child of a fork() calls once its locks are free, while it has one thread.
+ * Set under WEFT__LOCK_PROCESS.
  */
 extern void (*weft__process_forked)(void) __attribute__((visibility("hidden")));
 

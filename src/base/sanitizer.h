@@ -243,7 +243,7 @@ static inline void san_writes(void *addr, size_t size, void *call)
 #endif
 }
 
-/* Around a fork. They ensure that no thread is on the neutral fiber, because the child would find
+/* Around a fork(). They ensure that no thread is on the neutral fiber, because the child would find
  * its lock held. */
 static inline void san_fork_begin(void)
 {

@@ -28,7 +28,7 @@
  * protection.
  *
  * process_madvise() on the process itself, with PIDFD_SELF (6.14), does a whole batch in one call.
- * An ordinary pidfd is not an alternative, because after a fork it would name the parent.
+ * An ordinary pidfd is not an alternative, because after a fork() it would name the parent.
  */
 #include "guard.h"
 

@@ -75,8 +75,8 @@ static struct pool *pool_new_locked(void)
 	return pool;
 }
 
-/* Around a fork, under WEFT__LOCK_STACK_POOLS (process_locks.h). The child loses what another
- * thread was mapping or giving back at the fork. That is address space, and the memory of at most
+/* Around a fork(), under WEFT__LOCK_STACK_POOLS (process_locks.h). The child loses what another
+ * thread was mapping or giving back at the fork(). That is address space, and the memory of at most
  * one batch of stacks for each such thread. */
 static void lock_each(void)
 {
