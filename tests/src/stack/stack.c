@@ -464,6 +464,9 @@ static void keep_a_few_of_each_arena(void *arg)
 
 #define HELD_MAX 160
 
+/* A thread's own stack must be there before the others have taken what there is. */
+static pthread_barrier_t all_are_there;
+
 /* Takes and gives back stacks of two sizes. Together the threads want more than there is. */
 static void *take_what_there_is(void *arg)
 {
@@ -472,6 +475,7 @@ static void *take_what_there_is(void *arg)
 	size_t count = 0;
 	size_t random = h->seed;
 
+	pthread_barrier_wait(&all_are_there);
 	for (int i = 0; i < 3000; i++) {
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		size_t size = (random >> 50) % 16 == 0 ? 3 << 20 : 256 << 10;
@@ -503,6 +507,7 @@ static void live_in_256_mib_with_threads(void *arg)
 	pthread_t threads[4];
 
 	(void)arg;
+	pthread_barrier_init(&all_are_there, NULL, 4);
 	limit_to_256_mib();
 	for (int i = 0; i < 4; i++) {
 		if (pthread_create(&threads[i], NULL, take_what_there_is, &hammers[i]) != 0)
