@@ -57,7 +57,7 @@ MUTANTS = [
            'src/stack/arena.c',
            'if (arena->slot[first].state != SLOT_HOLE)',
            'if (arena->slots > 0)',
-           unit('src-stack-stack', 'test_arenas_shrink_under_an_address_space_limit')),
+           unit('src-stack-stack', 'test_free_slots_beside_used_ones_make_room')),
 
     # --- waking and sleeping of workers ---
     Mutant('wakes-only-the-awake', 'a worker is woken only if nobody sleeps',

@@ -11,8 +11,8 @@
  */
 #include "harness.h"
 #include "limited.h"
-#include "src/stack/stack.h"
 #include "src/stack/guard.h"
+#include "src/stack/stack.h"
 
 #include <pthread.h>
 

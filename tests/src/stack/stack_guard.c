@@ -4,8 +4,8 @@
 
 #include "../child.h"
 #include "src/coro.h"
-#include "src/stack/stack_trim.h"
 #include "src/stack/guard.h"
+#include "src/stack/stack_trim.h"
 
 #include <errno.h>
 #include <setjmp.h>
