@@ -4,7 +4,7 @@
 Checks which file may use which. layers.py ROOT prints each breach as file:line, and exits with 1 if there is one.
 
   - A file includes only files of its own layer and of lower ones (LAYERS, lowest first; docs/architecture.md).
-  - A public header includes only public and standard headers.
+  - A public header includes only public headers, and those of C and POSIX.
   - Thread-local variables are declared in src/tls.c and sched/core/tls.c only. If another file kept the address of one over a
     switch, it would use another thread's variable.
   - A lock with static storage is one of those in src/base/process_locks.h, where the handlers of fork() find it.
@@ -17,12 +17,15 @@ import re
 import sys
 
 # A file belongs to the first folder that its name begins with.
-LAYERS = ('src/base/', 'src/stack/', 'src/', 'sched/queue/', 'sched/core/', 'sched/sync/', 'sched/blocking/', 'sched/')
+LAYERS = ('src/base/', 'src/stack/', 'src/', 'sched/queue/', 'sched/core/', 'sched/sync/', 'sched/blocking/', 'sched/io/', 'sched/')
 THREAD_LOCAL_FILES = ('src/tls.c', 'sched/core/tls.c')
 # The second has a spin lock of its own, which those handlers take as well.
 STATIC_LOCK_FILES = ('src/base/process_locks.c', 'src/base/sanitizer.c')
 ALLOCATING_FILES = ('src/base/alloc.c', 'src/base/cpus.c')
 URCU_FILES = ('sched/queue/urcu.c',)
+
+# Of POSIX, with types that public calls have, and no functions that a program may want to name otherwise.
+POSIX_HEADERS = ('sys/types.h',)
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 THREAD_LOCAL = re.compile(r'\b(_Thread_local|__thread|thread_local)\b')
@@ -63,7 +66,7 @@ def check_include(root, path, quoted, name):
     if URCU.match(name) and target is None and path not in URCU_FILES:
         return 'only %s may include liburcu' % ', '.join(URCU_FILES)
     if path.startswith('include/'):
-        if quoted or target is None and (name.startswith('weft/') or '/' in name):
+        if quoted or target is None and '/' in name and name not in POSIX_HEADERS:
             return 'a public header includes public headers only, as <weft/...>'
         return None
     if quoted and target is None:

@@ -14,7 +14,7 @@ deadline. A script cannot tell an object from another value. So it checks these 
 (2) A deadline is the last argument.
 (3) A function that is to be run is followed by its argument, or by another function that has the same argument.
 (4) A size follows the argument whose size it is, and is named after it.
-(5) Every call that returns an int is WEFT_MUST_CHECK, except for those of MAY_BE_IGNORED. So the compiler warns if a caller
+(5) Every call that returns an int or a count of bytes is WEFT_MUST_CHECK, except for those of MAY_BE_IGNORED. So the compiler warns if a caller
     does not notice that it lacks what it asked for.
 (6) weft_x_until() has the parameters of weft_x() and a deadline. weft_x_sized() has them and sizes, and weft_x_with() has them
     and options. weft_x_try_y() has the parameters of weft_x_y().
@@ -31,8 +31,9 @@ PARAMETER = re.compile(r'(?:(.*?)\(\*(\w+)\)\((.*)\)|(.*?)(\w+))$')
 
 # type and name of each parameter; a pointer to a function has the type 'function'
 # They return no failure to a correct program, or one that leaves nothing to be done.
-MAY_BE_IGNORED = {'weft_blocking', 'weft_cancel', 'weft_coro_enter', 'weft_detach', 'weft_for', 'weft_local_delete',
-                  'weft_runtime_destroy', 'weft_scope_end', 'weft_sleep', 'weft_sleep_until', 'weft_trim', 'weft_version', 'weft_worker_id'}
+MAY_BE_IGNORED = {'weft_blocking', 'weft_cancel', 'weft_close', 'weft_coro_enter', 'weft_detach', 'weft_fd_forget', 'weft_for',
+                  'weft_local_delete', 'weft_runtime_destroy', 'weft_scope_end', 'weft_sleep', 'weft_sleep_until', 'weft_trim',
+                  'weft_version', 'weft_worker_id'}
 
 # Without a deadline it would be this.
 PLAIN = {'weft_group_wait_or_cancel': 'weft_group_wait'}
@@ -105,7 +106,7 @@ def check_order(function):
 
 
 def check_marks(function):
-    if function.must_check != (function.result == 'int' and function.name not in MAY_BE_IGNORED):
+    if function.must_check != (function.result in ('int', 'ssize_t') and function.name not in MAY_BE_IGNORED):
         yield 'has WEFT_MUST_CHECK' if function.must_check else 'has no WEFT_MUST_CHECK'
 
 

@@ -38,7 +38,8 @@ NEVER_WAIT = {
         weft_timer_init weft_timer_fini weft_timer_reset weft_timer_stop weft_waitgroup_init weft_waitgroup_fini
         weft_waitgroup_add weft_cancel_mask weft_cancel_unmask weft_runtime_create weft_runtime_set_workers weft_trim""",
     'let others go on, or tell them': """
-        weft_barrier_break weft_cancel weft_chan_close weft_cond_broadcast weft_cond_signal weft_event_reset weft_event_set
+        weft_barrier_break weft_cancel weft_chan_close weft_close weft_cond_broadcast weft_cond_signal weft_event_reset weft_event_set
+        weft_fd_forget
         weft_group_cancel weft_latch_count_down weft_mutex_unlock weft_rwlock_downgrade weft_rwlock_unlock
         weft_scope_cancel weft_sem_release weft_waitgroup_done""",
     'look at something': """

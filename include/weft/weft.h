@@ -9,6 +9,7 @@
 #include <weft/coro.h>
 #include <weft/fork.h>
 #include <weft/group.h>
+#include <weft/io.h>
 #include <weft/local.h>
 #include <weft/runtime.h>
 #include <weft/scope.h>

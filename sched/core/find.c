@@ -20,6 +20,7 @@
 
 #include "chaos.h"
 #include "due.h"
+#include "events.h"
 #include "idle.h"
 #include "pick.h"
 #include "ready.h"
@@ -126,6 +127,8 @@ static struct task *serve_due(struct worker *w)
 
 	weft__clear_due(rt);
 	run_timers(w, true);
+	weft__events_look(w);
+	weft__events_be_missed(w);
 	int64_t timer = weft__earliest_timer(rt);
 	/* relaxed: see timekeeper.c. */
 	if (timer < load_relaxed(&rt->keeper_deadline))
@@ -137,6 +140,7 @@ static struct task *serve_due(struct worker *w)
 static struct task *serve_fair(struct worker *w)
 {
 	run_timers(w, true);
+	weft__events_look_now_and_then(w);
 	struct task *t = pick_fair(w);
 	if (!w->pick.overflowed && !weft__wfcq_empty(&w->rt->injection))
 		weft__announce_due(w->rt);
@@ -200,6 +204,9 @@ static struct task *search(struct worker *w)
 			return t;
 		/* A worker that leaves rings alone would get up from its sleep again for the tasks
 		 * in them. */
+		/* The sleep waits for events too. */
+		if (weft__events_unseen(w->rt))
+			return NULL;
 		if (!w->thief.avoids_rings) {
 			if (!(w->idle.shorts & IDLES_SEEN))
 				return NULL;
@@ -242,6 +249,7 @@ static struct task *look_around(struct worker *w, bool *ret_more)
 	if (t)
 		return t;
 	*ret_more = run_timers(w, false);
+	weft__events_look(w);
 	return weft__pick_local(w, STACK_GET);
 }
 

@@ -90,6 +90,7 @@
 #include "chaos.h"
 #include "coros.h"
 #include "due.h"
+#include "events.h"
 #include "rouse.h"
 #include "sleepers.h"
 #include "src/base/atomic.h"
@@ -192,6 +193,7 @@ static void pass_on_duties(struct worker *w)
 	weft__fence_full();
 	if (!weft__wfcq_empty(&rt->injection) && !w->pick.overflowed)
 		weft__announce_due(rt);
+	weft__events_be_missed(w);
 	/* relaxed: the change of idle has published it. acquire: how the post was left, released by
 	 * take_sleeper_locked() and push_sleeper_locked() (sleepers.h). One step, so that a later
 	 * post_left is not overwritten. */
@@ -228,6 +230,7 @@ void weft__search_stop(struct worker *w)
 	bool work = (seen & (SEEN_READY | SEEN_UNSTARTED)) || !weft__wfcq_empty(&rt->injection);
 	bool unwatched = (seen & SEEN_SLOT) && !load_relaxed(&rt->watching);
 	bool unkept = deadline_unkept(rt);
+	weft__events_be_missed(w);
 	/* relaxed: as in weft__wake_to_keep(). */
 	if (unkept)
 		store_relaxed(&rt->post_left, true);
@@ -347,12 +350,15 @@ static bool must_get_up(struct worker *w, unsigned seen)
 	return (seen & SEEN_READY) || ((seen & SEEN_UNSTARTED) && !w->duties.starving);
 }
 
-/* Sleeps until w is woken, or until that time. Virtual time jumps there at once, since nothing else
- * can happen before. */
-static int rest(struct worker *w, int64_t until)
+/* Sleeps until w is woken, or until that time, or until there are events. Virtual time jumps there
+ * at once, since nothing else can happen before. */
+static int rest(struct worker *w, int64_t until, bool *ret_events)
 {
 	if (!w->rt->config.chaos.virtual_time || until == WEFT_FOREVER)
-		return weft__futex_wait(&w->sleep.state, ASLEEP, until);
+		return weft__events_sleep(w, until, ret_events);
+	*ret_events = false;
+	if (weft__events_look(w))
+		return 0;
 	weft__clock_reach(until);
 	return -ETIMEDOUT;
 }
@@ -415,12 +421,18 @@ struct task *weft__sleep(struct worker *w)
 				      : until;
 		if (nap > until)
 			nap = until;
-		int rc = rest(w, nap);
+		bool events;
+		int rc = rest(w, nap, &events);
 		/* acquire: pairs with rouse() (rouse.c). */
-		if (load_acquire(&w->sleep.state) != ASLEEP) {
+		bool woken = load_acquire(&w->sleep.state) != ASLEEP;
+		if (woken)
 			await_rouse(w, fast_asleep);
+		else if (events)
+			weft__get_up(w);
+		if (events)
+			weft__events_deliver(w);
+		if (woken || events)
 			break;
-		}
 		if (rc != -ETIMEDOUT)
 			continue;
 		if (w->duties.watches)

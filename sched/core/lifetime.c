@@ -5,6 +5,7 @@
 #include "config.h"
 #include "early.h"
 #include "environment.h"
+#include "events.h"
 #include "process.h"
 #include "reserve.h"
 #include "rouse.h"
@@ -32,15 +33,23 @@
 
 void weft__runtime_free(struct weft_runtime *rt)
 {
+	struct attachment *later[ATTACHED_COUNT] = {NULL};
+
 	for (unsigned i = 0; i < ATTACHED_COUNT; i++) {
 		/* acquire: the attachment, released by the thread that set it. */
 		struct attachment *a = load_acquire(&rt->attached[i]);
-		if (a)
-			a->end(a);
+		if (a && a->end)
+			a->end(a); /* it is gone */
+		else
+			later[i] = a;
 	}
 	san_ignore_begin(); /* all of it is ours; the threads' ends order nobody */
 	weft__workers_join(rt);
 	san_ignore_end();
+	for (unsigned i = 0; i < ATTACHED_COUNT; i++) {
+		if (later[i])
+			later[i]->free(later[i]);
+	}
 	san_acquire(&rt->hooks.stop);
 	san_ignore_begin();
 	weft__depot_fini(&rt->depot);
@@ -98,6 +107,7 @@ int weft__runtime_new(const struct weft_runtime_options *opt, bool borrowed, wef
 	atomic_init(&rt->idle, rt->config.chaos.on ? CHANCE : 0);
 	atomic_init(&rt->keeper_deadline, WEFT_FOREVER);
 	weft__timekeeper_init(rt);
+	weft__events_init(&rt->events);
 	rt->starved_tail = &rt->starved_head;
 	rt->searchers_max = rt->config.cpus > 2 ? rt->config.cpus / 2 : 1;
 	if (rt->config.print_config)

@@ -33,6 +33,7 @@
 
 #include "chaos.h"
 #include "coros.h"
+#include "events.h"
 #include "idle.h"
 #include "sleepers.h"
 #include "src/base/atomic.h"
@@ -50,6 +51,8 @@ static void rouse(struct worker *w, enum sleep_state state)
 	/* release: pairs with the acquires in weft__sleep() and await_rouse() (idle.c), for
 	 * everything that we have left in w. */
 	store_release(&w->sleep.state, state);
+	/* It may be the lookout, or have been, and sleep on its futex now. */
+	weft__events_interrupt(w);
 	weft__futex_wake(&w->sleep.state, 1);
 }
 

@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "early.h"
+#include "events.h"
 #include "hooks.h"
 #include "reserve.h"
 #include "src/base/atomic.h"
@@ -33,11 +34,13 @@ struct worker_table {
 
 /* Something that a higher layer keeps with a runtime, and that ends with the runtime. */
 struct attachment {
-	/* Called when no task is live; the worker records still exist. */
+	/* One of the two is set, and frees the attachment: end() when no task is live, while the
+	 * workers may still run; free() when they have ended. */
 	void (*end)(struct attachment *a);
+	void (*free)(struct attachment *a);
 };
 
-enum { ATTACHED_BLOCKING, ATTACHED_COUNT };
+enum { ATTACHED_BLOCKING, ATTACHED_POLLER, ATTACHED_COUNT };
 
 /* Layout of runtime.idle. The low half counts the searchers. The high half counts the sleepers, and
  * has two flags (due.c). */
@@ -80,6 +83,9 @@ struct weft_runtime {
 	struct worker *records[WORKERS_MAX];
 	struct weft__thread_traits traits; /* I: of its threads and their creator */
 	struct hooks hooks;                /* I */
+
+	/* A. Written by tasks that wait for descriptors, and by the workers that look for events. */
+	_Alignas(WEFT__CACHE_LINE) struct events events;
 
 	/* A. Written by workers that start or stop searching or sleeping (idle.c). Read by every
 	 * fork and wake. */

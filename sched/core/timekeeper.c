@@ -53,6 +53,7 @@
 #include "timekeeper.h"
 
 #include "due.h"
+#include "events.h"
 #include "idle.h"
 #include "rouse.h"
 #include "runtime.h"
@@ -120,13 +121,18 @@ static void time_has_come(struct weft_runtime *rt)
 	store_relaxed(&tk->until, WEFT_FOREVER);
 	/* store-load race with weft__announce_timer(): until, then the deadlines */
 	weft__fence_heavy();
-	int64_t earliest = weft__earliest_timer(rt);
+	bool absent;
+	int64_t events = weft__events_due(rt, &absent), earliest = weft__earliest_timer(rt);
 	if (earliest >= load_relaxed(&rt->keeper_deadline))
-		return;
-	if (earliest > weft__clock_now())
-		lower_until(tk, earliest);
-	else
+		earliest = WEFT_FOREVER;
+	if (absent || earliest <= weft__clock_now()) {
 		call_worker(rt);
+		earliest = WEFT_FOREVER;
+	}
+	if (events < earliest)
+		earliest = events;
+	if (earliest != WEFT_FOREVER)
+		lower_until(tk, earliest);
 }
 
 static void *timekeeper_main(void *arg)

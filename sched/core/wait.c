@@ -15,6 +15,7 @@
 #include "src/base/atomic.h"
 #include "src/base/clock.h"
 #include "src/base/compiler.h"
+#include "src/base/eventfd.h"
 #include "src/base/futex.h"
 #include "src/base/orphan.h"
 #include "src/base/pause.h"
@@ -64,12 +65,22 @@ static inline bool is_parked(struct task *t)
 	return likely(weft__parked(t)) || await_parked(t);
 }
 
+/* Wakes a thread. Its frame, and with it the bell, may end once the signal is stored. */
+static __attribute__((noinline)) void wake_thread(_Atomic uint32_t *signal)
+{
+	struct waiter *waiter = (struct waiter *)((char *)signal - offsetof(struct waiter, signal));
+
+	if (waiter->sleep)
+		weft__eventfd_ring(waiter->bell);
+	/* release: pairs with the acquire load in await_signal(). */
+	store_release(signal, 1);
+	weft__futex_wake(signal, 1);
+}
+
 void weft__wait_wake(struct wakeup wakeup)
 {
 	if (!wakeup.task) {
-		/* release: pairs with the acquire load in await_signal(). */
-		store_release(wakeup.signal, 1);
-		weft__futex_wake(wakeup.signal, 1);
+		wake_thread(wakeup.signal);
 		return;
 	}
 	if (is_parked(wakeup.task))
@@ -248,6 +259,12 @@ struct worker *weft__wait_running(struct worker *w, struct waiter *waiter, struc
 	return w;
 }
 
+/* A thread's own way to sleep. It is no task, so it does not hop. */
+static WEFT__STAYS int sleep_its_way(struct waiter *waiter, int64_t until)
+{
+	return waiter->sleep(waiter, until);
+}
+
 /*
  * Waits until the waiter is signalled or has claimed itself.
  *
@@ -263,7 +280,9 @@ static void await_signal(struct waiter *waiter, int64_t deadline, struct scope *
 		int64_t until = scopes ? late->deadline : deadline;
 		if (until == WEFT_FOREVER)
 			weft__orphan_check();
-		if (weft__futex_wait(&waiter->signal, 0, until) != -ETIMEDOUT)
+		int rc = waiter->sleep ? sleep_its_way(waiter, until)
+				       : weft__futex_wait(&waiter->signal, 0, until);
+		if (rc != -ETIMEDOUT)
 			continue;
 		/* We are the canceller here. Either we claim the wait of the scope, or another
 		 * thread has. */

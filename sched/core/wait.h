@@ -83,10 +83,15 @@ struct waiter {
 	struct task *task;        /* immutable; NULL: a plain thread */
 	_Atomic uint32_t outcome; /* enum wait_outcome: the claim */
 	_Atomic uint32_t signal;  /* futex of a thread: becomes 1 when it is woken */
-	bool lone;                /* immutable; see above */
-	_Atomic bool wanted;      /* of a lone waiter: its queue's waker wants it, or has it */
-	struct timer timer;       /* set once there is a deadline */
-	struct waiter *next;      /* the next waiter that the same canceller has claimed */
+	/* Of a thread; immutable once the waiter is visible. How the thread sleeps; NULL: on .signal.
+	 * Returns -ETIMEDOUT at that time. May return early, or claim the waiter itself: then it
+	 * sets .signal. */
+	int (*sleep)(struct waiter *waiter, int64_t until);
+	int bell;            /* if .sleep is set: an eventfd that ends the sleep */
+	bool lone;           /* immutable; see above */
+	_Atomic bool wanted; /* of a lone waiter: its queue's waker wants it, or has it */
+	struct timer timer;  /* set once there is a deadline */
+	struct waiter *next; /* the next waiter that the same canceller has claimed */
 };
 
 /* What a claimer remembers of a waiter after the unlock. */
@@ -104,6 +109,7 @@ static inline void wait_begin_by(struct task *t, struct waiter *waiter, bool lon
 	if (!t) {
 		/* The thread may be in a scope, whose deadline the futex waits for. */
 		lone = false;
+		waiter->sleep = NULL;
 		store_relaxed(&waiter->signal, 0);
 	} else {
 		/* relaxed: it only saves a later fence; see cancel_show(). */

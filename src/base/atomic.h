@@ -43,6 +43,7 @@
 #define fetch_and_seq_cst(p, v) atomic_fetch_and_explicit(p, v, memory_order_seq_cst)
 
 #define fetch_or_relaxed(p, v) atomic_fetch_or_explicit(p, v, memory_order_relaxed)
+#define fetch_or_acquire(p, v) atomic_fetch_or_explicit(p, v, memory_order_acquire)
 #define fetch_or_release(p, v) atomic_fetch_or_explicit(p, v, memory_order_release)
 
 #define cas_relaxed(p, old, v)                                                   \

@@ -81,6 +81,8 @@
 	     "how many runtimes are alive (`process.c`)")                                          \
 	RANK(LOCAL_KEYS, "WEFT__LOCK_LOCAL_KEYS", 0, NEVER, 0,                                     \
 	     "the keys of task-local values (`local.c`)")                                          \
+	RANK(POLLERS, "WEFT__LOCK_POLLERS", 0, NEVER, 0,                                           \
+	     "the pollers of all runtimes (`poller.c`)")                                           \
 	RANK(TRIM, "WEFT__LOCK_TRIM", IN(DEPOTS) | IN(STACK_POOL), NEVER, MAPS,                    \
 	     "one thread at a time gives back everything (`stack_trim.c`)")                        \
 	RANK(DEPOTS, "WEFT__LOCK_DEPOTS",                                                          \

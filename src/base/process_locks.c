@@ -11,6 +11,7 @@
 struct weft__padded_lock weft__process_locks[WEFT__PROCESS_LOCKS] = {
 	[WEFT__LOCK_PROCESS] = {.lock = WEFT__LOCK_INIT(PROCESS)},
 	[WEFT__LOCK_LOCAL_KEYS] = {.lock = WEFT__LOCK_INIT(LOCAL_KEYS)},
+	[WEFT__LOCK_POLLERS] = {.lock = WEFT__LOCK_INIT(POLLERS)},
 	[WEFT__LOCK_TRIM] = {.lock = WEFT__LOCK_INIT(TRIM)},
 	[WEFT__LOCK_DEPOTS] = {.lock = WEFT__LOCK_INIT(DEPOTS)},
 	[WEFT__LOCK_STACK_POOLS] = {.lock = WEFT__LOCK_INIT(STACK_POOLS)},

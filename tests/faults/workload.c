@@ -87,7 +87,7 @@ static const struct {
 	{"stacks", workload_stacks},   {"runtime", workload_runtime},
 	{"sync", workload_sync},       {"chan", workload_chan},
 	{"start", workload_start},     {"blocking", workload_blocking},
-	{"outside", workload_outside},
+	{"outside", workload_outside}, {"io", workload_io},
 };
 
 static void *give_back(void *arg)

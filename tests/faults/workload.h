@@ -59,5 +59,6 @@ void workload_chan(void);
 void workload_start(void);
 void workload_blocking(void);
 void workload_outside(void);
+void workload_io(void);
 
 #endif

@@ -4,7 +4,7 @@
  * and plain threads, for each way in which a caller can be cancelled. docs/man/check.py compares
  * the two tables, and each public function is in them or in its list of those that never wait.
  */
-#include "stage.h"
+#include "stage_io.h"
 
 #include <string.h>
 
@@ -54,6 +54,20 @@ static const struct row rows[] = {
 	{"weft_timer_wait_until", until_timer, plain_timer, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
 	{"weft_blocking", until_blocking, NULL, NULL, NONE, NONE, "waits", NONE, NONE},
 	{"weft_blocking_until", until_blocking_until, NULL, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
+	{"weft_read_until", until_read, plain_read, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_readv_until", until_readv, plain_readv, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_write_until", until_write, plain_write, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_writev_until", until_writev, plain_writev, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_read_full", until_read_full, NULL, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_write_full", until_write_full, NULL, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_recv_until", until_recv_bytes, plain_recv_bytes, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_send_until", until_send_bytes, plain_send_bytes, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_recvmsg_until", until_recvmsg, plain_recvmsg, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_sendmsg_until", until_sendmsg, plain_sendmsg, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_accept_until", until_accept, plain_accept, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_connect_until", until_connect, plain_connect, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_fd_wait", until_fd_wait, NULL, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", "-EBADF"},
+	{"weft_poll", until_poll, NULL, NULL, NONE, "-ETIMEDOUT", "-ECANCELED", "-ECANCELED", NONE},
 };
 /* clang-format on */
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -69,6 +83,18 @@ static bool is_of_locks(const struct row *row)
 {
 	return row->try_call == try_mutex || row->try_call == try_rdlock ||
 	       row->try_call == try_wrlock || row->until == until_upgrade;
+}
+
+static bool is_of_io(const struct row *row)
+{
+	static const char *const names[] = {"weft_read", "weft_write",  "weft_recv",    "weft_send",
+					    "weft_poll", "weft_accept", "weft_connect", "weft_fd_"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strncmp(row->name, names[i], strlen(names[i])) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void spawn_actor(weft_fn *fn, struct stage *s, weft_task **ret_task, flag *ready)
@@ -97,6 +123,8 @@ static void set_stage(struct stage *s, const struct row *row, bool ended, bool s
 		spawn_actor(hold, s, &s->holder, &s->holds);
 	if (row->until == until_blocking_until)
 		spawn_actor(run_blocking, s, &s->blocker, &s->blocks);
+	if (is_of_io(row))
+		set_stage_io(s, ended);
 	if (ended) {
 		weft_barrier_break(&s->barrier);
 		weft_chan_close(s->empty);
@@ -127,6 +155,8 @@ static void clear_stage(struct stage *s)
 	weft_timer_fini(&s->timer);
 	weft_chan_destroy(s->empty);
 	weft_chan_destroy(s->full);
+	if (s->has_io)
+		clear_stage_io(s);
 }
 
 /* --- one attempt --- */
@@ -275,6 +305,7 @@ static const char *text(int rc)
 {
 	return rc == 0            ? "0"
 	       : rc == -EAGAIN    ? "-EAGAIN"
+	       : rc == -EBADF     ? "-EBADF"
 	       : rc == -EBUSY     ? "-EBUSY"
 	       : rc == -ECANCELED ? "-ECANCELED"
 	       : rc == -ECHILD    ? "-ECHILD"
@@ -327,11 +358,20 @@ static void try_all(const struct row *row, struct cell cell, enum cause cause)
 		try_cell(row, &cell, caller, cause);
 }
 
+static void *provide_bytes(void *arg)
+{
+	CHECK(weft_sleep(SHORTLY) == 0);
+	open_gate(arg);
+	provide_io(arg);
+	return arg;
+}
+
 /* What lets the wait of a call end well, if it is not a partner that could come before the call. */
 static weft_fn *provider(const struct row *row)
 {
-	return row->until == until_sleep     ? NULL
-	       : row->until == until_barrier ? meet_at_barrier
+	return row->until == until_sleep || row->until == until_connect ? NULL
+	       : is_of_io(row)                                          ? provide_bytes
+	       : row->until == until_barrier                            ? meet_at_barrier
 	       : row->until == until_send || row->until == until_recv ||
 			       row->until == until_select || row->until == until_select_ordered
 		       ? meet_in_channel

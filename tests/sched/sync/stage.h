@@ -14,6 +14,7 @@
 
 #include <weft/fork.h>
 
+#include <netinet/in.h>
 #include <pthread.h>
 
 #define SHORTLY ((int64_t)100 * 1000)
@@ -37,6 +38,13 @@ struct stage {
 	flag holds, blocks, opened;
 	bool joined;   /* the sleeper; its handle is gone */
 	bool stubborn; /* members of the groups do not end when they are cancelled */
+
+	/* Descriptors (stage_io.h). */
+	bool has_io;
+	int quiet[2], stuffed[2], listener, crowded, first_client, second_client, connecting,
+		visitor;
+	struct sockaddr_in listens, crowds;
+	int in, out, door, plug; /* what the calls are made with */
 };
 
 typedef int call(struct stage *s, int64_t deadline);
