@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Uses Weft as a stranger would: installs it, compiles the README's program against it with pkg-config, as C11 and as
-# C++17, dynamically and statically, and as a meson subproject; runs each.
+# Uses Weft as a stranger would: installs it, compiles the README's programs against it with pkg-config, as C11 and as
+# C++17 (the first one), dynamically and statically, and as a meson subproject; runs each.
 #
 # usage: tests/install.sh SOURCE_DIR BUILD_DIR
 set -eu
@@ -33,8 +33,11 @@ export LD_LIBRARY_PATH=${pc%/pkgconfig/weft.pc}
 mkdir "$work/empty"
 cd "$work/empty"
 # shellcheck disable=SC2016 # the backquotes are Markdown
-sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '/^```/d' > first.c
-[ -s first.c ] || fail "no program in the README"
+sed -n '/^```c$/,/^```$/p' "$source/README.md" | awk '/^```c$/ { n++; next } /^```$/ { next } { print > n ".c" }'
+{ [ -s 1.c ] && [ -s 2.c ]; } || fail "no two programs in the README"
+[ "$(wc -l < 2.c)" -le 25 ] || fail "the README's server has more than 25 lines"
+mv 1.c first.c
+mv 2.c server.c
 cp first.c first.cc
 
 # shellcheck disable=SC2046
@@ -50,6 +53,36 @@ for program in c11 cxx17 static; do
 done
 ldd c11 | grep -q 'libweft\.so\.0' || fail "the soname is not libweft.so.0"
 find "$work/root" -name weft-treesum -type f | grep -q . || fail "weft-treesum is not installed"
+
+# The server echoes to two connections at once. Its port may be taken: then it says so, and another one is tried.
+served=
+for attempt in 1 2 3 4 5 6 7 8 9 10; do
+    port=$((20000 + (RANDOM + attempt) % 10000))
+    sed "s/7000/$port/g" server.c > server-port.c
+    # shellcheck disable=SC2046
+    ${CC:-cc} -std=c11 -Wall -Wextra -Wpedantic -Werror server-port.c $(pkg-config --cflags --libs weft) -o server
+    ./server 2> err &
+    server=$!
+    until exec 3<> "/dev/tcp/127.0.0.1/$port"; do
+        kill -0 $server || break
+        sleep 0.01
+    done 2> /dev/null
+    if kill -0 $server 2> /dev/null && exec 4<> "/dev/tcp/127.0.0.1/$port"; then
+        echo "from the first" >&3
+        echo "from the second" >&4
+        read -r -t 30 second <&4
+        read -r -t 30 first <&3
+        [ "$first, $second" = "from the first, from the second" ] || fail "the README's server: $first, $second"
+        exec 3>&- 4>&-
+        served=yes
+        kill $server
+        wait $server || true
+        break
+    fi
+    wait $server || true
+    grep -q "port $port: Address already in use" err || fail "the README's server: $(cat err)"
+done
+[ -n "$served" ] || fail "there is no port for the README's server"
 
 # A mistake says what it is.
 if WEFT_WORKERS=banana ./c11 2> err > out; then
@@ -104,4 +137,4 @@ env -u PKG_CONFIG_SYSROOT_DIR meson setup app/build app > log 2>&1 || { cat log;
 ninja -C app/build > log 2>&1 || { cat log; fail "build of a subproject"; }
 app/build/app > out
 check_output out
-echo "installed, compiled as C11, as C++17, statically and as a subproject: all run"
+echo "installed, compiled as C11, as C++17, statically and as a subproject: all run, and so does the server"
