@@ -116,6 +116,11 @@ MODELS = {
     'branch': (['', 'CANCELLERS=2'], {
         '': 'NO_HOLD_WAIT NO_CUT NO_LOCK NO_CHECK LET_GO_EARLY IN_ORDER LEAVE_UNLOCKED AWAIT_LOCKED',
     }),
+    'lookout': ([''], {'': 'WAKER_LIGHT SLEEPER_LIGHT LOOK_FIRST RING_FIRST TWO ALL_SILENCE'}),
+    'descriptor': (['', 'CLOSE'], {
+        '': 'CLEAR_LATE NO_PASS_ON LOOK_UNLOCKED EDGE_NO_TAKE CANCEL_EATS',
+        'CLOSE': 'NO_GENERATION NO_CALLS EXPEL_ONCE',
+    }),
     'join': ([''], {'': 'NO_HEAVY LOOK_FIRST NO_AWAIT DONE_EARLY GIVE_UP_STORES END_STORES JOIN_STORES RESULT_LATE '
                     'TOUCH_LATE'}),
 }
@@ -139,6 +144,8 @@ LONG = {
     'family': ['ROUNDS=4', 'LISTED ROUNDS=4'],
     'branch': ['CANCELLERS=3'],
     'scope': [],
+    'descriptor': [],
+    'lookout': [],
     'join': ['ATTEMPTS=5'],
 }
 
