@@ -308,6 +308,7 @@ void weft__descriptor_begin_close(struct descriptor *d)
 	}
 	expel(&d->way[IO_IN]);
 	expel(&d->way[IO_OUT]);
+	san_acquire(d);
 }
 
 void weft__descriptor_end_close(struct descriptor *d)

@@ -78,6 +78,7 @@
 #include "sched/core/wait.h"
 #include "sched/sync/sync_lock.h"
 #include "src/base/atomic.h"
+#include "src/base/sanitizer.h"
 
 #include <poll.h>
 #include <stdalign.h>
@@ -161,6 +162,7 @@ static inline void descriptor_enter(struct descriptor *d)
 
 static inline void descriptor_leave(struct descriptor *d)
 {
+	san_release(d); /* weft_close() comes after all calls that were inside */
 	/* release: the end of the system call, for the acquire in weft__descriptor_begin_close(). */
 	fetch_sub_release(&d->state, IO_CALL);
 }
