@@ -172,9 +172,9 @@ int64_t weft__events_due(struct weft_runtime *rt, bool *ret_absent)
 	int64_t now = weft__clock_now();
 
 	*ret_absent = false;
-	/* relaxed, all: see events.h. */
-	if (load_relaxed(&events->waiting) == 0 || load_relaxed(&events->lookout))
+	if (!weft__events_unseen(rt))
 		return WEFT_FOREVER;
+	/* relaxed: a hint. */
 	*ret_absent = now - load_relaxed(&events->looked_at) >= ABSENCE_NS;
 	return now + ABSENCE_NS;
 }

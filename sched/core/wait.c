@@ -68,7 +68,7 @@ static inline bool is_parked(struct task *t)
 /* Wakes a thread. Its frame, and with it the bell, may end once the signal is stored. */
 static __attribute__((noinline)) void wake_thread(_Atomic uint32_t *signal)
 {
-	struct waiter *waiter = (struct waiter *)((char *)signal - offsetof(struct waiter, signal));
+	struct waiter *waiter = container_of(signal, struct waiter, signal);
 
 	if (waiter->sleep)
 		weft__eventfd_ring(waiter->bell);

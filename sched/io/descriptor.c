@@ -26,6 +26,18 @@ static struct descriptor *chunk_of(int fd)
 	return load_acquire(&chunks[fd >> CHUNK_BITS]);
 }
 
+static void init_chunk(struct descriptor *chunk)
+{
+	for (int i = 0; i < CHUNK; i++) {
+		chunk[i] = (struct descriptor){0};
+		for (unsigned way = 0; way < IO_WAYS; way++) {
+			weft__list_init(&chunk[i].way[way].waiters);
+			weft__list_init(&chunk[i].way[way].watchers);
+			weft__list_init(&chunk[i].way[way].threads);
+		}
+	}
+}
+
 /* In the child of a fork, which has one thread: the pollers, the calls and the waiters are its
  * parent's. */
 static void forget_all(void)
@@ -33,13 +45,9 @@ static void forget_all(void)
 	for (int i = 0; i < load_relaxed(&chunks_end); i++) {
 		struct descriptor *chunk = load_relaxed(&chunks[i]);
 
-		for (int k = 0; chunk && k < CHUNK; k++)
-			chunk[k] = (struct descriptor){0};
+		if (chunk)
+			init_chunk(chunk);
 	}
-}
-
-static void nothing_to_lock(void)
-{
 }
 
 static void forget_in_child(bool in_child)
@@ -51,7 +59,7 @@ static void forget_in_child(bool in_child)
 static struct descriptor *add_chunk(int fd)
 {
 	weft__lock_process(WEFT__LOCK_POLLERS);
-	weft__process_lock_covers(WEFT__LOCK_POLLERS, nothing_to_lock, forget_in_child);
+	weft__process_lock_covers(WEFT__LOCK_POLLERS, NULL, forget_in_child);
 	weft__unlock_process(WEFT__LOCK_POLLERS);
 
 	struct descriptor *chunk =
@@ -60,15 +68,14 @@ static struct descriptor *add_chunk(int fd)
 
 	if (!chunk)
 		return NULL;
-	for (int i = 0; i < CHUNK; i++)
-		chunk[i] = (struct descriptor){0};
-	/* release: the chunk. acquire: another thread's. */
+	init_chunk(chunk);
 	int end = load_relaxed(&chunks_end);
 
 	/* relaxed: only a fork reads it, whose child sees what the forking thread saw. */
 	while (end <= fd >> CHUNK_BITS &&
 	       !cas_weak_relaxed(&chunks_end, &end, (fd >> CHUNK_BITS) + 1))
 		;
+	/* release: the chunk. acquire: another thread's. */
 	if (cas_release_else_acquire(&chunks[fd >> CHUNK_BITS], &there, chunk))
 		return chunk;
 	free(chunk);
@@ -82,7 +89,7 @@ struct descriptor *weft__descriptor(int fd, int *ret_rc)
 		return NULL;
 	}
 	struct descriptor *chunk = chunk_of(fd);
-	if (__builtin_expect(!chunk, 0)) {
+	if (unlikely(!chunk)) {
 		chunk = add_chunk(fd);
 		if (!chunk) {
 			*ret_rc = -ENOMEM;
@@ -127,33 +134,6 @@ void weft__descriptor_alone_end(struct descriptor *d)
 
 /* --- a direction ----------------------------------------------------------------------------- */
 
-static void push_locked(struct io_list *list, struct io_node *node)
-{
-	node->in = list;
-	node->next = NULL;
-	node->prev = list->last;
-	if (list->last)
-		list->last->next = node;
-	else
-		list->first = node;
-	list->last = node;
-}
-
-static void remove_locked(struct io_node *node)
-{
-	struct io_list *list = node->in;
-
-	if (node->prev)
-		node->prev->next = node->next;
-	else
-		list->first = node->next;
-	if (node->next)
-		node->next->prev = node->prev;
-	else
-		list->last = node->prev;
-	node->in = NULL;
-}
-
 bool weft__direction_try(struct io_direction *way, bool clears, uint32_t *ret_edges)
 {
 	sync_lock(&way->lock);
@@ -170,7 +150,7 @@ bool weft__direction_join(struct io_direction *way, struct io_node *node)
 	sync_lock(&way->lock);
 	bool joins = !way->ready;
 	if (joins)
-		push_locked(&way->waiters, node);
+		weft__list_push_last(&way->waiters, &node->link);
 	sync_unlock(&way->lock);
 	return joins;
 }
@@ -180,7 +160,7 @@ bool weft__direction_watch(struct io_direction *way, struct io_node *node, uint3
 	sync_lock(&way->lock);
 	bool joins = way->edges == edges;
 	if (joins)
-		push_locked(&way->watchers, node);
+		weft__list_push_last(&way->watchers, &node->link);
 	sync_unlock(&way->lock);
 	return joins;
 }
@@ -188,7 +168,7 @@ bool weft__direction_watch(struct io_direction *way, struct io_node *node, uint3
 void weft__direction_list(struct io_direction *way, struct io_node *node)
 {
 	sync_lock(&way->lock);
-	push_locked(&way->threads, node);
+	weft__list_push_last(&way->threads, &node->link);
 	sync_unlock(&way->lock);
 }
 
@@ -203,20 +183,22 @@ bool weft__direction_hung_up(struct io_direction *way)
 void weft__direction_quit(struct io_direction *way, struct io_node *node)
 {
 	sync_lock(&way->lock);
-	if (node->in)
-		remove_locked(node);
+	if (weft__link_is_in_list(&node->link))
+		weft__list_remove(&node->link);
 	sync_unlock(&way->lock);
 }
 
 /* Takes out and claims up to `most` nodes that have not given up. They are linked by .next, and
  * are the caller's until it has woken them. Returns where the list ends. */
-static struct io_node **take_locked(struct io_list *list, unsigned most, int status,
+static struct io_node **take_locked(struct weft__list *list, unsigned most, int status,
 				    struct io_node **end)
 {
-	struct io_node *node;
+	struct weft__link *link;
 
-	while (most > 0 && (node = list->first)) {
-		remove_locked(node);
+	while (most > 0 && (link = weft__list_first(list))) {
+		struct io_node *node = container_of(link, struct io_node, link);
+
+		weft__list_remove(link);
 		/* If the claim fails, a deadline, a canceller or another descriptor was first. */
 		if (!weft__wait_take(node->waiter))
 			continue;

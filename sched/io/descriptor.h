@@ -78,6 +78,8 @@
 #include "sched/core/wait.h"
 #include "sched/sync/sync_lock.h"
 #include "src/base/atomic.h"
+#include "src/base/compiler.h"
+#include "src/base/list.h"
 #include "src/base/sanitizer.h"
 
 #include <poll.h>
@@ -89,27 +91,23 @@
  * waits for several descriptors has several nodes and one waiter. */
 struct io_node {
 	struct waiter *waiter;
-	/* under the direction's lock; after a claim the claimer's until the wake */
-	struct io_node *next, *prev;
-	struct io_list *in; /* the list that it is in, or NULL */
-	int status;         /* the claimer's: 0, or -EBADF if the descriptor is being closed */
+	struct weft__link link; /* under the direction's lock */
+	struct io_node *next;   /* the next one that the same claimer has claimed */
+	int status;             /* the claimer's: 0, or -EBADF if the descriptor is being closed */
 };
 
 enum io_way { IO_IN, IO_OUT, IO_WAYS };
-
-struct io_list {
-	struct io_node *first, *last;
-};
 
 struct io_direction {
 	struct sync_lock lock;
 	/* under lock */
 	bool ready;
 	bool hung_up;
-	uint32_t edges;          /* how often `ready` was set */
-	struct io_list waiters;  /* one of them is woken at a time */
-	struct io_list watchers; /* all of them are woken */
-	struct io_list threads; /* plain threads, which poll themselves: only a closer wakes them */
+	uint32_t edges;             /* how many the poller has delivered */
+	struct weft__list waiters;  /* one of them is woken at a time */
+	struct weft__list watchers; /* all of them are woken */
+	struct weft__list
+		threads; /* plain threads, which poll themselves: only a closer wakes them */
 };
 
 /* What kind of file it is; a guess that the system corrects (stream.c). */
@@ -117,8 +115,8 @@ enum io_kind {
 	IO_KIND_UNKNOWN,
 	IO_KIND_TCP,
 	IO_KIND_SOCKET, /* another socket */
-	IO_KIND_PIPE,   /* not in packet mode */
-	IO_KIND_FILE,   /* a regular file or a block device */
+	IO_KIND_PIPE,
+	IO_KIND_FILE, /* a regular file or a block device */
 	IO_KIND_OTHER,
 };
 
@@ -156,7 +154,7 @@ void weft__descriptor_enter_slow(struct descriptor *d);
 static inline void descriptor_enter(struct descriptor *d)
 {
 	/* acquire: the last closer's changes, released in weft__descriptor_end_close(). */
-	if (__builtin_expect(fetch_add_acquire(&d->state, IO_CALL) & IO_CLOSING, 0))
+	if (unlikely(fetch_add_acquire(&d->state, IO_CALL) & IO_CLOSING))
 		weft__descriptor_enter_slow(d);
 }
 
@@ -199,7 +197,7 @@ void weft__direction_hang_up(struct io_direction *way);
 /* Joins the waiters, unless the direction is ready. */
 bool weft__direction_join(struct io_direction *way, struct io_node *node);
 
-/* Joins the watchers, unless `ready` was set again since `edges` was counted. */
+/* Joins the watchers, unless an edge was delivered since `edges` was counted. */
 bool weft__direction_watch(struct io_direction *way, struct io_node *node, uint32_t edges);
 
 /* Joins the threads. */

@@ -36,7 +36,7 @@ struct poller {
 
 static inline struct poller *poller_of_source(struct event_source *source)
 {
-	return (struct poller *)((char *)source - offsetof(struct poller, source));
+	return container_of(source, struct poller, source);
 }
 
 /* The runtime's poller, or NULL. */
