@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What every benchmark in C and C++ needs, Weft's and the peers' alike: the clock, the arguments,
+ * Every benchmark in C and C++ needs this, Weft's and the peers' alike: the clock, the arguments,
  * lines "name value unit" on stdout for the machine, and checks. A benchmark with a wrong result
  * says so and exits with 1.
  */

@@ -24,7 +24,7 @@
  * Cancellation and deadlines end a wait, and never a transfer: a call that need not wait succeeds.
  * Each call here is a cancellation point where it would wait, unless it says otherwise. The _until
  * forms give up at an absolute deadline on CLOCK_MONOTONIC (weft_after(); WEFT_FOREVER; 0: do not
- * wait). What is written happens before what reads it.
+ * wait). Everything before a write happens before the return of the read that gets its data.
  *
  * Closing. weft_close() closes a descriptor that tasks or threads may be waiting for. If a
  * descriptor was used with the calls of this header, close it by weft_close(). Call

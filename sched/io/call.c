@@ -43,13 +43,12 @@ int weft__io_enter(struct io_call *call, struct descriptor *d)
 	return -EBADF;
 }
 
-/* Whether a result of n says that nothing is left, so that the next call has to wait
- * (descriptor.h). */
-static bool uses_up(const struct io_call *call, struct descriptor *d, ssize_t n)
+/* Whether a result of n says that nothing is left, unless the peer has hung up (descriptor.h). */
+static bool is_short(const struct io_call *call, struct descriptor *d, ssize_t n)
 {
 	/* relaxed: a guess. */
 	return call->way == IO_IN && n > 0 && (size_t)n < call->asked &&
-	       load_relaxed(&d->kind) == IO_KIND_TCP && !weft__direction_hung_up(&d->way[IO_IN]);
+	       load_relaxed(&d->kind) == IO_KIND_TCP;
 }
 
 /* An attempt does not block, so it does not hop. */
@@ -66,8 +65,8 @@ static WEFT__STAYS ssize_t attempt(struct io_call *call, int fd, struct descript
 		san_acquire(&transfers);
 	/* If other callers wait, one of them may succeed too. */
 	if (n != -EAGAIN && n != IO_FULL && n != IO_BLOCKS && !call->looks &&
-	    descriptor_is_polled(d) && !uses_up(call, d, n))
-		weft__direction_pass_on(&d->way[call->way]);
+	    descriptor_is_polled(d))
+		weft__direction_pass_on(&d->way[call->way], is_short(call, d, n));
 	return n;
 }
 

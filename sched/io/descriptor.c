@@ -172,14 +172,6 @@ void weft__direction_list(struct io_direction *way, struct io_node *node)
 	sync_unlock(&way->lock);
 }
 
-bool weft__direction_hung_up(struct io_direction *way)
-{
-	sync_lock(&way->lock);
-	bool hung_up = way->hung_up;
-	sync_unlock(&way->lock);
-	return hung_up;
-}
-
 void weft__direction_quit(struct io_direction *way, struct io_node *node)
 {
 	sync_lock(&way->lock);
@@ -239,13 +231,15 @@ void weft__direction_edge(struct descriptor *d, enum io_way which, uint32_t gene
 	wake_all(claimed);
 }
 
-void weft__direction_pass_on(struct io_direction *way)
+void weft__direction_pass_on(struct io_direction *way, bool was_short)
 {
-	struct io_node *claimed;
+	struct io_node *claimed = NULL;
 
 	sync_lock(&way->lock);
-	way->ready = true;
-	take_locked(&way->waiters, 1, 0, &claimed);
+	if (!was_short || way->hung_up) {
+		way->ready = true;
+		take_locked(&way->waiters, 1, 0, &claimed);
+	}
 	sync_unlock(&way->lock);
 	wake_all(claimed);
 }

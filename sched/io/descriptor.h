@@ -187,9 +187,9 @@ bool weft__direction_try(struct io_direction *way, bool clears, uint32_t *ret_ed
  * nothing if the generation of d is another one by now. */
 void weft__direction_edge(struct descriptor *d, enum io_way way, uint32_t generation, bool hung_up);
 
-/* What a caller does that has left something: sets `ready`, and wakes the next waiter. The caller is
- * inside. */
-void weft__direction_pass_on(struct io_direction *way);
+/* Ends a system call that has succeeded: sets `ready`, and wakes the next waiter. It does neither if
+ * the result was short and the peer has not hung up. The caller is inside. */
+void weft__direction_pass_on(struct io_direction *way, bool was_short);
 
 /* Remembers that a short read says nothing any more. */
 void weft__direction_hang_up(struct io_direction *way);
@@ -202,9 +202,6 @@ bool weft__direction_watch(struct io_direction *way, struct io_node *node, uint3
 
 /* Joins the threads. */
 void weft__direction_list(struct io_direction *way, struct io_node *node);
-
-/* Whether the peer has closed, or an error is known. */
-bool weft__direction_hung_up(struct io_direction *way);
 
 /* Leaves the queue, if the node is still in. */
 void weft__direction_quit(struct io_direction *way, struct io_node *node);

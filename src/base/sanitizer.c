@@ -181,7 +181,7 @@ void weft__san_leader_bounds(struct coro_sanitizer *san)
 /*
  * Frees the fake stack of a coroutine that will never run again. The tool frees a fake stack only
  * for a fiber that leaves for good. So this thread plays that fiber for a moment, without leaving
- * its own stack.
+ * its own stack. Not sanitized: its own frame must not be in a fake stack that changes meanwhile.
  */
 __attribute__((noinline, no_sanitize_address)) void
 weft__san_drop_fake_stack(struct coro_sanitizer *self, void *fake_stack)

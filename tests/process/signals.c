@@ -49,7 +49,7 @@ static void *pester(void *arg)
 		}
 		if (dir)
 			closedir(dir);
-		usleep(1000);
+		usleep(1000); /* the rate of the signals; nothing waits for it */
 	}
 	return arg;
 }

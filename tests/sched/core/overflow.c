@@ -31,7 +31,8 @@ static void *dive_task(void *arg)
 	return arg;
 }
 
-/* Touches only the ends of its frame, which are more than a page apart, and less than the guard. */
+/* Touches only the ends of its frame, which are more than a page apart, and less than the guard.
+ * Not sanitized: AddressSanitizer would check addresses beyond the stack before they fault. */
 static __attribute__((noinline, no_sanitize_address)) unsigned stride(volatile char *above)
 {
 	volatile char here[40000];
@@ -46,6 +47,7 @@ static void *stride_task(void *arg)
 	return arg;
 }
 
+/* Not sanitized: the fault is what this task is for. */
 static __attribute__((no_sanitize("undefined"))) void *null_task(void *arg)
 {
 	volatile char *volatile null = NULL;
